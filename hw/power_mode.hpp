@@ -1,0 +1,93 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fewwatt::hw {
+
+// What a knob does. The role names the unit of its settings: cores, kHz, mW, samples per minibatch.
+// Files store the names, so the order is free to grow at the end.
+enum class KnobRole { cpu_cores, cpu_khz, gpu_khz, mem_khz, power_limit_mw, batch_size };
+
+inline constexpr std::array kKnobRoles = {KnobRole::cpu_cores, KnobRole::cpu_khz,        KnobRole::gpu_khz,
+                                          KnobRole::mem_khz,   KnobRole::power_limit_mw, KnobRole::batch_size};
+
+std::string_view to_string(KnobRole role);                          // "cpu_khz"
+std::optional<KnobRole> parse_knob_role(std::string_view name);     // nullopt for an unknown name
+
+// One adjustable setting of a device and the values it can take.
+struct Knob {
+  KnobRole role;
+  std::vector<int> levels;  // strictly increasing, > 0, in the role's unit
+
+  bool operator==(const Knob&) const = default;
+};
+
+// One setting per knob, in the order of the space it belongs to. A value: ordered, cheap to copy.
+class PowerMode {
+ public:
+  static constexpr std::size_t kMaxKnobs = 8;
+
+  PowerMode() = default;
+  PowerMode(std::initializer_list<int> settings);  // throws std::invalid_argument beyond kMaxKnobs
+  explicit PowerMode(std::span<const int> settings);
+
+  std::size_t size() const { return size_; }
+  int operator[](std::size_t knob) const { return settings_[knob]; }
+  int& operator[](std::size_t knob) { return settings_[knob]; }
+  const int* begin() const { return settings_.data(); }
+  const int* end() const { return settings_.data() + size_; }
+
+  auto operator<=>(const PowerMode&) const = default;
+
+ private:
+  std::array<int, kMaxKnobs> settings_{};  // unused ones stay 0, so that the default comparison holds
+  std::size_t size_ = 0;
+};
+
+// The power modes of a device: knobs, and either every combination of their levels or an explicit list.
+// Modes are numbered in ascending order, the last knob running fastest, whichever way the space was made.
+class PowerModeSpace {
+ public:
+  // Every combination of levels. Throws std::invalid_argument naming the knob when there is none, one has no
+  // level, its levels are not strictly increasing and positive, or two knobs have the same role.
+  static PowerModeSpace grid(std::vector<Knob> knobs);
+
+  // The given modes only, in any order. Throws as grid() does, and when a mode is off the knobs' levels or given twice.
+  static PowerModeSpace list(std::vector<Knob> knobs, std::vector<PowerMode> modes);
+
+  const std::vector<Knob>& knobs() const { return knobs_; }
+  bool is_grid() const { return modes_.empty(); }
+  std::size_t size() const { return size_; }
+
+  PowerMode at(std::size_t index) const;  // throws std::out_of_range
+  std::optional<std::size_t> index_of(const PowerMode& mode) const;  // nullopt when the space lacks it
+  std::vector<PowerMode> modes() const;   // all of them, at(0) first
+
+  std::optional<std::size_t> knob_with(KnobRole role) const;
+  int max_level(std::size_t knob) const { return knobs_[knob].levels.back(); }
+
+  bool operator==(const PowerModeSpace&) const = default;
+
+ private:
+  PowerModeSpace(std::vector<Knob> knobs, std::vector<PowerMode> modes);
+
+  std::vector<Knob> knobs_;
+  std::vector<PowerMode> modes_;  // sorted; empty for a grid
+  std::size_t size_ = 0;
+};
+
+// "cpu_khz=345600 gpu_khz=114750 mem_khz=40800"
+std::string describe(const PowerModeSpace& space, const PowerMode& mode);
+
+// "cpu_cores, cpu_khz, gpu_khz, mem_khz"
+std::string describe_roles(const PowerModeSpace& space);
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,45 @@
+#pragma once
+
+// What the main() of every program shares. Include it from <verb>_main.cpp only.
+
+#include <boost/program_options.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace fewwatt::program {
+
+namespace po = boost::program_options;
+
+enum ExitCode : int { kDone = 0, kFailed = 1, kUsage = 2, kNoModeFits = 3, kMeasuredOverBudget = 4 };
+
+// The user asked for something that makes no sense; exit code 2.
+class UsageError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct CommonOptions {
+  bool quiet = false;      // nothing but errors on stderr
+  bool json = false;       // exactly one JSON object on stdout
+  std::uint64_t seed = 0;
+};
+
+struct Manual {
+  std::string verb;      // "import"
+  std::string synopsis;  // "--mapping M.ini --out P.h5 INPUT..."
+  std::string about;     // what it does, one paragraph
+  po::options_description options{"Options"};
+  po::positional_options_description positional;  // none: arguments without a name are refused
+};
+
+// Parses the command line, then the file of --config (INI, the same option names; the command line wins).
+// Prints and returns nullopt for --help and --version. Throws po::error or UsageError.
+std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common);
+
+// Runs `body`, and turns what it throws into one line on stderr, "fewwatt <verb>: ...", and an exit code:
+// po::error and UsageError 2, everything else 1.
+int run(const std::string& verb, const std::function<int()>& body);
+
+}  // namespace fewwatt::program

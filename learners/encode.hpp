@@ -1,0 +1,33 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "learners/learner.hpp"
+
+namespace fewwatt::learners {
+
+// Settings of a mode as features. x = setting / the knob's highest level in the space, so that one initializer serves
+// several devices.
+//   raw       x                                              [roles]
+//   physical  x, 1/x, log x per knob, and 1/(cores cpu_khz)  [3 roles + 1 where both are knobs]
+enum class FeatureSet { raw, physical };
+
+Matrix encode(FeatureSet features, const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes);
+
+// z = (x - mean) / stddev per column; a constant column gives 0.
+struct Scaler {
+  Vector mean, stddev;
+
+  static Scaler fit(const Matrix& rows);
+  Matrix operator()(const Matrix& rows) const;
+};
+
+// "cpu_khz gpu_khz mem_khz", in the order of the space's knobs: what a checkpoint says it was trained for.
+std::string roles_text(const hw::PowerModeSpace& space);
+
+// Throws std::invalid_argument naming both unless the space's knobs are those of the text.
+void check_roles(const std::string& learner, const std::string& trained_for, const hw::PowerModeSpace& space);
+
+}  // namespace fewwatt::learners

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "tasks/task.hpp"
+
+namespace fewwatt::learners {
+
+using tasks::Matrix;
+using tasks::Prediction;
+using tasks::Samples;
+using tasks::Vector;
+
+// The result of adapting to a workload. Immutable; one object serves many threads.
+class Predictor {
+ public:
+  virtual ~Predictor() = default;
+  // `modes` may be any settings of the space's knobs. Positive; [n,2].
+  virtual Prediction predict(std::span<const hw::PowerMode> modes) const = 0;
+};
+
+// A way of learning a workload from few measured modes. Immutable; one object serves many threads.
+class Learner {
+ public:
+  virtual ~Learner() = default;
+  // Does not depend on the order of the support rows. A target without any known value is not predicted (NaN).
+  // Throws std::invalid_argument when the support is bad (Samples::check), has fewer rows than the learner needs, or its
+  // knobs are not those that the learner was trained for.
+  virtual std::unique_ptr<const Predictor> adapt(const Samples& support) const = 0;
+};
+
+// The rows of `support` with a known value of `target`, ascending by mode: what every learner works on, and why the order
+// of rows does not matter.
+struct TargetRows {
+  std::shared_ptr<const hw::PowerModeSpace> space;
+  std::vector<hw::PowerMode> modes;
+  Vector values;  // [n] ms or W
+};
+TargetRows rows_of(const Samples& support, tasks::Target target);
+
+}  // namespace fewwatt::learners

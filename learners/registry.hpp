@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "learners/checkpoint.hpp"
+#include "learners/learner.hpp"
+
+namespace fewwatt::learners {
+
+// What a learner is, asked before it is used.
+struct LearnerFacts {
+  std::string_view name;
+  std::string_view about;
+  bool needs_checkpoint = false;   // must be trained on other workloads first
+  bool gives_uncertainty = false;  // Prediction::stddev is filled
+  std::size_t min_shots = 1;       // smallest support that adapt() accepts
+};
+
+std::span<const LearnerFacts> learner_facts();
+const LearnerFacts& find_learner(std::string_view name);  // throws std::invalid_argument listing the known names
+
+// A learner that needs no checkpoint. Throws std::invalid_argument for one that does.
+std::unique_ptr<const Learner> make_learner(std::string_view name);
+
+// The learner that a checkpoint is for. Throws std::invalid_argument when an entry is missing or has the wrong shape.
+std::unique_ptr<const Learner> make_learner(const Checkpoint& checkpoint);
+
+}  // namespace fewwatt::learners

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/profile.hpp"
+#include "hw/power_mode.hpp"
+
+namespace fewwatt::tasks {
+
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;  // row = sample
+using Vector = Eigen::VectorXd;
+
+// The columns of targets and predictions.
+enum Target : int { kTimeMs = 0, kPowerW = 1 };
+inline constexpr int kNumTargets = 2;
+inline constexpr const char* kTargetNames[kNumTargets] = {"time", "power"};
+
+// Measured modes of one workload on one device.
+struct Samples {
+  std::shared_ptr<const hw::PowerModeSpace> space;
+  std::vector<hw::PowerMode> modes;  // n
+  Matrix targets;                    // [n,2] ms, W; NaN = unknown
+
+  std::size_t size() const { return modes.size(); }
+  Samples subset(std::span<const std::size_t> rows) const;
+  bool has(Target target) const;  // at least one known value
+
+  // A support's numbers come from people too: throws std::invalid_argument naming the row unless there is at least one
+  // row, each mode is in the space, no mode stands twice, and known values are positive and finite.
+  void check() const;
+};
+
+// What a predictor says of modes; same rows as it was asked for.
+struct Prediction {
+  Matrix mean;    // [n,2] ms, W; NaN in the column of a target that the support did not have
+  Matrix stddev;  // [n,2] ms, W of a new measurement; or [0,0] = unknown
+};
+
+struct Task {
+  std::string name;        // "tx2/xception_200x200"
+  Samples support, query;  // never share a mode
+};
+
+// Every row of a profile.
+Samples samples_of(const datasets::Profile& profile);
+
+}  // namespace fewwatt::tasks

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace fewwatt::tests {
+
+// Where the measured profiles lie: FEWWATT_DATA, or ../shared/data beside the project; "" = nowhere.
+inline std::string data_root() {
+  const char* set = std::getenv("FEWWATT_DATA");
+  const std::string root = set != nullptr ? set : FEWWATT_SOURCE_DIR "/../shared/data";
+  return std::filesystem::is_directory(root) ? root : "";
+}
+
+}  // namespace fewwatt::tests
+
+// First line of a test that needs measured profiles; declares `root`.
+#define FEWWATT_SKIP_WITHOUT_DATA(root)                                                        \
+  const std::string root = fewwatt::tests::data_root();                                        \
+  if (root.empty()) GTEST_SKIP() << "needs measured profiles: set FEWWATT_DATA to their folder"
