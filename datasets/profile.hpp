@@ -39,7 +39,7 @@ struct WorkloadAttributes {
 
 // What one workload cost on one device, mode by mode.
 struct Profile {
-  std::string device;    // letters, digits and . _ + - only, as in workload: both name groups of a file
+  std::string device;  // letters, digits and . _ + - only, as in workload: both name groups of a file
   std::string workload;
   WorkloadAttributes attributes;
   std::shared_ptr<const hw::PowerModeSpace> space;  // what the device can be set to; modes may be fewer
@@ -54,8 +54,8 @@ struct Profile {
   bool has_power() const;  // at least one mode has a power
 };
 
-// Throws DataError, naming `where`, the profile and the row, unless everything said above holds, every number is
-// positive where it is known, and there is at least one mode with a time or a power.
+// Throws DataError, naming `where`, the profile and the row, unless everything said above holds, every number
+// is positive where it is known, and there is at least one mode with a time or a power.
 void validate(const Profile& profile, const std::string& where);
 
 // Attributes of a device: board, jetpack, rails summed in power_w, idle power where known. Free text.
