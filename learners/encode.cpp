@@ -1,0 +1,76 @@
+#include "learners/encode.hpp"
+
+#include <cmath>
+#include <stdexcept>
+
+namespace fewwatt::learners {
+
+Matrix encode(FeatureSet features, const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  const auto n = static_cast<Eigen::Index>(modes.size());
+  const auto knobs = static_cast<Eigen::Index>(space.knobs().size());
+  Matrix x(n, knobs);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    for (Eigen::Index k = 0; k < knobs; ++k) {
+      const auto knob = static_cast<std::size_t>(k);
+      x(i, k) = static_cast<double>(modes[static_cast<std::size_t>(i)][knob]) / space.max_level(knob);
+    }
+  }
+  if (features == FeatureSet::raw) return x;
+
+  const auto cores = space.knob_with(hw::KnobRole::cpu_cores);
+  const auto cpu = space.knob_with(hw::KnobRole::cpu_khz);
+  const bool has_product = cores && cpu;
+  Matrix all(n, 3 * knobs + (has_product ? 1 : 0));
+  all.leftCols(knobs) = x;
+  all.middleCols(knobs, knobs) = x.cwiseInverse();
+  all.middleCols(2 * knobs, knobs) = x.array().log().matrix();
+  if (has_product) {
+    all.col(3 * knobs) =
+        (x.col(static_cast<Eigen::Index>(*cores)).array() * x.col(static_cast<Eigen::Index>(*cpu)).array())
+            .inverse();
+  }
+  return all;
+}
+
+Scaler Scaler::fit(const Matrix& rows) {
+  if (rows.rows() == 0) throw std::invalid_argument("Scaler: needs at least one row");
+  Scaler scaler;
+  scaler.mean = rows.colwise().mean().transpose();
+  scaler.stddev = ((rows.rowwise() - scaler.mean.transpose()).array().square().colwise().mean())
+                      .sqrt()
+                      .matrix()
+                      .transpose();
+  for (auto& s : scaler.stddev) {
+    if (!(s > 1e-12)) s = 0;  // constant
+  }
+  return scaler;
+}
+
+Matrix Scaler::operator()(const Matrix& rows) const {
+  if (rows.cols() != mean.size()) {
+    throw std::invalid_argument("Scaler: made for " + std::to_string(mean.size()) + " columns, got " +
+                                std::to_string(rows.cols()));
+  }
+  const Vector inverse = (stddev.array() > 0).select(stddev.array().inverse(), 0.0);
+  return (rows.rowwise() - mean.transpose()) * inverse.asDiagonal();
+}
+
+std::string roles_text(const hw::PowerModeSpace& space) {
+  std::string text;
+  for (const auto& knob : space.knobs()) {
+    if (!text.empty()) text += ' ';
+    text += to_string(knob.role);
+  }
+  return text;
+}
+
+void check_roles(const std::string& learner, const std::string& trained_for,
+                 const hw::PowerModeSpace& space) {
+  const auto found = roles_text(space);
+  if (found != trained_for) {
+    throw std::invalid_argument(learner + ": the checkpoint was made for the knobs " + trained_for +
+                                ", but the device has " + found);
+  }
+}
+
+}  // namespace fewwatt::learners

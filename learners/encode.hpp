@@ -8,8 +8,8 @@
 
 namespace fewwatt::learners {
 
-// Settings of a mode as features. x = setting / the knob's highest level in the space, so that one initializer serves
-// several devices.
+// Settings of a mode as features. x = setting / the knob's highest level in the space, so that one
+// initializer serves several devices.
 //   raw       x                                              [roles]
 //   physical  x, 1/x, log x per knob, and 1/(cores cpu_khz)  [3 roles + 1 where both are knobs]
 enum class FeatureSet { raw, physical };

@@ -1,0 +1,172 @@
+#include "learners/fine_tune.hpp"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "learners/optimizer.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+
+constexpr const char* kOptimizerNames[] = {"adam", "sgd"};
+constexpr const char* kFeatureNames[] = {"raw", "physical"};
+
+class FineTuned final : public Predictor {
+ public:
+  struct Net {
+    Mlp<float> mlp;
+    double mean, scale;  // log y = mean + scale * net
+  };
+
+  FineTuned(std::shared_ptr<const hw::PowerModeSpace> space, FeatureSet features, Scaler scaler)
+      : space_(std::move(space)), features_(features), scaler_(std::move(scaler)) {}
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    const Mlp<float>::Matrix x = scaler_(encode(features_, *space_, modes)).cast<float>();
+    Matrix mean = Matrix::Constant(x.rows(), kNumTargets, std::nan(""));
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (!nets[t]) continue;
+      mean.col(t) =
+          (nets[t]->mean + nets[t]->scale * nets[t]->mlp.forward(x).cast<double>().array()).exp().matrix();
+    }
+    return {mean, {}};
+  }
+
+  std::array<std::optional<Net>, kNumTargets> nets;
+
+ private:
+  std::shared_ptr<const hw::PowerModeSpace> space_;
+  FeatureSet features_;
+  Scaler scaler_;
+};
+
+Vector row(const Matrix& tensor) {
+  return Eigen::Map<const Vector>(tensor.data(), tensor.size());
+}
+
+}  // namespace
+
+std::string_view to_string(Optimizer optimizer) {
+  return kOptimizerNames[static_cast<int>(optimizer)];
+}
+
+Optimizer parse_optimizer(std::string_view name) {
+  if (name == "adam") return Optimizer::adam;
+  if (name == "sgd") return Optimizer::sgd;
+  throw std::invalid_argument("optimizer must be adam or sgd, got " + std::string(name));
+}
+
+std::string FineTuneOptions::error() const {
+  if (steps < 0) return "FineTuneOptions: steps must be >= 0, got " + std::to_string(steps);
+  if (!(rate > 0) || !std::isfinite(rate))
+    return "FineTuneOptions: rate must be > 0, got " + std::to_string(rate);
+  if (!(stop_rms >= 0)) return "FineTuneOptions: stop_rms must be >= 0, got " + std::to_string(stop_rms);
+  return "";
+}
+
+template <class T>
+Mlp<T> fine_tune(const MlpShape& shape, const Vector& start, const FineTuneOptions& options,
+                 double target_scale, const Matrix& features, const Matrix& targets) {
+  Mlp<T> net(shape, start.cast<T>());
+  const typename Mlp<T>::Matrix x = features.cast<T>();
+  const typename Mlp<T>::Matrix y = targets.cast<T>();
+  typename Mlp<T>::Flat gradient;
+  Adam<T> adam(start.size(), static_cast<T>(options.rate));
+  for (int step = 0; step < options.steps; ++step) {
+    const T loss = net.loss(x, y, gradient);
+    if (std::sqrt(static_cast<double>(loss)) * target_scale < options.stop_rms) break;
+    if (options.optimizer == Optimizer::adam) {
+      adam.step(net.parameters(), gradient);
+    } else {
+      net.parameters() -= static_cast<T>(options.rate) * gradient;
+    }
+  }
+  return net;
+}
+
+template Mlp<float> fine_tune(const MlpShape&, const Vector&, const FineTuneOptions&, double, const Matrix&,
+                              const Matrix&);
+template Mlp<double> fine_tune(const MlpShape&, const Vector&, const FineTuneOptions&, double, const Matrix&,
+                               const Matrix&);
+
+Checkpoint FineTuneModel::to_checkpoint() const {
+  Checkpoint c;
+  c.learner = "fine_tune";
+  c.texts["trained_by"] = trained_by;
+  c.texts["knobs"] = knobs;
+  c.texts["activation"] = to_string(shape.activation);
+  c.texts["features"] = kFeatureNames[static_cast<int>(features)];
+  c.numbers["hidden"] = {shape.sizes.begin() + 1, shape.sizes.end() - 1};
+  c.tensors["feature_mean"] = scaler.mean.transpose();
+  c.tensors["feature_stddev"] = scaler.stddev.transpose();
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    c.tensors[prefix + "weights"] = targets[t]->weights.transpose();
+    c.numbers[prefix + "target_scale"] = {targets[t]->target_scale};
+    c.texts[prefix + "fine_tune/optimizer"] = to_string(targets[t]->fine_tune.optimizer);
+    c.numbers[prefix + "fine_tune/steps"] = {static_cast<double>(targets[t]->fine_tune.steps)};
+    c.numbers[prefix + "fine_tune/rate"] = {targets[t]->fine_tune.rate};
+    c.numbers[prefix + "fine_tune/stop_rms"] = {targets[t]->fine_tune.stop_rms};
+  }
+  return c;
+}
+
+FineTuneModel FineTuneModel::from_checkpoint(const Checkpoint& c) {
+  FineTuneModel model;
+  model.trained_by = c.text("trained_by");
+  model.knobs = c.text("knobs");
+  model.features = c.text("features") == kFeatureNames[0] ? FeatureSet::raw : FeatureSet::physical;
+  model.scaler = {row(c.tensor("feature_mean")), row(c.tensor("feature_stddev"))};
+  model.shape.activation = parse_activation(c.text("activation"));
+  model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
+  for (const double size : c.number_list("hidden")) model.shape.sizes.push_back(static_cast<int>(size));
+  model.shape.sizes.push_back(1);
+  for (int t = 0; t < kNumTargets; ++t) {
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (!c.tensors.contains(prefix + "weights")) continue;
+    Initializer initializer;
+    initializer.weights = row(c.tensor(prefix + "weights"));
+    initializer.target_scale = c.number(prefix + "target_scale");
+    initializer.fine_tune = {parse_optimizer(c.text(prefix + "fine_tune/optimizer")),
+                             static_cast<int>(c.number(prefix + "fine_tune/steps")),
+                             c.number(prefix + "fine_tune/rate"), c.number(prefix + "fine_tune/stop_rms")};
+    model.targets[t] = std::move(initializer);
+  }
+  return model;
+}
+
+FineTune::FineTune(FineTuneModel model) : model_(std::move(model)) {
+  if (model_.scaler.stddev.size() != model_.scaler.mean.size()) {
+    throw std::invalid_argument("fine_tune: feature_mean and feature_stddev differ in size");
+  }
+  for (const auto& target : model_.targets) {
+    if (!target) continue;
+    Mlp<double>(model_.shape, target->weights);  // throws when the sizes do not fit
+    if (const auto error = target->fine_tune.error(); !error.empty()) throw std::invalid_argument(error);
+    if (!(target->target_scale > 0)) throw std::invalid_argument("fine_tune: target_scale must be > 0");
+  }
+}
+
+std::unique_ptr<const Predictor> FineTune::adapt(const Samples& support) const {
+  check_support("fine_tune", support, 1);
+  check_roles("fine_tune", model_.knobs, *support.space);
+  auto predictor = std::make_unique<FineTuned>(support.space, model_.features, model_.scaler);
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto& start = model_.targets[t];
+    const auto rows = rows_of(support, static_cast<tasks::Target>(t));
+    if (!start || rows.modes.empty()) continue;
+    const Vector logs = rows.values.array().log();
+    const Matrix y = (logs.array() - logs.mean()) / start->target_scale;
+    const Matrix x = model_.scaler(encode(model_.features, *support.space, rows.modes));
+    predictor->nets[t] = FineTuned::Net{
+        fine_tune<float>(model_.shape, start->weights, start->fine_tune, start->target_scale, x, y),
+        logs.mean(), start->target_scale};
+  }
+  return predictor;
+}
+
+}  // namespace fewwatt::learners

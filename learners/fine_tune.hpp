@@ -15,14 +15,15 @@ enum class Optimizer { adam, sgd };
 std::string_view to_string(Optimizer optimizer);
 Optimizer parse_optimizer(std::string_view name);  // throws std::invalid_argument
 
-// How an initializer is fitted to a support set at test time: full-batch steps on the mean squared error of the
-// normalised log target. Chosen on validation workloads, per target; not the inner loop that it was trained with.
+// How an initializer is fitted to a support set at test time: full-batch steps on the mean squared error of
+// the normalised log target. Chosen on validation workloads, per target; not the inner loop that it was
+// trained with.
 struct FineTuneOptions {
   Optimizer optimizer = Optimizer::adam;
   int steps = 200;
   double rate = 3e-3;
-  // Stops before `steps` once the root of the mean squared log residual of the support is below this: further steps
-  // would fit measurement noise. 0 = never.
+  // Stops before `steps` once the root of the mean squared log residual of the support is below this: further
+  // steps would fit measurement noise. 0 = never.
   double stop_rms = 0;
   std::string error() const;  // "" when valid
 };
@@ -30,25 +31,25 @@ struct FineTuneOptions {
 // A net's start and how to go on from there, for one target.
 //   log y = m + target_scale * net(standardised features),   m = mean log y of the support rows
 struct Initializer {
-  Vector weights;             // [MlpShape::num_parameters()]
-  double target_scale = 1;    // > 0; log units per unit of the net's output
+  Vector weights;           // [MlpShape::num_parameters()]
+  double target_scale = 1;  // > 0; log units per unit of the net's output
   FineTuneOptions fine_tune;
 };
 
 // What meta/ trains and FineTune adapts, as plain data; a Checkpoint holds it under these names:
-//   texts   knobs, trained_by, activation, features;  numbers  hidden;  tensors  feature_mean, feature_stddev [1,f]
-//   per target t = time, power, where trained:  tensor t/weights [1,p];  number t/target_scale;
-//   text t/fine_tune/optimizer;  numbers t/fine_tune/steps, t/fine_tune/rate, t/fine_tune/stop_rms
+//   texts   knobs, trained_by, activation, features;  numbers  hidden;  tensors  feature_mean, feature_stddev
+//   [1,f] per target t = time, power, where trained:  tensor t/weights [1,p];  number t/target_scale; text
+//   t/fine_tune/optimizer;  numbers t/fine_tune/steps, t/fine_tune/rate, t/fine_tune/stop_rms
 struct FineTuneModel {
   std::string trained_by;  // "maml"
   std::string knobs;       // roles_text() of the training spaces
   FeatureSet features = FeatureSet::physical;
-  Scaler scaler;           // of the features
+  Scaler scaler;  // of the features
   MlpShape shape;
   std::array<std::optional<Initializer>, tasks::kNumTargets> targets;
 
-  Checkpoint to_checkpoint() const;                          // origin is left to the caller
-  static FineTuneModel from_checkpoint(const Checkpoint&);   // throws std::invalid_argument
+  Checkpoint to_checkpoint() const;                         // origin is left to the caller
+  static FineTuneModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
 };
 
 // MAML, Finn et al. 2017, at test time: start from the initializer, take gradient steps on the support.
@@ -64,7 +65,7 @@ class FineTune final : public Learner {
 // The net after fine-tuning, in the net's own units; T = float at run time, double for parity with LibTorch.
 // features [n,f] standardised, targets [n,1] normalised.
 template <class T>
-Mlp<T> fine_tune(const MlpShape& shape, const Vector& start, const FineTuneOptions& options, double target_scale,
-                 const Matrix& features, const Matrix& targets);
+Mlp<T> fine_tune(const MlpShape& shape, const Vector& start, const FineTuneOptions& options,
+                 double target_scale, const Matrix& features, const Matrix& targets);
 
 }  // namespace fewwatt::learners

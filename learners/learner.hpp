@@ -2,6 +2,9 @@
 
 #include <memory>
 #include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "tasks/task.hpp"
 
@@ -24,19 +27,22 @@ class Predictor {
 class Learner {
  public:
   virtual ~Learner() = default;
-  // Does not depend on the order of the support rows. A target without any known value is not predicted (NaN).
-  // Throws std::invalid_argument when the support is bad (Samples::check), has fewer rows than the learner needs, or its
-  // knobs are not those that the learner was trained for.
+  // Does not depend on the order of the support rows. A target without any known value is not predicted
+  // (NaN). Throws std::invalid_argument when the support is bad (Samples::check), has fewer rows than the
+  // learner needs, or its knobs are not those that the learner was trained for.
   virtual std::unique_ptr<const Predictor> adapt(const Samples& support) const = 0;
 };
 
-// The rows of `support` with a known value of `target`, ascending by mode: what every learner works on, and why the order
-// of rows does not matter.
+// The rows of `support` with a known value of `target`, ascending by mode: what every learner works on, and
+// why the order of rows does not matter.
 struct TargetRows {
   std::shared_ptr<const hw::PowerModeSpace> space;
   std::vector<hw::PowerMode> modes;
   Vector values;  // [n] ms or W
 };
 TargetRows rows_of(const Samples& support, tasks::Target target);
+
+// Samples::check, and std::invalid_argument naming the learner when there are fewer than `min_shots` rows.
+void check_support(const std::string& learner, const Samples& support, std::size_t min_shots);
 
 }  // namespace fewwatt::learners

@@ -13,9 +13,9 @@ std::string_view to_string(Activation activation);
 Activation parse_activation(std::string_view name);  // throws std::invalid_argument
 
 struct MlpShape {
-  std::vector<int> sizes;             // {inputs, hidden..., outputs}
+  std::vector<int> sizes;                    // {inputs, hidden..., outputs}
   Activation activation = Activation::silu;  // of the hidden layers; the output is linear
-  std::vector<double> dropout;        // probability per hidden layer; empty = none. Used in training only
+  std::vector<double> dropout;  // probability per hidden layer; empty = none. Used in training only
 
   std::size_t num_layers() const { return sizes.size() - 1; }
   std::size_t num_parameters() const;
@@ -23,8 +23,9 @@ struct MlpShape {
   std::size_t offset(std::size_t layer) const;
 };
 
-// A fully connected net with its gradient. All parameters are one flat vector, layer by layer, weights then bias, so that
-// optimizers and checkpoints need not know the shape. Instantiated for float (run time) and double (parity, gradient checks).
+// A fully connected net with its gradient. All parameters are one flat vector, layer by layer, weights then
+// bias, so that optimizers and checkpoints need not know the shape. Instantiated for float (run time) and
+// double (parity, gradient checks).
 template <class T>
 class Mlp {
  public:
@@ -39,8 +40,8 @@ class Mlp {
 
   Matrix forward(const Matrix& inputs) const;  // [n,in] -> [n,out], without dropout
 
-  // Mean over rows and outputs of (forward - targets)^2, with dropout where the shape has it and `dropout` is given;
-  // its gradient goes to `gradient` [num_parameters].
+  // Mean over rows and outputs of (forward - targets)^2, with dropout where the shape has it and `dropout` is
+  // given; its gradient goes to `gradient` [num_parameters].
   T loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::Rng* dropout = nullptr) const;
 
  private:
@@ -48,7 +49,8 @@ class Mlp {
   Flat parameters_;
 };
 
-// Weights and biases ~ U(-1/sqrt(in), 1/sqrt(in)), what LibTorch's Linear starts from (He et al. 2015 with a = sqrt 5).
+// Weights and biases ~ U(-1/sqrt(in), 1/sqrt(in)), what LibTorch's Linear starts from (He et al. 2015 with a
+// = sqrt 5).
 Eigen::VectorXd random_parameters(const MlpShape& shape, hw::Rng& rng);
 void randomize_layer(const MlpShape& shape, std::size_t layer, hw::Rng& rng, Eigen::VectorXd& parameters);
 

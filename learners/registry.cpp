@@ -1,0 +1,87 @@
+#include "learners/registry.hpp"
+
+#include <array>
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+#include "learners/fine_tune.hpp"
+#include "learners/gp.hpp"
+#include "learners/physics.hpp"
+#include "learners/transfer.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using Made = std::unique_ptr<const Learner>;
+
+struct Entry {
+  LearnerFacts facts;
+  Made (*make)(const Checkpoint&);  // the checkpoint is empty for a learner that needs none
+};
+
+Made make_transfer(const Checkpoint& c) {
+  return std::make_unique<Transfer>(TransferModel::from_checkpoint(c));
+}
+
+const auto& entries() {
+  static const std::array<Entry, 7> table = {{
+      {{.name = "scratch", .about = "the published net from random weights"},
+       [](const Checkpoint&) -> Made { return std::make_unique<Scratch>(false); }},
+      {{.name = "scratch-log", .about = "the same net with log targets, inverse and log features"},
+       [](const Checkpoint&) -> Made { return std::make_unique<Scratch>(true); }},
+      {{.name = "transfer",
+        .about = "plain transfer learning from one reference workload",
+        .needs_checkpoint = true},
+       make_transfer},
+      {{.name = "transfer-log", .about = "transfer with log targets", .needs_checkpoint = true},
+       make_transfer},
+      {{.name = "fine_tune", .about = "a meta-learned initializer, fine-tuned", .needs_checkpoint = true},
+       [](const Checkpoint& c) -> Made {
+         return std::make_unique<FineTune>(FineTuneModel::from_checkpoint(c));
+       }},
+      {{.name = "physics", .about = "non-negative combination of what clocks cost"},
+       [](const Checkpoint&) -> Made { return std::make_unique<Physics>(); }},
+      {{.name = "gp", .about = "Gaussian process on the support alone", .gives_uncertainty = true},
+       [](const Checkpoint&) -> Made { return std::make_unique<Gp>(); }},
+  }};
+  return table;
+}
+
+const Entry& find_entry(std::string_view name) {
+  std::string known;
+  for (const auto& entry : entries()) {
+    if (entry.facts.name == name) return entry;
+    known += (known.empty() ? "" : ", ") + std::string(entry.facts.name);
+  }
+  throw std::invalid_argument("unknown learner " + std::string(name) + "; known: " + known);
+}
+
+}  // namespace
+
+std::span<const LearnerFacts> learner_facts() {
+  static const auto facts = [] {
+    std::vector<LearnerFacts> all;
+    for (const auto& entry : entries()) all.push_back(entry.facts);
+    return all;
+  }();
+  return facts;
+}
+
+const LearnerFacts& find_learner(std::string_view name) {
+  return find_entry(name).facts;
+}
+
+std::unique_ptr<const Learner> make_learner(std::string_view name) {
+  const auto& entry = find_entry(name);
+  if (entry.facts.needs_checkpoint) {
+    throw std::invalid_argument("learner " + std::string(name) + " needs a checkpoint (fewwatt meta-train)");
+  }
+  return entry.make({});
+}
+
+std::unique_ptr<const Learner> make_learner(const Checkpoint& checkpoint) {
+  return find_entry(checkpoint.learner).make(checkpoint);
+}
+
+}  // namespace fewwatt::learners

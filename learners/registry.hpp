@@ -19,12 +19,14 @@ struct LearnerFacts {
 };
 
 std::span<const LearnerFacts> learner_facts();
-const LearnerFacts& find_learner(std::string_view name);  // throws std::invalid_argument listing the known names
+const LearnerFacts& find_learner(
+    std::string_view name);  // throws std::invalid_argument listing the known names
 
 // A learner that needs no checkpoint. Throws std::invalid_argument for one that does.
 std::unique_ptr<const Learner> make_learner(std::string_view name);
 
-// The learner that a checkpoint is for. Throws std::invalid_argument when an entry is missing or has the wrong shape.
+// The learner that a checkpoint is for. Throws std::invalid_argument when an entry is missing or has the
+// wrong shape.
 std::unique_ptr<const Learner> make_learner(const Checkpoint& checkpoint);
 
 }  // namespace fewwatt::learners

@@ -1,0 +1,220 @@
+#include "learners/transfer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "learners/optimizer.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+using Net = Mlp<float>;
+
+// z-scored target, of y or of log y.
+struct TargetScale {
+  bool log;
+  double mean, stddev;
+
+  static TargetScale fit(const Vector& values, bool log) {
+    const Vector y = log ? Vector(values.array().log()) : values;
+    const double stddev = std::sqrt((y.array() - y.mean()).square().mean());
+    return {log, y.mean(), stddev > 0 ? stddev : 1.0};
+  }
+  Vector normalise(const Vector& values) const {
+    const Vector y = log ? Vector(values.array().log()) : values;
+    return (y.array() - mean) / stddev;
+  }
+  Vector restore(const Vector& z) const {
+    const Vector y = z.array() * stddev + mean;
+    return log ? Vector(y.array().exp()) : y;
+  }
+};
+
+// One pass over the rows in random minibatches, updating the parameters from `first` on.
+void train_epoch(Net& net, Adam<float>& adam, std::size_t first, const Net::Matrix& x, const Net::Matrix& y,
+                 int batch, hw::Rng& rng) {
+  std::vector<Eigen::Index> order(static_cast<std::size_t>(x.rows()));
+  std::iota(order.begin(), order.end(), Eigen::Index{0});
+  rng.shuffle(order);
+  const auto start = static_cast<Eigen::Index>(first);
+  const auto count = net.parameters().size() - start;
+  Net::Flat gradient;
+  for (std::size_t at = 0; at < order.size(); at += static_cast<std::size_t>(batch)) {
+    const auto end = std::min(order.size(), at + static_cast<std::size_t>(batch));
+    const std::vector<Eigen::Index> rows(order.begin() + static_cast<std::ptrdiff_t>(at),
+                                         order.begin() + static_cast<std::ptrdiff_t>(end));
+    net.loss(x(rows, Eigen::all), y(rows, Eigen::all), gradient, &rng);
+    adam.step(net.parameters().segment(start, count), gradient.segment(start, count));
+  }
+}
+
+class NetPredictor final : public Predictor {
+ public:
+  struct Fitted {
+    Net net;
+    Scaler inputs;
+    TargetScale target;
+    double floor;  // a net trained on raw targets can go below zero
+  };
+
+  NetPredictor(std::shared_ptr<const hw::PowerModeSpace> space, FeatureSet features)
+      : space_(std::move(space)), features_(features) {}
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    const Matrix x = encode(features_, *space_, modes);
+    Matrix mean = Matrix::Constant(x.rows(), kNumTargets, std::nan(""));
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (!fitted[t]) continue;
+      const auto& f = *fitted[t];
+      const Net::Matrix z = f.net.forward(f.inputs(x).cast<float>());
+      mean.col(t) = f.target.restore(z.col(0).cast<double>()).cwiseMax(f.floor);
+    }
+    return {mean, {}};
+  }
+
+  std::array<std::optional<Fitted>, kNumTargets> fitted;
+
+ private:
+  std::shared_ptr<const hw::PowerModeSpace> space_;
+  FeatureSet features_;
+};
+
+// Predictions of a raw-target net stop at this share of the smallest measured value.
+constexpr double kFloorShare = 0.1;
+
+Vector row(const Matrix& tensor) {
+  return Eigen::Map<const Vector>(tensor.data(), tensor.size());
+}
+
+}  // namespace
+
+MlpShape published_shape(int inputs) {
+  return {{inputs, 256, 128, 64, 1}, Activation::relu, {0.4, 0.3, 0.0}};
+}
+
+Checkpoint TransferModel::to_checkpoint() const {
+  Checkpoint c;
+  c.learner = log_targets ? "transfer-log" : "transfer";
+  c.texts["knobs"] = knobs;
+  c.texts["reference"] = reference;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    c.tensors[prefix + "weights"] = targets[t]->weights.transpose();
+    c.tensors[prefix + "input_mean"] = targets[t]->inputs.mean.transpose();
+    c.tensors[prefix + "input_stddev"] = targets[t]->inputs.stddev.transpose();
+  }
+  return c;
+}
+
+TransferModel TransferModel::from_checkpoint(const Checkpoint& c) {
+  TransferModel model;
+  model.log_targets = c.learner == "transfer-log";
+  model.knobs = c.text("knobs");
+  model.reference = c.text("reference");
+  for (int t = 0; t < kNumTargets; ++t) {
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (!c.tensors.contains(prefix + "weights")) continue;
+    model.targets[t] =
+        ReferenceNet{row(c.tensor(prefix + "weights")),
+                     {row(c.tensor(prefix + "input_mean")), row(c.tensor(prefix + "input_stddev"))}};
+  }
+  return model;
+}
+
+Transfer::Transfer(TransferModel model) : model_(std::move(model)) {
+  for (const auto& target : model_.targets) {
+    if (!target) continue;
+    if (target->inputs.mean.size() != target->inputs.stddev.size()) {
+      throw std::invalid_argument("transfer: input_mean and input_stddev differ in size");
+    }
+    Mlp<double>(published_shape(static_cast<int>(target->inputs.mean.size())), target->weights);
+  }
+}
+
+std::unique_ptr<const Predictor> Transfer::adapt(const Samples& support) const {
+  const std::string name = model_.log_targets ? "transfer-log" : "transfer";
+  check_support(name, support, 1);
+  check_roles(name, model_.knobs, *support.space);
+  auto predictor = std::make_unique<NetPredictor>(support.space, FeatureSet::raw);
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto& reference = model_.targets[t];
+    const auto rows = rows_of(support, static_cast<tasks::Target>(t));
+    if (!reference || rows.modes.empty()) continue;
+
+    const PublishedRecipe recipe;
+    const auto shape = published_shape(static_cast<int>(reference->inputs.mean.size()));
+    const auto head = shape.offset(shape.num_layers() - 1);
+    auto rng = hw::Rng::stream(0, "transfer", static_cast<std::uint64_t>(t));
+    Vector weights = reference->weights;
+    randomize_layer(shape, shape.num_layers() - 1, rng, weights);
+
+    const auto scale = TargetScale::fit(rows.values, model_.log_targets);
+    Net net(shape, weights.cast<float>());
+    const Net::Matrix x =
+        reference->inputs(encode(FeatureSet::raw, *support.space, rows.modes)).cast<float>();
+    const Net::Matrix y = scale.normalise(rows.values).cast<float>();
+    for (const auto first : {head, std::size_t{0}}) {  // the last layer alone, then everything
+      Adam<float> adam(net.parameters().size() - static_cast<Eigen::Index>(first),
+                       static_cast<float>(recipe.rate));
+      for (int epoch = 0; epoch < recipe.epochs; ++epoch)
+        train_epoch(net, adam, first, x, y, recipe.batch, rng);
+    }
+    predictor->fitted[t] = {std::move(net), reference->inputs, scale, kFloorShare * rows.values.minCoeff()};
+  }
+  return predictor;
+}
+
+Scratch::Scratch(bool log_targets_and_physical_features) : log_(log_targets_and_physical_features) {}
+
+std::unique_ptr<const Predictor> Scratch::adapt(const Samples& support) const {
+  check_support(log_ ? "scratch-log" : "scratch", support, 1);
+  const auto features = log_ ? FeatureSet::physical : FeatureSet::raw;
+  auto predictor = std::make_unique<NetPredictor>(support.space, features);
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto rows = rows_of(support, static_cast<tasks::Target>(t));
+    if (rows.modes.empty()) continue;
+
+    const PublishedRecipe recipe;
+    const Matrix encoded = encode(features, *support.space, rows.modes);
+    const auto inputs = Scaler::fit(encoded);
+    const auto scale = TargetScale::fit(rows.values, log_);
+    const auto shape = published_shape(static_cast<int>(encoded.cols()));
+    auto rng = hw::Rng::stream(0, "scratch", static_cast<std::uint64_t>(t));
+    Net net(shape, random_parameters(shape, rng).cast<float>());
+    const Net::Matrix all_x = inputs(encoded).cast<float>();
+    const Net::Matrix all_y = scale.normalise(rows.values).cast<float>();
+
+    // 90:10 split; the epoch with the lowest validation loss is kept.
+    const auto n = all_x.rows();
+    const Eigen::Index validation = n >= 2 ? std::max<Eigen::Index>(1, n / 10) : 0;
+    std::vector<Eigen::Index> order(static_cast<std::size_t>(n));
+    std::iota(order.begin(), order.end(), Eigen::Index{0});
+    rng.shuffle(order);
+    const std::vector<Eigen::Index> held(order.begin(), order.begin() + validation);
+    const std::vector<Eigen::Index> kept(order.begin() + validation, order.end());
+    const Net::Matrix x = all_x(kept, Eigen::all), y = all_y(kept, Eigen::all);
+    const Net::Matrix held_x = all_x(held, Eigen::all), held_y = all_y(held, Eigen::all);
+    Net::Flat best = net.parameters();
+    float best_loss = std::numeric_limits<float>::infinity();
+    Adam<float> adam(net.parameters().size(), static_cast<float>(recipe.rate));
+    for (int epoch = 0; epoch < recipe.epochs; ++epoch) {
+      train_epoch(net, adam, 0, x, y, recipe.batch, rng);
+      const float loss =
+          validation > 0 ? (net.forward(held_x) - held_y).squaredNorm() : -static_cast<float>(epoch);
+      if (loss < best_loss) {
+        best_loss = loss;
+        best = net.parameters();
+      }
+    }
+    net.parameters() = best;
+    predictor->fitted[t] = {std::move(net), inputs, scale, kFloorShare * rows.values.minCoeff()};
+  }
+  return predictor;
+}
+
+}  // namespace fewwatt::learners

@@ -11,8 +11,8 @@
 
 namespace fewwatt::learners {
 
-// The published net (PowerTrain, doi 10.1016/j.future.2024.07.001): 256-128-64-1, ReLU, dropout 0.4 and 0.3, Adam 1e-3,
-// minibatch 16, 100 epochs, mean squared error, one net for time and one for power.
+// The published net (PowerTrain, doi 10.1016/j.future.2024.07.001): 256-128-64-1, ReLU, dropout 0.4 and 0.3,
+// Adam 1e-3, minibatch 16, 100 epochs, mean squared error, one net for time and one for power.
 struct PublishedRecipe {
   int epochs = 100;
   int batch = 16;
@@ -22,16 +22,17 @@ MlpShape published_shape(int inputs);
 
 // A reference workload's net, for one target.
 struct ReferenceNet {
-  Vector weights;         // of published_shape
-  Scaler inputs;          // of raw features of the reference rows
+  Vector weights;  // of published_shape
+  Scaler inputs;   // of raw features of the reference rows
 };
 
 // What meta/pretrain trains and Transfer adapts; a Checkpoint holds it under these names:
-//   texts  knobs, reference (device/workload);  per target t:  tensors t/weights [1,p], t/input_mean, t/input_stddev [1,k]
+//   texts  knobs, reference (device/workload);  per target t:  tensors t/weights [1,p], t/input_mean,
+//   t/input_stddev [1,k]
 // The checkpoint's learner is "transfer" or "transfer-log".
 struct TransferModel {
   bool log_targets = false;
-  std::string knobs;      // roles_text() of the reference space
+  std::string knobs;  // roles_text() of the reference space
   std::string reference;
   std::array<std::optional<ReferenceNet>, tasks::kNumTargets> targets;
 
@@ -49,7 +50,8 @@ class Transfer final : public Learner {
   TransferModel model_;
 };
 
-// The published net from random weights. `scratch-log` has log targets and physical features instead of raw ones.
+// The published net from random weights. `scratch-log` has log targets and physical features instead of raw
+// ones.
 class Scratch final : public Learner {
  public:
   explicit Scratch(bool log_targets_and_physical_features);
