@@ -42,6 +42,8 @@ PowerModeSpace module_space(std::string_view module, std::string_view grid = "fu
 
 // The mode of `space` that a preset gives: per knob the highest level not above the limit, or the lowest level.
 // `preset` has its settings in the order of `knobs`; knobs of the space that those lack stay at their highest level.
+// A list of modes may lack that one; then it is the nearest mode in log settings, one within the limits if there is any.
+// Throws std::invalid_argument when the preset has not one setting per knob.
 PowerMode apply_limits(const PowerModeSpace& space, std::span<const Knob> knobs, const PowerMode& preset);
 
 }  // namespace fewwatt::hw

@@ -1,0 +1,70 @@
+#include "tasks/task.hpp"
+
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <stdexcept>
+
+namespace fewwatt::tasks {
+
+Samples Samples::subset(std::span<const std::size_t> rows) const {
+  Samples part{space, {}, Matrix(static_cast<Eigen::Index>(rows.size()), targets.cols())};
+  part.modes.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    part.modes.push_back(modes.at(rows[i]));
+    part.targets.row(static_cast<Eigen::Index>(i)) = targets.row(static_cast<Eigen::Index>(rows[i]));
+  }
+  return part;
+}
+
+bool Samples::has(Target target) const {
+  return targets.cols() > target && !targets.col(target).array().isNaN().all();
+}
+
+void Samples::check() const {
+  if (!space) throw std::invalid_argument("Samples: space is not set");
+  if (modes.empty()) throw std::invalid_argument("Samples: needs at least one row");
+  if (targets.rows() != static_cast<Eigen::Index>(modes.size()) || targets.cols() != kNumTargets) {
+    throw std::invalid_argument("Samples: " + std::to_string(modes.size()) + " modes need targets [" +
+                                std::to_string(modes.size()) + ",2], got [" + std::to_string(targets.rows()) +
+                                "," + std::to_string(targets.cols()) + "]");
+  }
+  std::map<hw::PowerMode, std::size_t> seen;
+  for (std::size_t row = 0; row < modes.size(); ++row) {
+    const std::string where = "Samples: row " + std::to_string(row);
+    if (!space->index_of(modes[row])) {
+      throw std::invalid_argument(where + ": no mode of the device: " + hw::describe(*space, modes[row]));
+    }
+    const auto [first, is_new] = seen.emplace(modes[row], row);
+    if (!is_new) {
+      throw std::invalid_argument(where + ": same mode as row " + std::to_string(first->second) + ": " +
+                                  hw::describe(*space, modes[row]));
+    }
+    for (int target = 0; target < kNumTargets; ++target) {
+      const double value = targets(static_cast<Eigen::Index>(row), target);
+      if (!std::isnan(value) && !(value > 0 && std::isfinite(value))) {
+        throw std::invalid_argument(where + ": " + kTargetNames[target] +
+                                    " must be positive and finite, got " + std::to_string(value));
+      }
+    }
+  }
+}
+
+Samples samples_of(const datasets::Profile& profile) {
+  std::vector<std::size_t> rows(profile.modes.size());
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  return samples_of(profile, rows);
+}
+
+Samples samples_of(const datasets::Profile& profile, std::span<const std::size_t> rows) {
+  Samples samples{profile.space, {}, Matrix(static_cast<Eigen::Index>(rows.size()), kNumTargets)};
+  samples.modes.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& measured = profile.measurements.at(rows[i]);
+    samples.modes.push_back(profile.modes.at(rows[i]));
+    samples.targets.row(static_cast<Eigen::Index>(i)) << measured.time_ms, measured.power_w;
+  }
+  return samples;
+}
+
+}  // namespace fewwatt::tasks

@@ -45,7 +45,8 @@ struct Task {
   Samples support, query;  // never share a mode
 };
 
-// Every row of a profile.
+// Every row of a profile, or the given ones.
 Samples samples_of(const datasets::Profile& profile);
+Samples samples_of(const datasets::Profile& profile, std::span<const std::size_t> rows);
 
 }  // namespace fewwatt::tasks
