@@ -37,6 +37,9 @@ struct WorkloadAttributes {
   bool operator==(const WorkloadAttributes&) const = default;
 };
 
+// Letters, digits and . _ + - only, at least one: what a device or workload may be called.
+bool is_profile_name(std::string_view name);
+
 // What one workload cost on one device, mode by mode.
 struct Profile {
   std::string device;  // letters, digits and . _ + - only, as in workload: both name groups of a file

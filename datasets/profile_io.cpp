@@ -1,0 +1,247 @@
+#include "datasets/profile_io.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <span>
+#include <sstream>
+#include <tuple>
+#include <utility>
+
+#include "datasets/hdf5_file.hpp"
+#include "hw/version.hpp"
+
+namespace fewwatt::datasets {
+namespace {
+
+constexpr std::string_view kFormat = "fewwatt-profiles";
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// Attributes of a workload that are numbers, by their names in the file.
+constexpr std::pair<const char*, std::optional<double> WorkloadAttributes::*> kNumbers[] = {
+    {"batch_size", &WorkloadAttributes::batch_size},
+    {"minibatches_per_epoch", &WorkloadAttributes::minibatches_per_epoch},
+    {"layers", &WorkloadAttributes::layers},
+    {"parameters", &WorkloadAttributes::parameters},
+    {"flops", &WorkloadAttributes::flops}};
+
+constexpr std::pair<const char*, std::string WorkloadAttributes::*> kTexts[] = {
+    {"source", &WorkloadAttributes::source},
+    {"licence", &WorkloadAttributes::licence},
+    {"model", &WorkloadAttributes::model},
+    {"dataset", &WorkloadAttributes::dataset}};
+
+constexpr std::pair<const char*, std::vector<double> Profile::*> kColumns[] = {
+    {"time_std_ms", &Profile::time_std_ms},
+    {"power_std_w", &Profile::power_std_w},
+    {"time_true_ms", &Profile::time_true_ms},
+    {"power_true_w", &Profile::power_true_w}};
+
+WorkloadAttributes read_attributes(const Hdf5Reader& file, const std::string& group) {
+  WorkloadAttributes attributes;
+  const std::string kind = file.text(group, "kind"), time_of = file.text(group, "time_of");
+  const auto parsed_kind = parse_workload_kind(kind);
+  const auto parsed_time = parse_time_of(time_of);
+  if (!parsed_kind) throw DataError(file.path() + ": " + group + ": unknown kind '" + kind + "'");
+  if (!parsed_time) throw DataError(file.path() + ": " + group + ": unknown time_of '" + time_of + "'");
+  attributes.kind = *parsed_kind;
+  attributes.time_of = *parsed_time;
+  for (const auto& [name, member] : kTexts) {
+    if (file.has_attribute(group, name)) attributes.*member = file.text(group, name);
+  }
+  for (const auto& [name, member] : kNumbers) {
+    if (file.has_attribute(group, name)) attributes.*member = file.number(group, name);
+  }
+  return attributes;
+}
+
+std::vector<hw::Knob> read_knobs(const Hdf5Reader& file, const std::string& group) {
+  std::vector<hw::Knob> knobs;
+  std::istringstream roles(file.text(group, "roles"));
+  for (std::string name; roles >> name;) {
+    const auto role = hw::parse_knob_role(name);
+    if (!role) throw DataError(file.path() + ": " + group + ": unknown knob role '" + name + "'");
+    knobs.push_back({*role, file.ints(group + "/" + name)});
+  }
+  return knobs;
+}
+
+std::vector<hw::PowerMode> read_modes(const Hdf5Reader& file, const std::string& dataset, std::size_t knobs) {
+  const auto table = file.int_table(dataset);
+  if (table.cols != knobs || knobs > hw::PowerMode::kMaxKnobs) {
+    throw DataError(file.path() + ": " + dataset + ": expected one column for each of the " +
+                    std::to_string(knobs) + " knobs, found " + std::to_string(table.cols));
+  }
+  std::vector<hw::PowerMode> modes;
+  modes.reserve(table.rows);
+  for (std::size_t i = 0; i < table.rows; ++i) {
+    modes.emplace_back(std::span<const int>(table.values).subspan(i * knobs, knobs));
+  }
+  return modes;
+}
+
+// Throws DataError unless a column has one value per mode.
+template <class T>
+std::vector<T> checked(std::vector<T> column, std::size_t modes, const Hdf5Reader& file,
+                       const std::string& dataset) {
+  if (column.size() == modes) return column;
+  throw DataError(file.path() + ": " + dataset + ": expected " + std::to_string(modes) + " values, found " +
+                  std::to_string(column.size()));
+}
+
+Profile read_profile(const Hdf5Reader& file, const std::string& device, const std::string& workload) {
+  const std::string group = "/profiles/" + device + "/" + workload;
+  Profile profile;
+  profile.device = device;
+  profile.workload = workload;
+  profile.attributes = read_attributes(file, group);
+  const std::string knobs_group = group + "/knobs";
+  auto knobs = read_knobs(file, knobs_group);
+  profile.modes = read_modes(file, group + "/modes", knobs.size());
+  const bool grid = file.integer(knobs_group, "grid") != 0;
+  const std::string listed = knobs_group + "/listed_modes";
+  try {
+    const auto modes = file.exists(listed) ? read_modes(file, listed, knobs.size()) : profile.modes;
+    profile.space =
+        std::make_shared<const hw::PowerModeSpace>(grid ? hw::PowerModeSpace::grid(std::move(knobs))
+                                                        : hw::PowerModeSpace::list(std::move(knobs), modes));
+  } catch (const std::invalid_argument& e) {
+    throw DataError(file.path() + ": " + knobs_group + ": " + e.what());
+  }
+
+  const std::size_t n = profile.modes.size();
+  const auto doubles = [&](const char* name) {
+    const std::string dataset = group + "/" + name;
+    return file.exists(dataset) ? checked(file.doubles(dataset), n, file, dataset) : std::vector<double>();
+  };
+  const auto ints = [&](const char* name) {
+    const std::string dataset = group + "/" + name;
+    return file.exists(dataset) ? checked(file.ints(dataset), n, file, dataset) : std::vector<int>();
+  };
+  const auto time_ms = doubles("time_ms"), power_w = doubles("power_w");
+  const auto repeats = ints("repeats"), throttled = ints("throttled");
+  if (time_ms.empty() && power_w.empty()) {
+    throw DataError(file.path() + ": " + group + ": neither of the datasets time_ms and power_w is there");
+  }
+  profile.measurements.resize(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    auto& measured = profile.measurements[i];
+    measured.time_ms = time_ms.empty() ? kNan : time_ms[i];
+    measured.power_w = power_w.empty() ? kNan : power_w[i];
+    measured.repeats = repeats.empty() ? 1 : repeats[i];
+    measured.throttled = !throttled.empty() && throttled[i] != 0;
+  }
+  for (const auto& [name, member] : kColumns) profile.*member = doubles(name);
+  validate(profile, file.path());
+  return profile;
+}
+
+std::vector<int> flatten(const std::vector<hw::PowerMode>& modes) {
+  std::vector<int> values;
+  for (const auto& mode : modes) values.insert(values.end(), mode.begin(), mode.end());
+  return values;
+}
+
+void write_knobs(Hdf5Writer& file, const std::string& group, const Profile& profile) {
+  const auto& space = *profile.space;
+  file.group(group);
+  std::string roles;
+  for (const auto& knob : space.knobs()) {
+    const std::string role(hw::to_string(knob.role));
+    roles += (roles.empty() ? "" : " ") + role;
+    file.write(group + "/" + role, knob.levels);
+  }
+  file.text(group, "roles", roles);
+  file.integer(group, "grid", space.is_grid() ? 1 : 0);
+  if (space.is_grid()) return;
+  const auto modes = space.modes();
+  if (modes != profile.modes) {
+    file.write_table(group + "/listed_modes", modes.size(), space.knobs().size(), flatten(modes));
+  }
+}
+
+void write_profile(Hdf5Writer& file, const Profile& profile) {
+  const std::string group = "/profiles/" + profile.device + "/" + profile.workload;
+  file.group(group);
+  const auto& attributes = profile.attributes;
+  file.text(group, "kind", std::string(to_string(attributes.kind)));
+  file.text(group, "time_of", std::string(to_string(attributes.time_of)));
+  for (const auto& [name, member] : kTexts) {
+    if (!(attributes.*member).empty()) file.text(group, name, attributes.*member);
+  }
+  for (const auto& [name, member] : kNumbers) {
+    if (attributes.*member) file.number(group, name, *(attributes.*member));
+  }
+  write_knobs(file, group + "/knobs", profile);
+  file.write_table(group + "/modes", profile.modes.size(), profile.space->knobs().size(),
+                   flatten(profile.modes));
+
+  std::vector<double> time_ms, power_w;
+  std::vector<int> repeats;
+  std::vector<std::uint8_t> throttled;
+  for (const auto& measured : profile.measurements) {
+    time_ms.push_back(measured.time_ms);
+    power_w.push_back(measured.power_w);
+    repeats.push_back(measured.repeats);
+    throttled.push_back(measured.throttled ? 1 : 0);
+  }
+  if (profile.has_time()) file.write(group + "/time_ms", time_ms);
+  if (profile.has_power()) file.write(group + "/power_w", power_w);
+  if (std::any_of(repeats.begin(), repeats.end(), [](int r) { return r != 1; }))
+    file.write(group + "/repeats", repeats);
+  if (std::count(throttled.begin(), throttled.end(), 1) > 0) file.write(group + "/throttled", throttled);
+  for (const auto& [name, member] : kColumns) {
+    if (!(profile.*member).empty()) file.write(group + "/" + name, profile.*member);
+  }
+}
+
+}  // namespace
+
+ProfileStore read_profiles(const std::string& path) {
+  const Hdf5Reader file(path);
+  file.require_format(kFormat, kProfilesVersion);
+  ProfileStore store;
+  if (file.exists("/devices")) {
+    for (const auto& device : file.children("/devices")) {
+      auto& attributes = store.devices[device];
+      for (const auto& name : file.attributes("/devices/" + device)) {
+        attributes[name] = file.text("/devices/" + device, name);
+      }
+    }
+  }
+  for (const auto& device : file.children("/profiles")) {
+    for (const auto& workload : file.children("/profiles/" + device)) {
+      store.profiles.push_back(read_profile(file, device, workload));
+    }
+  }
+  return store;
+}
+
+void write_profiles(const std::string& path, const ProfileStore& store) {
+  std::vector<const Profile*> sorted;
+  for (const auto& profile : store.profiles) {
+    validate(profile, path);
+    sorted.push_back(&profile);
+  }
+  const auto name = [](const Profile* p) { return std::tie(p->device, p->workload); };
+  std::sort(sorted.begin(), sorted.end(), [&](auto* a, auto* b) { return name(a) < name(b); });
+  const auto twice =
+      std::adjacent_find(sorted.begin(), sorted.end(), [&](auto* a, auto* b) { return name(a) == name(b); });
+  if (twice != sorted.end()) {
+    throw DataError(path + ": profile " + (*twice)->device + "/" + (*twice)->workload + " is there twice");
+  }
+
+  Hdf5Writer file(path, std::string(kFormat), kProfilesVersion);
+  file.text("/", "generator", "fewwatt " + std::string(hw::version()));
+  file.group("/devices");
+  file.group("/profiles");
+  for (const auto& [device, attributes] : store.devices) {
+    if (!is_profile_name(device))
+      throw DataError(path + ": device '" + device + "' has characters that a name cannot have");
+    file.group("/devices/" + device);
+    for (const auto& [key, value] : attributes) file.text("/devices/" + device, key, value);
+  }
+  for (const auto* profile : sorted) write_profile(file, *profile);
+  file.commit();
+}
+
+}  // namespace fewwatt::datasets

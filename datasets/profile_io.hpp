@@ -8,6 +8,21 @@ namespace fewwatt::datasets {
 
 inline constexpr int kProfilesVersion = 1;
 
+// Schema 1, below /devices/<device> and /profiles/<device>/<workload>:
+//   devices/<device>     text attributes
+//   profiles/.../        attributes kind, time_of, source, licence; where known model, dataset (text),
+//   batch_size,
+//                        minibatches_per_epoch, layers, parameters, flops (numbers)
+//     knobs/             attributes roles ("cpu_khz gpu_khz", the order of the columns of modes) and grid (1:
+//     every
+//                        combination of levels is a mode; 0: only those of listed_modes, or else of modes)
+//       <role>           int32 [levels], ascending, in the role's unit
+//       listed_modes     int32 [m,k], only where the space is a list that is not the recorded modes
+//     modes              int32 [n,k], ascending
+//     time_ms, power_w   float64 [n], either may be absent; a missing power is NaN
+//     time_std_ms, power_std_w, time_true_ms, power_true_w   float64 [n], optional
+//     repeats            int32 [n], optional;  throttled  uint8 [n], optional
+
 // Reads a file of profiles (HDF5, "fewwatt-profiles"). Throws DataError naming the file and the object in it:
 // no such file, not HDF5, truncated, not ours, a newer version, a missing or wrongly typed object, or values
 // that validate() refuses.

@@ -7,6 +7,7 @@ namespace fewwatt::datasets {
 // A device that answers from a recorded profile. Its space is the modes that were recorded.
 class ReplayDevice final : public hw::Device {
  public:
+  // Throws DataError unless validate() accepts the profile.
   explicit ReplayDevice(const Profile& profile);
   const hw::PowerModeSpace& space() const override { return space_; }
   hw::Measurement measure(const hw::PowerMode& mode) override;
