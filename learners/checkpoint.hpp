@@ -14,14 +14,16 @@ struct Origin {
   std::uint64_t seed = 0;
   std::string git_revision;
   std::string data_hash;  // of the training profiles only
+
+  bool operator==(const Origin&) const = default;
 };
 
 // What crosses from the workstation to the board: everything a learner needs to adapt.
 struct Checkpoint {
-  std::string learner;                                // a name of the registry: "fine_tune"
-  std::map<std::string, tasks::Matrix> tensors;       // "time/weights" [1,n]
-  std::map<std::string, std::vector<double>> numbers; // settings: "time/fine_tune/steps" {300}
-  std::map<std::string, std::string> texts;           // settings: "trained_by" "maml", "knobs" "cpu_khz gpu_khz"
+  std::string learner;                                 // a name of the registry: "fine_tune"
+  std::map<std::string, tasks::Matrix> tensors;        // "time/weights" [1,n]
+  std::map<std::string, std::vector<double>> numbers;  // settings: "time/fine_tune/steps" {300}
+  std::map<std::string, std::string> texts;  // settings: "trained_by" "maml", "knobs" "cpu_khz gpu_khz"
   Origin origin;
 
   // Throw std::invalid_argument naming the checkpoint's learner and the missing entry.

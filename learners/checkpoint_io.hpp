@@ -4,12 +4,25 @@
 
 #include "learners/checkpoint.hpp"
 
+namespace fewwatt::datasets {
+class Hdf5Reader;
+class Hdf5Writer;
+}  // namespace fewwatt::datasets
+
 namespace fewwatt::learners {
 
 inline constexpr int kCheckpointVersion = 1;
 
-// HDF5, "fewwatt-checkpoint". Errors and atomic writing as for profiles: datasets::DataError.
+// HDF5, "fewwatt-checkpoint": attribute learner; groups tensors and numbers, where a name with '/' is a
+// dataset in nested groups; texts, one attribute each; origin. Errors and atomic writing as for profiles:
+// datasets::DataError.
 Checkpoint read_checkpoint(const std::string& path);
+
+// Throws std::invalid_argument for a name that is no path ("", "a//b").
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+
+// The group /origin, which models have too.
+Origin read_origin(const datasets::Hdf5Reader& file);
+void write_origin(datasets::Hdf5Writer& file, const Origin& origin);
 
 }  // namespace fewwatt::learners

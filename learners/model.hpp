@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,21 +10,30 @@
 
 namespace fewwatt::learners {
 
-// The result of adapting to a workload on a device: the predicted table of all its modes, and what it rests on.
+// The result of adapting to a workload on a device: the predicted table of all modes, and what it rests on.
 struct Model {
   std::string device, workload;
-  std::string learner;                          // "fine_tune"
-  datasets::WorkloadAttributes attributes;      // time_of and minibatches_per_epoch give epoch times
+  std::string learner;                      // "fine_tune"
+  datasets::WorkloadAttributes attributes;  // time_of and minibatches_per_epoch give epoch times
   std::shared_ptr<const hw::PowerModeSpace> space;
-  Prediction prediction;                        // of space->modes()
-  Samples support;                              // what was measured
-  Origin origin;                                // of the checkpoint adapted, or empty
+  Prediction prediction;  // of space->modes()
+  Samples support;        // what was measured; its space is `space`
+  Origin origin;          // of the checkpoint adapted, or empty
+
+  // Predicted time of one epoch in seconds; nullopt where time_of does not say what an epoch is.
+  std::optional<double> epoch_s(double time_ms) const;
+
+  // The first fault, "mean: expected ...", or "" when the parts fit each other and all known values are
+  // positive.
+  std::string error() const;
 };
 
 inline constexpr int kModelVersion = 1;
 
-// HDF5, "fewwatt-model". Errors and atomic writing as for profiles: datasets::DataError.
+// HDF5, "fewwatt-model": attributes device, workload, learner; a group attributes and a group knobs as a
+// profile has them; modes [n,k] int32, mean [n,2] and, where known, stddev [n,2] float64 (columns: ms, W);
+// support/modes, support/targets; origin. Errors and atomic writing as for profiles: datasets::DataError.
 Model read_model(const std::string& path);
-void write_model(const std::string& path, const Model& model);
+void write_model(const std::string& path, const Model& model);  // std::invalid_argument when model.error()
 
 }  // namespace fewwatt::learners
