@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "hw/random.hpp"
 #include "learners/encode.hpp"
 #include "learners/optimizer.hpp"
 

@@ -15,8 +15,8 @@ struct GpParameters {
 struct GpOptions {
   // Normal priors on the logs of the hyper-parameters; without them a fit to five rows believes what it
   // likes.
-  double length_median = 2.0, length_spread = 0.7;
-  double signal_median = 0.5, signal_spread = 0.7;  // log units of y
+  double length_median = 3.0, length_spread = 1.0;
+  double signal_median = 1.0, signal_spread = 0.5;  // log units of y
   double noise_median = 0.02, noise_spread = 0.7;
   double constant = 3.0;  // standard deviation of the unknown level, log units around the support's mean
   int steps = 200;        // of Adam on the log posterior
