@@ -1,0 +1,127 @@
+// fewwatt predict --model MODEL.h5 --out modes.csv
+//
+// Writes what a model says of every mode of its device: one row per mode, in the order of the space.
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "datasets/atomic_file.hpp"
+#include "hw/program.hpp"
+#include "learners/model.hpp"
+
+namespace {
+
+using namespace fewwatt;
+
+struct Options {
+  program::CommonOptions common;
+  std::string model;
+  std::string out;  // "-" = standard output
+};
+
+std::optional<Options> parse(int argc, char** argv) {
+  Options options;
+  program::Manual manual;
+  manual.verb = "predict";
+  manual.synopsis = "--model MODEL.h5 --out modes.csv";
+  manual.about =
+      "Writes the predicted time, power and energy of all modes of the device as CSV. Columns: one per "
+      "knob; "
+      "time_ms, power_w, time_std_ms, power_std_w, energy_j and epoch_s where they are known; "
+      "measured, 1 for the modes that the model rests on.";
+  auto add = manual.options.add_options();
+  add("model", program::po::value(&options.model)->required()->value_name("FILE"),
+      "model, written by fewwatt adapt");
+  add("out", program::po::value(&options.out)->required()->value_name("FILE"),
+      "CSV file to write; - for standard output");
+  if (!program::parse(argc, argv, manual, options.common)) return std::nullopt;
+  if (options.out == "-" && options.common.json)
+    throw program::UsageError("--json and --out - both want standard output");
+  return options;
+}
+
+std::string to_csv(const learners::Model& model) {
+  struct Column {
+    std::string name;
+    Eigen::VectorXd values;
+  };
+  const auto& [mean, stddev] = model.prediction;
+  const bool has_time = !mean.col(tasks::kTimeMs).array().isNaN().all();
+  const bool has_power = !mean.col(tasks::kPowerW).array().isNaN().all();
+  std::vector<Column> columns;
+  if (has_time) columns.push_back({"time_ms", mean.col(tasks::kTimeMs)});
+  if (has_power) columns.push_back({"power_w", mean.col(tasks::kPowerW)});
+  if (has_time && stddev.size() > 0) columns.push_back({"time_std_ms", stddev.col(tasks::kTimeMs)});
+  if (has_power && stddev.size() > 0) columns.push_back({"power_std_w", stddev.col(tasks::kPowerW)});
+  if (has_time && has_power) {
+    columns.push_back({"energy_j", mean.col(tasks::kTimeMs).cwiseProduct(mean.col(tasks::kPowerW)) / 1000});
+  }
+  if (const auto epoch_s_per_ms = model.epoch_s(1); epoch_s_per_ms && has_time) {
+    columns.push_back({"epoch_s", mean.col(tasks::kTimeMs) * *epoch_s_per_ms});
+  }
+
+  std::ostringstream text;
+  text << std::setprecision(9);
+  for (const auto& knob : model.space->knobs()) text << to_string(knob.role) << ',';
+  for (const auto& column : columns) text << column.name << ',';
+  text << "measured\n";
+  const std::set<hw::PowerMode> measured(model.support.modes.begin(), model.support.modes.end());
+  for (std::size_t row = 0; row < model.space->size(); ++row) {
+    const auto mode = model.space->at(row);
+    for (const int setting : mode) text << setting << ',';
+    for (const auto& column : columns) text << column.values[static_cast<Eigen::Index>(row)] << ',';
+    text << measured.count(mode) << '\n';
+  }
+  return text.str();
+}
+
+// A pipe or a device cannot be replaced by renaming a file over it.
+void write(const std::string& path, const std::string& text) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (!fs::exists(path, ignored) || fs::is_regular_file(path, ignored) || fs::is_directory(path, ignored)) {
+    datasets::write_file(path, text);
+    return;
+  }
+  std::ofstream file(path);
+  file << text << std::flush;
+  if (!file) throw datasets::DataError("cannot write " + path + ": " + std::strerror(errno));
+}
+
+int run(const Options& options) {
+  const auto model = learners::read_model(options.model);
+  const std::string csv = to_csv(model);
+  if (options.out == "-") {
+    std::cout << csv;
+    return program::kDone;
+  }
+  write(options.out, csv);
+  if (options.common.json) {
+    std::cout << nlohmann::ordered_json{{"out", options.out},
+                                        {"device", model.device},
+                                        {"workload", model.workload},
+                                        {"learner", model.learner},
+                                        {"modes", model.space->size()}}
+              << '\n';
+  } else if (!options.common.quiet) {
+    std::cout << options.out << ": " << model.space->size() << " modes of " << model.device << '/'
+              << model.workload << '\n';
+  }
+  return program::kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return program::run("predict", [&] {
+    const auto options = parse(argc, argv);
+    return options ? run(*options) : program::kDone;
+  });
+}
