@@ -1,0 +1,72 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "datasets/import.hpp"
+#include "datasets/profile_io.hpp"
+#include "hw/program.hpp"
+
+namespace {
+
+namespace program = fewwatt::program;
+namespace po = fewwatt::program::po;
+using namespace fewwatt::datasets;
+
+nlohmann::json to_json(const ImportReport& report, const std::string& out) {
+  auto profiles = nlohmann::json::array();
+  for (const auto& profile : report.profiles) {
+    profiles.push_back({{"device", profile.device},
+                        {"workload", profile.workload},
+                        {"modes", profile.modes},
+                        {"left_out", profile.left_out}});
+  }
+  return {{"out", out},          {"files", report.files},           {"skipped_files", report.skipped_files},
+          {"rows", report.rows}, {"duplicates", report.duplicates}, {"profiles", profiles}};
+}
+
+void print(const ImportReport& report, const std::string& out) {
+  for (const auto& profile : report.profiles) {
+    std::cout << profile.device << '/' << profile.workload << ": " << profile.modes << " modes";
+    if (profile.left_out > 0) std::cout << ", " << profile.left_out << " left out for want of a value";
+    std::cout << '\n';
+  }
+  std::cout << report.profiles.size() << " profiles of " << report.rows << " rows in " << report.files
+            << " files -> " << out;
+  if (report.duplicates > 0) std::cout << ", " << report.duplicates << " repeated rows dropped";
+  if (report.skipped_files > 0) std::cout << ", " << report.skipped_files << " other files skipped";
+  std::cout << '\n';
+}
+
+int import(int argc, char** argv) {
+  program::Manual manual;
+  manual.verb = "import";
+  manual.synopsis = "--mapping M.ini --out P.h5 INPUT...";
+  manual.about =
+      "Makes profiles of measurements in CSV files or tegrastats logs. The mapping says what their columns are;\n"
+      "datasets/mapping.hpp says how to write one. An INPUT is a file, or a folder whose fitting files are taken.";
+  program::CommonOptions common;
+  std::string mapping_path, out;
+  std::vector<std::string> inputs;
+  auto add = manual.options.add_options();
+  add("mapping", po::value(&mapping_path)->required()->value_name("FILE"), "what the columns are");
+  add("out", po::value(&out)->required()->value_name("FILE"), "file of profiles to write");
+  add("input", po::value(&inputs)->required()->value_name("PATH"),
+      "file or folder; the option's name may be left out");
+  manual.positional.add("input", -1);
+  if (!program::parse(argc, argv, manual, common)) return program::kDone;
+
+  ImportReport report;
+  const auto store = import_profiles(read_mapping(mapping_path), inputs, &report);
+  write_profiles(out, store);
+  if (common.json) {
+    std::cout << to_json(report, out) << '\n';
+  } else if (!common.quiet) {
+    print(report, out);
+  }
+  return program::kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return program::run("import", [&] { return import(argc, argv); });
+}

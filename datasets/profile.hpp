@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hw/device.hpp"
@@ -36,6 +37,19 @@ struct WorkloadAttributes {
 
   bool operator==(const WorkloadAttributes&) const = default;
 };
+
+// Their names in files, beside kind and time_of.
+inline constexpr std::pair<const char*, std::string WorkloadAttributes::*> kTextAttributes[] = {
+    {"source", &WorkloadAttributes::source},
+    {"licence", &WorkloadAttributes::licence},
+    {"model", &WorkloadAttributes::model},
+    {"dataset", &WorkloadAttributes::dataset}};
+inline constexpr std::pair<const char*, std::optional<double> WorkloadAttributes::*> kNumberAttributes[] = {
+    {"batch_size", &WorkloadAttributes::batch_size},
+    {"minibatches_per_epoch", &WorkloadAttributes::minibatches_per_epoch},
+    {"layers", &WorkloadAttributes::layers},
+    {"parameters", &WorkloadAttributes::parameters},
+    {"flops", &WorkloadAttributes::flops}};
 
 // Letters, digits and . _ + - only, at least one: what a device or workload may be called.
 bool is_profile_name(std::string_view name);

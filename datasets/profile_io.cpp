@@ -16,20 +16,6 @@ namespace {
 constexpr std::string_view kFormat = "fewwatt-profiles";
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// Attributes of a workload that are numbers, by their names in the file.
-constexpr std::pair<const char*, std::optional<double> WorkloadAttributes::*> kNumbers[] = {
-    {"batch_size", &WorkloadAttributes::batch_size},
-    {"minibatches_per_epoch", &WorkloadAttributes::minibatches_per_epoch},
-    {"layers", &WorkloadAttributes::layers},
-    {"parameters", &WorkloadAttributes::parameters},
-    {"flops", &WorkloadAttributes::flops}};
-
-constexpr std::pair<const char*, std::string WorkloadAttributes::*> kTexts[] = {
-    {"source", &WorkloadAttributes::source},
-    {"licence", &WorkloadAttributes::licence},
-    {"model", &WorkloadAttributes::model},
-    {"dataset", &WorkloadAttributes::dataset}};
-
 constexpr std::pair<const char*, std::vector<double> Profile::*> kColumns[] = {
     {"time_std_ms", &Profile::time_std_ms},
     {"power_std_w", &Profile::power_std_w},
@@ -45,10 +31,10 @@ WorkloadAttributes read_attributes(const Hdf5Reader& file, const std::string& gr
   if (!parsed_time) throw DataError(file.path() + ": " + group + ": unknown time_of '" + time_of + "'");
   attributes.kind = *parsed_kind;
   attributes.time_of = *parsed_time;
-  for (const auto& [name, member] : kTexts) {
+  for (const auto& [name, member] : kTextAttributes) {
     if (file.has_attribute(group, name)) attributes.*member = file.text(group, name);
   }
-  for (const auto& [name, member] : kNumbers) {
+  for (const auto& [name, member] : kNumberAttributes) {
     if (file.has_attribute(group, name)) attributes.*member = file.number(group, name);
   }
   return attributes;
@@ -165,10 +151,10 @@ void write_profile(Hdf5Writer& file, const Profile& profile) {
   const auto& attributes = profile.attributes;
   file.text(group, "kind", std::string(to_string(attributes.kind)));
   file.text(group, "time_of", std::string(to_string(attributes.time_of)));
-  for (const auto& [name, member] : kTexts) {
+  for (const auto& [name, member] : kTextAttributes) {
     if (!(attributes.*member).empty()) file.text(group, name, attributes.*member);
   }
-  for (const auto& [name, member] : kNumbers) {
+  for (const auto& [name, member] : kNumberAttributes) {
     if (attributes.*member) file.number(group, name, *(attributes.*member));
   }
   write_knobs(file, group + "/knobs", profile);

@@ -1,0 +1,132 @@
+#include "datasets/tegrastats.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "datasets/csv.hpp"
+#include "datasets/profile.hpp"
+
+namespace fewwatt::datasets {
+namespace {
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const auto end = text.find(separator);
+    if (end != 0 || separator != ' ') parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+// The number that `text` is after removing `suffix`; nullopt when either is not there.
+std::optional<double> number_before(std::string_view text, std::string_view suffix) {
+  double value = 0;
+  if (!text.ends_with(suffix)) return std::nullopt;
+  text.remove_suffix(suffix.size());
+  if (text.empty() || !parse_number(text, value)) return std::nullopt;
+  return value;
+}
+
+std::string_view without_brackets(std::string_view text) {
+  if (text.starts_with('[')) text.remove_prefix(1);
+  if (text.ends_with(']')) text.remove_suffix(1);
+  return text;
+}
+
+// "1383/1383", "831mW/831mW", "5139mW/5139mW/5139mW": the first, where all are whole numbers of the same
+// form.
+std::optional<double> rail_mw(std::string_view text) {
+  const auto parts = split(text, '/');
+  if (parts.size() < 2 || parts.size() > 3) return std::nullopt;
+  const std::string_view suffix = parts[0].ends_with("mW") ? "mW" : "";
+  for (const auto part : parts) {
+    if (!number_before(part, suffix)) return std::nullopt;
+  }
+  return number_before(parts[0], suffix);
+}
+
+// "41.437C", "52.968C/52.968C"
+std::optional<double> temperature_c(std::string_view text) {
+  return number_before(split(text, '/')[0], "C");
+}
+
+// "[31%@102,off]": loads; a core that is off is NaN.
+std::vector<double> cpu_loads(std::string_view text) {
+  std::vector<double> loads;
+  for (const auto core : split(without_brackets(text), ',')) {
+    loads.push_back(number_before(core.substr(0, core.find('@')), "%").value_or(TegrastatsLine::kUnknown));
+  }
+  return loads;
+}
+
+// "10%@76", "3%", "@[1000,1000]", "0%@[305]": load and clocks.
+void load_and_clocks(std::string_view text, double& load_pct, std::vector<double>& clocks_mhz) {
+  const auto mark = text.find('@');
+  load_pct = number_before(text.substr(0, mark), "%").value_or(TegrastatsLine::kUnknown);
+  if (mark == std::string_view::npos) return;
+  for (const auto clock : split(without_brackets(text.substr(mark + 1)), ',')) {
+    if (const auto mhz = number_before(clock, "")) clocks_mhz.push_back(*mhz);
+  }
+}
+
+bool same_rails(const std::map<std::string, double>& a, const std::map<std::string, double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](auto& x, auto& y) { return x.first == y.first; });
+}
+
+}  // namespace
+
+std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
+  const auto words = split(text, ' ');
+  if (std::find(words.begin(), words.end(), "RAM") == words.end()) return std::nullopt;
+  if (std::find(words.begin(), words.end(), "CPU") == words.end()) return std::nullopt;
+  TegrastatsLine line;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto word = words[i];
+    if (const auto mark = word.find('@'); mark != std::string_view::npos && mark > 0) {
+      const auto celsius = temperature_c(word.substr(mark + 1));
+      if (celsius && *celsius > -256) line.temperatures_c[std::string(word.substr(0, mark))] = *celsius;
+    }
+    if (i + 1 == words.size()) continue;
+    const auto value = words[i + 1];
+    if (word == "CPU" && value.starts_with('[')) {
+      line.cpu_loads_pct = cpu_loads(value);
+    } else if (word == "GR3D_FREQ") {
+      load_and_clocks(value, line.gr3d_pct, line.gr3d_mhz);
+    } else if (word == "EMC_FREQ") {
+      std::vector<double> clocks_mhz;
+      load_and_clocks(value, line.emc_pct, clocks_mhz);
+      if (!clocks_mhz.empty()) line.emc_mhz = clocks_mhz.front();
+    } else if (const auto mw = rail_mw(value); mw && word != "NC") {  // NC = not connected
+      line.rails_mw[std::string(word)] = *mw;
+    }
+  }
+  return line;
+}
+
+TegrastatsLog read_tegrastats(const std::string& path) {
+  const std::string text = read_file(path);
+  auto lines = split(text, '\n');
+  while (!lines.empty() && lines.back().find_first_not_of(" \t\r") == std::string_view::npos)
+    lines.pop_back();
+  TegrastatsLog log;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const auto line = parse_tegrastats_line(lines[i]);
+    const bool whole =
+        line && !line->rails_mw.empty() && (i == 0 || same_rails(line->rails_mw, log.rails_mw));
+    if (!whole && i > 0 && i + 1 == lines.size()) break;
+    const std::string where = path + ":" + std::to_string(i + 1);
+    if (!line) throw DataError(where + ": not a line of tegrastats");
+    if (line->rails_mw.empty()) throw DataError(where + ": no power rail in this line of tegrastats");
+    if (!whole) throw DataError(where + ": other power rails than in the first line");
+    for (const auto& [rail, mw] : line->rails_mw) log.rails_mw[rail] += mw;
+    ++log.lines;
+  }
+  if (log.lines == 0) throw DataError(path + " is empty");
+  for (auto& [rail, mw] : log.rails_mw) mw /= static_cast<double>(log.lines);
+  return log;
+}
+
+}  // namespace fewwatt::datasets

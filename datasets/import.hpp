@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "datasets/mapping.hpp"
+#include "datasets/profile.hpp"
+
+namespace fewwatt::datasets {
+
+struct ImportReport {
+  struct Imported {
+    std::string device, workload;
+    std::size_t modes = 0;
+    std::size_t left_out = 0;  // modes without a time in a profile that has times, or without any value
+  };
+  std::size_t files = 0;
+  std::size_t skipped_files = 0;  // of folders: no [file] section fits
+  std::size_t rows = 0;
+  std::size_t duplicates = 0;  // rows that said again what an earlier one had said
+  std::vector<Imported> profiles;
+};
+
+// Makes profiles of files as the mapping says. An input is a file, which a [file] section must fit, or a
+// folder, of which those files are taken that one fits, at any depth. Throws DataError naming file, line and
+// column.
+ProfileStore import_profiles(const Mapping& mapping, const std::vector<std::string>& inputs,
+                             ImportReport* report = nullptr);
+
+}  // namespace fewwatt::datasets
