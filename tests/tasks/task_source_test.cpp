@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -297,11 +298,11 @@ TEST(Augmentation, NoneLeavesEveryBit) {
   }
 }
 
-TEST(Augmentation, SubGridsTakeAtLeastHalfOfTheLevelsAndKeepTheSizes) {
+TEST(Augmentation, SubGridsLeaveLevelsOutAndKeepTheSizes) {
   const TaskSource source({made_up_profile("board-a", "bert")},
                           {.min_shots = 4, .max_shots = 4, .query = 8, .augmentation = {.sub_grid = 1}});
   hw::Rng rng(5);
-  std::set<std::size_t> levels_seen;
+  std::map<std::size_t, int> levels_seen;
   for (int i = 0; i < 300; ++i) {
     const auto task = source.next(1, rng)[0];
     ASSERT_EQ(task.support.size(), 4u);
@@ -313,11 +314,12 @@ TEST(Augmentation, SubGridsTakeAtLeastHalfOfTheLevelsAndKeepTheSizes) {
         cpu.insert(mode[0]);
       }
     }
-    levels_seen.insert(cpu.size());
+    ++levels_seen[cpu.size()];
   }
-  EXPECT_TRUE(
-      levels_seen.contains(3));  // 12 rows of all 60 modes lie on so few CPU levels about once in 140 tasks
-  EXPECT_TRUE(levels_seen.contains(5));
+  // 3, 4 or 5 of the five levels, equally often; without sub-grids 12 of the 60 modes lie on three levels
+  // once in 100.
+  EXPECT_GT(levels_seen[3], 50);
+  EXPECT_GT(levels_seen[5], 50);
 }
 
 TEST(Augmentation, SubGridWithTooFewModesIsNotUsed) {
