@@ -340,7 +340,9 @@ Hdf5Writer::Hdf5Writer(const std::string& path, const std::string& format, int v
   const Quiet quiet;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_core(access, std::size_t{1} << 20, /*backing_store=*/false);
-  file_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, timeless(H5P_FILE_CREATE), access);
+  const Handle creation = timeless(H5P_FILE_CREATE);
+  H5Pset_istore_k(creation, 2);  // datasets have few chunks: the default's index nodes are larger than most datasets
+  file_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access);
   check(file_ >= 0, "cannot build " + path + " in memory");
   try {
     text("/", "format", format);
