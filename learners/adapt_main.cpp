@@ -1,0 +1,366 @@
+// fewwatt adapt --init INIT.h5 | --learner NAME
+//               --profiles P.h5 --device D --workload W --shots 50 --sampler random | --measurements M.csv
+//               --out MODEL.h5
+//
+// Fits a learner to few measured modes of one workload, and writes what it predicts of all modes.
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <iomanip>
+#include <iostream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "datasets/csv.hpp"
+#include "datasets/import.hpp"
+#include "datasets/profile_io.hpp"
+#include "datasets/replay_device.hpp"
+#include "hw/modules.hpp"
+#include "hw/program.hpp"
+#include "learners/checkpoint_io.hpp"
+#include "learners/model.hpp"
+#include "learners/registry.hpp"
+#include "tasks/collect.hpp"
+
+namespace {
+
+using namespace fewwatt;
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  program::CommonOptions common;
+  std::string init, learner;           // one of them
+  std::string profiles, measurements;  // one of them
+  std::string mapping;                 // of the measurements; "" = standard column names
+  std::string device, workload;        // "" = not said
+  std::string time_of;                 // of measurements without a mapping
+  std::optional<double> minibatches_per_epoch;
+  std::size_t shots = 50;
+  std::string sampler;
+  std::optional<hw::PowerModeSpace> space;  // nullopt = what the data say
+  std::string space_name;
+  std::string out;
+};
+
+// What there is to learn from: the support, and the profile that holds its rows and perhaps others.
+struct Problem {
+  datasets::Profile profile;
+  tasks::Samples support;
+};
+
+// Runs `check`, whose std::invalid_argument is about an option.
+template <class Check>
+auto as_usage(const Check& check) {
+  try {
+    return check();
+  } catch (const std::invalid_argument& e) {
+    throw program::UsageError(e.what());
+  }
+}
+
+void require(bool holds, const std::string& otherwise) {
+  if (!holds) throw program::UsageError(otherwise);
+}
+
+void check(const Options& options, bool draws_shots) {
+  require(options.init.empty() != options.learner.empty(), "give one of --init and --learner");
+  require(options.profiles.empty() != options.measurements.empty(),
+          "give one of --profiles and --measurements");
+  if (!options.learner.empty()) {
+    const auto& facts = as_usage([&] { return learners::find_learner(options.learner); });
+    require(!facts.needs_checkpoint,
+            "--learner " + options.learner + " must be trained first: give its checkpoint as --init");
+  }
+  if (options.profiles.empty()) {
+    require(!draws_shots, "--shots and --sampler go with --profiles: all rows of --measurements are used");
+    require(options.mapping.empty() || (options.time_of.empty() && !options.minibatches_per_epoch),
+            "--time-of and --minibatches-per-epoch are said by the --mapping");
+    require(options.time_of.empty() || datasets::parse_time_of(options.time_of),
+            "--time-of must be minibatch, epoch or run, found " + options.time_of);
+    require(!options.minibatches_per_epoch || *options.minibatches_per_epoch > 0,
+            "--minibatches-per-epoch must be > 0");
+  } else {
+    require(!options.device.empty() && !options.workload.empty(), "--profiles needs --device and --workload");
+    require(options.shots > 0, "--shots must be > 0");
+    require(options.mapping.empty() && options.time_of.empty() && !options.minibatches_per_epoch,
+            "--mapping, --time-of and --minibatches-per-epoch go with --measurements");
+    const auto samplers = tasks::sampler_names();
+    std::string known;
+    for (const auto name : samplers) known += " " + std::string(name);
+    require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),
+            "unknown --sampler " + options.sampler + "; known:" + known);
+  }
+}
+
+std::optional<Options> parse(int argc, char** argv) {
+  namespace po = program::po;
+  Options options;
+  double minibatches = 0;
+  program::Manual manual;
+  manual.verb = "adapt";
+  manual.synopsis =
+      "(--init INIT.h5 | --learner NAME) (--profiles P.h5 --device D --workload W | --measurements M.csv) "
+      "--out MODEL.h5";
+  manual.about =
+      "Fits a learner to few measured modes of a workload and writes what it predicts of all modes of the "
+      "device.\n"
+      "The measurements are your own, or drawn from a profile by a sampler; then the error on the profile's "
+      "other modes is printed.";
+  auto add = manual.options.add_options();
+  add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
+  add("learner", po::value(&options.learner)->value_name("NAME"),
+      "a learner that needs no checkpoint: physics, gp, scratch, scratch-log");
+  add("profiles", po::value(&options.profiles)->value_name("FILE"), "file of profiles");
+  add("measurements", po::value(&options.measurements)->value_name("FILE"),
+      "CSV file with a row per measured mode; columns cpu_cores, cpu_khz, gpu_khz, mem_khz, ..., time_ms, "
+      "power_w");
+  add("mapping", po::value(&options.mapping)->value_name("FILE"),
+      "what the columns of --measurements are, as for fewwatt import");
+  add("device", po::value(&options.device)->value_name("NAME"),
+      "device of the profile; with --measurements, what to call it");
+  add("workload", po::value(&options.workload)->value_name("NAME"),
+      "workload of the profile; with --measurements, what to call it");
+  add("time-of", po::value(&options.time_of)->value_name("WHAT"),
+      "what one time_ms of --measurements is: minibatch, epoch or run (default)");
+  add("minibatches-per-epoch", po::value(&minibatches)->value_name("N"),
+      "of the workload of --measurements, for epoch times");
+  add("shots", po::value(&options.shots)->default_value(options.shots)->value_name("N"),
+      "modes to draw from the profile");
+  add("sampler", po::value(&options.sampler)->default_value("random")->value_name("NAME"),
+      "how to draw them: random, latin-hypercube, maximin");
+  add("space", po::value(&options.space_name)->value_name("BOARD[:GRID]"),
+      "modes to predict, as orin-agx-64 or orin-agx-64:powertrain; default: the profile's, or every "
+      "combination of the levels in --measurements");
+  add("out", po::value(&options.out)->required()->value_name("FILE"), "model to write");
+  const auto values = program::parse(argc, argv, manual, options.common);
+  if (!values) return std::nullopt;
+  if (values->count("minibatches-per-epoch") > 0) options.minibatches_per_epoch = minibatches;
+  check(options, !(*values)["shots"].defaulted() || !(*values)["sampler"].defaulted());
+  if (!options.space_name.empty()) {
+    const auto colon = options.space_name.find(':');
+    const auto grid = colon == std::string::npos ? "full" : options.space_name.substr(colon + 1);
+    options.space = as_usage([&] { return hw::module_space(options.space_name.substr(0, colon), grid); });
+  }
+  return options;
+}
+
+// The profile that the options name, if the store has it and no other fits as well.
+datasets::Profile pick(datasets::ProfileStore store, const std::string& path, const std::string& device,
+                       const std::string& workload) {
+  std::vector<const datasets::Profile*> fitting;
+  std::string known;
+  for (const auto& profile : store.profiles) {
+    known += (known.empty() ? "" : ", ") + profile.device + "/" + profile.workload;
+    if ((device.empty() || profile.device == device) && (workload.empty() || profile.workload == workload))
+      fitting.push_back(&profile);
+  }
+  const std::string wanted = (device.empty() ? "*" : device) + "/" + (workload.empty() ? "*" : workload);
+  if (fitting.empty())
+    throw datasets::DataError(path + ": no profile " + wanted +
+                              "; there are: " + (known.empty() ? "none" : known));
+  if (fitting.size() > 1)
+    throw datasets::DataError(path + ": more than one profile " + wanted +
+                              ", choose by --device and --workload: " + known);
+  return *fitting.front();
+}
+
+Problem draw_from_profile(const Options& options) {
+  Problem problem{
+      pick(datasets::read_profiles(options.profiles), options.profiles, options.device, options.workload),
+      {}};
+  const auto& profile = problem.profile;
+  if (profile.modes.size() < options.shots) {
+    throw datasets::DataError(options.profiles + ": " + profile.device + "/" + profile.workload + " has " +
+                              std::to_string(profile.modes.size()) + " modes, fewer than the " +
+                              std::to_string(options.shots) + " shots asked for");
+  }
+  datasets::ReplayDevice device(profile);
+  const auto sampler =
+      tasks::make_sampler(options.sampler, device.space(), options.shots, options.common.seed);
+  problem.support = tasks::collect(device, *sampler, options.shots);
+  return problem;
+}
+
+// Columns called as knob roles and metrics are; others are not looked at.
+datasets::Mapping standard_mapping(const Options& options) {
+  using datasets::Metric;
+  const auto table = datasets::read_csv(options.measurements);
+  datasets::FileMapping file;
+  file.where = options.measurements;
+  file.glob = "*";
+  for (const auto role : hw::kKnobRoles) {
+    const std::string name(hw::to_string(role));
+    if (table.has_column(name)) file.knobs[role] = {{{1, name}}, 1};
+  }
+  for (const auto metric : {Metric::time_ms, Metric::power_w}) {
+    const std::string name(datasets::to_string(metric));
+    if (table.has_column(name)) file.metrics[metric] = {{{1, name}}, 1};
+  }
+  if (file.knobs.empty() || file.metrics.empty()) {
+    std::string roles, found;
+    for (const auto role : hw::kKnobRoles)
+      roles += (roles.empty() ? "" : ", ") + std::string(hw::to_string(role));
+    for (const auto& name : table.header) found += (found.empty() ? "" : ", ") + name;
+    throw datasets::DataError(options.measurements + ": expected columns of knobs (" + roles +
+                              ") and of time_ms or power_w, found " + found);
+  }
+  datasets::Mapping mapping;
+  mapping.path = options.measurements;
+  mapping.device.text = !options.device.empty() ? options.device
+                        : options.space         ? options.space_name.substr(0, options.space_name.find(':'))
+                                                : "from-data";
+  mapping.workload.text = !options.workload.empty()
+                              ? options.workload
+                              : std::filesystem::path(options.measurements).stem().string();
+  mapping.time_of = datasets::parse_time_of(options.time_of).value_or(datasets::TimeOf::run);
+  mapping.files.push_back(std::move(file));
+  return mapping;
+}
+
+Problem take_measurements(const Options& options) {
+  Problem problem;
+  if (options.mapping.empty()) {
+    auto store = datasets::import_profiles(standard_mapping(options), {options.measurements});
+    problem.profile = pick(std::move(store), options.measurements, "", "");
+    problem.profile.attributes.minibatches_per_epoch = options.minibatches_per_epoch;
+  } else {
+    auto store = datasets::import_profiles(datasets::read_mapping(options.mapping), {options.measurements});
+    problem.profile = pick(std::move(store), options.measurements, options.device, options.workload);
+  }
+  problem.profile.space =
+      std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(problem.profile.space->knobs()));
+  problem.support = tasks::samples_of(problem.profile);
+  return problem;
+}
+
+// The support in the space to predict. Throws DataError for a mode that is not there.
+void move_to_space(Problem& problem, const Options& options) {
+  auto& support = problem.support;
+  const auto& path = options.profiles.empty() ? options.measurements : options.profiles;
+  support.space = problem.profile.space;
+  if (!options.space) return;
+  const auto roles = hw::describe_roles(*options.space), found = hw::describe_roles(*support.space);
+  if (roles != found)
+    throw datasets::DataError(path + ": " + options.space_name + " has the knobs " + roles + ", found " +
+                              found);
+  for (const auto& mode : support.modes) {
+    if (!options.space->index_of(mode)) {
+      throw datasets::DataError(path + ": " + hw::describe(*support.space, mode) + " is no mode of " +
+                                options.space_name);
+    }
+  }
+  support.space = std::make_shared<const hw::PowerModeSpace>(*options.space);
+}
+
+// Mean |predicted - measured| / measured over the profile's modes outside the support, in %; NaN where there
+// is none.
+std::array<double, tasks::kNumTargets> mape_on_others(const Problem& problem,
+                                                      const learners::Predictor& predictor) {
+  const std::set<hw::PowerMode> used(problem.support.modes.begin(), problem.support.modes.end());
+  const auto all = tasks::samples_of(problem.profile);
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!used.contains(all.modes[i])) rows.push_back(i);
+  }
+  std::array<double, tasks::kNumTargets> mape;
+  mape.fill(std::numeric_limits<double>::quiet_NaN());
+  if (rows.empty()) return mape;
+  const auto others = all.subset(rows);
+  const auto prediction = predictor.predict(others.modes);
+  for (int target = 0; target < tasks::kNumTargets; ++target) {
+    double sum = 0;
+    std::size_t n = 0;
+    for (Eigen::Index i = 0; i < others.targets.rows(); ++i) {
+      const double error = std::abs(prediction.mean(i, target) / others.targets(i, target) - 1);
+      if (std::isnan(error)) continue;
+      sum += error;
+      ++n;
+    }
+    if (n > 0) mape[static_cast<std::size_t>(target)] = 100 * sum / static_cast<double>(n);
+  }
+  return mape;
+}
+
+double ms_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+void print(const Json& report) {
+  std::cout << std::setprecision(3) << report["device"].get<std::string>() << '/'
+            << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
+            << " adapted to " << report["shots"] << " measured modes in " << report["adapt_ms"].get<double>()
+            << " ms, predicted " << report["modes"] << " in " << report["predict_ms"].get<double>()
+            << " ms\n";
+  for (const auto& [name, unit] : {std::pair("time", "ms"), std::pair("power", "W")}) {
+    if (!report.contains(name)) continue;
+    const auto& target = report[name];
+    std::cout << "  " << std::left << std::setw(6) << name << target["least"].get<double>() << " to "
+              << target["greatest"].get<double>() << ' ' << unit;
+    if (target.contains("mape"))
+      std::cout << ", error on the other measured modes " << target["mape"].get<double>() << " %";
+    std::cout << '\n';
+  }
+  std::cout << "  -> " << report["out"].get<std::string>() << '\n';
+}
+
+int run(const Options& options) {
+  learners::Model model;
+  std::unique_ptr<const learners::Learner> learner;
+  if (options.init.empty()) {
+    model.learner = options.learner;
+    learner = learners::make_learner(options.learner);
+  } else {
+    const auto checkpoint = learners::read_checkpoint(options.init);
+    model.learner = checkpoint.learner;
+    model.origin = checkpoint.origin;
+    learner = learners::make_learner(checkpoint);
+  }
+  auto problem = options.profiles.empty() ? take_measurements(options) : draw_from_profile(options);
+  move_to_space(problem, options);
+
+  const auto start = std::chrono::steady_clock::now();
+  const auto predictor = learner->adapt(problem.support);
+  const double adapt_ms = ms_since(start);
+  const auto predict_start = std::chrono::steady_clock::now();
+  model.prediction = predictor->predict(problem.support.space->modes());
+  const double predict_ms = ms_since(predict_start);
+
+  model.device = problem.profile.device;
+  model.workload = problem.profile.workload;
+  model.attributes = problem.profile.attributes;
+  model.space = problem.support.space;
+  model.support = problem.support;
+  learners::write_model(options.out, model);
+
+  Json report{{"out", options.out},       {"device", model.device},        {"workload", model.workload},
+              {"learner", model.learner}, {"shots", model.support.size()}, {"modes", model.space->size()},
+              {"adapt_ms", adapt_ms},     {"predict_ms", predict_ms}};
+  const auto mape = mape_on_others(problem, *predictor);
+  for (int target = 0; target < tasks::kNumTargets; ++target) {
+    const auto column = model.prediction.mean.col(target);
+    if (column.array().isNaN().any()) continue;
+    auto& entry =
+        report[tasks::kTargetNames[target]] = {{"least", column.minCoeff()}, {"greatest", column.maxCoeff()}};
+    if (const double error = mape[static_cast<std::size_t>(target)]; !std::isnan(error))
+      entry["mape"] = error;
+  }
+  if (options.common.json) {
+    std::cout << report << '\n';
+  } else if (!options.common.quiet) {
+    print(report);
+  }
+  return program::kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return program::run("adapt", [&] {
+    const auto options = parse(argc, argv);
+    return options ? run(*options) : program::kDone;
+  });
+}

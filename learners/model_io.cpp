@@ -18,19 +18,6 @@ using datasets::WorkloadAttributes;
 
 constexpr const char* kFormat = "fewwatt-model";
 
-constexpr std::pair<const char*, std::string WorkloadAttributes::*> kTexts[] = {
-    {"source", &WorkloadAttributes::source},
-    {"licence", &WorkloadAttributes::licence},
-    {"model", &WorkloadAttributes::model},
-    {"dataset", &WorkloadAttributes::dataset}};
-
-constexpr std::pair<const char*, std::optional<double> WorkloadAttributes::*> kNumbers[] = {
-    {"batch_size", &WorkloadAttributes::batch_size},
-    {"minibatches_per_epoch", &WorkloadAttributes::minibatches_per_epoch},
-    {"layers", &WorkloadAttributes::layers},
-    {"parameters", &WorkloadAttributes::parameters},
-    {"flops", &WorkloadAttributes::flops}};
-
 [[noreturn]] void fail(const Hdf5Reader& file, const std::string& object, const std::string& what) {
   throw DataError(file.path() + ": " + object + ": " + what);
 }
@@ -45,10 +32,10 @@ WorkloadAttributes read_attributes(const Hdf5Reader& file) {
   if (!known_time) fail(file, group, "unknown time_of '" + time_of + "'");
   attributes.kind = *known_kind;
   attributes.time_of = *known_time;
-  for (const auto& [name, member] : kTexts) {
+  for (const auto& [name, member] : datasets::kTextAttributes) {
     if (file.has_attribute(group, name)) attributes.*member = file.text(group, name);
   }
-  for (const auto& [name, member] : kNumbers) {
+  for (const auto& [name, member] : datasets::kNumberAttributes) {
     if (file.has_attribute(group, name)) attributes.*member = file.number(group, name);
   }
   return attributes;
@@ -59,10 +46,10 @@ void write_attributes(Hdf5Writer& file, const WorkloadAttributes& attributes) {
   file.group(group);
   file.text(group, "kind", std::string(to_string(attributes.kind)));
   file.text(group, "time_of", std::string(to_string(attributes.time_of)));
-  for (const auto& [name, member] : kTexts) {
+  for (const auto& [name, member] : datasets::kTextAttributes) {
     if (!(attributes.*member).empty()) file.text(group, name, attributes.*member);
   }
-  for (const auto& [name, member] : kNumbers) {
+  for (const auto& [name, member] : datasets::kNumberAttributes) {
     if (attributes.*member) file.number(group, name, *(attributes.*member));
   }
 }
