@@ -1,0 +1,264 @@
+#include "benchmarks/suite.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <set>
+
+#include "datasets/csv.hpp"
+#include "datasets/import.hpp"
+#include "datasets/ini.hpp"
+#include "datasets/mapping.hpp"
+#include "datasets/profile_io.hpp"
+#include "hw/modules.hpp"
+#include "learners/registry.hpp"
+#include "meta/registry.hpp"
+#include "tasks/samplers/sampler.hpp"
+
+namespace fewwatt::benchmarks {
+namespace {
+
+using datasets::DataError;
+using datasets::IniSection;
+namespace fs = std::filesystem;
+
+std::string trim(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return "";
+  return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
+}
+
+std::vector<std::string> cut(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find(separator, start), text.size());
+    parts.push_back(trim(std::string_view(text).substr(start, end - start)));
+    start = end + 1;
+  }
+  return parts;
+}
+
+[[noreturn]] void refuse(const IniSection& section, const std::string& key, const std::string& expected) {
+  throw DataError(section.where + ": " + key + ": expected " + expected + ", found '" +
+                  section.text_or(key, "") + "'");
+}
+
+// "a, b" without empty or repeated parts.
+std::vector<std::string> list(const IniSection& section, const std::string& key) {
+  auto parts = cut(section.text(key), ',');
+  const bool repeated = std::set<std::string>(parts.begin(), parts.end()).size() != parts.size();
+  if (repeated || std::find(parts.begin(), parts.end(), "") != parts.end())
+    refuse(section, key, "a comma-separated list without empty or repeated parts");
+  return parts;
+}
+
+std::size_t count(const IniSection& section, const std::string& key, const std::string& text) {
+  double value = 0;
+  if (!datasets::parse_number(text, value) || value < 1 || value > 1e6 || value != std::floor(value))
+    refuse(section, key, "whole numbers from 1");
+  return static_cast<std::size_t>(value);
+}
+
+BudgetRule parse_budgets(const IniSection& section) {
+  const std::string key = "budgets";
+  const auto parts = cut(section.text(key), ':');
+  if (parts.size() == 1) return {.count = count(section, key, parts[0])};
+  BudgetRule rule;
+  const bool good = parts.size() == 3 && datasets::parse_number(parts[0], rule.first_w) &&
+                    datasets::parse_number(parts[1], rule.last_w) &&
+                    datasets::parse_number(parts[2], rule.step_w);
+  if (!good || rule.first_w <= 0 || rule.last_w < rule.first_w || rule.step_w <= 0)
+    refuse(section, key, "a number of budgets, or first:last:step in W");
+  return rule;
+}
+
+ExcessMargin parse_margin(const IniSection& section, const std::string& text) {
+  double value = 0;
+  const bool good =
+      !text.empty() && datasets::parse_number(text.substr(0, text.size() - 1), value) && value >= 0;
+  if (good && text.back() == '%') return {.watts = 0, .fraction = value / 100};
+  if (good && text.back() == 'W') return {.watts = value, .fraction = 0};
+  refuse(section, "excess_margin", "a margin as 5% or 1W");
+}
+
+// Says which key of which file a name that no registry knows stands in.
+template <class Check>
+void check_names(const IniSection& section, const std::string& key, const std::vector<std::string>& names,
+                 Check check) {
+  for (const auto& name : names) {
+    try {
+      check(name);
+    } catch (const std::invalid_argument& e) {
+      throw DataError(section.where + ": " + key + ": " + e.what());
+    }
+  }
+}
+
+SplitRule parse_split(const IniSection& section) {
+  section.check_keys({"train", "test"});
+  SplitRule rule{.name = trim(std::string_view(section.name).substr(std::string_view("split").size())),
+                 .train = {},
+                 .test = list(section, "test")};
+  if (section.find("train") != nullptr) rule.train = list(section, "train");
+  return rule;
+}
+
+bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
+  return std::any_of(globs.begin(), globs.end(), [&](const auto& glob) { return glob_matches(glob, name); });
+}
+
+void remove_target(datasets::Profile& profile, tasks::Target target) {
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  for (auto& measurement : profile.measurements)
+    (target == tasks::kTimeMs ? measurement.time_ms : measurement.power_w) = kUnknown;
+  (target == tasks::kTimeMs ? profile.time_std_ms : profile.power_std_w).clear();
+  (target == tasks::kTimeMs ? profile.time_true_ms : profile.power_true_w).clear();
+}
+
+}  // namespace
+
+bool glob_matches(std::string_view glob, std::string_view text) {
+  if (glob.empty()) return text.empty();
+  if (glob.front() == '*')
+    return glob_matches(glob.substr(1), text) || (!text.empty() && glob_matches(glob, text.substr(1)));
+  if (text.empty() || (glob.front() != '?' && glob.front() != text.front())) return false;
+  return glob_matches(glob.substr(1), text.substr(1));
+}
+
+void check_learner(const std::string& name) {
+  std::string known;
+  const auto is_named = [&](std::string_view other) {
+    known += (known.empty() ? "" : ", ") + std::string(other);
+    return name == other;
+  };
+  for (const auto& facts : learners::learner_facts())
+    if (!facts.needs_checkpoint && is_named(facts.name)) return;
+  for (const auto& facts : meta::meta_learner_facts())
+    if (is_named(facts.name)) return;
+  throw std::invalid_argument("unknown learner '" + name + "', known are: " + known);
+}
+
+void check_sampler(const std::string& name) {
+  std::string known;
+  for (const auto sampler : tasks::sampler_names()) {
+    if (name == sampler) return;
+    known += (known.empty() ? "" : ", ") + std::string(sampler);
+  }
+  throw std::invalid_argument("unknown sampler '" + name + "', known are: " + known);
+}
+
+Suite read_suite(const std::string& path) {
+  const auto file = datasets::read_ini(path);
+  const auto& head = file.section("suite");
+  head.check_keys({"name", "mapping", "inputs", "targets", "shots", "seeds", "samplers", "learners",
+                   "budgets", "excess_margin", "module"});
+  Suite suite;
+  suite.path = path;
+  suite.name = head.text("name");
+
+  const fs::path folder = fs::absolute(path).parent_path();
+  const std::string mapping = head.text_or("mapping", "");
+  if (mapping.ends_with(".ini"))
+    suite.mapping = (folder / mapping).lexically_normal().string();
+  else if (!mapping.empty())
+    suite.mapping = (folder / "../../datasets/mappings" / (mapping + ".ini")).lexically_normal().string();
+  if (!suite.mapping.empty() && !fs::is_regular_file(suite.mapping))
+    refuse(head, "mapping", "the name of a mapping (" + suite.mapping + " is no file)");
+  suite.inputs = list(head, "inputs");
+
+  for (const auto& target : list(head, "targets")) {
+    const auto at = std::find(std::begin(tasks::kTargetNames), std::end(tasks::kTargetNames), target);
+    if (at == std::end(tasks::kTargetNames)) refuse(head, "targets", "time, power or both");
+    suite.targets[static_cast<std::size_t>(at - std::begin(tasks::kTargetNames))] = true;
+  }
+  for (const auto& shots : list(head, "shots")) suite.shots.push_back(count(head, "shots", shots));
+  suite.seeds = count(head, "seeds", head.text("seeds"));
+  suite.samplers = list(head, "samplers");
+  check_names(head, "samplers", suite.samplers, check_sampler);
+  suite.learners = list(head, "learners");
+  check_names(head, "learners", suite.learners, check_learner);
+
+  if (head.find("budgets") != nullptr) {
+    if (!suite.targets[tasks::kTimeMs] || !suite.targets[tasks::kPowerW])
+      throw DataError(head.where + ": budgets need targets = time, power");
+    suite.budgets = parse_budgets(head);
+  }
+  suite.excess_margin_text = head.text_or("excess_margin", suite.excess_margin_text);
+  suite.excess_margin = parse_margin(head, suite.excess_margin_text);
+  suite.module = head.text_or("module", "");
+  if (!suite.module.empty())
+    check_names(head, "module", {suite.module}, [](const auto& name) { hw::find_module(name); });
+
+  for (const auto& section : file.sections) {
+    if (section.name == "suite") continue;
+    if (!section.name.starts_with("split "))
+      throw DataError(section.where + ": expected [suite] or [split NAME]");
+    suite.splits.push_back(parse_split(section));
+  }
+  if (suite.splits.empty()) throw DataError(path + ": no section [split NAME] with a key test");
+  return suite;
+}
+
+datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root) {
+  std::vector<std::string> inputs;
+  for (const auto& input : suite.inputs) {
+    const fs::path path = fs::path(data_root) / input;
+    if (!fs::exists(path))
+      throw DataError(suite.path + ": [suite]: inputs: no file or folder " + path.string() +
+                      " below the data root");
+    inputs.push_back(path.string());
+  }
+  datasets::ProfileStore store;
+  if (!suite.mapping.empty()) {
+    store = datasets::import_profiles(datasets::read_mapping(suite.mapping), inputs);
+  } else {
+    for (const auto& input : inputs) {
+      auto part = datasets::read_profiles(input);
+      store.devices.merge(part.devices);
+      std::move(part.profiles.begin(), part.profiles.end(), std::back_inserter(store.profiles));
+    }
+  }
+  for (auto& profile : store.profiles) {
+    for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+      const bool has = target == tasks::kTimeMs ? profile.has_time() : profile.has_power();
+      if (!suite.targets[target])
+        remove_target(profile, target);
+      else if (!has)
+        throw DataError(suite.path + ": targets: profile " + profile.device + '/' + profile.workload +
+                        " has no " + tasks::kTargetNames[target]);
+    }
+  }
+  return store;
+}
+
+tasks::Split make_split(const Suite& suite, const SplitRule& rule, const datasets::ProfileStore& store) {
+  const std::string where = suite.path + ": [split " + rule.name + "]: ";
+  std::set<std::string> workloads;
+  for (const auto& profile : store.profiles) workloads.insert(profile.workload);
+  for (const auto* globs : {&rule.train, &rule.test})
+    for (const auto& glob : *globs)
+      if (std::none_of(workloads.begin(), workloads.end(),
+                       [&](const auto& name) { return glob_matches(glob, name); })) {
+        std::string known;
+        for (const auto& name : workloads) known += (known.empty() ? "" : ", ") + name;
+        throw DataError(where + (globs == &rule.train ? "train" : "test") + ": '" + glob +
+                        "' matches no workload, there are: " + known);
+      }
+
+  tasks::HoldOut hold_out;
+  for (const auto& name : workloads) {
+    if (!matches_any(rule.test, name)) continue;
+    if (matches_any(rule.train, name))
+      throw DataError(where + "workload " + name + " is both trained on and tested");
+    hold_out.workloads.push_back(name);
+  }
+  auto split = tasks::split_profiles(store.profiles, hold_out);
+  if (!rule.train.empty())
+    std::erase_if(split.train,
+                  [&](const auto& profile) { return !matches_any(rule.train, profile.workload); });
+  if (split.train.empty()) throw DataError(where + "no workload is left to train on");
+  return split;
+}
+
+}  // namespace fewwatt::benchmarks

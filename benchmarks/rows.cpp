@@ -1,0 +1,119 @@
+#include "benchmarks/rows.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "hw/version.hpp"
+
+namespace fewwatt::benchmarks {
+namespace {
+
+constexpr std::array kMetrics = {
+    MetricFacts{"time_mape", "%", "Time error",
+                "Mean over the modes that were not measured of |predicted - measured| / measured time."},
+    MetricFacts{"power_mape", "%", "Power error",
+                "Mean over the modes that were not measured of |predicted - measured| / measured power."},
+    MetricFacts{"strict_regret", "%", "Strict regret",
+                "Median over the counted budgets of how much slower the chosen mode is than the fastest one "
+                "inside the "
+                "budget. A choice over the budget, and no choice although a mode fits, count as infinite. "
+                "Budgets that "
+                "the fastest mode meets are not counted."},
+    MetricFacts{"strict_regret_p90", "%", "Strict regret, 90th percentile",
+                "Strict regret that nine of ten counted budgets stay below."},
+    MetricFacts{"violations", "%", "Violations",
+                "Share of the counted budgets whose chosen mode, as measured, drew more than the budget."},
+    MetricFacts{
+        "time_penalty", "%", "Time penalty (PowerTrain)",
+        "Median over budgets of the measured time of the chosen mode over that of the fastest one inside the "
+        "budget, less one. Negative where breaking the budget bought time: read it beside the violations. "
+        "Infinite when no budget had a choice."},
+    MetricFacts{"over_budget", "%", "Budgets exceeded, A/L (PowerTrain)",
+                "Share of all budgets whose chosen mode, as measured, drew more than the budget."},
+    MetricFacts{
+        "over_budget_1w", "%", "Budgets exceeded beyond the margin, A/L+1 (PowerTrain)",
+        "Share of all budgets exceeded by more than the suite's margin: 1 W, or 5 % on small boards."},
+    MetricFacts{"excess_w", "W", "Mean excess power",
+                "Mean over all budgets of the power drawn above the budget; within the budget it is 0."},
+    MetricFacts{"time_coverage90", "%", "Time, coverage of the 90 % interval",
+                "Share of unmeasured modes whose time lies inside the predicted 90 % interval; 90 is right."},
+    MetricFacts{
+        "power_coverage90", "%", "Power, coverage of the 90 % interval",
+        "Share of unmeasured modes whose power lies inside the predicted 90 % interval; 90 is right."},
+    MetricFacts{"time_nll", "nat", "Time, negative log likelihood",
+                "Mean of -log of the predicted density of the measured time in ms; lower is better."},
+    MetricFacts{"power_nll", "nat", "Power, negative log likelihood",
+                "Mean of -log of the predicted density of the measured power in W; lower is better."},
+    MetricFacts{"adapt_seconds", "s", "Adaptation", "Wall time of adapting to the measured modes."},
+    MetricFacts{
+        "train_seconds", "s", "Training",
+        "Wall time of training once on the other workloads, before any mode of this one is measured."},
+};
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name") && line.find(": ") != std::string::npos)
+      return line.substr(line.find(": ") + 2);
+  return "unknown";
+}
+
+}  // namespace
+
+std::span<const MetricFacts> metric_facts() {
+  return kMetrics;
+}
+
+const MetricFacts& find_metric(std::string_view id) {
+  for (const auto& facts : kMetrics)
+    if (facts.id == id) return facts;
+  throw std::invalid_argument("unknown metric " + std::string(id));
+}
+
+Provenance provenance_of_this_machine() {
+  char host[256] = "unknown";
+  gethostname(host, sizeof host - 1);
+  return {.command = "",
+          .git = std::string(hw::git_revision()),
+          .host = host,
+          .cpu = cpu_name(),
+          .seed = 0,
+          .options_json = "{}"};
+}
+
+std::string to_jsonl(std::span<const Row> rows, const Provenance& provenance) {
+  const auto run_options = nlohmann::ordered_json::parse(provenance.options_json);
+  std::string lines;
+  for (const Row& row : rows) {
+    auto options = run_options;
+    options["split"] = row.split;
+    nlohmann::ordered_json line;
+    line["suite"] = row.suite;
+    line["device"] = row.device;
+    line["workload"] = row.workload;
+    line["learner"] = row.learner;
+    line["sampler"] = row.sampler;
+    line["shots"] = row.shots;
+    line["seed"] = row.seed;
+    line["metric"] = row.metric;
+    if (std::isinf(row.value))
+      line["value"] = "inf";
+    else
+      line["value"] = row.value;
+    line["unit"] = find_metric(row.metric).unit;
+    line["seconds"] = row.seconds;
+    line["options"] = std::move(options);
+    line["git"] = provenance.git;
+    line["host"] = provenance.host;
+    line["cpu"] = provenance.cpu;
+    lines += line.dump() + '\n';
+  }
+  return lines;
+}
+
+}  // namespace fewwatt::benchmarks

@@ -1,0 +1,422 @@
+#include "benchmarks/runner.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "datasets/replay_device.hpp"
+#include "hw/modules.hpp"
+#include "hw/random.hpp"
+#include "learners/registry.hpp"
+#include "meta/registry.hpp"
+#include "tasks/samplers/sampler.hpp"
+
+namespace fewwatt::benchmarks {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool is_meta_learner(const std::string& name) {
+  const auto facts = meta::meta_learner_facts();
+  return std::any_of(facts.begin(), facts.end(), [&](const auto& f) { return f.name == name; });
+}
+
+// Runs job(i) for i < n on threads of its own; afterwards throws what the lowest failing job threw. After a
+// failure no higher job is started.
+void run_jobs(std::size_t n, std::size_t threads, const std::function<void(std::size_t)>& job) {
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  std::size_t failed = n;
+  std::exception_ptr error;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < n; i = next++) {
+      try {
+        job(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (i < failed) {
+          failed = i;
+          error = std::current_exception();
+        }
+        next = n;
+      }
+    }
+  };
+  std::vector<std::jthread> pool;
+  for (std::size_t t = 1; t < std::min(threads, n); ++t) pool.emplace_back(work);
+  work();
+  pool.clear();  // joins
+  if (error) std::rethrow_exception(error);
+}
+
+// A learner of one split, ready to adapt.
+struct Contestant {
+  std::string name;
+  std::unique_ptr<const learners::Learner> learner;
+  std::size_t min_shots = 1;
+  double train_seconds = 0;
+  bool trained = false;
+};
+
+struct SplitRun {
+  const SplitRule* rule;
+  tasks::Split profiles;
+  std::vector<Contestant> contestants;
+};
+
+Contestant train(const Suite& suite, const SplitRun& split, const std::string& name,
+                 const RunOptions& options, const std::function<void(const std::string&)>& log) try {
+  if (!is_meta_learner(name))
+    return {name, learners::make_learner(name), learners::find_learner(name).min_shots, 0, false};
+  const auto start = Clock::now();
+  const meta::InitializerRequest request{
+      .name = name, .seed = options.seed, .steps = 0, .shots = suite.shots};
+  const auto checkpoint = meta::train_initializer(request, split.profiles.train);
+  const double seconds = seconds_since(start);
+  log("split " + split.rule->name + ": trained " + name + " in " + std::to_string(std::lround(seconds)) +
+      " s");
+  return {name, learners::make_learner(checkpoint), learners::find_learner(checkpoint.learner).min_shots,
+          seconds, true};
+} catch (const std::exception& e) {
+  throw std::runtime_error("learner " + name + ", split " + split.rule->name + ": " + e.what());
+}
+
+// A workload under test, and what its decisions are compared with.
+struct Subject {
+  const SplitRun* split;
+  const datasets::Profile* profile;
+  tasks::Samples all;
+  bool decides = false;                    // there are budgets
+  std::vector<std::size_t> deciding_rows;  // of `all`: time and power are known
+  Matrix deciding;                         // their values
+  std::vector<double> budgets_w;
+};
+
+Matrix rows_of(const Matrix& values, std::span<const std::size_t> rows) {
+  Matrix part(static_cast<Eigen::Index>(rows.size()), values.cols());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    part.row(static_cast<Eigen::Index>(i)) = values.row(static_cast<Eigen::Index>(rows[i]));
+  return part;
+}
+
+Subject make_subject(const Suite& suite, const SplitRun& split, const datasets::Profile& profile) {
+  Subject subject{&split, &profile, tasks::samples_of(profile), suite.budgets.has_value(), {}, {}, {}};
+  if (!subject.decides) return subject;
+  for (std::size_t i = 0; i < subject.all.size(); ++i)
+    if (subject.all.targets.row(static_cast<Eigen::Index>(i)).allFinite()) subject.deciding_rows.push_back(i);
+  subject.deciding = rows_of(subject.all.targets, subject.deciding_rows);
+  const Eigen::VectorXd power_w = subject.deciding.col(tasks::kPowerW);
+  subject.budgets_w = budgets_of(*suite.budgets, {power_w.data(), static_cast<std::size_t>(power_w.size())});
+  return subject;
+}
+
+// The support's rows, ascending. All learners get the same; a draw with more shots goes on where one with
+// fewer stopped, unless the sampler plans otherwise.
+std::vector<std::size_t> draw_support(const datasets::Profile& profile, const std::string& sampler_name,
+                                      std::size_t shots, std::uint64_t seed, std::uint64_t draw) {
+  datasets::ReplayDevice device(profile);
+  auto stream = hw::Rng::stream(seed, "bench support " + profile.device + '/' + profile.workload, draw);
+  const auto sampler = tasks::make_sampler(sampler_name, device.space(), shots, stream.bits());
+  std::vector<std::size_t> rows;
+  while (rows.size() < shots) {
+    const auto mode = sampler->ask();
+    if (!mode) throw std::runtime_error("sampler " + sampler_name + " has no more modes");
+    sampler->tell(*mode, device.measure(*mode));
+    rows.push_back(device.space().index_of(*mode).value());
+  }
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+// Budgets decided on a table of times and powers of the deciding rows.
+std::vector<Decision> decide(const Subject& subject, const Matrix& believed) {
+  const Prediction prediction{.mean = believed, .stddev = {}};
+  std::vector<Decision> decisions;
+  for (const double budget_w : subject.budgets_w)
+    decisions.push_back({budget_w, learners::choose_fastest(prediction, {.max_power_w = budget_w})});
+  return decisions;
+}
+
+// The same where only some rows may be chosen, by what was measured.
+std::vector<Decision> decide_among(const Subject& subject, std::span<const std::size_t> deciding_rows) {
+  if (deciding_rows.empty()) {
+    std::vector<Decision> none;
+    for (const double budget_w : subject.budgets_w) none.push_back({budget_w, std::nullopt});
+    return none;
+  }
+  auto decisions = decide(subject, rows_of(subject.deciding, deciding_rows));
+  for (auto& decision : decisions)
+    if (decision.choice) decision.choice = deciding_rows[*decision.choice];
+  return decisions;
+}
+
+// Position among the deciding rows, for those of `rows` that are.
+std::vector<std::size_t> deciding_among(const Subject& subject, std::span<const std::size_t> rows) {
+  std::vector<std::size_t> found;
+  for (const auto row : rows) {
+    const auto at = std::lower_bound(subject.deciding_rows.begin(), subject.deciding_rows.end(), row);
+    if (at != subject.deciding_rows.end() && *at == row)
+      found.push_back(static_cast<std::size_t>(at - subject.deciding_rows.begin()));
+  }
+  return found;
+}
+
+// The rows of a subject that a preset of the suite's board sets, and the row with every knob at its highest
+// level.
+std::vector<std::size_t> preset_rows(const Suite& suite, const Subject& subject, bool maximum_only) {
+  const auto& profile = *subject.profile;
+  std::vector<hw::PowerMode> modes;
+  if (maximum_only) {
+    hw::PowerMode fastest = profile.modes.front();
+    for (std::size_t k = 0; k < fastest.size(); ++k) fastest[k] = profile.space->max_level(k);
+    modes.push_back(fastest);
+  } else {
+    const auto& module = hw::find_module(suite.module);
+    for (const auto& preset : module.presets)
+      modes.push_back(hw::apply_limits(*profile.space, module.knobs, preset.limits));
+  }
+  std::vector<std::size_t> rows;
+  for (const auto& mode : modes) {
+    const auto at = std::lower_bound(profile.modes.begin(), profile.modes.end(), mode);
+    if (at != profile.modes.end() && *at == mode)
+      rows.push_back(static_cast<std::size_t>(at - profile.modes.begin()));
+  }
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  return deciding_among(subject, rows);
+}
+
+// Appends rows that share everything but metric and value.
+class RowWriter {
+ public:
+  RowWriter(std::vector<Row>& rows, Row common) : rows_(rows), common_(std::move(common)) {}
+  void add(std::string metric, double value) {
+    rows_.push_back(common_);
+    rows_.back().metric = std::move(metric);
+    rows_.back().value = value;
+  }
+  void add(const DecisionScores& scores) {
+    if (scores.strict_regret) {
+      add("strict_regret", *scores.strict_regret);
+      add("strict_regret_p90", *scores.strict_regret_p90);
+      add("violations", *scores.violations);
+    }
+    add("time_penalty", scores.time_penalty);
+    add("over_budget", scores.over_budget);
+    add("over_budget_1w", scores.over_budget_1w);
+    add("excess_w", scores.excess_w);
+  }
+
+ private:
+  std::vector<Row>& rows_;
+  Row common_;
+};
+
+Row common_row(const Suite& suite, const Subject& subject, const std::string& learner,
+               const std::string& sampler, std::size_t shots, std::uint64_t draw, double seconds) {
+  return {.suite = suite.name,
+          .device = subject.profile->device,
+          .workload = subject.profile->workload,
+          .learner = learner,
+          .sampler = sampler,
+          .shots = shots,
+          .seed = draw,
+          .metric = "",
+          .value = 0,
+          .seconds = seconds,
+          .split = subject.split->rule->name};
+}
+
+// Error and calibration of one target over the query rows whose value is known.
+void score_target(RowWriter& writer, tasks::Target target, const tasks::Samples& all,
+                  const std::vector<bool>& in_support, const Prediction& prediction) {
+  const bool uncertain = prediction.stddev.size() > 0;
+  std::vector<double> mean, stddev, measured;
+  for (Eigen::Index i = 0; i < all.targets.rows(); ++i) {
+    if (in_support[static_cast<std::size_t>(i)] || std::isnan(all.targets(i, target))) continue;
+    measured.push_back(all.targets(i, target));
+    mean.push_back(prediction.mean(i, target));
+    if (uncertain) stddev.push_back(prediction.stddev(i, target));
+  }
+  const std::string name = tasks::kTargetNames[target];
+  writer.add(name + "_mape", mape(mean, measured));
+  if (!uncertain) return;
+  writer.add(name + "_coverage90", coverage90(mean, stddev, measured));
+  writer.add(name + "_nll", negative_log_likelihood(mean, stddev, measured));
+}
+
+// One draw of one workload; every learner answers it.
+struct Job {
+  const Subject* subject;
+  const std::string* sampler;
+  std::size_t shots;
+  std::uint64_t draw;
+  bool showcase;
+};
+
+struct JobResult {
+  std::vector<Row> rows;
+  std::vector<Showcase> showcases;
+};
+
+void answer(const Suite& suite, const Job& job, const Contestant& contestant, const tasks::Samples& support,
+            std::span<const std::size_t> support_rows, JobResult& result) try {
+  const Subject& subject = *job.subject;
+  const auto start = Clock::now();
+  const auto predictor = contestant.learner->adapt(support);
+  const double adapt_seconds = seconds_since(start);
+  const Prediction prediction = predictor->predict(subject.all.modes);
+  const double seconds = seconds_since(start);
+
+  std::vector<bool> in_support(subject.all.size(), false);
+  for (const auto row : support_rows) in_support[row] = true;
+  RowWriter writer(result.rows,
+                   common_row(suite, subject, contestant.name, *job.sampler, job.shots, job.draw, seconds));
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
+    if (suite.targets[target]) score_target(writer, target, subject.all, in_support, prediction);
+  std::vector<Decision> decisions;
+  if (subject.decides) {
+    decisions = decide(subject, rows_of(prediction.mean, subject.deciding_rows));
+    writer.add(score(decisions, subject.deciding, suite.excess_margin));
+  }
+  writer.add("adapt_seconds", adapt_seconds);
+  if (!job.showcase) return;
+  for (auto& decision : decisions)
+    if (decision.choice) decision.choice = subject.deciding_rows[*decision.choice];
+  result.showcases.push_back({subject.profile->device,
+                              subject.profile->workload,
+                              contestant.name,
+                              *job.sampler,
+                              job.shots,
+                              {support_rows.begin(), support_rows.end()},
+                              subject.all.targets,
+                              prediction.mean,
+                              std::move(decisions)});
+} catch (const std::exception& e) {
+  throw std::runtime_error("learner " + contestant.name + ", workload " + job.subject->profile->workload +
+                           ", " + std::to_string(job.shots) + " shots, seed " + std::to_string(job.draw) +
+                           ": " + e.what());
+}
+
+JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
+  const Subject& subject = *job.subject;
+  JobResult result;
+  const auto support_rows = draw_support(*subject.profile, *job.sampler, job.shots, seed, job.draw);
+  const auto support = subject.all.subset(support_rows);
+  for (const auto& contestant : subject.split->contestants)
+    if (job.shots >= contestant.min_shots) answer(suite, job, contestant, support, support_rows, result);
+  if (subject.decides) {
+    const auto decisions = decide_among(subject, deciding_among(subject, support_rows));
+    RowWriter(result.rows, common_row(suite, subject, "best-measured", *job.sampler, job.shots, job.draw, 0))
+        .add(score(decisions, subject.deciding, suite.excess_margin));
+  }
+  return result;
+}
+
+// What needs no measured modes: the cost of training, the fastest mode, the vendor's presets.
+std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) {
+  std::vector<Row> rows;
+  for (const auto& contestant : subject.split->contestants)
+    if (contestant.trained)
+      RowWriter(rows, common_row(suite, subject, contestant.name, "none", 0, 0, contestant.train_seconds))
+          .add("train_seconds", contestant.train_seconds);
+  if (!subject.decides) return rows;
+  const auto score_baseline = [&](const std::string& name, const std::vector<Decision>& decisions) {
+    RowWriter(rows, common_row(suite, subject, name, "none", 0, 0, 0))
+        .add(score(decisions, subject.deciding, suite.excess_margin));
+  };
+  const auto fastest = preset_rows(suite, subject, true);
+  if (!fastest.empty()) {
+    std::vector<Decision> always;
+    for (const double budget_w : subject.budgets_w) always.push_back({budget_w, fastest.front()});
+    score_baseline("maxn", always);
+  }
+  if (!suite.module.empty())
+    score_baseline("presets", decide_among(subject, preset_rows(suite, subject, false)));
+  return rows;
+}
+
+std::size_t nearest(const std::vector<std::size_t>& values, std::size_t wanted) {
+  const auto distance = [&](std::size_t v) { return v > wanted ? v - wanted : wanted - v; };
+  return *std::min_element(values.begin(), values.end(),
+                           [&](std::size_t a, std::size_t b) { return distance(a) < distance(b); });
+}
+
+}  // namespace
+
+Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const RunOptions& options,
+                 const Progress& progress) {
+  const std::size_t threads =
+      options.threads > 0 ? options.threads : std::max<std::size_t>(1, std::thread::hardware_concurrency());
+
+  std::mutex mutex;  // of progress
+  const auto log = [&](const std::string& text) {
+    const std::lock_guard lock(mutex);
+    if (progress.log) progress.log(text);
+  };
+
+  std::vector<SplitRun> splits;
+  for (const auto& rule : suite.splits) {
+    splits.push_back({&rule, make_split(suite, rule, store), {}});
+    splits.back().contestants.resize(suite.learners.size());
+  }
+  std::vector<Subject> subjects;
+  for (const auto& split : splits)
+    for (const auto& profile : split.profiles.test) {
+      const auto most = *std::max_element(suite.shots.begin(), suite.shots.end());
+      if (profile.modes.size() <= most)
+        throw std::invalid_argument("workload " + profile.workload + " has " +
+                                    std::to_string(profile.modes.size()) + " modes; " + std::to_string(most) +
+                                    " shots need more than that");
+      subjects.push_back(make_subject(suite, split, profile));
+    }
+
+  run_jobs(splits.size() * suite.learners.size(), threads, [&](std::size_t i) {
+    SplitRun& split = splits[i / suite.learners.size()];
+    const std::size_t learner = i % suite.learners.size();
+    split.contestants[learner] = train(suite, split, suite.learners[learner], options, log);
+  });
+
+  const std::size_t shown = nearest(suite.shots, options.shown_shots);
+  std::vector<Job> jobs;
+  for (const auto& subject : subjects) {
+    const bool first_of_split = subject.profile == &subject.split->profiles.test.front();
+    for (const auto& sampler : suite.samplers)
+      for (const auto shots : suite.shots)
+        for (std::uint64_t draw = 0; draw < suite.seeds; ++draw)
+          jobs.push_back(
+              {&subject, &sampler, shots, draw,
+               first_of_split && shots == shown && draw == 0 && sampler == suite.samplers.front()});
+  }
+  std::vector<JobResult> results(jobs.size());
+  std::size_t done = 0;
+  run_jobs(jobs.size(), threads, [&](std::size_t i) {
+    results[i] = run_job(suite, jobs[i], options.seed);
+    const std::lock_guard lock(mutex);
+    ++done;
+    if (progress.jobs) progress.jobs(done, jobs.size());
+  });
+
+  Result result;
+  for (std::size_t i = 0, subject = 0; i < jobs.size(); ++i) {
+    auto& [rows, showcases] = results[i];
+    std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
+    std::move(showcases.begin(), showcases.end(), std::back_inserter(result.showcases));
+    const bool last_of_subject = i + 1 == jobs.size() || jobs[i + 1].subject != jobs[i].subject;
+    if (!last_of_subject) continue;
+    const auto extra = rows_without_shots(suite, subjects[subject++]);
+    result.rows.insert(result.rows.end(), extra.begin(), extra.end());
+  }
+  return result;
+}
+
+}  // namespace fewwatt::benchmarks

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "benchmarks/metrics.hpp"
+#include "datasets/profile.hpp"
+#include "tasks/split.hpp"
+
+namespace fewwatt::benchmarks {
+
+// Which workloads are trained on and which are tested: globs ('*' any characters, '?' one).
+struct SplitRule {
+  std::string name;
+  std::vector<std::string> train;  // none: everything that is not tested
+  std::vector<std::string> test;
+};
+
+// A benchmark as a file:
+//   [suite]
+//   name = tx2-power
+//   mapping = tx2-osldvfs    datasets/mappings/<name>.ini of the checkout that the suite file lies in (two
+//   folders up),
+//                            or a file ending in .ini, from the suite's folder; without it, inputs are
+//                            profile files
+//   inputs = tx2-osldvfs     files or folders below the data root
+//   targets = time, power    what is used of the profiles
+//   shots = 5, 10, 25, 50    modes measured
+//   seeds = 10               draws of the measured modes
+//   samplers = random        that draw them
+//   learners = gp, maml      learners that need no checkpoint, and meta-learners, trained once per split
+//   budgets = 20             watt budgets, with both targets: so many per workload, or 17:50:1
+//   (first:last:step) excess_margin = 5%       or 1W, the default: what counts as far over the budget module
+//   = tx2             the board whose presets are compared with [split NAME]             one or more train =
+//   inceptionv3_* test = xception_*
+struct Suite {
+  std::string path;  // of the file
+  std::string name;
+  std::string mapping;  // path, or "" for profile files
+  std::vector<std::string> inputs;
+  std::array<bool, tasks::kNumTargets> targets{};
+  std::vector<std::size_t> shots;
+  std::size_t seeds = 0;
+  std::vector<std::string> samplers, learners;
+  std::optional<BudgetRule> budgets;
+  ExcessMargin excess_margin;
+  std::string excess_margin_text = "1W";
+  std::string module;  // "" for none
+  std::vector<SplitRule> splits;
+};
+
+// Throws datasets::DataError naming the file, section and key, what is expected and what stands there.
+Suite read_suite(const std::string& path);
+
+// Throws std::invalid_argument listing the known names.
+void check_learner(const std::string& name);
+void check_sampler(const std::string& name);
+
+// Imports the suite's profiles and removes the targets it does not use. Throws datasets::DataError, also when
+// a target is missing.
+datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root);
+
+// Throws datasets::DataError naming the suite and the split when a glob matches no workload, a workload is
+// both trained on and tested, or nothing is left to train on.
+tasks::Split make_split(const Suite& suite, const SplitRule& rule, const datasets::ProfileStore& store);
+
+bool glob_matches(std::string_view glob, std::string_view text);
+
+}  // namespace fewwatt::benchmarks
