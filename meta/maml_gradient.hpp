@@ -1,0 +1,49 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "learners/mlp.hpp"
+#include "tasks/task.hpp"
+
+namespace fewwatt::meta {
+
+using tasks::Matrix;
+using tasks::Vector;
+
+// The inner loop of training: gradient steps on the mean squared error of a task's support rows,
+//   theta <- theta - rate * grad L_support(theta),   `steps` times.
+struct InnerLoop {
+  int steps = 5;
+  double rate = 0.05;
+  bool first_order = false;   // inner gradients are constants to the outer one: FOMAML
+  std::string error() const;  // "" when valid
+};
+
+// One task in the net's own units: features standardised, targets normalised.
+struct Episode {
+  Matrix support_x, support_y;  // [k,f], [k,1]
+  Matrix query_x, query_y;      // [q,f], [q,1]
+};
+
+struct OuterGradient {
+  double loss = 0;                  // mean over tasks of task_losses
+  std::vector<double> task_losses;  // mean squared error on the query rows after the inner loop, per task
+  Vector gradient;                  // d loss / d parameters, in the order of learners::Mlp
+};
+
+enum class Precision { float32, float64 };
+
+// The gradient of MAML, Finn et al. 2017, eq. 1 and algorithm 2, at initial `parameters`; exact, through all
+// inner steps, unless inner.first_order. All episodes have the same k and q, since they run as one batch. One
+// thread, whatever the machine; may be called from several. Throws std::invalid_argument when sizes do not
+// fit.
+OuterGradient maml_gradient(const learners::MlpShape& shape, const Vector& parameters,
+                            std::span<const Episode> episodes, const InnerLoop& inner,
+                            Precision precision = Precision::float64);
+
+// "" or, when LibTorch's BLAS is a slow one, a sentence that says so and what to install.
+std::string blas_warning();
+
+}  // namespace fewwatt::meta

@@ -1,0 +1,178 @@
+#include "meta/maml_gradient.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "learners/fine_tune.hpp"
+#include "tests/tolerances.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using learners::Activation;
+using learners::MlpShape;
+
+Matrix random_matrix(Eigen::Index rows, Eigen::Index cols, hw::Rng& rng) {
+  Matrix m(rows, cols);
+  for (auto& value : m.reshaped()) value = rng.normal();
+  return m;
+}
+
+std::vector<Episode> random_episodes(int count, int k, int q, int features, std::uint64_t seed = 1) {
+  hw::Rng rng(seed);
+  std::vector<Episode> episodes;
+  for (int i = 0; i < count; ++i) {
+    episodes.push_back({random_matrix(k, features, rng), random_matrix(k, 1, rng),
+                        random_matrix(q, features, rng), random_matrix(q, 1, rng)});
+  }
+  return episodes;
+}
+
+Vector random_start(const MlpShape& shape) {
+  hw::Rng rng(3);
+  return learners::random_parameters(shape, rng);
+}
+
+// Central differences over all parameters against the gradient, relative.
+double gradient_error(const MlpShape& shape, const InnerLoop& inner) {
+  const auto episodes = random_episodes(3, 5, 4, 3);
+  const Vector start = random_start(shape);
+  const Vector gradient = maml_gradient(shape, start, episodes, inner).gradient;
+  Vector numeric(start.size());
+  const double h = 1e-5;
+  for (Eigen::Index i = 0; i < start.size(); ++i) {
+    Vector up = start, down = start;
+    up[i] += h;
+    down[i] -= h;
+    numeric[i] =
+        (maml_gradient(shape, up, episodes, inner).loss - maml_gradient(shape, down, episodes, inner).loss) /
+        (2 * h);
+  }
+  return (gradient - numeric).norm() / gradient.norm();
+}
+
+TEST(MamlGradient, EqualsCentralDifferences) {
+  for (const auto activation : {Activation::tanh, Activation::silu}) {
+    const MlpShape shape{{3, 8, 8, 1}, activation, {}};
+    for (int steps = 1; steps <= 5; ++steps) {
+      EXPECT_LE(gradient_error(shape, {.steps = steps, .rate = 0.1}), tests::kGradient)
+          << to_string(activation) << ", " << steps << " inner steps";
+    }
+  }
+}
+
+TEST(MamlGradient, FirstOrderIsNotTheWholeGradient) {
+  const MlpShape shape{{3, 8, 8, 1}, Activation::tanh, {}};
+  EXPECT_GT(gradient_error(shape, {.steps = 3, .rate = 0.1, .first_order = true}), 1e-3);
+}
+
+TEST(MamlGradient, FirstOrderIsTheQueryGradientAtTheAdaptedParameters) {
+  const MlpShape shape{{3, 8, 1}, Activation::silu, {}};
+  const auto episodes = random_episodes(2, 5, 4, 3);
+  const Vector start = random_start(shape);
+  Vector expected = Vector::Zero(start.size());
+  for (const auto& episode : episodes) {
+    const auto net = learners::fine_tune<double>(shape, start, {learners::Optimizer::sgd, 3, 0.1, 0}, 1,
+                                                 episode.support_x, episode.support_y);
+    Vector gradient;
+    net.loss(episode.query_x, episode.query_y, gradient);
+    expected += gradient / 2;
+  }
+  const auto found = maml_gradient(shape, start, episodes, {.steps = 3, .rate = 0.1, .first_order = true});
+  EXPECT_LE((found.gradient - expected).norm() / expected.norm(), tests::kParity);
+}
+
+// y = w x + b, one support row (x, y), one query row (u, v), one step of rate a:
+//   r = w x + b - y,  w' = w - 2 a r x,  b' = b - 2 a r,  s = w' u + b' - v
+//   dL/dw = 2 s (u - 2 a x (x u + 1)),   dL/db = 2 s (1 - 2 a (x u + 1))
+TEST(MamlGradient, LinearModelEqualsTheDerivationByHand) {
+  const MlpShape shape{{1, 1}, Activation::tanh, {}};
+  const double w = 0.7, b = -0.2, x = 1.3, y = 0.4, u = -0.6, v = 0.9, a = 0.1;
+  const auto one = [](double value) { return Matrix::Constant(1, 1, value); };
+  const std::vector<Episode> episodes = {{one(x), one(y), one(u), one(v)}};
+  const auto found = maml_gradient(shape, Eigen::Vector2d(w, b), episodes, {.steps = 1, .rate = a});
+  const double r = w * x + b - y, s = (w - 2 * a * r * x) * u + (b - 2 * a * r) - v;
+  EXPECT_NEAR(found.loss, s * s, 1e-12);
+  EXPECT_NEAR(found.gradient[0], 2 * s * (u - 2 * a * x * (x * u + 1)), 1e-12);
+  EXPECT_NEAR(found.gradient[1], 2 * s * (1 - 2 * a * (x * u + 1)), 1e-12);
+}
+
+TEST(MamlGradient, BatchEqualsOneTaskAtATime) {
+  const MlpShape shape{{3, 16, 16, 1}, Activation::silu, {}};
+  const auto episodes = random_episodes(4, 5, 7, 3);
+  const Vector start = random_start(shape);
+  const InnerLoop inner{.steps = 4, .rate = 0.1};
+  const auto batch = maml_gradient(shape, start, episodes, inner);
+  Vector mean = Vector::Zero(start.size());
+  double loss = 0;
+  for (std::size_t i = 0; i < episodes.size(); ++i) {
+    const auto one = maml_gradient(shape, start, std::span(&episodes[i], 1), inner);
+    EXPECT_NEAR(batch.task_losses[i], one.loss, 1e-12 * one.loss);
+    mean += one.gradient / 4;
+    loss += one.loss / 4;
+  }
+  EXPECT_NEAR(batch.loss, loss, 1e-12 * loss);
+  EXPECT_LE((batch.gradient - mean).norm() / mean.norm(), 1e-12);
+}
+
+TEST(MamlGradient, QueryLossEqualsThatOfFineTuning) {
+  for (const auto activation : {Activation::relu, Activation::silu, Activation::tanh}) {
+    const MlpShape shape{{13, 64, 64, 1}, activation, {}};
+    const auto episodes = random_episodes(2, 10, 20, 13);
+    const Vector start = random_start(shape);
+    const auto found = maml_gradient(shape, start, episodes, {.steps = 5, .rate = 0.05});
+    for (std::size_t i = 0; i < episodes.size(); ++i) {
+      const auto net = learners::fine_tune<double>(shape, start, {learners::Optimizer::sgd, 5, 0.05, 0}, 1,
+                                                   episodes[i].support_x, episodes[i].support_y);
+      const double loss = (net.forward(episodes[i].query_x) - episodes[i].query_y).squaredNorm() / 20;
+      EXPECT_NEAR(found.task_losses[i], loss, tests::kParity * loss) << to_string(activation);
+    }
+  }
+}
+
+TEST(MamlGradient, FloatIsCloseToDouble) {
+  const MlpShape shape{{13, 64, 64, 1}, Activation::silu, {}};
+  const auto episodes = random_episodes(2, 10, 20, 13);
+  const InnerLoop inner{.steps = 5, .rate = 0.05};
+  const Vector exact = maml_gradient(shape, random_start(shape), episodes, inner).gradient;
+  const Vector fast = maml_gradient(shape, random_start(shape), episodes, inner, Precision::float32).gradient;
+  EXPECT_LE((fast - exact).norm() / exact.norm(), 1e-4);
+}
+
+TEST(MamlGradient, TwoThreadsGetWhatOneGets) {
+  const MlpShape shape{{13, 64, 64, 1}, Activation::silu, {}};
+  const auto episodes = random_episodes(4, 50, 64, 13);
+  const Vector start = random_start(shape);
+  const Vector alone = maml_gradient(shape, start, episodes, {}, Precision::float32).gradient;
+  Vector first, second;
+  std::thread other([&] { first = maml_gradient(shape, start, episodes, {}, Precision::float32).gradient; });
+  second = maml_gradient(shape, start, episodes, {}, Precision::float32).gradient;
+  other.join();
+  EXPECT_EQ(alone, first);
+  EXPECT_EQ(alone, second);
+}
+
+TEST(MamlGradient, NoInnerStepsIsThePlainGradient) {
+  const MlpShape shape{{3, 8, 1}, Activation::tanh, {}};
+  const auto episodes = random_episodes(1, 5, 4, 3);
+  const Vector start = random_start(shape);
+  Vector expected;
+  learners::Mlp<double>(shape, start).loss(episodes[0].query_x, episodes[0].query_y, expected);
+  const auto found = maml_gradient(shape, start, episodes, {.steps = 0});
+  EXPECT_LE((found.gradient - expected).norm() / expected.norm(), tests::kParity);
+}
+
+TEST(MamlGradient, RefusesSizesThatDoNotFit) {
+  const MlpShape shape{{3, 8, 1}, Activation::tanh, {}};
+  auto episodes = random_episodes(2, 5, 4, 3);
+  EXPECT_THROW(maml_gradient(shape, Vector::Zero(7), episodes, {}), std::invalid_argument);
+  EXPECT_THROW(maml_gradient(shape, random_start(shape), {}, {}), std::invalid_argument);
+  EXPECT_THROW(maml_gradient(shape, random_start(shape), episodes, {.rate = 0}), std::invalid_argument);
+  episodes[1].support_y.resize(4, 1);
+  EXPECT_THROW(maml_gradient(shape, random_start(shape), episodes, {}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace fewwatt::meta

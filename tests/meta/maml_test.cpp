@@ -1,0 +1,199 @@
+#include "meta/maml.hpp"
+
+#include <gtest/gtest.h>
+
+#include "learners/registry.hpp"
+#include "meta/fine_tune_search.hpp"
+#include "meta/train.hpp"
+#include "tests/meta/made_up_family.hpp"
+#include "tests/run_program.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using tests::family;
+using tests::family_profile;
+
+MamlOptions small() {
+  MamlOptions options;
+  options.hidden = {16, 16};
+  options.max_steps = 60;
+  options.outer_rate = 5e-3;
+  return options;
+}
+
+tasks::TaskSource source(const std::vector<datasets::Profile>& profiles) {
+  return tasks::TaskSource(profiles, {.min_shots = 5, .max_shots = 10, .query = 20, .augmentation = {}});
+}
+
+std::vector<tasks::Task> tasks_of(const datasets::Profile& profile, int count) {
+  hw::Rng rng(9);
+  std::vector<tasks::Task> tasks;
+  for (int i = 0; i < count; ++i) tasks.push_back(tasks::sample_task(profile, 8, rng));
+  return tasks;
+}
+
+TEST(Maml, SnapshotAdaptsWithTheBoardsLearner) {
+  const auto profiles = family(3);
+  const Maml maml(profiles, small(), 1);
+  const auto task = tasks_of(family_profile(7), 1)[0];
+  const auto predicted =
+      learners::make_learner(maml.snapshot())->adapt(task.support)->predict(task.query.modes).mean;
+  EXPECT_TRUE((predicted.array() > 0).all());
+}
+
+TEST(Maml, LossFallsOnAFamilyOfWorkloads) {
+  const auto profiles = family(6);
+  Maml maml(profiles, small(), 1);
+  const auto tasks = tasks_of(family_profile(20), 6);
+  const double before = validation_error(*learners::make_learner(maml.snapshot()), tasks);
+  double first = 0, last = 0;
+  const auto summary = train(maml, source(profiles), tasks,
+                             {.steps = 60, .meta_batch = 8, .validate_every = 30}, [&](const Progress& p) {
+                               if (p.step <= 10) first += p.loss;
+                               if (p.step > 50) last += p.loss;
+                             });
+  EXPECT_LT(last, 0.5 * first);
+  EXPECT_LT(summary.best_error, before);
+  EXPECT_EQ(summary.steps, 60);
+}
+
+TEST(Maml, TrainsOnlyTheTargetsThatProfilesHave) {
+  const auto profiles = family(2, false);
+  Maml maml(profiles, small(), 1);
+  EXPECT_TRUE(maml.model().targets[tasks::kTimeMs]);
+  EXPECT_FALSE(maml.model().targets[tasks::kPowerW]);
+  EXPECT_GT(maml.step(tasks_of(profiles[0], 2)).loss, 0);
+}
+
+TEST(Maml, RowsWithoutAPowerAreLeftOut) {
+  auto profiles = family(2);
+  for (std::size_t i = 0; i < profiles[1].measurements.size(); i += 3) {
+    profiles[1].measurements[i].power_w = std::nan("");
+  }
+  Maml maml(profiles, small(), 1);
+  auto batch = tasks_of(profiles[0], 2);
+  for (auto& task : tasks_of(profiles[1], 2)) batch.push_back(task);
+  EXPECT_TRUE(std::isfinite(maml.step(batch).loss));
+}
+
+TEST(Maml, LoadedStateGoesOnBitForBit) {
+  const tests::TempDir dir;
+  const auto profiles = family(3);
+  const auto tasks = source(profiles);
+  hw::Rng rng(4);
+  std::vector<std::vector<tasks::Task>> batches;
+  for (int i = 0; i < 6; ++i) batches.push_back(tasks.next(4, rng));
+
+  Maml whole(profiles, small(), 1), before(profiles, small(), 1), after(profiles, small(), 2);
+  for (const auto& batch : batches) whole.step(batch);
+  for (int i = 0; i < 3; ++i) before.step(batches[i]);
+  before.save_state(dir / "state.h5");
+  after.load_state(dir / "state.h5");
+  for (int i = 3; i < 6; ++i) after.step(batches[i]);
+  EXPECT_EQ(whole.snapshot().tensors, after.snapshot().tensors);
+  EXPECT_NE(before.snapshot().tensors, after.snapshot().tensors);
+}
+
+TEST(Maml, RefusesAStateOfAnotherNet) {
+  const tests::TempDir dir;
+  const auto profiles = family(2);
+  Maml(profiles, small(), 1).save_state(dir / "state.h5");
+  auto wider = small();
+  wider.hidden = {32};
+  Maml other(profiles, wider, 1);
+  EXPECT_THROW(other.load_state(dir / "state.h5"), std::invalid_argument);
+  EXPECT_THROW(other.load_state(dir / "nothing.h5"), datasets::DataError);
+}
+
+TEST(Maml, LossThatIsNotFiniteNamesStepAndTask) {
+  const auto profiles = family(2);
+  auto options = small();
+  options.inner.rate = 1e30;
+  Maml maml(profiles, options, 1);
+  try {
+    maml.step(tasks_of(profiles[1], 2));
+    FAIL() << "no error";
+  } catch (const std::runtime_error& e) {
+    EXPECT_NE(std::string(e.what()).find("step 1"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("board/w1"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Maml, RefusesBadOptionsAndProfiles) {
+  auto options = small();
+  options.clip_norm = 0;
+  EXPECT_THROW(Maml(family(1), options, 1), std::invalid_argument);
+  EXPECT_THROW(Maml({}, small(), 1), std::invalid_argument);
+  auto mixed = family(2);
+  mixed[1].space = std::make_shared<const hw::PowerModeSpace>(
+      hw::PowerModeSpace::grid({{hw::KnobRole::power_limit_mw, {1000, 2000}}}));
+  mixed[1].modes = mixed[1].space->modes();
+  mixed[1].measurements.resize(2);
+  EXPECT_THROW(Maml(mixed, small(), 1), std::invalid_argument);
+}
+
+TEST(Train, WithoutValidationTheLastSnapshotIsKept) {
+  const auto profiles = family(2);
+  Maml maml(profiles, small(), 1);
+  const auto summary = train(maml, source(profiles), {}, {.steps = 3, .meta_batch = 2});
+  EXPECT_EQ(summary.best_step, 3);
+  EXPECT_EQ(summary.best.tensors, maml.snapshot().tensors);
+}
+
+// Gets worse with every step.
+class Spoiler final : public MetaLearner {
+ public:
+  explicit Spoiler(const std::vector<datasets::Profile>& profiles) : maml_(profiles, small(), 1) {}
+  StepReport step(std::span<const tasks::Task>) override {
+    ++steps_;
+    return {};
+  }
+  learners::Checkpoint snapshot() const override {
+    auto checkpoint = maml_.snapshot();
+    for (const char* target : {"time", "power"}) {
+      checkpoint.numbers[std::string(target) + "/fine_tune/steps"] = {0};
+      checkpoint.tensors[std::string(target) + "/weights"] *= steps_;
+    }
+    return checkpoint;
+  }
+  void save_state(const std::string&) const override {}
+  void load_state(const std::string&) override {}
+
+ private:
+  Maml maml_;
+  double steps_ = 0;
+};
+
+TEST(Train, StopsWhenValidationGetsWorseAndKeepsTheBest) {
+  const auto profiles = family(2);
+  Spoiler spoiler(profiles);
+  const auto summary = train(spoiler, source(profiles), tasks_of(profiles[0], 2),
+                             {.steps = 50, .meta_batch = 1, .validate_every = 2, .patience = 3});
+  EXPECT_EQ(summary.best_step, 2);
+  EXPECT_EQ(summary.steps, 8);
+}
+
+TEST(FineTuneSearch, ErrorsAreThoseOfTheLearner) {
+  const auto profiles = family(3);
+  const Maml maml(profiles, small(), 1);
+  const auto task = tasks_of(family_profile(7), 1)[0];
+  const FineTuneGrid grid{.steps = {20, 60}, .rates = {3e-3, 1e-2}, .stop_rms = {0.05, 0}};
+  const auto settings = grid.settings();
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    const auto errors = try_fine_tuning(maml.model(), target, task, grid);
+    ASSERT_EQ(errors.size(), settings.size());
+    for (std::size_t i = 0; i < settings.size(); ++i) {
+      auto model = maml.model();
+      model.targets[target]->fine_tune = settings[i];
+      const auto predicted =
+          learners::FineTune(model).adapt(task.support)->predict(task.query.modes).mean.col(target);
+      const auto measured = task.query.targets.col(target);
+      EXPECT_NEAR(errors[i], 100 * ((predicted - measured).array() / measured.array()).abs().mean(),
+                  1e-3 * errors[i]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fewwatt::meta

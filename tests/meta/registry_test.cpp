@@ -1,0 +1,151 @@
+#include "meta/registry.hpp"
+
+#include <gtest/gtest.h>
+
+#include "learners/checkpoint_io.hpp"
+#include "learners/registry.hpp"
+#include "meta/pretrain.hpp"
+#include "tasks/split.hpp"
+#include "tests/meta/made_up_family.hpp"
+#include "tests/run_program.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using tests::family;
+
+InitializerRequest quick(const std::string& name) {
+  return {.name = name, .seed = 3, .steps = 4, .shots = {5}};
+}
+
+void expect_equal(const learners::Checkpoint& a, const learners::Checkpoint& b) {
+  EXPECT_EQ(a.learner, b.learner);
+  EXPECT_EQ(a.tensors, b.tensors);
+  EXPECT_EQ(a.numbers, b.numbers);
+  EXPECT_EQ(a.texts, b.texts);
+  EXPECT_EQ(a.origin, b.origin);
+}
+
+class EveryMetaLearner : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryMetaLearner, GivesWhatItsLearnerAdapts) {
+  const auto checkpoint = train_initializer(quick(GetParam()), family(3));
+  for (const auto& facts : meta_learner_facts()) {
+    if (facts.name == GetParam()) EXPECT_EQ(checkpoint.learner, facts.adapted_by);
+  }
+  hw::Rng rng(1);
+  const auto task = tasks::sample_task(tests::family_profile(9), 8, rng);
+  const auto predicted =
+      learners::make_learner(checkpoint)->adapt(task.support)->predict(task.query.modes).mean;
+  EXPECT_TRUE((predicted.array() > 0).all());
+  EXPECT_EQ(checkpoint.origin.seed, 3);
+  EXPECT_EQ(checkpoint.origin.data_hash.size(), 16);
+}
+
+TEST_P(EveryMetaLearner, SameRequestGivesTheSameFile) {
+  const tests::TempDir dir;
+  auto profiles = family(3);
+  learners::write_checkpoint(dir / "a.h5", train_initializer(quick(GetParam()), profiles));
+  std::swap(profiles[0], profiles[2]);
+  learners::write_checkpoint(dir / "b.h5", train_initializer(quick(GetParam()), profiles));
+  EXPECT_EQ(tests::read_text(dir / "a.h5"), tests::read_text(dir / "b.h5"));
+}
+
+TEST_P(EveryMetaLearner, SeesNothingOfWhatIsHeldOut) {
+  const auto clean = family(4);
+  auto corrupt = clean;
+  for (auto& m : corrupt[1].measurements) {
+    m.time_ms *= 1000;
+    m.power_w = 1 / m.power_w;
+  }
+  const tasks::HoldOut hold_out{.workloads = {"w1"}, .devices = {}};
+  const auto train_on = [&](const std::vector<datasets::Profile>& profiles) {
+    return train_initializer(quick(GetParam()), tasks::split_profiles(profiles, hold_out).train);
+  };
+  const auto a = train_on(clean), b = train_on(corrupt);
+  expect_equal(a, b);
+
+  // Nor do settings made at adaptation time: the same support gives the same predictions.
+  hw::Rng rng(1);
+  const auto task = tasks::sample_task(clean[1], 8, rng);
+  EXPECT_EQ(learners::make_learner(a)->adapt(task.support)->predict(task.query.modes).mean,
+            learners::make_learner(b)->adapt(task.support)->predict(task.query.modes).mean);
+}
+
+TEST_P(EveryMetaLearner, DependsOnWhatItTrainsOn) {
+  const auto clean = family(3);
+  auto other = clean;
+  for (auto& profile : other) {
+    for (auto& m : profile.measurements) {
+      m.time_ms = m.time_ms * m.time_ms;
+      m.power_w = m.power_w * m.power_w;
+    }
+  }
+  const auto a = train_initializer(quick(GetParam()), clean), b = train_initializer(quick(GetParam()), other);
+  EXPECT_NE(a.origin.data_hash, b.origin.data_hash);
+  EXPECT_TRUE(a.tensors != b.tensors || a.numbers != b.numbers);
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryMetaLearner,
+                         testing::Values("transfer", "transfer-log", "maml", "fomaml", "random-init"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(Registry, EveryMetaLearnerIsTested) {
+  EXPECT_EQ(meta_learner_facts().size(), 5);
+}
+
+TEST(Registry, UnknownNameListsTheKnownOnes) {
+  try {
+    train_initializer(quick("mamml"), family(2));
+    FAIL() << "no error";
+  } catch (const std::invalid_argument& e) {
+    EXPECT_NE(std::string(e.what()).find("mamml"), std::string::npos);
+    EXPECT_NE(std::string(e.what()).find("fomaml"), std::string::npos);
+  }
+}
+
+TEST(Registry, NoProfileIsRefused) {
+  EXPECT_THROW(train_initializer(quick("maml"), {}), std::invalid_argument);
+}
+
+TEST(Registry, OneTrainingWorkloadIsEnough) {
+  EXPECT_EQ(train_initializer(quick("maml"), family(1)).learner, "fine_tune");
+}
+
+TEST(Registry, RandomInitHasMamlsSettingsAndOtherWeights) {
+  const auto maml = train_initializer(quick("maml"), family(3)),
+             random = train_initializer(quick("random-init"), family(3));
+  EXPECT_EQ(maml.numbers, random.numbers);
+  EXPECT_EQ(maml.tensors.at("feature_mean"), random.tensors.at("feature_mean"));
+  EXPECT_NE(maml.tensors.at("time/weights"), random.tensors.at("time/weights"));
+  EXPECT_EQ(random.texts.at("trained_by"), "random-init");
+}
+
+TEST(Pretrain, ReferenceHasTheWidestPowerRangeOrElseTimeRange) {
+  auto profiles = family(3);
+  profiles[1].measurements[0].power_w = 1e-3;
+  profiles[2].measurements[0].time_ms = 1e6;
+  EXPECT_EQ(choose_reference(profiles).workload, "w1");
+  for (auto& profile : profiles) {
+    for (auto& m : profile.measurements) m.power_w = std::nan("");
+  }
+  EXPECT_EQ(choose_reference(profiles).workload, "w2");
+}
+
+TEST(Pretrain, LearnsTheReference) {
+  const auto profile = tests::family_profile(0);
+  PretrainOptions options{.log_targets = true, .recipe = {.epochs = 100}, .seed = 1};
+  std::vector<std::string> lines;
+  const auto model = pretrain(profile, options, [&](const std::string& line) { lines.push_back(line); });
+  const auto all = tasks::samples_of(profile);
+  const auto predicted = learners::Transfer(model).adapt(all)->predict(all.modes).mean;
+  EXPECT_LT(((predicted - all.targets).array() / all.targets.array()).abs().colwise().mean().maxCoeff(), 0.1);
+  EXPECT_EQ(lines.size(), 2);
+}
+
+}  // namespace
+}  // namespace fewwatt::meta
