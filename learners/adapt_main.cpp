@@ -293,7 +293,7 @@ void print(const Json& report) {
   std::cout << std::setprecision(3) << report["device"].get<std::string>() << '/'
             << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
             << " adapted to " << report["shots"] << " measured modes in " << report["adapt_ms"].get<double>()
-            << " ms, predicted " << report["modes"] << " in " << report["predict_ms"].get<double>()
+            << " ms, predicted " << report["modes"] << " modes in " << report["predict_ms"].get<double>()
             << " ms\n";
   for (const auto& [name, unit] : {std::pair("time", "ms"), std::pair("power", "W")}) {
     if (!report.contains(name)) continue;

@@ -8,6 +8,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <tuple>
+#include <utility>
 
 #include "hw/program.hpp"
 #include "learners/model.hpp"
@@ -35,9 +37,9 @@ std::optional<Options> parse(int argc, char** argv) {
   manual.synopsis =
       "--model MODEL.h5 [--max-power-w W] [--max-time-ms T] [--objective time|energy|edp|power]";
   manual.about =
-      "Prints the mode with the least predicted time, energy, energy-delay product or power among those "
-      "within "
-      "the limits; with --pareto all modes that no other one beats in both time and power. "
+      "Prints the mode with the least predicted time, energy, energy-delay product or power within the "
+      "limits;\n"
+      "with --pareto all modes within the limits that no other one beats in both time and power.\n"
       "Exit code 3 when no mode is within the limits.";
   auto add = manual.options.add_options();
   add("model", po::value(&options.model)->required()->value_name("FILE"), "model, written by fewwatt adapt");
@@ -156,13 +158,15 @@ int report_no_fit(const Options& options, const learners::Model& model, Json res
   message << "no mode fits " << describe(budget);
   const auto add_nearest = [&](const char* name, std::size_t row) {
     Json nearest = mode_json(model, row);
+    const char* separator = " ";
     message << "; the " << name << " mode is predicted at";
-    for (const auto& [key, value] : nearest.items()) {
-      if (key == "power_w") message << ' ' << number(value) << " W";
-      if (key == "time_ms") message << ' ' << number(value) << " ms";
-      if (key == "power_std_w" || key == "time_std_ms") message << " (" << key << ' ' << number(value) << ')';
+    for (const auto& [key, spread, unit] :
+         {std::tuple("power_w", "power_std_w", "W"), std::tuple("time_ms", "time_std_ms", "ms")}) {
+      if (!nearest.contains(key)) continue;
+      message << std::exchange(separator, " and ") << number(nearest[key]) << ' ' << unit;
+      if (budget.confidence != 0.5) message << " (stddev " << number(nearest[spread]) << ")";
     }
-    message << " (" << hw::describe(*model.space, model.space->at(row)) << ')';
+    message << ": " << hw::describe(*model.space, model.space->at(row));
     result[name] = std::move(nearest);
   };
   const bool has_power = !model.prediction.mean.col(tasks::kPowerW).array().isNaN().all();

@@ -1,0 +1,285 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
+#include "datasets/profile_io.hpp"
+#include "learners/checkpoint_io.hpp"
+#include "learners/fine_tune.hpp"
+#include "tests/learners/example_model.hpp"
+#include "tests/run_program.hpp"
+
+namespace fewwatt {
+namespace {
+
+using tests::run_program;
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// All 12 modes of the example board with two workloads, "net" and "other"; power is known for "net" only.
+datasets::ProfileStore example_profiles() {
+  datasets::ProfileStore store;
+  for (const char* workload : {"net", "other"}) {
+    datasets::Profile profile;
+    profile.device = "board";
+    profile.workload = workload;
+    profile.attributes = tests::example_model().attributes;
+    profile.space = tests::example_space();
+    profile.modes = profile.space->modes();
+    for (const auto& mode : profile.modes) {
+      hw::Measurement measured;
+      measured.time_ms = tests::example_time_ms(mode);
+      if (profile.workload == "net") measured.power_w = tests::example_power_w(mode);
+      profile.measurements.push_back(measured);
+    }
+    store.profiles.push_back(profile);
+  }
+  return store;
+}
+
+// An untrained initializer for the knobs given.
+learners::Checkpoint example_checkpoint(const std::string& knobs) {
+  learners::FineTuneModel model;
+  model.trained_by = "nobody";
+  model.knobs = knobs;
+  model.scaler = {learners::Vector::Zero(6), learners::Vector::Ones(6)};
+  model.shape = {{6, 8, 1}, learners::Activation::silu, {}};
+  hw::Rng rng(1);
+  for (auto& target : model.targets)
+    target = learners::Initializer{learners::random_parameters(model.shape, rng), 0.5, {}};
+  auto checkpoint = model.to_checkpoint();
+  checkpoint.origin = {.seed = 3, .git_revision = "abc", .data_hash = "0f"};
+  return checkpoint;
+}
+
+class AdaptProgram : public testing::Test {
+ protected:
+  AdaptProgram() { datasets::write_profiles(profiles_, example_profiles()); }
+
+  tests::ProgramResult adapt(const std::string& arguments) const {
+    return run_program("adapt", "--out " + out_ + " " + arguments);
+  }
+  tests::ProgramResult adapt_profile(const std::string& arguments) const {
+    return adapt("--profiles " + profiles_ + " --device board --workload net " + arguments);
+  }
+  tests::ProgramResult adapt_csv(const std::string& text, const std::string& arguments = "") const {
+    tests::write_text(csv_, text);
+    return adapt("--learner physics --measurements " + csv_ + " " + arguments);
+  }
+  void expect_failure(const tests::ProgramResult& result, int code, const std::string& part) const {
+    EXPECT_EQ(result.code, code) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_TRUE(holds(result.err, part)) << "no '" << part << "' in " << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(out_));
+  }
+
+  tests::TempDir dir_;
+  std::string profiles_ = dir_ / "profiles.h5", csv_ = dir_ / "m.csv", out_ = dir_ / "model.h5";
+};
+
+// Rows of the example board as a user would write them.
+std::string example_csv(std::size_t rows) {
+  std::ostringstream text;
+  text << "gpu_khz,cpu_khz,note,time_ms,power_w\n";
+  const auto modes = tests::example_space()->modes();
+  for (std::size_t i = 0; i < rows; ++i) {
+    const auto& mode = modes[(5 * i) % modes.size()];
+    text << mode[1] << ',' << mode[0] << ",x," << tests::example_time_ms(mode) << ','
+         << tests::example_power_w(mode) << '\n';
+  }
+  return text.str();
+}
+
+TEST_F(AdaptProgram, ProfileGivesAModelOfAllModes) {
+  const auto result = adapt_profile("--learner physics --shots 8");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.out, "board/net") && holds(result.out, "physics") &&
+              holds(result.out, "8 measured modes") && holds(result.out, "other measured modes"))
+      << result.out;
+  const auto model = learners::read_model(out_);
+  EXPECT_EQ(*model.space, *tests::example_space());
+  EXPECT_EQ(model.attributes, tests::example_model().attributes);
+  EXPECT_EQ(model.support.size(), 8U);
+  for (std::size_t i = 0; i < model.support.size(); ++i) {
+    EXPECT_EQ(model.support.targets(static_cast<Eigen::Index>(i), 0),
+              tests::example_time_ms(model.support.modes[i]));
+  }
+  for (std::size_t i = 0; i < 12; ++i) {  // the example is what physics can say exactly
+    const double time_ms = tests::example_time_ms(model.space->at(i));
+    EXPECT_NEAR(model.prediction.mean(static_cast<Eigen::Index>(i), 0) / time_ms, 1, 0.05);
+  }
+}
+
+TEST_F(AdaptProgram, SameSeedGivesTheSameBytesAndAnotherSeedAnotherSupport) {
+  adapt_profile("--learner physics --shots 5 --seed 1");
+  const auto first = tests::read_text(out_);
+  const auto modes = learners::read_model(out_).support.modes;
+  adapt_profile("--learner physics --shots 5 --seed 1");
+  EXPECT_EQ(tests::read_text(out_), first);
+  adapt_profile("--learner physics --shots 5 --seed 2");
+  EXPECT_NE(learners::read_model(out_).support.modes, modes);
+}
+
+TEST_F(AdaptProgram, EverySamplerServes) {
+  for (const char* sampler : {"random", "latin-hypercube", "maximin"}) {
+    const auto result = adapt_profile("--learner physics --shots 6 --sampler " + std::string(sampler));
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(learners::read_model(out_).support.size(), 6U);
+  }
+}
+
+TEST_F(AdaptProgram, CheckpointIsAdaptedAndItsOriginKept) {
+  learners::write_checkpoint(dir_ / "init.h5", example_checkpoint("cpu_khz gpu_khz"));
+  const auto result = adapt_profile("--shots 8 --init " + (dir_ / "init.h5"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto model = learners::read_model(out_);
+  EXPECT_EQ(model.learner, "fine_tune");
+  EXPECT_EQ(model.origin, example_checkpoint("").origin);
+}
+
+TEST_F(AdaptProgram, JsonIsOneObject) {
+  const auto result = adapt_profile("--learner physics --shots 8 --json");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out.front(), '{');
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1);
+  for (const char* key : {"\"shots\":8", "\"modes\":12", "\"adapt_ms\":", "\"mape\":"})
+    EXPECT_TRUE(holds(result.out, key)) << key;
+  EXPECT_EQ(adapt_profile("--learner physics --shots 8 --quiet").out, "");
+}
+
+TEST_F(AdaptProgram, TimeAloneIsEnough) {
+  const auto result = adapt("--profiles " + profiles_ +
+                            " --device board --workload other --learner physics --shots 8 --json");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_FALSE(holds(result.out, "\"power\":")) << result.out;
+  EXPECT_EQ(run_program("optimize", "--model " + out_).code, 0);
+}
+
+TEST_F(AdaptProgram, BadChoiceFromProfilesFails) {
+  expect_failure(adapt_profile("--learner physics --shots 13"), 1, "12 modes");
+  expect_failure(adapt("--learner physics --profiles " + profiles_ + " --device board --workload gone"), 1,
+                 "board/net, board/other");
+  expect_failure(
+      adapt("--learner physics --profiles " + (dir_ / "none.h5") + " --device board --workload net"), 1,
+      "none.h5");
+  tests::write_text(dir_ / "text.h5", "text");
+  expect_failure(
+      adapt("--learner physics --profiles " + (dir_ / "text.h5") + " --device board --workload net"), 1,
+      "text.h5");
+}
+
+TEST_F(AdaptProgram, BadCheckpointFails) {
+  expect_failure(adapt_profile("--shots 8 --init " + profiles_), 1, "fewwatt-checkpoint");
+  learners::write_checkpoint(dir_ / "init.h5", example_checkpoint("cpu_khz mem_khz"));
+  expect_failure(adapt_profile("--shots 8 --init " + (dir_ / "init.h5")), 1, "mem_khz");
+  auto broken = example_checkpoint("cpu_khz gpu_khz");
+  broken.tensors.erase("time/weights");
+  broken.tensors.erase("feature_mean");
+  learners::write_checkpoint(dir_ / "init.h5", broken);
+  expect_failure(adapt_profile("--shots 8 --init " + (dir_ / "init.h5")), 1, "feature_mean");
+}
+
+TEST_F(AdaptProgram, OwnMeasurementsGiveAModelOfTheirGrid) {
+  const auto result = adapt_csv(example_csv(9), "--time-of minibatch --minibatches-per-epoch 500");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto model = learners::read_model(out_);
+  EXPECT_EQ(model.support.size(), 9U);
+  EXPECT_EQ(model.device, "from-data");
+  EXPECT_EQ(model.workload, "m");
+  EXPECT_EQ(*model.space, *tests::example_space());
+  EXPECT_EQ(model.epoch_s(10), 5);
+  const auto named = adapt_csv(example_csv(9), "--device mine --workload his");
+  EXPECT_EQ(named.code, 0) << named.err;
+  EXPECT_EQ(learners::read_model(out_).device, "mine");
+  EXPECT_EQ(learners::read_model(out_).workload, "his");
+}
+
+TEST_F(AdaptProgram, WindowsFilesAreAccepted) {
+  std::string text = "\xef\xbb\xbf";
+  for (const char c : example_csv(9)) text += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  const auto result = adapt_csv(text);
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
+TEST_F(AdaptProgram, MappingReadsOtherColumns) {
+  tests::write_text(dir_ / "m.ini",
+                    "[profile]\ndevice = mine\nworkload = {app}\nkind = dnn-inference\ntime_of = "
+                    "minibatch\nspace = from-data\n"
+                    "[file *.csv]\ncpu_khz = CPU [MHz]\ngpu_khz = GPU [MHz]\ntime_ms = T [s]\n");
+  std::string text = "app,CPU,GPU,T\n";
+  for (const char* app : {"a", "b"}) {
+    for (const char* row :
+         {"500,250,0.02", "500,1000,0.01", "1000,250,0.015", "250,250,0.03", "1000,1000,0.006"}) {
+      text += std::string(app) + "," + row + "\n";
+    }
+  }
+  EXPECT_EQ(adapt_csv(text, "--workload b --mapping " + (dir_ / "m.ini")).code, 0);
+  const auto model = learners::read_model(out_);
+  EXPECT_EQ(model.device, "mine");
+  EXPECT_EQ(model.space->size(), 6U);
+  EXPECT_EQ(model.attributes.time_of, datasets::TimeOf::minibatch);
+  std::filesystem::remove(out_);
+  expect_failure(adapt_csv(text, "--mapping " + (dir_ / "m.ini")), 1, "--workload");
+}
+
+TEST_F(AdaptProgram, SpaceOfABoardIsPredictedInOneGo) {
+  std::string text = "cpu_cores,cpu_khz,gpu_khz,mem_khz,time_ms,power_w\n";
+  for (const char* row : {"2,345600,114750,204000,90,8", "4,883200,522750,2133000,40,14",
+                          "8,1651200,930750,3199000,20,30", "12,2188800,1300500,3199000,15,50",
+                          "4,2188800,318750,2133000,50,17", "6,345600,1300500,3199000,25,25"}) {
+    text += std::string(row) + "\n";
+  }
+  const auto result = adapt_csv(text, "--space orin-agx-64");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(learners::read_model(out_).space->size(), 18096U);
+  EXPECT_EQ(learners::read_model(out_).device, "orin-agx-64");
+  EXPECT_EQ(adapt_csv(text, "--space orin-agx-64:powertrain").code, 1);  // its grid lacks some of these modes
+}
+
+TEST_F(AdaptProgram, BadMeasurementsFailAndAreNamed) {
+  const std::string good = "cpu_khz,time_ms\n1000,5\n2000,3\n";
+  expect_failure(adapt_csv(""), 1, "m.csv");
+  expect_failure(adapt_csv("cpu_khz,time_ms\n"), 1, "m.csv");
+  expect_failure(adapt_csv("a,b\n1,2\n"), 1, "time_ms or power_w, found a, b");
+  expect_failure(adapt_csv("cpu_khz\n1000\n"), 1, "time_ms or power_w");
+  expect_failure(adapt_csv(good + "3000\n"), 1, "m.csv:4");
+  expect_failure(adapt_csv(good + "3000,fast\n"), 1, "m.csv:4");
+  expect_failure(adapt_csv(good + "3000,-1\n"), 1, "time_ms");
+  expect_failure(adapt_csv(good + "2000,4\n"), 1, "m.csv:4");
+  expect_failure(adapt_csv(good, "--space tx2"), 1, "cpu_cores");
+  expect_failure(adapt("--learner physics --measurements " + (dir_ / "none.csv")), 1, "none.csv");
+}
+
+TEST_F(AdaptProgram, WrongUsageExits2) {
+  expect_failure(adapt_profile("--shots 8"), 2, "--init");
+  expect_failure(adapt_profile("--learner physics --init x.h5"), 2, "--init");
+  expect_failure(adapt_profile("--learner nobody"), 2, "nobody");
+  expect_failure(adapt_profile("--learner transfer"), 2, "transfer");
+  expect_failure(adapt_profile("--learner physics --shots 0"), 2, "--shots");
+  expect_failure(adapt_profile("--learner physics --shots many"), 2, "many");
+  expect_failure(adapt_profile("--learner physics --sampler best"), 2, "latin-hypercube");
+  expect_failure(adapt_profile("--learner physics --space vax"), 2, "vax");
+  expect_failure(adapt_profile("--learner physics --mapping m.ini"), 2, "--mapping");
+  expect_failure(adapt_profile("--learner physics --few-shots 8"), 2, "few-shots");
+  expect_failure(adapt("--learner physics --profiles " + profiles_ + " --device board"), 2, "--workload");
+  expect_failure(adapt("--learner physics"), 2, "--measurements");
+  expect_failure(adapt_csv(example_csv(9), "--shots 5"), 2, "--shots");
+  expect_failure(adapt_csv(example_csv(9), "--time-of century"), 2, "century");
+  EXPECT_EQ(run_program("adapt", "--learner physics --profiles " + profiles_).code, 2);
+  EXPECT_EQ(run_program("adapt", "--help").code, 0);
+}
+
+TEST_F(AdaptProgram, FolderThatIsNotThereIsNamed) {
+  const auto result =
+      run_program("adapt", "--learner physics --shots 8 --device board --workload net --profiles " +
+                               profiles_ + " --out " + (dir_ / "no/such/model.h5"));
+  EXPECT_EQ(result.code, 1);
+  EXPECT_TRUE(holds(result.err, "no/such/model.h5")) << result.err;
+}
+
+}  // namespace
+}  // namespace fewwatt

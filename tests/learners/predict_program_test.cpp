@@ -1,0 +1,127 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "tests/learners/example_model.hpp"
+#include "tests/run_program.hpp"
+
+namespace fewwatt {
+namespace {
+
+using tests::run_program;
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class PredictProgram : public testing::Test {
+ protected:
+  PredictProgram() { learners::write_model(model_, tests::example_model()); }
+  tests::ProgramResult predict(const std::string& arguments) const {
+    return run_program("predict", "--model " + model_ + " " + arguments);
+  }
+  std::size_t num_files() const {
+    const auto files = std::filesystem::directory_iterator(dir_.path());
+    return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+  }
+
+  tests::TempDir dir_;
+  std::string model_ = dir_ / "model.h5";
+};
+
+TEST_F(PredictProgram, TableHasARowPerMode) {
+  const auto result = predict("--out " + (dir_ / "modes.csv"));
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.out, "12 modes of board/net")) << result.out;
+  const std::string csv = tests::read_text(dir_ / "modes.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 13);
+  std::istringstream lines(csv);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "cpu_khz,gpu_khz,time_ms,power_w,time_std_ms,power_std_w,energy_j,epoch_s,measured");
+  std::getline(lines, line);
+  EXPECT_EQ(line, "250000,250000,24,2,0.1,0.5,0.048,24,1");
+  std::getline(lines, line);
+  EXPECT_EQ(line, "250000,500000,20,3.25,0.1,0.5,0.065,20,0");
+}
+
+TEST_F(PredictProgram, StandardOutputAndFileAreTheSame) {
+  predict("--out " + (dir_ / "modes.csv"));
+  EXPECT_EQ(predict("--out -").out, tests::read_text(dir_ / "modes.csv"));
+}
+
+TEST_F(PredictProgram, UnknownColumnsAreLeftOut) {
+  auto model = tests::example_model();
+  model.attributes = {};
+  model.prediction.stddev.resize(0, 0);
+  model.prediction.mean.col(tasks::kPowerW).setConstant(std::nan(""));
+  learners::write_model(model_, model);
+  const auto out = predict("--out -").out;
+  EXPECT_EQ(out.substr(0, out.find('\n')), "cpu_khz,gpu_khz,time_ms,measured");
+}
+
+TEST_F(PredictProgram, JsonIsOneObject) {
+  const auto result = predict("--json --out " + (dir_ / "modes.csv"));
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out.front(), '{');
+  EXPECT_TRUE(holds(result.out, "\"modes\":12}\n")) << result.out;
+  EXPECT_EQ(predict("--json --out -").code, 2);
+}
+
+TEST_F(PredictProgram, WrongUsageExits2) {
+  EXPECT_EQ(predict("").code, 2);
+  EXPECT_EQ(predict("--out - --fast").code, 2);
+  EXPECT_EQ(run_program("predict", "--out -").code, 2);
+}
+
+TEST_F(PredictProgram, PlaceThatCannotBeWrittenIsNamedAndLeavesNothing) {
+  for (const auto& path :
+       {dir_ / "no/such/modes.csv", std::string("/dev/full"), model_ + "/modes.csv", dir_.path().string()}) {
+    const auto result = predict("--out " + path);
+    EXPECT_EQ(result.code, 1) << path;
+    EXPECT_TRUE(holds(result.err, path)) << result.err;
+    EXPECT_EQ(num_files(), 1U) << path;
+  }
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+}
+
+TEST_F(PredictProgram, FullDiskKeepsTheOldFile) {
+  tests::write_text(dir_ / "modes.csv", "old");
+  auto model = tests::example_model();  // large enough for its table to pass the limit below
+  std::vector<int> levels;
+  for (int khz = 1000; khz <= 1'000'000; khz += 1000) levels.push_back(khz);
+  model.space = std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(
+      {{hw::KnobRole::cpu_khz, levels}, {hw::KnobRole::gpu_khz, {250'000, 1'000'000}}}));
+  model.support.space = model.space;
+  model.prediction = {tasks::Matrix::Constant(2000, 2, 3), tasks::Matrix(0, 0)};
+  learners::write_model(model_, model);
+  // A limit on the size of files fails as a full disk does once its signal is ignored. dash and bash count in
+  // 512 or 1024 bytes.
+  const std::string command = std::string("trap '' XFSZ; ulimit -f 8; exec ") + FEWWATT_BIN_DIR +
+                              "/fewwatt-predict --model " + model_ + " --out " + (dir_ / "modes.csv") +
+                              " 2>" + (dir_ / "err");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_TRUE(holds(tests::read_text(dir_ / "err"), "modes.csv")) << tests::read_text(dir_ / "err");
+  EXPECT_EQ(tests::read_text(dir_ / "modes.csv"), "old");
+  EXPECT_EQ(num_files(), 3U);
+}
+
+TEST(Programs, BoardProgramsDoNotNeedLibTorch) {
+  const tests::TempDir dir;
+  for (const char* verb : {"adapt", "predict", "optimize", "import", "inspect", "device"}) {
+    const std::string command =
+        std::string("ldd ") + FEWWATT_BIN_DIR + "/fewwatt-" + verb + " >" + (dir / "ldd");
+    ASSERT_EQ(std::system(command.c_str()), 0) << verb;
+    const std::string libraries = tests::read_text(dir / "ldd");
+    EXPECT_TRUE(holds(libraries, "libc.so")) << libraries;
+    EXPECT_FALSE(holds(libraries, "torch") || holds(libraries, "libc10")) << verb << ":\n" << libraries;
+  }
+}
+
+}  // namespace
+}  // namespace fewwatt
