@@ -335,13 +335,36 @@ Hdf5Table<int> Hdf5Reader::int_table(const std::string& dataset) const {
   return table;
 }
 
+void Hdf5Reader::verify(const std::string& group) const {
+  const Quiet quiet;
+  for (const auto& name : children(group)) {
+    const std::string object = (group == "/" ? "" : group) + "/" + name;
+    for (const auto& attribute : attributes(object)) {
+      is_text_attribute(object, attribute) ? void(text(object, attribute)) : void(number(object, attribute));
+    }
+    if (is_group(object)) {
+      verify(object);
+      continue;
+    }
+    const Handle dataset(H5Dopen2(file_, object.c_str(), H5P_DEFAULT), H5Dclose);
+    check(dataset.ok(), at(path_, object) + ": cannot be opened, the file is damaged");
+    const Handle space(H5Dget_space(dataset), H5Sclose);
+    std::vector<double> values(
+        static_cast<std::size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space))));
+    check(values.empty() ||
+              H5Dread(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
+          at(path_, object) + ": cannot be read, the file is damaged");
+  }
+}
+
 Hdf5Writer::Hdf5Writer(const std::string& path, const std::string& format, int version)
     : path_(path), file_(-1) {
   const Quiet quiet;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_core(access, std::size_t{1} << 20, /*backing_store=*/false);
   const Handle creation = timeless(H5P_FILE_CREATE);
-  H5Pset_istore_k(creation, 2);  // datasets have few chunks: the default's index nodes are larger than most datasets
+  H5Pset_istore_k(creation,
+                  2);  // datasets have few chunks: the default's index nodes are larger than most datasets
   file_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access);
   check(file_ >= 0, "cannot build " + path + " in memory");
   try {

@@ -50,6 +50,9 @@ class Hdf5Reader {
   Hdf5Table<double> double_table(const std::string& dataset) const;  // two-dimensional
   Hdf5Table<int> int_table(const std::string& dataset) const;
 
+  // Reads every attribute and dataset of numbers below a group; throws at the first that is damaged.
+  void verify(const std::string& group = "/") const;
+
  private:
   std::string path_;
   std::int64_t file_;

@@ -41,8 +41,10 @@ int import(int argc, char** argv) {
   manual.verb = "import";
   manual.synopsis = "--mapping M.ini --out P.h5 INPUT...";
   manual.about =
-      "Makes profiles of measurements in CSV files or tegrastats logs. The mapping says what their columns are;\n"
-      "datasets/mapping.hpp says how to write one. An INPUT is a file, or a folder whose fitting files are taken.";
+      "Makes profiles of measurements in CSV files or tegrastats logs. The mapping says what their columns "
+      "are;\n"
+      "datasets/mapping.hpp says how to write one. An INPUT is a file, or a folder whose fitting files are "
+      "taken.";
   program::CommonOptions common;
   std::string mapping_path, out;
   std::vector<std::string> inputs;
