@@ -1,0 +1,40 @@
+#include <gtest/gtest.h>
+
+#include "tests/run_program.hpp"
+
+namespace fewwatt::tests {
+namespace {
+
+ProgramResult dispatch(const std::string& arguments) {
+  const TempDir dir;
+  const std::string command = "FEWWATT_BIN=" FEWWATT_BIN_DIR " " FEWWATT_SOURCE_DIR "/scripts/fewwatt " +
+                              arguments + " >" + (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
+  const int status = std::system(command.c_str());
+  return {WEXITSTATUS(status), read_text(dir / "out"), read_text(dir / "err")};
+}
+
+TEST(Dispatcher, RunsTheProgramOfTheVerbWithItsArguments) {
+  const auto direct = run_program("device", "show tx2 --json"), through = dispatch("device show tx2 --json");
+  EXPECT_EQ(through.code, 0);
+  EXPECT_EQ(through.out, direct.out);
+  EXPECT_EQ(dispatch("device show \"no board\"").code, 1);
+  EXPECT_NE(dispatch("device show \"no board\"").err.find("\"no board\""), std::string::npos);
+}
+
+TEST(Dispatcher, ListsTheVerbs) {
+  for (const char* arguments : {"", "--help", "-h"}) {
+    const auto result = dispatch(arguments);
+    EXPECT_EQ(result.code, 0);
+    EXPECT_NE(result.out.find("\n  device\n"), std::string::npos) << result.out;
+  }
+}
+
+TEST(Dispatcher, UnknownVerbIsWrongUsageAndListsTheVerbs) {
+  const auto result = dispatch("frobnicate");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.err.find("'frobnicate'"), std::string::npos);
+  EXPECT_NE(result.err.find("\n  device\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fewwatt::tests
