@@ -1,0 +1,104 @@
+// Speeds of what the board does. Compare them within one run: absolute times belong to a machine.
+
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "hw/modules.hpp"
+#include "hw/random.hpp"
+#include "learners/registry.hpp"
+#include "tasks/samplers/sampler.hpp"
+
+namespace {
+
+using namespace fewwatt;
+
+// All modes of the largest board.
+std::shared_ptr<const hw::PowerModeSpace> board() {
+  static const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space("orin-agx-64"));
+  return space;
+}
+
+// `n` modes of the board with made-up costs: work over each clock, and a little power for each.
+tasks::Samples made_up_support(std::size_t n) {
+  tasks::Samples samples{board(), {}, tasks::Matrix(static_cast<Eigen::Index>(n), tasks::kNumTargets)};
+  hw::Rng rng(1);
+  for (const auto index : rng.sample(board()->size(), n)) {
+    const auto mode = board()->at(index);
+    double time_ms = 5, power_w = 5;
+    for (std::size_t k = 0; k < mode.size(); ++k) {
+      const double part = static_cast<double>(mode[k]) / board()->max_level(k);
+      time_ms += 10 / part;
+      power_w += 8 * part * part;
+    }
+    const auto row = static_cast<Eigen::Index>(samples.modes.size());
+    samples.targets.row(row) << time_ms * std::exp(0.01 * rng.normal()),
+        power_w * std::exp(0.01 * rng.normal());
+    samples.modes.push_back(mode);
+  }
+  return samples;
+}
+
+void adapt(benchmark::State& state, const std::string& name) {
+  const auto learner = learners::make_learner(name);
+  const auto support = made_up_support(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(learner->adapt(support));
+}
+
+void predict(benchmark::State& state, const std::string& name) {
+  const auto predictor = learners::make_learner(name)->adapt(made_up_support(50));
+  const auto modes = board()->modes();
+  for (auto _ : state) benchmark::DoNotOptimize(predictor->predict(modes));
+  state.counters["modes"] = static_cast<double>(modes.size());
+}
+
+void list_modes(benchmark::State& state) {
+  for (auto _ : state) benchmark::DoNotOptimize(board()->modes());
+}
+
+void find_modes(benchmark::State& state) {
+  const auto modes = board()->modes();
+  for (auto _ : state)
+    for (const auto& mode : modes) benchmark::DoNotOptimize(board()->index_of(mode));
+}
+
+void find_modes_in_list(benchmark::State& state) {
+  const auto modes = board()->modes();
+  const auto list = hw::PowerModeSpace::list(board()->knobs(), modes);
+  for (auto _ : state)
+    for (const auto& mode : modes) benchmark::DoNotOptimize(list.index_of(mode));
+}
+
+void sample(benchmark::State& state, const std::string& name) {
+  for (auto _ : state) {
+    const auto sampler = tasks::make_sampler(name, *board(), 50, 0);
+    for (int i = 0; i < 50; ++i) benchmark::DoNotOptimize(sampler->ask());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::RegisterBenchmark("space/list", list_modes)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("space/find", find_modes)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("space/find_in_list", find_modes_in_list)->Unit(benchmark::kMillisecond);
+  for (const auto name : tasks::sampler_names())
+    benchmark::RegisterBenchmark(("sample_50/" + std::string(name)).c_str(), sample, std::string(name))
+        ->Unit(benchmark::kMillisecond);
+  for (const auto& facts : learners::learner_facts()) {
+    if (facts.needs_checkpoint) continue;
+    const std::string name(facts.name);
+    benchmark::RegisterBenchmark(("adapt/" + name).c_str(), adapt, name)
+        ->Arg(10)
+        ->Arg(50)
+        ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(("predict_all/" + name).c_str(), predict, name)
+        ->Unit(benchmark::kMillisecond);
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

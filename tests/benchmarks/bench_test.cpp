@@ -1,0 +1,222 @@
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "benchmarks/metrics.hpp"
+#include "benchmarks/runner.hpp"
+#include "datasets/csv.hpp"
+#include "tests/benchmarks/made_up.hpp"
+
+namespace fewwatt::benchmarks {
+namespace {
+
+using nlohmann::json;
+using tests::read_text;
+using tests::run_program;
+using tests::TempDir;
+
+std::vector<json> read_rows(const std::string& path) {
+  std::vector<json> rows;
+  std::istringstream lines(read_text(path));
+  for (std::string line; std::getline(lines, line);) rows.push_back(json::parse(line));
+  return rows;
+}
+
+double value_of(const json& row) {
+  return row["value"].is_string() ? std::numeric_limits<double>::infinity() : row["value"].get<double>();
+}
+
+bool is_clock(const json& row) {
+  return row["unit"] == "s";
+}
+
+// The suite of three made-up workloads, run once for the tests that look at its outputs.
+class Bench : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = new TempDir;
+    const std::string suite = tests::write_made_up_suite(*dir_);
+    result_ = new tests::ProgramResult(run_program("bench", "--suite " + suite + " --data-root " +
+                                                                (*dir_ / "data") + " --out " +
+                                                                (*dir_ / "out") + " --threads 2"));
+  }
+  static void TearDownTestSuite() {
+    delete result_;
+    delete dir_;
+  }
+  void SetUp() override { ASSERT_EQ(result_->code, 0) << result_->err; }
+
+  static TempDir* dir_;
+  static tests::ProgramResult* result_;
+};
+TempDir* Bench::dir_ = nullptr;
+tests::ProgramResult* Bench::result_ = nullptr;
+
+TEST_F(Bench, RowsAreComplete) {
+  using Key = std::tuple<std::string, std::string, int, int, std::string>;
+  std::set<Key> keys;
+  for (const auto& row : read_rows(*dir_ / "out/rows.jsonl")) {
+    const Key key{row["workload"], row["learner"], row["shots"], row["seed"], row["metric"]};
+    EXPECT_TRUE(keys.insert(key).second) << row;
+    EXPECT_EQ(row["suite"], "made-up");
+    EXPECT_EQ(row["device"], "toy");
+  }
+  const std::vector<std::string> decided{"strict_regret", "strict_regret_p90", "violations", "time_penalty",
+                                         "over_budget",   "over_budget_1w",    "excess_w"};
+  for (const std::string workload : {"alpha", "beta", "gamma"}) {
+    for (const auto& metric : decided) EXPECT_TRUE(keys.contains({workload, "maxn", 0, 0, metric}));
+    for (const int shots : {4, 8})
+      for (const int seed : {0, 1})
+        for (const std::string learner : {"scratch-log", "physics", "best-measured"}) {
+          for (const auto& metric : decided)
+            EXPECT_TRUE(keys.contains({workload, learner, shots, seed, metric}));
+          if (learner == "best-measured") continue;
+          for (const std::string metric : {"time_mape", "power_mape", "adapt_seconds"})
+            EXPECT_TRUE(keys.contains({workload, learner, shots, seed, metric}));
+        }
+  }
+}
+
+TEST_F(Bench, BestMeasuredNeverBreaksABudgetAndTheFastestModeAlwaysDoes) {
+  for (const auto& row : read_rows(*dir_ / "out/rows.jsonl")) {
+    if (row["metric"] != "violations") continue;
+    if (row["learner"] == "best-measured") {
+      EXPECT_EQ(row["value"], 0);
+    }
+    if (row["learner"] == "maxn") {
+      EXPECT_EQ(row["value"], 100);
+    }
+  }
+}
+
+TEST_F(Bench, TableCellsAreWhatTheRowsGive) {
+  std::map<std::tuple<std::string, std::string, std::string, std::string>, std::vector<double>> draws;
+  for (const auto& row : read_rows(*dir_ / "out/rows.jsonl"))
+    draws[{row["metric"], "toy/" + row["workload"].get<std::string>(), row["learner"],
+           std::to_string(row["shots"].get<int>())}]
+        .push_back(value_of(row));
+  const auto table = datasets::read_csv(*dir_ / "out/table.csv");
+  ASSERT_GT(table.rows.size(), 50u);
+  for (const auto& cell : table.rows) {
+    double median = 0, count = 0;
+    for (const auto& [key, values] : draws) {
+      const auto& [metric, workload, learner, shots] = key;
+      if (metric != cell[0] || learner != cell[3] || (shots != cell[5] && shots != "0")) continue;
+      if (cell[2] != "all" && workload != cell[2]) continue;
+      median += benchmarks::median(values);
+      ++count;
+    }
+    ASSERT_GT(count, 0) << cell[0] << cell[2] << cell[3];
+    if (cell[6] == "inf")
+      EXPECT_EQ(median, std::numeric_limits<double>::infinity());
+    else
+      EXPECT_NEAR(std::stod(cell[6]), median / count, 1e-5 * std::abs(median / count) + 1e-12);
+  }
+}
+
+TEST_F(Bench, NumberOfThreadsChangesNothingButSeconds) {
+  const auto one =
+      run_program("bench", "--suite " + (*dir_ / "suite.ini") + " --data-root " + (*dir_ / "data") +
+                               " --out " + (*dir_ / "one") + " --threads 1 --quiet");
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_EQ(one.err, "");
+  EXPECT_EQ(one.out, "");
+  const auto rows = read_rows(*dir_ / "out/rows.jsonl"), again = read_rows(*dir_ / "one/rows.jsonl");
+  ASSERT_EQ(rows.size(), again.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    json a = rows[i], b = again[i];
+    for (json* row : {&a, &b}) {
+      if (is_clock(*row)) row->erase("value");
+      row->erase("seconds");
+    }
+    EXPECT_EQ(a, b);
+  }
+}
+
+TEST_F(Bench, ReportStandsAlone) {
+  const auto html = read_text(*dir_ / "out/report.html");
+  EXPECT_EQ(html.find("http:"), std::string::npos);
+  EXPECT_EQ(html.find("https:"), std::string::npos);
+  EXPECT_EQ(html.find("src="), std::string::npos);
+  EXPECT_EQ(html.find("<link"), std::string::npos);
+  EXPECT_EQ(html.find("\"nan"), std::string::npos);
+  EXPECT_EQ(html.find("\"inf"), std::string::npos);
+  for (const char* part :
+       {"<svg", "scratch-log", "physics", "best-measured", "Pareto", "Predicted against measured", "--suite"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+}
+
+TEST_F(Bench, LeavesNoTemporaryFiles) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(*dir_ / "out"))
+    names.insert(entry.path().filename());
+  EXPECT_EQ(names, (std::set<std::string>{"rows.jsonl", "table.md", "table.csv", "report.html"}));
+}
+
+TEST_F(Bench, CommandLineOverridesTheSuite) {
+  const auto result = run_program(
+      "bench", "--suite " + (*dir_ / "suite.ini") + " --data-root " + (*dir_ / "data") + " --out " +
+                   (*dir_ / "few") + " --learners physics --shots 5 --seeds 1 --samplers maximin --json");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(json::parse(result.out)["suite"], "made-up");
+  for (const auto& row : read_rows(*dir_ / "few/rows.jsonl")) {
+    EXPECT_TRUE(row["learner"] == "physics" || row["learner"] == "maxn" || row["learner"] == "best-measured");
+    if (row["sampler"] == "none") continue;
+    EXPECT_EQ(row["sampler"], "maximin");
+    EXPECT_EQ(row["shots"], 5);
+    EXPECT_EQ(row["seed"], 0);
+  }
+}
+
+TEST_F(Bench, MistakesHaveTheirExitCodes) {
+  const std::string suite = " --suite " + (*dir_ / "suite.ini"), data = " --data-root " + (*dir_ / "data"),
+                    out = " --out " + (*dir_ / "bad");
+  EXPECT_EQ(run_program("bench", "--help").code, 0);
+  EXPECT_EQ(run_program("bench", out + data).code, 2);
+  EXPECT_EQ(run_program("bench", suite + out + data + " --frobnicate").code, 2);
+  const auto unknown = run_program("bench", suite + out + data + " --learners physics,magic");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("magic"), std::string::npos);
+  EXPECT_EQ(run_program("bench", suite + out + data + " --shots 5,x").code, 2);
+  EXPECT_EQ(run_program("bench", "--suite /no/such.ini" + out + data).code, 1);
+  const auto nowhere = run_program("bench", suite + out + " --data-root /no/such/data");
+  EXPECT_EQ(nowhere.code, 1);
+  EXPECT_NE(nowhere.err.find("/no/such/data"), std::string::npos);
+  const auto many = run_program("bench", suite + out + data + " --shots 36 --quiet");
+  EXPECT_EQ(many.code, 1);
+  EXPECT_NE(many.err.find("36"), std::string::npos);
+  const auto file = run_program("bench", suite + data + " --out " + (*dir_ / "suite.ini"));
+  EXPECT_EQ(file.code, 1);
+  EXPECT_NE(file.err.find("suite.ini"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(*dir_ / "bad/rows.jsonl"));
+}
+
+TEST_F(Bench, WithoutADataRootSaysHowToGiveOne) {
+  const char* before = std::getenv("FEWWATT_DATA");
+  const std::string kept = before != nullptr ? before : "";
+  unsetenv("FEWWATT_DATA");
+  const auto result = run_program("bench", "--suite " + (*dir_ / "suite.ini") + " --out " + (*dir_ / "bad"));
+  if (!kept.empty()) setenv("FEWWATT_DATA", kept.c_str(), 1);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.err.find("--data-root"), std::string::npos);
+  EXPECT_NE(result.err.find("FEWWATT_DATA"), std::string::npos);
+}
+
+TEST_F(Bench, LearnersThatNeedMoreModesAreLeftOut) {
+  // Whatever the registry says a learner needs, a run with fewer must not fail.
+  const auto result = run_program("bench", "--suite " + (*dir_ / "suite.ini") + " --data-root " +
+                                               (*dir_ / "data") + " --out " + (*dir_ / "one-shot") +
+                                               " --shots 1 --seeds 1 --learners physics,gp --quiet");
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
+}  // namespace
+}  // namespace fewwatt::benchmarks
