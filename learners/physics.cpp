@@ -10,8 +10,8 @@ namespace {
 
 using hw::KnobRole;
 
-constexpr double kRidge =
-    1e-3;  // on weights whose columns have norm 1: only separates what the support cannot
+// On weights whose columns have norm 1: only separates what the support cannot.
+constexpr double kRidge = 1e-3;
 constexpr double kVoltageFloor = 0.5;  // V(0) / V(1)
 
 // A baseline that fits nothing at all still must be positive.

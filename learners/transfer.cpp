@@ -183,35 +183,14 @@ std::unique_ptr<const Predictor> Scratch::adapt(const Samples& support) const {
     const Matrix encoded = encode(features, *support.space, rows.modes);
     const auto inputs = Scaler::fit(encoded);
     const auto scale = TargetScale::fit(rows.values, log_);
-    const auto shape = published_shape(static_cast<int>(encoded.cols()));
+    auto shape = published_shape(static_cast<int>(encoded.cols()));
+    if (log_) shape.dropout.clear();
     auto rng = hw::Rng::stream(0, "scratch", static_cast<std::uint64_t>(t));
     Net net(shape, random_parameters(shape, rng).cast<float>());
-    const Net::Matrix all_x = inputs(encoded).cast<float>();
-    const Net::Matrix all_y = scale.normalise(rows.values).cast<float>();
-
-    // 90:10 split; the epoch with the lowest validation loss is kept.
-    const auto n = all_x.rows();
-    const Eigen::Index validation = n >= 2 ? std::max<Eigen::Index>(1, n / 10) : 0;
-    std::vector<Eigen::Index> order(static_cast<std::size_t>(n));
-    std::iota(order.begin(), order.end(), Eigen::Index{0});
-    rng.shuffle(order);
-    const std::vector<Eigen::Index> held(order.begin(), order.begin() + validation);
-    const std::vector<Eigen::Index> kept(order.begin() + validation, order.end());
-    const Net::Matrix x = all_x(kept, Eigen::all), y = all_y(kept, Eigen::all);
-    const Net::Matrix held_x = all_x(held, Eigen::all), held_y = all_y(held, Eigen::all);
-    Net::Flat best = net.parameters();
-    float best_loss = std::numeric_limits<float>::infinity();
+    const Net::Matrix x = inputs(encoded).cast<float>();
+    const Net::Matrix y = scale.normalise(rows.values).cast<float>();
     Adam<float> adam(net.parameters().size(), static_cast<float>(recipe.rate));
-    for (int epoch = 0; epoch < recipe.epochs; ++epoch) {
-      train_epoch(net, adam, 0, x, y, recipe.batch, rng);
-      const float loss =
-          validation > 0 ? (net.forward(held_x) - held_y).squaredNorm() : -static_cast<float>(epoch);
-      if (loss < best_loss) {
-        best_loss = loss;
-        best = net.parameters();
-      }
-    }
-    net.parameters() = best;
+    for (int epoch = 0; epoch < recipe.epochs; ++epoch) train_epoch(net, adam, 0, x, y, recipe.batch, rng);
     predictor->fitted[t] = {std::move(net), inputs, scale, kFloorShare * rows.values.minCoeff()};
   }
   return predictor;
