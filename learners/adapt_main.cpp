@@ -290,7 +290,7 @@ double ms_since(std::chrono::steady_clock::time_point start) {
 }
 
 void print(const Json& report) {
-  std::cout << std::setprecision(3) << report["device"].get<std::string>() << '/'
+  std::cout << std::setprecision(5) << report["device"].get<std::string>() << '/'
             << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
             << " adapted to " << report["shots"] << " measured modes in " << report["adapt_ms"].get<double>()
             << " ms, predicted " << report["modes"] << " modes in " << report["predict_ms"].get<double>()
