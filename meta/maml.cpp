@@ -120,6 +120,11 @@ std::string MamlOptions::error() const {
   return "";
 }
 
+Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int target) {
+  auto rng = hw::Rng::stream(seed, "initial weights", static_cast<std::uint64_t>(target));
+  return learners::random_parameters(shape, rng);
+}
+
 Maml::Maml(std::span<const datasets::Profile> training, MamlOptions options, std::uint64_t seed)
     : options_(std::move(options)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
@@ -136,8 +141,7 @@ Maml::Maml(std::span<const datasets::Profile> training, MamlOptions options, std
   for (int t = 0; t < kNumTargets; ++t) {
     const auto scale = target_scale(training, t);
     if (!scale) continue;
-    auto rng = hw::Rng::stream(seed, "initial weights", static_cast<std::uint64_t>(t));
-    model_.targets[t] = {learners::random_parameters(model_.shape, rng), *scale, options_.fine_tune[t]};
+    model_.targets[t] = {initial_weights(model_.shape, seed, t), *scale, options_.fine_tune[t]};
     const Vector zero = Vector::Zero(model_.targets[t]->weights.size());
     moments_[t] = {zero, zero};
   }

@@ -17,14 +17,17 @@ struct MamlOptions {
   std::vector<int> hidden = {64, 64};
   learners::Activation activation = learners::Activation::silu;
   // Adam's rate in outer step t:  outer_rate * (1 + cos(pi t / max_steps)) / 2
-  double outer_rate = 1e-3;
-  int max_steps = 1000;
+  double outer_rate = 3e-3;
+  int max_steps = 300;
   // The outer gradient g becomes g * min(1, clip_norm / |g|).
   double clip_norm = 1.0;
   // How the snapshot is fitted to a support set at test time, per target.
   std::array<learners::FineTuneOptions, tasks::kNumTargets> fine_tune;
   std::string error() const;  // "" when valid
 };
+
+// What training of a target's net starts from.
+Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int target);
 
 // MAML, Finn et al. 2017: one net for each target that the training profiles have, from features standardised
 // over the training modes to   (log y - mean log y of the support) / target_scale.

@@ -16,7 +16,7 @@ using tasks::Vector;
 //   theta <- theta - rate * grad L_support(theta),   `steps` times.
 struct InnerLoop {
   int steps = 5;
-  double rate = 0.05;
+  double rate = 0.1;
   bool first_order = false;   // inner gradients are constants to the outer one: FOMAML
   std::string error() const;  // "" when valid
 };

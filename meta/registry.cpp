@@ -87,10 +87,11 @@ struct Recipe {
 Recipe recipe_for(const InitializerRequest& request, const Profiles& training) {
   Recipe recipe;
   recipe.maml.inner.first_order = request.name == "fomaml";
+  recipe.maml.fine_tune.fill({.steps = 100, .rate = 1e-3});
   recipe.train.seed = request.seed;
   if (request.steps > 0) recipe.maml.max_steps = request.steps;
   recipe.train.steps = recipe.maml.max_steps;
-  recipe.train.validate_every = std::max(1, recipe.maml.max_steps / 10);
+  recipe.train.validate_every = std::max(1, recipe.maml.max_steps / 5);
   std::size_t fewest = SIZE_MAX;
   for (const auto& profile : training) fewest = std::min(fewest, profile.modes.size());
   recipe.source.max_shots = std::clamp<std::size_t>(fewest / 2, 1, 50);
@@ -125,7 +126,8 @@ Choice choose(const InitializerRequest& request, const Profiles& training, const
   std::map<std::string, std::size_t> fold_of;
   for (const auto& profile : training) fold_of.try_emplace(profile.workload, fold_of.size());
   const auto folds = std::min(kMaxFolds, fold_of.size());
-  Choice choice{recipe_for(request, training).maml.max_steps, {}};
+  const auto defaults = recipe_for(request, training).maml;
+  Choice choice{defaults.max_steps, defaults.fine_tune};
   if (folds < 2) return choice;
 
   const FineTuneGrid grid;
@@ -216,6 +218,17 @@ std::span<const MetaLearnerFacts> meta_learner_facts() {
     return all;
   }();
   return facts;
+}
+
+learners::Checkpoint untrained(const learners::Checkpoint& maml) {
+  auto model = learners::FineTuneModel::from_checkpoint(maml);
+  model.trained_by = "random-init";
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (model.targets[t]) model.targets[t]->weights = initial_weights(model.shape, maml.origin.seed, t);
+  }
+  auto checkpoint = model.to_checkpoint();
+  checkpoint.origin = maml.origin;
+  return checkpoint;
 }
 
 learners::Checkpoint train_initializer(const InitializerRequest& request,

@@ -38,4 +38,8 @@ learners::Checkpoint train_initializer(const InitializerRequest& request,
                                        const std::vector<datasets::Profile>& training,
                                        const std::function<void(const std::string&)>& log = {});
 
+// What "random-init" gives for the request that gave the checkpoint `maml`, without choosing everything
+// again.
+learners::Checkpoint untrained(const learners::Checkpoint& maml);
+
 }  // namespace fewwatt::meta

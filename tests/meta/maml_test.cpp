@@ -186,11 +186,11 @@ TEST(FineTuneSearch, ErrorsAreThoseOfTheLearner) {
     for (std::size_t i = 0; i < settings.size(); ++i) {
       auto model = maml.model();
       model.targets[target]->fine_tune = settings[i];
-      const auto predicted =
-          learners::FineTune(model).adapt(task.support)->predict(task.query.modes).mean.col(target);
-      const auto measured = task.query.targets.col(target);
-      EXPECT_NEAR(errors[i], 100 * ((predicted - measured).array() / measured.array()).abs().mean(),
-                  1e-3 * errors[i]);
+      const Matrix predicted = learners::FineTune(model).adapt(task.support)->predict(task.query.modes).mean;
+      const Vector measured = task.query.targets.col(target);
+      const Vector difference = predicted.col(target) - measured;
+      const double percent = 100 * (difference.array() / measured.array()).abs().mean();
+      EXPECT_NEAR(errors[i], percent, 1e-3 * percent);
     }
   }
 }

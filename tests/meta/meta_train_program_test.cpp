@@ -79,7 +79,7 @@ TEST_F(MetaTrainProgram, MissingOutputFolderFailsBeforeTraining) {
   const auto result = run("");
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.err.find("nowhere"), std::string::npos) << result.err;
-  EXPECT_EQ(result.err.find("fold"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("training"), std::string::npos) << result.err;
 }
 
 }  // namespace
