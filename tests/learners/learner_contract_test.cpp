@@ -1,0 +1,148 @@
+// What every learner of the registry must hold to.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "tests/learners/made_checkpoints.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+Samples support_of(std::size_t rows, std::uint64_t seed) {
+  const auto space = tests::example_space();
+  hw::Rng rng(seed);
+  Samples support{space, {}, Matrix(static_cast<Eigen::Index>(rows), 2)};
+  for (const auto i : rng.sample(space->size(), rows)) {
+    support.targets.row(static_cast<Eigen::Index>(support.modes.size()))
+        << tests::example_time_ms(space->at(i)),
+        tests::example_power_w(space->at(i));
+    support.modes.push_back(space->at(i));
+  }
+  return support;
+}
+
+class LearnerContract : public testing::TestWithParam<std::string_view> {
+ protected:
+  std::unique_ptr<const Learner> learner_ = tests::learner_for(GetParam(), *tests::example_space());
+  std::vector<hw::PowerMode> modes_ = tests::example_space()->modes();
+};
+
+TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
+  for (const std::size_t shots : {find_learner(GetParam()).min_shots, std::size_t{2}, std::size_t{8}}) {
+    const auto p = learner_->adapt(support_of(shots, 1))->predict(modes_);
+    ASSERT_EQ(p.mean.rows(), static_cast<Eigen::Index>(modes_.size()));
+    ASSERT_EQ(p.mean.cols(), 2);
+    EXPECT_GT(p.mean.minCoeff(), 0);
+    EXPECT_TRUE(p.mean.allFinite());
+    EXPECT_EQ(p.stddev.size() > 0, find_learner(GetParam()).gives_uncertainty);
+    if (p.stddev.size() > 0) {
+      EXPECT_GE(p.stddev.minCoeff(), 0);
+    }
+  }
+}
+
+TEST_P(LearnerContract, OrderOfTheSupportIsIrrelevant) {
+  const auto support = support_of(8, 2);
+  const std::vector<std::size_t> reversed = {7, 6, 5, 4, 3, 2, 1, 0};
+  EXPECT_EQ(learner_->adapt(support)->predict(modes_).mean,
+            learner_->adapt(support.subset(reversed))->predict(modes_).mean);
+}
+
+TEST_P(LearnerContract, AdaptingLeavesTheLearnerAsItWas) {
+  const auto before = learner_->adapt(support_of(6, 3))->predict(modes_).mean;
+  learner_->adapt(support_of(7, 4));
+  EXPECT_EQ(learner_->adapt(support_of(6, 3))->predict(modes_).mean, before);
+}
+
+TEST_P(LearnerContract, ConcurrentAdaptsEqualSequentialOnes) {
+  std::vector<Matrix> together(4), alone(4);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] { together[i] = learner_->adapt(support_of(6, i))->predict(modes_).mean; });
+  }
+  for (auto& thread : threads) thread.join();
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(learner_->adapt(support_of(6, i))->predict(modes_).mean, together[i]);
+}
+
+TEST_P(LearnerContract, OneTargetDoesNotTouchTheOther) {
+  auto support = support_of(8, 5);
+  const auto before = learner_->adapt(support)->predict(modes_).mean;
+  support.targets.col(tasks::kTimeMs) *= 1000;
+  EXPECT_EQ(learner_->adapt(support)->predict(modes_).mean.col(tasks::kPowerW), before.col(tasks::kPowerW));
+  support.targets.col(tasks::kTimeMs).setConstant(std::nan(""));
+  const auto after = learner_->adapt(support)->predict(modes_).mean;
+  EXPECT_EQ(after.col(tasks::kPowerW), before.col(tasks::kPowerW));
+  EXPECT_TRUE(after.col(tasks::kTimeMs).array().isNaN().all());
+}
+
+TEST_P(LearnerContract, UnitsOfTimeDoNotMatter) {
+  auto support = support_of(8, 6);
+  const Vector before = learner_->adapt(support)->predict(modes_).mean.col(tasks::kTimeMs);
+  support.targets.col(tasks::kTimeMs) *= 1000;
+  const Vector after = learner_->adapt(support)->predict(modes_).mean.col(tasks::kTimeMs);
+  EXPECT_LT((after.cwiseQuotient(before) / 1000).array().log().abs().maxCoeff(), 0.05);
+}
+
+TEST_P(LearnerContract, RefusesABadSupport) {
+  const Samples empty{tests::example_space(), {}, Matrix(0, 2)};
+  EXPECT_THROW(learner_->adapt(empty), std::invalid_argument);
+  auto negative = support_of(5, 7);
+  negative.targets(2, 0) = -1;
+  EXPECT_THROW(learner_->adapt(negative), std::invalid_argument);
+  auto off_grid = support_of(5, 7);
+  off_grid.modes[0] = {1, 1};
+  EXPECT_THROW(learner_->adapt(off_grid), std::invalid_argument);
+}
+
+TEST_P(LearnerContract, ACheckpointOfOtherKnobsIsRefused) {
+  if (!find_learner(GetParam()).needs_checkpoint) return;  // serves any knobs
+  const auto other = std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(
+      {{hw::KnobRole::power_limit_mw, {100, 200}}, {hw::KnobRole::gpu_khz, {300, 600}}}));
+  Samples support{other, other->modes(), Matrix::Ones(4, 2)};
+  try {
+    learner_->adapt(support);
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_NE(std::string(e.what()).find("power_limit_mw gpu_khz"), std::string::npos) << e.what();
+  }
+}
+
+std::vector<std::string_view> all_names() {
+  std::vector<std::string_view> names;
+  for (const auto& facts : learner_facts()) names.push_back(facts.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, LearnerContract, testing::ValuesIn(all_names()),
+                         [](const auto& parameter) {
+                           std::string name(parameter.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(Registry, UnknownNamesListTheKnownOnes) {
+  try {
+    make_learner(std::string_view("magic"));
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    for (const auto name : all_names())
+      EXPECT_NE(std::string(e.what()).find(name), std::string::npos) << e.what();
+  }
+}
+
+TEST(Registry, ALearnerThatNeedsACheckpointSaysSo) {
+  EXPECT_THROW(make_learner(std::string_view("transfer")), std::invalid_argument);
+}
+
+TEST(Transfer, RefusesACheckpointOfTheWrongShape) {
+  auto c = tests::random_transfer(*tests::example_space(), false);
+  c.tensors.at("time/weights").conservativeResize(1, 10);
+  EXPECT_THROW(make_learner(c), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace fewwatt::learners
