@@ -215,19 +215,23 @@ class Report {
     for (const auto row : show.support) in_support[row] = true;
     std::vector<std::array<double, 2>> query, support;
     std::vector<double> measured, predicted, seen;
+    for (Eigen::Index i = 0; i < show.measured.rows(); ++i)
+      if (!std::isnan(show.measured(i, target))) seen.push_back(show.measured(i, target) * scale);
+    // The same for all learners; what is predicted beyond it stands at its edge.
+    const auto [least, most] = std::minmax_element(seen.begin(), seen.end());
+    const svg::Axis axis{*least / 1.3, *most * 1.3, true, ""};
     for (Eigen::Index i = 0; i < show.measured.rows(); ++i) {
       const double m = show.measured(i, target), p = show.predicted(i, target);
       if (std::isnan(m)) continue;
-      seen.insert(seen.end(), {m * scale, p * scale});
+      const std::array point{m * scale, std::clamp(p * scale, axis.low, axis.high)};
       if (in_support[static_cast<std::size_t>(i)]) {
-        support.push_back({m * scale, p * scale});
+        support.push_back(point);
         continue;
       }
       measured.push_back(m);
       predicted.push_back(p);
-      query.push_back({m * scale, p * scale});
+      query.push_back(point);
     }
-    const auto axis = svg::covering(seen, true, "");
     svg::Frame frame{x + 60, y + 24, width - 74, height - 66, axis, axis};
     frame.across.title = "measured, " + unit;
     frame.up.title = "predicted, " + unit;
@@ -253,15 +257,16 @@ class Report {
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         if (!suite_.targets[target]) continue;
         const std::string what = tasks::kTargetNames[target];
-        text += "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +
-                " modes</h3>\n" +
-                panels(group.size(), 270, "Predicted against measured " + what,
-                       [&](std::size_t i, double x, double y, double width, double height) {
-                         return scatter(*group[i], target, colour(group[i]->learner), x, y, width, height);
-                       }) +
-                "<figcaption>First draw. Black: the measured modes. Dashed: a perfect prediction. The number "
-                "is the mean "
-                "error of the other modes.</figcaption>\n</figure>\n";
+        text +=
+            "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +
+            " modes</h3>\n" +
+            panels(group.size(), 270, "Predicted against measured " + what,
+                   [&](std::size_t i, double x, double y, double width, double height) {
+                     return scatter(*group[i], target, colour(group[i]->learner), x, y, width, height);
+                   }) +
+            "<figcaption>First draw. Black: the measured modes. Dashed: a perfect prediction; what lies far "
+            "off "
+            "stands at the edge. The number is the mean error of the other modes.</figcaption>\n</figure>\n";
       }
     }
     return text;
@@ -289,9 +294,9 @@ class Report {
       times.push_back(cloud.back()[1]);
     }
     const Prediction truth{.mean = measured, .stddev = {}};
-    const svg::Frame frame{x + 50,
+    const svg::Frame frame{x + 60,
                            y + 24,
-                           width - 66,
+                           width - 76,
                            height - 66,
                            svg::covering(watts, false, "power, W"),
                            svg::covering(times, true, "time, " + unit)};
@@ -355,9 +360,7 @@ class Report {
     }
     if (text.empty()) return text;
     return "<h2>Pareto front and chosen modes</h2>\n<p>Grey: every mode as measured. Black: the modes that "
-           "no other beats "
-           "in both time and power. A good learner's dots lie on the black line, one step left of each "
-           "budget.</p>\n" +
+           "no other beats in both time and power. A good learner's dots lie on that line.</p>\n" +
            text;
   }
 

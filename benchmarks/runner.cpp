@@ -80,10 +80,11 @@ Contestant train(const Suite& suite, const SplitRun& split, const std::string& n
   const auto start = Clock::now();
   const meta::InitializerRequest request{
       .name = name, .seed = options.seed, .steps = 0, .shots = suite.shots};
-  const auto checkpoint = meta::train_initializer(request, split.profiles.train);
+  const std::string prefix = "split " + split.rule->name + ", " + name + ": ";
+  const auto checkpoint = meta::train_initializer(request, split.profiles.train,
+                                                  [&](const std::string& text) { log(prefix + text); });
   const double seconds = seconds_since(start);
-  log("split " + split.rule->name + ": trained " + name + " in " + std::to_string(std::lround(seconds)) +
-      " s");
+  log(prefix + "trained in " + std::to_string(std::lround(seconds)) + " s");
   return {name, learners::make_learner(checkpoint), learners::find_learner(checkpoint.learner).min_shots,
           seconds, true};
 } catch (const std::exception& e) {
