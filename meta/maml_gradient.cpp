@@ -17,6 +17,10 @@ using Layers = std::vector<at::Tensor>;
 void use_one_thread() {
   static const bool done = [] {
     at::set_num_threads(1);
+    // OpenBLAS has threads of its own, of which LibTorch knows nothing.
+    if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
+      reinterpret_cast<void (*)(int)>(set)(1);
+    }
     return true;
   }();
   (void)done;
