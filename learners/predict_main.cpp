@@ -2,10 +2,6 @@
 //
 // Writes what a model says of every mode of its device: one row per mode, in the order of the space.
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -82,19 +78,6 @@ std::string to_csv(const learners::Model& model) {
   return text.str();
 }
 
-// A pipe or a device cannot be replaced by renaming a file over it.
-void write(const std::string& path, const std::string& text) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (!fs::exists(path, ignored) || fs::is_regular_file(path, ignored) || fs::is_directory(path, ignored)) {
-    datasets::write_file(path, text);
-    return;
-  }
-  std::ofstream file(path);
-  file << text << std::flush;
-  if (!file) throw datasets::DataError("cannot write " + path + ": " + std::strerror(errno));
-}
-
 int run(const Options& options) {
   const auto model = learners::read_model(options.model);
   const std::string csv = to_csv(model);
@@ -102,7 +85,7 @@ int run(const Options& options) {
     std::cout << csv;
     return program::kDone;
   }
-  write(options.out, csv);
+  datasets::write_file(options.out, csv);
   if (options.common.json) {
     std::cout << nlohmann::ordered_json{{"out", options.out},
                                         {"device", model.device},

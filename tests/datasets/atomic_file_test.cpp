@@ -1,7 +1,10 @@
 #include "datasets/atomic_file.hpp"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 
@@ -69,6 +72,38 @@ TEST(AtomicFile, AFileIsNoFolder) {
 TEST(AtomicFile, AFolderIsNotReplaced) {
   const TempDir dir;
   expect_data_error([&] { write_file(dir.path().string(), "x"); }, {dir.path().string(), "it is a folder"});
+}
+
+TEST(AtomicFile, ALinkStaysALink) {
+  const TempDir dir;
+  write_file(dir / "a", "old");
+  std::filesystem::create_symlink("a", dir / "link");
+  write_file(dir / "link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(dir / "link"));
+  EXPECT_EQ(read_text(dir / "a"), "new");
+  EXPECT_EQ(entries(dir), 2u);
+}
+
+TEST(AtomicFile, ADeviceIsWrittenToAndNotReplaced) {
+  write_file("/dev/null", "x");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  expect_data_error([] { write_file("/dev/full", "x"); }, {"cannot write /dev/full", "No space left"});
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+}
+
+TEST(AtomicFile, APipeGetsTheBytes) {
+  const TempDir dir;
+  const std::string pipe = dir / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  write_file(pipe, "text");
+  std::array<char, 10> read_bytes{};
+  EXPECT_EQ(read(reader, read_bytes.data(), read_bytes.size()), 4);
+  EXPECT_STREQ(read_bytes.data(), "text");
+  close(reader);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_EQ(entries(dir), 1u);
 }
 
 }  // namespace
