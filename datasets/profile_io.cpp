@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <span>
-#include <sstream>
 #include <tuple>
 #include <utility>
 
 #include "datasets/hdf5_file.hpp"
+#include "datasets/schema_io.hpp"
 #include "hw/version.hpp"
 
 namespace fewwatt::datasets {
@@ -21,49 +20,6 @@ constexpr std::pair<const char*, std::vector<double> Profile::*> kColumns[] = {
     {"power_std_w", &Profile::power_std_w},
     {"time_true_ms", &Profile::time_true_ms},
     {"power_true_w", &Profile::power_true_w}};
-
-WorkloadAttributes read_attributes(const Hdf5Reader& file, const std::string& group) {
-  WorkloadAttributes attributes;
-  const std::string kind = file.text(group, "kind"), time_of = file.text(group, "time_of");
-  const auto parsed_kind = parse_workload_kind(kind);
-  const auto parsed_time = parse_time_of(time_of);
-  if (!parsed_kind) throw DataError(file.path() + ": " + group + ": unknown kind '" + kind + "'");
-  if (!parsed_time) throw DataError(file.path() + ": " + group + ": unknown time_of '" + time_of + "'");
-  attributes.kind = *parsed_kind;
-  attributes.time_of = *parsed_time;
-  for (const auto& [name, member] : kTextAttributes) {
-    if (file.has_attribute(group, name)) attributes.*member = file.text(group, name);
-  }
-  for (const auto& [name, member] : kNumberAttributes) {
-    if (file.has_attribute(group, name)) attributes.*member = file.number(group, name);
-  }
-  return attributes;
-}
-
-std::vector<hw::Knob> read_knobs(const Hdf5Reader& file, const std::string& group) {
-  std::vector<hw::Knob> knobs;
-  std::istringstream roles(file.text(group, "roles"));
-  for (std::string name; roles >> name;) {
-    const auto role = hw::parse_knob_role(name);
-    if (!role) throw DataError(file.path() + ": " + group + ": unknown knob role '" + name + "'");
-    knobs.push_back({*role, file.ints(group + "/" + name)});
-  }
-  return knobs;
-}
-
-std::vector<hw::PowerMode> read_modes(const Hdf5Reader& file, const std::string& dataset, std::size_t knobs) {
-  const auto table = file.int_table(dataset);
-  if (table.cols != knobs || knobs > hw::PowerMode::kMaxKnobs) {
-    throw DataError(file.path() + ": " + dataset + ": expected one column for each of the " +
-                    std::to_string(knobs) + " knobs, found " + std::to_string(table.cols));
-  }
-  std::vector<hw::PowerMode> modes;
-  modes.reserve(table.rows);
-  for (std::size_t i = 0; i < table.rows; ++i) {
-    modes.emplace_back(std::span<const int>(table.values).subspan(i * knobs, knobs));
-  }
-  return modes;
-}
 
 // Throws DataError unless a column has one value per mode.
 template <class T>
@@ -80,19 +36,10 @@ Profile read_profile(const Hdf5Reader& file, const std::string& device, const st
   profile.device = device;
   profile.workload = workload;
   profile.attributes = read_attributes(file, group);
-  const std::string knobs_group = group + "/knobs";
-  auto knobs = read_knobs(file, knobs_group);
-  profile.modes = read_modes(file, group + "/modes", knobs.size());
-  const bool grid = file.integer(knobs_group, "grid") != 0;
-  const std::string listed = knobs_group + "/listed_modes";
-  try {
-    const auto modes = file.exists(listed) ? read_modes(file, listed, knobs.size()) : profile.modes;
-    profile.space =
-        std::make_shared<const hw::PowerModeSpace>(grid ? hw::PowerModeSpace::grid(std::move(knobs))
-                                                        : hw::PowerModeSpace::list(std::move(knobs), modes));
-  } catch (const std::invalid_argument& e) {
-    throw DataError(file.path() + ": " + knobs_group + ": " + e.what());
-  }
+  const std::string modes = group + "/modes", listed = group + "/knobs/listed_modes";
+  profile.space = std::make_shared<const hw::PowerModeSpace>(
+      read_space(file, group + "/knobs", file.exists(listed) ? listed : modes));
+  profile.modes = read_modes(file, modes, profile.space->knobs().size());
 
   const std::size_t n = profile.modes.size();
   const auto doubles = [&](const char* name) {
@@ -121,45 +68,17 @@ Profile read_profile(const Hdf5Reader& file, const std::string& device, const st
   return profile;
 }
 
-std::vector<int> flatten(const std::vector<hw::PowerMode>& modes) {
-  std::vector<int> values;
-  for (const auto& mode : modes) values.insert(values.end(), mode.begin(), mode.end());
-  return values;
-}
-
-void write_knobs(Hdf5Writer& file, const std::string& group, const Profile& profile) {
-  const auto& space = *profile.space;
-  file.group(group);
-  std::string roles;
-  for (const auto& knob : space.knobs()) {
-    const std::string role(hw::to_string(knob.role));
-    roles += (roles.empty() ? "" : " ") + role;
-    file.write(group + "/" + role, knob.levels);
-  }
-  file.text(group, "roles", roles);
-  file.integer(group, "grid", space.is_grid() ? 1 : 0);
-  if (space.is_grid()) return;
-  const auto modes = space.modes();
-  if (modes != profile.modes) {
-    file.write_table(group + "/listed_modes", modes.size(), space.knobs().size(), flatten(modes));
-  }
-}
-
 void write_profile(Hdf5Writer& file, const Profile& profile) {
   const std::string group = "/profiles/" + profile.device + "/" + profile.workload;
-  file.group(group);
-  const auto& attributes = profile.attributes;
-  file.text(group, "kind", std::string(to_string(attributes.kind)));
-  file.text(group, "time_of", std::string(to_string(attributes.time_of)));
-  for (const auto& [name, member] : kTextAttributes) {
-    if (!(attributes.*member).empty()) file.text(group, name, attributes.*member);
+  const auto& space = *profile.space;
+  const std::size_t knobs = space.knobs().size();
+  write_attributes(file, group, profile.attributes);
+  write_space(file, group + "/knobs", space);
+  if (!space.is_grid()) {
+    const auto listed = space.modes();
+    if (listed != profile.modes) write_modes(file, group + "/knobs/listed_modes", knobs, listed);
   }
-  for (const auto& [name, member] : kNumberAttributes) {
-    if (attributes.*member) file.number(group, name, *(attributes.*member));
-  }
-  write_knobs(file, group + "/knobs", profile);
-  file.write_table(group + "/modes", profile.modes.size(), profile.space->knobs().size(),
-                   flatten(profile.modes));
+  write_modes(file, group + "/modes", knobs, profile.modes);
 
   std::vector<double> time_ms, power_w;
   std::vector<int> repeats;

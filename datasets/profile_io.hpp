@@ -10,12 +10,10 @@ inline constexpr int kProfilesVersion = 1;
 
 // Schema 1, below /devices/<device> and /profiles/<device>/<workload>:
 //   devices/<device>     text attributes
-//   profiles/.../        attributes kind, time_of, source, licence; where known model, dataset (text),
-//   batch_size,
-//                        minibatches_per_epoch, layers, parameters, flops (numbers)
+//   profiles/.../        attributes kind, time_of; where known source, licence, model, dataset (text),
+//                        batch_size, minibatches_per_epoch, layers, parameters, flops (numbers)
 //     knobs/             attributes roles ("cpu_khz gpu_khz", the order of the columns of modes) and grid (1:
-//     every
-//                        combination of levels is a mode; 0: only those of listed_modes, or else of modes)
+//                        every combination of levels is a mode; 0: only those of listed_modes, or else modes)
 //       <role>           int32 [levels], ascending, in the role's unit
 //       listed_modes     int32 [m,k], only where the space is a list that is not the recorded modes
 //     modes              int32 [n,k], ascending
