@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "hw/random.hpp"
 #include "learners/model.hpp"
 
 namespace fewwatt::tests {
@@ -19,6 +20,20 @@ inline std::shared_ptr<const hw::PowerModeSpace> example_space() {
   return std::make_shared<const hw::PowerModeSpace>(
       hw::PowerModeSpace::grid({{hw::KnobRole::cpu_khz, {250'000, 500'000, 750'000, 1'000'000}},
                                 {hw::KnobRole::gpu_khz, {250'000, 500'000, 1'000'000}}}));
+}
+
+// The exact targets of `rows` random modes.
+inline tasks::Samples example_support(std::size_t rows, std::uint64_t seed) {
+  const auto space = example_space();
+  hw::Rng rng(seed);
+  tasks::Samples support{space, {}, tasks::Matrix(static_cast<Eigen::Index>(rows), 2)};
+  for (const auto i : rng.sample(space->size(), rows)) {
+    const auto mode = space->at(i);
+    support.targets.row(static_cast<Eigen::Index>(support.modes.size())) << example_time_ms(mode),
+        example_power_w(mode);
+    support.modes.push_back(mode);
+  }
+  return support;
 }
 
 // A model whose predictions are exact; its support is the slowest and the fastest mode.

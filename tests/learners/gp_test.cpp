@@ -27,21 +27,8 @@ TEST(Gp, GradientOfThePosteriorEqualsCentralDifferences) {
             tests::kGradient);
 }
 
-Samples support_of(std::size_t rows) {
-  const auto space = tests::example_space();
-  hw::Rng rng(3);
-  Samples support{space, {}, Matrix(static_cast<Eigen::Index>(rows), 2)};
-  for (const auto i : rng.sample(space->size(), rows)) {
-    support.targets.row(static_cast<Eigen::Index>(support.modes.size()))
-        << tests::example_time_ms(space->at(i)),
-        tests::example_power_w(space->at(i));
-    support.modes.push_back(space->at(i));
-  }
-  return support;
-}
-
 TEST(Gp, IsSurerAtMeasuredModesThanElsewhere) {
-  const auto support = support_of(6);
+  const auto support = tests::example_support(6, 3);
   const auto all = support.space->modes();
   const auto predictor = Gp().adapt(support);
   const auto there = predictor->predict(support.modes), everywhere = predictor->predict(all);
@@ -55,7 +42,7 @@ TEST(Gp, IsSurerAtMeasuredModesThanElsewhere) {
 }
 
 TEST(Gp, RecoversASmoothWorkload) {
-  const auto support = support_of(9);
+  const auto support = tests::example_support(9, 3);
   const auto modes = support.space->modes();
   const auto p = Gp().adapt(support)->predict(modes);
   for (std::size_t i = 0; i < modes.size(); ++i) {
@@ -68,7 +55,7 @@ TEST(Gp, RecoversASmoothWorkload) {
 TEST(Gp, AdaptsToMoreRowsThanItFitsHyperParametersTo) {
   GpOptions options;
   options.max_fit_rows = 5;
-  EXPECT_NO_THROW(Gp(options).adapt(support_of(11)));
+  EXPECT_NO_THROW(Gp(options).adapt(tests::example_support(11, 3)));
 }
 
 TEST(Gp, RefusesOptionsThatMakeNoSense) {

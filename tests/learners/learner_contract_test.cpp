@@ -11,19 +11,6 @@
 namespace fewwatt::learners {
 namespace {
 
-Samples support_of(std::size_t rows, std::uint64_t seed) {
-  const auto space = tests::example_space();
-  hw::Rng rng(seed);
-  Samples support{space, {}, Matrix(static_cast<Eigen::Index>(rows), 2)};
-  for (const auto i : rng.sample(space->size(), rows)) {
-    support.targets.row(static_cast<Eigen::Index>(support.modes.size()))
-        << tests::example_time_ms(space->at(i)),
-        tests::example_power_w(space->at(i));
-    support.modes.push_back(space->at(i));
-  }
-  return support;
-}
-
 class LearnerContract : public testing::TestWithParam<std::string_view> {
  protected:
   std::unique_ptr<const Learner> learner_ = tests::learner_for(GetParam(), *tests::example_space());
@@ -32,7 +19,7 @@ class LearnerContract : public testing::TestWithParam<std::string_view> {
 
 TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
   for (const std::size_t shots : {find_learner(GetParam()).min_shots, std::size_t{2}, std::size_t{8}}) {
-    const auto p = learner_->adapt(support_of(shots, 1))->predict(modes_);
+    const auto p = learner_->adapt(tests::example_support(shots, 1))->predict(modes_);
     ASSERT_EQ(p.mean.rows(), static_cast<Eigen::Index>(modes_.size()));
     ASSERT_EQ(p.mean.cols(), 2);
     EXPECT_GT(p.mean.minCoeff(), 0);
@@ -45,31 +32,32 @@ TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
 }
 
 TEST_P(LearnerContract, OrderOfTheSupportIsIrrelevant) {
-  const auto support = support_of(8, 2);
+  const auto support = tests::example_support(8, 2);
   const std::vector<std::size_t> reversed = {7, 6, 5, 4, 3, 2, 1, 0};
   EXPECT_EQ(learner_->adapt(support)->predict(modes_).mean,
             learner_->adapt(support.subset(reversed))->predict(modes_).mean);
 }
 
 TEST_P(LearnerContract, AdaptingLeavesTheLearnerAsItWas) {
-  const auto before = learner_->adapt(support_of(6, 3))->predict(modes_).mean;
-  learner_->adapt(support_of(7, 4));
-  EXPECT_EQ(learner_->adapt(support_of(6, 3))->predict(modes_).mean, before);
+  const auto before = learner_->adapt(tests::example_support(6, 3))->predict(modes_).mean;
+  learner_->adapt(tests::example_support(7, 4));
+  EXPECT_EQ(learner_->adapt(tests::example_support(6, 3))->predict(modes_).mean, before);
 }
 
 TEST_P(LearnerContract, ConcurrentAdaptsEqualSequentialOnes) {
   std::vector<Matrix> together(4), alone(4);
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < 4; ++i) {
-    threads.emplace_back([&, i] { together[i] = learner_->adapt(support_of(6, i))->predict(modes_).mean; });
+    threads.emplace_back(
+        [&, i] { together[i] = learner_->adapt(tests::example_support(6, i))->predict(modes_).mean; });
   }
   for (auto& thread : threads) thread.join();
   for (std::size_t i = 0; i < 4; ++i)
-    EXPECT_EQ(learner_->adapt(support_of(6, i))->predict(modes_).mean, together[i]);
+    EXPECT_EQ(learner_->adapt(tests::example_support(6, i))->predict(modes_).mean, together[i]);
 }
 
 TEST_P(LearnerContract, OneTargetDoesNotTouchTheOther) {
-  auto support = support_of(8, 5);
+  auto support = tests::example_support(8, 5);
   const auto before = learner_->adapt(support)->predict(modes_).mean;
   support.targets.col(tasks::kTimeMs) *= 1000;
   EXPECT_EQ(learner_->adapt(support)->predict(modes_).mean.col(tasks::kPowerW), before.col(tasks::kPowerW));
@@ -80,7 +68,7 @@ TEST_P(LearnerContract, OneTargetDoesNotTouchTheOther) {
 }
 
 TEST_P(LearnerContract, UnitsOfTimeDoNotMatter) {
-  auto support = support_of(8, 6);
+  auto support = tests::example_support(8, 6);
   const Vector before = learner_->adapt(support)->predict(modes_).mean.col(tasks::kTimeMs);
   support.targets.col(tasks::kTimeMs) *= 1000;
   const Vector after = learner_->adapt(support)->predict(modes_).mean.col(tasks::kTimeMs);
@@ -90,10 +78,10 @@ TEST_P(LearnerContract, UnitsOfTimeDoNotMatter) {
 TEST_P(LearnerContract, RefusesABadSupport) {
   const Samples empty{tests::example_space(), {}, Matrix(0, 2)};
   EXPECT_THROW(learner_->adapt(empty), std::invalid_argument);
-  auto negative = support_of(5, 7);
+  auto negative = tests::example_support(5, 7);
   negative.targets(2, 0) = -1;
   EXPECT_THROW(learner_->adapt(negative), std::invalid_argument);
-  auto off_grid = support_of(5, 7);
+  auto off_grid = tests::example_support(5, 7);
   off_grid.modes[0] = {1, 1};
   EXPECT_THROW(learner_->adapt(off_grid), std::invalid_argument);
 }
