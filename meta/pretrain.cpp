@@ -17,10 +17,10 @@ using tasks::Vector;
 using Net = learners::Mlp<float>;
 using Rows = std::vector<Eigen::Index>;
 
-// max / min of a target; 0 when the profile lacks it.
+// max - min of a target; 0 when the profile lacks it.
 double range_of(const datasets::Profile& profile, tasks::Target target) {
   const auto rows = learners::rows_of(tasks::samples_of(profile), target);
-  return rows.modes.empty() ? 0 : rows.values.maxCoeff() / rows.values.minCoeff();
+  return rows.modes.empty() ? 0 : rows.values.maxCoeff() - rows.values.minCoeff();
 }
 
 Vector z_scores(const Vector& values) {

@@ -16,8 +16,8 @@ struct PretrainOptions {
   std::uint64_t seed = 0;
 };
 
-// The reference of transfer: the profile with the widest power range, max / min, or time range where none has
-// power.
+// The reference of transfer: the profile with the widest power range, max - min in W, or time range in ms
+// where none has power.
 const datasets::Profile& choose_reference(std::span<const datasets::Profile> training);
 
 // The published net, trained on one reference workload, one net per target: inputs and target z-scored, 90:10

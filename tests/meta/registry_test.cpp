@@ -137,7 +137,7 @@ TEST(Registry, RandomInitHasMamlsSettingsAndOtherWeights) {
 
 TEST(Pretrain, ReferenceHasTheWidestPowerRangeOrElseTimeRange) {
   auto profiles = family(3);
-  profiles[1].measurements[0].power_w = 1e-3;
+  profiles[1].measurements[0].power_w = 1e3;
   profiles[2].measurements[0].time_ms = 1e6;
   EXPECT_EQ(choose_reference(profiles).workload, "w1");
   for (auto& profile : profiles) {
