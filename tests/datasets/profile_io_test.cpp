@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "datasets/hdf5_file.hpp"
+#include "hw/random.hpp"
 #include "tests/datasets/example_profile.hpp"
 #include "tests/datasets/expect_data_error.hpp"
 #include "tests/run_program.hpp"
@@ -95,6 +96,20 @@ TEST(ProfileIo, ATruncatedFileIsRefused) {
   const std::string bytes = read_text(dir / "p.h5");
   write_text(dir / "p.h5", bytes.substr(0, bytes.size() * 2 / 3));
   expect_data_error([&] { read_profiles(dir / "p.h5"); }, {dir / "p.h5", "truncated"});
+}
+
+TEST(ProfileIo, AnOverwrittenHalfIsFound) {
+  const TempDir dir;
+  write_profiles(dir / "p.h5", every_kind());
+  const std::string bytes = read_text(dir / "p.h5");
+  const std::size_t half = bytes.size() / 2;
+  write_text(dir / "p.h5", bytes.substr(0, half) + std::string(bytes.size() - half, '\0'));
+  expect_data_error([&] { read_profiles(dir / "p.h5"); }, {dir / "p.h5"});
+  hw::Rng rng(1);
+  std::string noise = bytes.substr(0, 8);  // the signature
+  while (noise.size() < bytes.size()) noise += static_cast<char>(rng.below(256));
+  write_text(dir / "p.h5", noise);
+  expect_data_error([&] { read_profiles(dir / "p.h5"); }, {dir / "p.h5", "damaged"});
 }
 
 // Writes a file of one profile by hand; what `leave_out` names is not in it.
