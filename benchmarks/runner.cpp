@@ -25,9 +25,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-bool is_meta_learner(const std::string& name) {
+// nullptr for a learner that is not trained.
+const meta::MetaLearnerFacts* find_meta_learner(const std::string& name) {
   const auto facts = meta::meta_learner_facts();
-  return std::any_of(facts.begin(), facts.end(), [&](const auto& f) { return f.name == name; });
+  const auto found = std::find_if(facts.begin(), facts.end(), [&](const auto& f) { return f.name == name; });
+  return found == facts.end() ? nullptr : &*found;
 }
 
 // Runs job(i) for i < n on threads of its own; afterwards throws what the lowest failing job threw. After a
@@ -64,7 +66,7 @@ struct Contestant {
   std::unique_ptr<const learners::Learner> learner;
   std::size_t min_shots = 1;
   double train_seconds = 0;
-  bool trained = false;
+  std::optional<learners::Checkpoint> checkpoint;  // of a trained one
 };
 
 struct SplitRun {
@@ -73,20 +75,24 @@ struct SplitRun {
   std::vector<Contestant> contestants;
 };
 
+Contestant contestant_of(const std::string& name, learners::Checkpoint checkpoint, double train_seconds) {
+  return {name, learners::make_learner(checkpoint), learners::find_learner(checkpoint.learner).min_shots,
+          train_seconds, std::move(checkpoint)};
+}
+
 Contestant train(const Suite& suite, const SplitRun& split, const std::string& name,
                  const RunOptions& options, const std::function<void(const std::string&)>& log) try {
-  if (!is_meta_learner(name))
-    return {name, learners::make_learner(name), learners::find_learner(name).min_shots, 0, false};
+  if (find_meta_learner(name) == nullptr)
+    return {name, learners::make_learner(name), learners::find_learner(name).min_shots, 0, std::nullopt};
   const auto start = Clock::now();
   const meta::InitializerRequest request{
       .name = name, .seed = options.seed, .steps = 0, .shots = suite.shots};
   const std::string prefix = "split " + split.rule->name + ", " + name + ": ";
-  const auto checkpoint = meta::train_initializer(request, split.profiles.train,
-                                                  [&](const std::string& text) { log(prefix + text); });
+  auto checkpoint = meta::train_initializer(request, split.profiles.train,
+                                            [&](const std::string& text) { log(prefix + text); });
   const double seconds = seconds_since(start);
   log(prefix + "trained in " + std::to_string(std::lround(seconds)) + " s");
-  return {name, learners::make_learner(checkpoint), learners::find_learner(checkpoint.learner).min_shots,
-          seconds, true};
+  return contestant_of(name, std::move(checkpoint), seconds);
 } catch (const std::exception& e) {
   throw std::runtime_error("learner " + name + ", split " + split.rule->name + ": " + e.what());
 }
@@ -327,7 +333,7 @@ JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
 std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) {
   std::vector<Row> rows;
   for (const auto& contestant : subject.split->contestants)
-    if (contestant.trained)
+    if (contestant.checkpoint)
       RowWriter(rows, common_row(suite, subject, contestant.name, "none", 0, 0, contestant.train_seconds))
           .add("train_seconds", contestant.train_seconds);
   if (!subject.decides) return rows;
@@ -381,11 +387,31 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
       subjects.push_back(make_subject(suite, split, profile));
     }
 
+  // Where a learner's training starts, position among the suite's learners: its own, or that of the one it is
+  // the untrained twin of.
+  std::vector<std::size_t> trained_as(suite.learners.size());
+  for (std::size_t i = 0; i < trained_as.size(); ++i) {
+    const auto* facts = find_meta_learner(suite.learners[i]);
+    const auto twin = facts == nullptr || facts->untrained_of.empty()
+                          ? suite.learners.end()
+                          : std::find(suite.learners.begin(), suite.learners.end(), facts->untrained_of);
+    trained_as[i] =
+        twin == suite.learners.end() ? i : static_cast<std::size_t>(twin - suite.learners.begin());
+  }
   run_jobs(splits.size() * suite.learners.size(), threads, [&](std::size_t i) {
     SplitRun& split = splits[i / suite.learners.size()];
     const std::size_t learner = i % suite.learners.size();
+    if (trained_as[learner] != learner) return;
     split.contestants[learner] = train(suite, split, suite.learners[learner], options, log);
   });
+  for (auto& split : splits) {
+    for (std::size_t i = 0; i < trained_as.size(); ++i) {
+      if (trained_as[i] == i) continue;
+      const auto& twin = split.contestants[trained_as[i]];
+      split.contestants[i] =
+          contestant_of(suite.learners[i], meta::untrained(*twin.checkpoint), twin.train_seconds);
+    }
+  }
 
   const std::size_t shown = nearest(suite.shots, options.shown_shots);
   std::vector<Job> jobs;

@@ -5,8 +5,6 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "learners/optimizer.hpp"
-
 namespace fewwatt::learners {
 namespace {
 
@@ -33,24 +31,6 @@ struct TargetScale {
     return log ? Vector(y.array().exp()) : y;
   }
 };
-
-// One pass over the rows in random minibatches, updating the parameters from `first` on.
-void train_epoch(Net& net, Adam<float>& adam, std::size_t first, const Net::Matrix& x, const Net::Matrix& y,
-                 int batch, hw::Rng& rng) {
-  std::vector<Eigen::Index> order(static_cast<std::size_t>(x.rows()));
-  std::iota(order.begin(), order.end(), Eigen::Index{0});
-  rng.shuffle(order);
-  const auto start = static_cast<Eigen::Index>(first);
-  const auto count = net.parameters().size() - start;
-  Net::Flat gradient;
-  for (std::size_t at = 0; at < order.size(); at += static_cast<std::size_t>(batch)) {
-    const auto end = std::min(order.size(), at + static_cast<std::size_t>(batch));
-    const std::vector<Eigen::Index> rows(order.begin() + static_cast<std::ptrdiff_t>(at),
-                                         order.begin() + static_cast<std::ptrdiff_t>(end));
-    net.loss(x(rows, Eigen::all), y(rows, Eigen::all), gradient, &rng);
-    adam.step(net.parameters().segment(start, count), gradient.segment(start, count));
-  }
-}
 
 class NetPredictor final : public Predictor {
  public:
@@ -94,6 +74,23 @@ Vector row(const Matrix& tensor) {
 
 MlpShape published_shape(int inputs) {
   return {{inputs, 256, 128, 64, 1}, Activation::relu, {0.4, 0.3, 0.0}};
+}
+
+void train_epoch(Mlp<float>& net, Adam<float>& adam, std::size_t first, const Mlp<float>::Matrix& x,
+                 const Mlp<float>::Matrix& y, int batch, hw::Rng& rng) {
+  std::vector<Eigen::Index> order(static_cast<std::size_t>(x.rows()));
+  std::iota(order.begin(), order.end(), Eigen::Index{0});
+  rng.shuffle(order);
+  const auto start = static_cast<Eigen::Index>(first);
+  const auto count = net.parameters().size() - start;
+  Net::Flat gradient;
+  for (std::size_t at = 0; at < order.size(); at += static_cast<std::size_t>(batch)) {
+    const auto end = std::min(order.size(), at + static_cast<std::size_t>(batch));
+    const std::vector<Eigen::Index> rows(order.begin() + static_cast<std::ptrdiff_t>(at),
+                                         order.begin() + static_cast<std::ptrdiff_t>(end));
+    net.loss(x(rows, Eigen::all), y(rows, Eigen::all), gradient, &rng);
+    adam.step(net.parameters().segment(start, count), gradient.segment(start, count));
+  }
 }
 
 Checkpoint TransferModel::to_checkpoint() const {

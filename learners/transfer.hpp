@@ -8,6 +8,7 @@
 #include "learners/encode.hpp"
 #include "learners/learner.hpp"
 #include "learners/mlp.hpp"
+#include "learners/optimizer.hpp"
 
 namespace fewwatt::learners {
 
@@ -19,6 +20,11 @@ struct PublishedRecipe {
   double rate = 1e-3;
 };
 MlpShape published_shape(int inputs);
+
+// One pass over the rows in random minibatches of `batch`, dropout on. Updates the parameters from `first`
+// on; `adam` is for those.
+void train_epoch(Mlp<float>& net, Adam<float>& adam, std::size_t first, const Mlp<float>::Matrix& inputs,
+                 const Mlp<float>::Matrix& targets, int batch, hw::Rng& rng);
 
 // A reference workload's net, for one target.
 struct ReferenceNet {

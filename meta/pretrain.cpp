@@ -4,10 +4,11 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 
 #include "hw/random.hpp"
-#include "learners/optimizer.hpp"
+#include "tasks/task_source.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -17,10 +18,47 @@ using tasks::Vector;
 using Net = learners::Mlp<float>;
 using Rows = std::vector<Eigen::Index>;
 
-// max - min of a target; 0 when the profile lacks it.
+// max / min of a target; 0 when the profile lacks it.
 double range_of(const datasets::Profile& profile, tasks::Target target) {
   const auto rows = learners::rows_of(tasks::samples_of(profile), target);
-  return rows.modes.empty() ? 0 : rows.values.maxCoeff() - rows.values.minCoeff();
+  return rows.modes.empty() ? 0 : rows.values.maxCoeff() / rows.values.minCoeff();
+}
+
+// nullptr when no profile has the target.
+const datasets::Profile* widest(std::span<const datasets::Profile> training, tasks::Target target) {
+  const datasets::Profile* found = nullptr;
+  double range = 0;
+  for (const auto& profile : training) {
+    if (const double r = range_of(profile, target); r > range) {
+      range = r;
+      found = &profile;
+    }
+  }
+  return found;
+}
+
+constexpr std::size_t kReferenceShots[] = {10, 50};
+constexpr std::uint64_t kReferenceDraws = 3;
+
+// Mean log time error, over draws and shots, of learning `target` by transfer; nullopt when it has too few
+// modes.
+std::optional<double> transfer_error(const learners::Transfer& transfer, const datasets::Profile& target,
+                                     std::uint64_t seed) {
+  double sum = 0;
+  int count = 0;
+  for (const auto shots : kReferenceShots) {
+    if (target.modes.size() <= shots) continue;
+    for (std::uint64_t draw = 0; draw < kReferenceDraws; ++draw) {
+      auto rng =
+          hw::Rng::stream(seed, "reference " + target.device + "/" + target.workload, shots * 100 + draw);
+      const auto task = tasks::sample_task(target, shots, rng);
+      const Vector predicted = transfer.adapt(task.support)->predict(task.query.modes).mean.col(tasks::kTimeMs);
+      const Vector measured = task.query.targets.col(tasks::kTimeMs);
+      sum += std::log(((predicted - measured).array().abs() / measured.array()).mean());
+      ++count;
+    }
+  }
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
 }
 
 Vector z_scores(const Vector& values) {
@@ -38,21 +76,15 @@ Vector train_net(const Net::Matrix& x, const Net::Matrix& y, const learners::Pub
   rng.shuffle(order);
   const auto split = order.begin() + std::max<std::ptrdiff_t>(1, x.rows() / 10);
   const Rows held(order.begin(), split);
-  Rows kept(split, order.end());
+  const Rows kept(split, order.end());
   const Net::Matrix held_x = x(held, Eigen::all), held_y = y(held, Eigen::all);
 
-  Net::Flat best = net.parameters(), gradient;
+  const Net::Matrix kept_x = x(kept, Eigen::all), kept_y = y(kept, Eigen::all);
+  Net::Flat best = net.parameters();
   best_loss = std::numeric_limits<float>::infinity();
   learners::Adam<float> adam(best.size(), static_cast<float>(recipe.rate));
   for (int epoch = 0; epoch < recipe.epochs; ++epoch) {
-    rng.shuffle(kept);
-    for (std::size_t at = 0; at < kept.size(); at += static_cast<std::size_t>(recipe.batch)) {
-      const auto count = std::min(kept.size() - at, static_cast<std::size_t>(recipe.batch));
-      const auto begin = kept.begin() + static_cast<std::ptrdiff_t>(at);
-      const Rows rows(begin, begin + static_cast<std::ptrdiff_t>(count));
-      net.loss(x(rows, Eigen::all), y(rows, Eigen::all), gradient, &rng);
-      adam.step(net.parameters(), gradient);
-    }
+    learners::train_epoch(net, adam, 0, kept_x, kept_y, recipe.batch, rng);
     const float loss = (net.forward(held_x) - held_y).squaredNorm() / static_cast<float>(held_y.size());
     if (loss < best_loss) {
       best_loss = loss;
@@ -64,20 +96,41 @@ Vector train_net(const Net::Matrix& x, const Net::Matrix& y, const learners::Pub
 
 }  // namespace
 
-const datasets::Profile& choose_reference(std::span<const datasets::Profile> training) {
+const datasets::Profile& choose_reference(std::span<const datasets::Profile> training,
+                                          const PretrainOptions& options,
+                                          const std::function<void(const std::string&)>& log) {
   if (training.empty()) throw std::invalid_argument("choose_reference: no profile to choose from");
-  for (const auto target : {tasks::kPowerW, tasks::kTimeMs}) {
-    const datasets::Profile* widest = nullptr;
-    double range = 0;
-    for (const auto& profile : training) {
-      if (const double r = range_of(profile, target); r > range) {
-        range = r;
-        widest = &profile;
+  if (const auto* found = widest(training, tasks::kPowerW)) return *found;
+  const auto* found = widest(training, tasks::kTimeMs);
+  if (found == nullptr) throw std::invalid_argument("choose_reference: no profile has a time or a power");
+  if (training.size() < 3) return *found;
+
+  const auto n = static_cast<Eigen::Index>(training.size());
+  Matrix errors = Matrix::Constant(n, n, std::nan(""));  // [reference, target]
+  for (Eigen::Index r = 0; r < n; ++r) {
+    const learners::Transfer transfer(pretrain(training[static_cast<std::size_t>(r)], options));
+    for (Eigen::Index t = 0; t < n; ++t) {
+      if (t == r) continue;
+      if (const auto error = transfer_error(transfer, training[static_cast<std::size_t>(t)], options.seed)) {
+        errors(r, t) = *error;
       }
     }
-    if (widest != nullptr) return *widest;
   }
-  throw std::invalid_argument("choose_reference: no profile has a time or a power");
+  // Targets differ in how hard they are; what counts is how a reference does against the others on the same
+  // target.
+  Vector scores = Vector::Zero(n);
+  for (Eigen::Index t = 0; t < n; ++t) {
+    const auto known = !errors.col(t).array().isNaN();
+    if (!known.any()) continue;
+    const double mean = known.select(errors.col(t).array(), 0.0).sum() / static_cast<double>(known.count());
+    scores += known.select(errors.col(t).array() - mean, 0.0).matrix();
+  }
+  Eigen::Index best = 0;
+  scores.minCoeff(&best);
+  if (log)
+    log("reference chosen among " + std::to_string(n) +
+        " training workloads: " + training[static_cast<std::size_t>(best)].workload);
+  return training[static_cast<std::size_t>(best)];
 }
 
 learners::TransferModel pretrain(const datasets::Profile& reference, const PretrainOptions& options,

@@ -16,9 +16,14 @@ struct PretrainOptions {
   std::uint64_t seed = 0;
 };
 
-// The reference of transfer: the profile with the widest power range, max - min in W, or time range in ms
-// where none has power.
-const datasets::Profile& choose_reference(std::span<const datasets::Profile> training);
+// The reference of transfer. With power: the profile with the widest power range, max / min, as published.
+// Where none has power, a range of times says how slow a workload is and not how well it transfers: then the
+// profile from which the others are learned best, by the mean over the others of log time error at 10 and 50
+// shots, each relative to the mean over all references for that workload; and with fewer than three profiles
+// the one with the widest time range, max / min.
+const datasets::Profile& choose_reference(std::span<const datasets::Profile> training,
+                                          const PretrainOptions& options,
+                                          const std::function<void(const std::string&)>& log = {});
 
 // The published net, trained on one reference workload, one net per target: inputs and target z-scored, 90:10
 // split, the epoch with the lowest validation loss kept. Throws std::invalid_argument when a target has fewer

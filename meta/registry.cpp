@@ -69,7 +69,7 @@ learners::Checkpoint train_transfer(const InitializerRequest& request, const Pro
   options.log_targets = request.name == "transfer-log";
   options.seed = request.seed;
   if (request.steps > 0) options.recipe.epochs = request.steps;
-  return pretrain(choose_reference(training), options, log).to_checkpoint();
+  return pretrain(choose_reference(training, options, log), options, log).to_checkpoint();
 }
 
 // ---- MAML ----
@@ -200,11 +200,11 @@ struct Entry {
 
 const auto& entries() {
   static const std::array<Entry, 5> table = {{
-      {{"transfer", "the published net, trained on one reference workload", "transfer"}, train_transfer},
-      {{"transfer-log", "transfer with log targets", "transfer-log"}, train_transfer},
-      {{"maml", "MAML, exact second order", "fine_tune"}, train_maml},
-      {{"fomaml", "MAML of first order", "fine_tune"}, train_maml},
-      {{"random-init", "MAML's net and fine-tuning from random weights", "fine_tune"}, train_maml},
+      {{"transfer", "the published net, trained on one reference workload", "transfer", ""}, train_transfer},
+      {{"transfer-log", "transfer with log targets", "transfer-log", ""}, train_transfer},
+      {{"maml", "MAML, exact second order", "fine_tune", ""}, train_maml},
+      {{"fomaml", "MAML of first order", "fine_tune", ""}, train_maml},
+      {{"random-init", "MAML's net and fine-tuning from random weights", "fine_tune", "maml"}, train_maml},
   }};
   return table;
 }

@@ -17,6 +17,8 @@ struct MetaLearnerFacts {
   std::string_view name;  // "maml"
   std::string_view about;
   std::string_view adapted_by;  // a learner of learners/registry.hpp: "fine_tune"
+  std::string_view
+      untrained_of;  // it is untrained() of that one's checkpoint: no need to train both. "" = of none
 };
 
 std::span<const MetaLearnerFacts> meta_learner_facts();

@@ -135,15 +135,40 @@ TEST(Registry, RandomInitHasMamlsSettingsAndOtherWeights) {
   EXPECT_EQ(random.texts.at("trained_by"), "random-init");
 }
 
-TEST(Pretrain, ReferenceHasTheWidestPowerRangeOrElseTimeRange) {
-  auto profiles = family(3);
-  profiles[1].measurements[0].power_w = 1e3;
-  profiles[2].measurements[0].time_ms = 1e6;
-  EXPECT_EQ(choose_reference(profiles).workload, "w1");
+void forget_power(std::vector<datasets::Profile>& profiles) {
   for (auto& profile : profiles) {
     for (auto& m : profile.measurements) m.power_w = std::nan("");
   }
-  EXPECT_EQ(choose_reference(profiles).workload, "w2");
+}
+
+TEST(Pretrain, ReferenceHasTheWidestPowerRange) {
+  auto profiles = family(3);
+  profiles[1].measurements[0].power_w = 1e3;
+  profiles[2].measurements[0].time_ms = 1e6;
+  EXPECT_EQ(choose_reference(profiles, {}).workload, "w1");
+}
+
+TEST(Pretrain, OfTwoWithoutPowerTheReferenceHasTheWidestTimeRange) {
+  auto profiles = family(2);
+  forget_power(profiles);
+  profiles[1].measurements[0].time_ms = 1e6;
+  EXPECT_EQ(choose_reference(profiles, {}).workload, "w1");
+}
+
+TEST(Pretrain, WithoutPowerTheReferenceIsOneThatTheOthersAreLearnedFrom) {
+  // Two workloads alike, and one of the widest range of times that follows no clock at all.
+  auto profiles = family(1);
+  profiles.push_back(profiles[0]);
+  profiles.push_back(profiles[0]);
+  profiles[1].workload = "twin";
+  profiles[2].workload = "noise";
+  forget_power(profiles);
+  hw::Rng rng(1);
+  for (auto& m : profiles[2].measurements) m.time_ms = std::exp(rng.uniform(0, 8));
+  PretrainOptions options;
+  options.log_targets = true;
+  options.recipe.epochs = 30;
+  EXPECT_NE(choose_reference(profiles, options).workload, "noise");
 }
 
 TEST(Pretrain, LearnsTheReference) {
