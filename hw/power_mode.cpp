@@ -12,8 +12,8 @@ constexpr std::array<std::string_view, kKnobRoles.size()> kRoleNames = {
 void check_knobs(const std::vector<Knob>& knobs) {
   if (knobs.empty()) throw std::invalid_argument("PowerModeSpace: needs at least one knob");
   if (knobs.size() > PowerMode::kMaxKnobs) {
-    throw std::invalid_argument("PowerModeSpace: at most " + std::to_string(PowerMode::kMaxKnobs) + " knobs, got " +
-                                std::to_string(knobs.size()));
+    throw std::invalid_argument("PowerModeSpace: at most " + std::to_string(PowerMode::kMaxKnobs) +
+                                " knobs, got " + std::to_string(knobs.size()));
   }
   for (std::size_t k = 0; k < knobs.size(); ++k) {
     const std::string name(to_string(knobs[k].role));
@@ -44,7 +44,9 @@ std::optional<std::size_t> level_index(const Knob& knob, int setting) {
 
 }  // namespace
 
-std::string_view to_string(KnobRole role) { return kRoleNames[static_cast<std::size_t>(role)]; }
+std::string_view to_string(KnobRole role) {
+  return kRoleNames[static_cast<std::size_t>(role)];
+}
 
 std::optional<KnobRole> parse_knob_role(std::string_view name) {
   const auto it = std::find(kRoleNames.begin(), kRoleNames.end(), name);
@@ -79,8 +81,8 @@ PowerModeSpace PowerModeSpace::list(std::vector<Knob> knobs, std::vector<PowerMo
   if (modes.empty()) throw std::invalid_argument("PowerModeSpace: the list of modes is empty");
   for (const auto& mode : modes) {
     if (mode.size() != knobs.size()) {
-      throw std::invalid_argument("PowerModeSpace: a mode has " + std::to_string(mode.size()) + " settings for " +
-                                  std::to_string(knobs.size()) + " knobs");
+      throw std::invalid_argument("PowerModeSpace: a mode has " + std::to_string(mode.size()) +
+                                  " settings for " + std::to_string(knobs.size()) + " knobs");
     }
     for (std::size_t k = 0; k < knobs.size(); ++k) {
       if (!level_index(knobs[k], mode[k])) {

@@ -16,11 +16,12 @@ namespace fewwatt::hw {
 // Files store the names, so the order is free to grow at the end.
 enum class KnobRole { cpu_cores, cpu_khz, gpu_khz, mem_khz, power_limit_mw, batch_size };
 
-inline constexpr std::array kKnobRoles = {KnobRole::cpu_cores, KnobRole::cpu_khz,        KnobRole::gpu_khz,
-                                          KnobRole::mem_khz,   KnobRole::power_limit_mw, KnobRole::batch_size};
+inline constexpr std::array kKnobRoles = {KnobRole::cpu_cores,      KnobRole::cpu_khz,
+                                          KnobRole::gpu_khz,        KnobRole::mem_khz,
+                                          KnobRole::power_limit_mw, KnobRole::batch_size};
 
-std::string_view to_string(KnobRole role);                          // "cpu_khz"
-std::optional<KnobRole> parse_knob_role(std::string_view name);     // nullopt for an unknown name
+std::string_view to_string(KnobRole role);                       // "cpu_khz"
+std::optional<KnobRole> parse_knob_role(std::string_view name);  // nullopt for an unknown name
 
 // One adjustable setting of a device and the values it can take.
 struct Knob {
@@ -60,16 +61,17 @@ class PowerModeSpace {
   // level, its levels are not strictly increasing and positive, or two knobs have the same role.
   static PowerModeSpace grid(std::vector<Knob> knobs);
 
-  // The given modes only, in any order. Throws as grid() does, and when a mode is off the knobs' levels or given twice.
+  // The given modes only, in any order. Throws as grid() does, and when a mode is off the knobs' levels or
+  // given twice.
   static PowerModeSpace list(std::vector<Knob> knobs, std::vector<PowerMode> modes);
 
   const std::vector<Knob>& knobs() const { return knobs_; }
   bool is_grid() const { return modes_.empty(); }
   std::size_t size() const { return size_; }
 
-  PowerMode at(std::size_t index) const;  // throws std::out_of_range
+  PowerMode at(std::size_t index) const;                             // throws std::out_of_range
   std::optional<std::size_t> index_of(const PowerMode& mode) const;  // nullopt when the space lacks it
-  std::vector<PowerMode> modes() const;   // all of them, at(0) first
+  std::vector<PowerMode> modes() const;                              // all of them, at(0) first
 
   std::optional<std::size_t> knob_with(KnobRole role) const;
   int max_level(std::size_t knob) const { return knobs_[knob].levels.back(); }

@@ -28,7 +28,9 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
                 .run(),
             values);
   if (values.count("help") > 0) {
-    std::cout << "fewwatt " << manual.verb << ' ' << manual.synopsis << "\n\n" << manual.about << "\n\n" << all;
+    std::cout << "fewwatt " << manual.verb << ' ' << manual.synopsis << "\n\n"
+              << manual.about << "\n\n"
+              << all;
     return std::nullopt;
   }
   if (values.count("version") > 0) {

@@ -21,8 +21,8 @@ class UsageError : public std::runtime_error {
 };
 
 struct CommonOptions {
-  bool quiet = false;      // nothing but errors on stderr
-  bool json = false;       // exactly one JSON object on stdout
+  bool quiet = false;  // nothing but errors on stderr
+  bool json = false;   // exactly one JSON object on stdout
   std::uint64_t seed = 0;
 };
 

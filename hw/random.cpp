@@ -26,9 +26,13 @@ Rng Rng::stream(std::uint64_t seed, std::string_view purpose, std::uint64_t inde
   return Rng(mix(state ^ mix(index)));
 }
 
-double Rng::uniform() { return static_cast<double>(engine_() >> 11) * 0x1.0p-53; }
+double Rng::uniform() {
+  return static_cast<double>(engine_() >> 11) * 0x1.0p-53;
+}
 
-double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
+double Rng::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
 
 std::size_t Rng::below(std::size_t n) {
   if (n == 0) throw std::invalid_argument("Rng: below(0)");
@@ -45,7 +49,8 @@ double Rng::normal() {
 
 std::vector<std::size_t> Rng::sample(std::size_t n, std::size_t k) {
   if (k > n) {
-    throw std::invalid_argument("Rng: cannot draw " + std::to_string(k) + " different ones of " + std::to_string(n));
+    throw std::invalid_argument("Rng: cannot draw " + std::to_string(k) + " different ones of " +
+                                std::to_string(n));
   }
   std::vector<std::size_t> all(n);
   std::iota(all.begin(), all.end(), std::size_t{0});

@@ -23,7 +23,8 @@ class Rng {
   double uniform(double low, double high);  // [low, high)
   std::size_t below(std::size_t n);         // [0, n), n > 0, without modulo bias
   double normal();                          // standard normal, Box-Muller, one value per call
-  std::vector<std::size_t> sample(std::size_t n, std::size_t k);  // k <= n different numbers of [0, n), in random order
+  std::vector<std::size_t> sample(std::size_t n,
+                                  std::size_t k);  // k <= n different numbers of [0, n), in random order
 
   template <class T>
   void shuffle(std::vector<T>& values) {

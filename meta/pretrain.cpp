@@ -52,7 +52,8 @@ std::optional<double> transfer_error(const learners::Transfer& transfer, const d
       auto rng =
           hw::Rng::stream(seed, "reference " + target.device + "/" + target.workload, shots * 100 + draw);
       const auto task = tasks::sample_task(target, shots, rng);
-      const Vector predicted = transfer.adapt(task.support)->predict(task.query.modes).mean.col(tasks::kTimeMs);
+      const Vector predicted =
+          transfer.adapt(task.support)->predict(task.query.modes).mean.col(tasks::kTimeMs);
       const Vector measured = task.query.targets.col(tasks::kTimeMs);
       sum += std::log(((predicted - measured).array().abs() / measured.array()).mean());
       ++count;

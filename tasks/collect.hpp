@@ -6,7 +6,8 @@
 
 namespace fewwatt::tasks {
 
-// Measures up to `count` modes that the sampler asks for, telling it each result. Fewer when the sampler has no more.
+// Measures up to `count` modes that the sampler asks for, telling it each result. Fewer when the sampler has
+// no more.
 Samples collect(hw::Device& device, ModeSampler& sampler, std::size_t count);
 
 }  // namespace fewwatt::tasks

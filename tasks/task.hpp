@@ -29,8 +29,8 @@ struct Samples {
   Samples subset(std::span<const std::size_t> rows) const;
   bool has(Target target) const;  // at least one known value
 
-  // A support's numbers come from people too: throws std::invalid_argument naming the row unless there is at least one
-  // row, each mode is in the space, no mode stands twice, and known values are positive and finite.
+  // A support's numbers come from people too: throws std::invalid_argument naming the row unless there is at
+  // least one row, each mode is in the space, no mode stands twice, and known values are positive and finite.
   void check() const;
 };
 

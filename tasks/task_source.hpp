@@ -9,29 +9,31 @@
 
 namespace fewwatt::tasks {
 
-// Draws `shots` support rows of the profile, uniformly without replacement; the query is all others, or `query` of them.
-// Throws std::invalid_argument when the profile has fewer than shots + 1 modes.
-Task sample_task(const datasets::Profile& profile, std::size_t shots, hw::Rng& rng, std::size_t query = SIZE_MAX);
+// Draws `shots` support rows of the profile, uniformly without replacement; the query is all others, or
+// `query` of them. Throws std::invalid_argument when the profile has fewer than shots + 1 modes.
+Task sample_task(const datasets::Profile& profile, std::size_t shots, hw::Rng& rng,
+                 std::size_t query = SIZE_MAX);
 
 // Changes a task into one of a workload that might exist. With c = mean log target of the task, per target
 //   log y' = c + offset + scale (log y - c),   offset ~ N(0, log_offset), scale ~ exp(N(0, log_scale)).
 struct Augmentation {
-  double log_offset = 0;      // standard deviation; 0 = none
-  double log_scale = 0;       // standard deviation; 0 = none
-  double sub_grid = 0;        // probability that a task's modes come from a random sub-grid: of each knob, a random
-                              // half or more of the levels
+  double log_offset = 0;  // standard deviation; 0 = none
+  double log_scale = 0;   // standard deviation; 0 = none
+  double sub_grid = 0;  // probability that a task's modes come from a random sub-grid: of each knob, a random
+                        // half or more of the levels
   std::string error() const;  // "" when valid
 };
 
 struct TaskSourceOptions {
-  std::size_t min_shots = 5;   // support rows, drawn uniformly from [min_shots, max_shots], one draw per batch
+  std::size_t min_shots = 5;  // support rows, drawn uniformly from [min_shots, max_shots], one draw per batch
   std::size_t max_shots = 50;
-  std::size_t query = 64;      // query rows
+  std::size_t query = 64;  // query rows
   Augmentation augmentation;
-  std::string error() const;   // "" when valid
+  std::string error() const;  // "" when valid
 };
 
-// An endless stream of tasks. It copies the profiles it may serve, so that what is held out is not even in memory.
+// An endless stream of tasks. It copies the profiles it may serve, so that what is held out is not even in
+// memory.
 class TaskSource {
  public:
   // Throws std::invalid_argument when options are bad, there is no profile, or one has too few modes.

@@ -16,6 +16,6 @@ inline std::string data_root() {
 }  // namespace fewwatt::tests
 
 // First line of a test that needs measured profiles; declares `root`.
-#define FEWWATT_SKIP_WITHOUT_DATA(root)                                                        \
-  const std::string root = fewwatt::tests::data_root();                                        \
+#define FEWWATT_SKIP_WITHOUT_DATA(root)                 \
+  const std::string root = fewwatt::tests::data_root(); \
   if (root.empty()) GTEST_SKIP() << "needs measured profiles: set FEWWATT_DATA to their folder"

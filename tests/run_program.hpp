@@ -57,8 +57,8 @@ struct ProgramResult {
 // Runs `fewwatt-<verb> arguments` through the shell; quote what needs it.
 inline ProgramResult run_program(const std::string& verb, const std::string& arguments) {
   const TempDir dir;
-  const std::string command = std::string(FEWWATT_BIN_DIR) + "/fewwatt-" + verb + " " + arguments + " >" + (dir / "out") +
-                              " 2>" + (dir / "err") + " </dev/null";
+  const std::string command = std::string(FEWWATT_BIN_DIR) + "/fewwatt-" + verb + " " + arguments + " >" +
+                              (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(dir / "out"), read_text(dir / "err")};
 }

@@ -3,8 +3,9 @@
 // Every tolerance of the tests, and why it is what it is.
 namespace fewwatt::tests {
 
-inline constexpr double kGradient = 1e-6;    // analytic against central differences, relative, double, smooth activation
-inline constexpr double kParity = 1e-9;      // LibTorch against Eigen, double
-inline constexpr double kPowerMean = 1e-3;   // mean rail power of a log against its published mean, relative
+inline constexpr double kGradient =
+    1e-6;  // analytic against central differences, relative, double, smooth activation
+inline constexpr double kParity = 1e-9;     // LibTorch against Eigen, double
+inline constexpr double kPowerMean = 1e-3;  // mean rail power of a log against its published mean, relative
 
 }  // namespace fewwatt::tests
