@@ -165,8 +165,8 @@ class Report {
     if (violations == nullptr) return "";
     std::string text =
         "<h2>Decisions under a watt budget</h2>\n<p>For each budget a learner picks the fastest mode it "
-        "believes to be inside. Learners here take their own mean at its word, without a safety "
-        "margin.</p>\n";
+        "believes to be inside, taking its own mean at its word. A name with @0.9 is the same "
+        "learner asking for a probability of 0.9, by its own uncertainty, that a mode is inside.</p>\n";
     text +=
         "<h3>" + std::string(find_metric("violations").title) + "</h3>\n" + against_shots(*violations, false);
     if (const Table* t = table("strict_regret"))

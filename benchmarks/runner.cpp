@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -144,12 +145,12 @@ std::vector<std::size_t> draw_support(const datasets::Profile& profile, const st
   return rows;
 }
 
-// Budgets decided on a table of times and powers of the deciding rows.
-std::vector<Decision> decide(const Subject& subject, const Matrix& believed) {
-  const Prediction prediction{.mean = believed, .stddev = {}};
+// Budgets decided on times and powers of the deciding rows.
+std::vector<Decision> decide(const Subject& subject, const Prediction& believed, double confidence = 0.5) {
   std::vector<Decision> decisions;
   for (const double budget_w : subject.budgets_w)
-    decisions.push_back({budget_w, learners::choose_fastest(prediction, {.max_power_w = budget_w})});
+    decisions.push_back(
+        {budget_w, learners::choose_fastest(believed, {.max_power_w = budget_w, .confidence = confidence})});
   return decisions;
 }
 
@@ -160,7 +161,7 @@ std::vector<Decision> decide_among(const Subject& subject, std::span<const std::
     for (const double budget_w : subject.budgets_w) none.push_back({budget_w, std::nullopt});
     return none;
   }
-  auto decisions = decide(subject, rows_of(subject.deciding, deciding_rows));
+  auto decisions = decide(subject, {.mean = rows_of(subject.deciding, deciding_rows), .stddev = {}});
   for (auto& decision : decisions)
     if (decision.choice) decision.choice = deciding_rows[*decision.choice];
   return decisions;
@@ -261,6 +262,13 @@ void score_target(RowWriter& writer, tasks::Target target, const tasks::Samples&
   writer.add(name + "_nll", negative_log_likelihood(mean, stddev, measured));
 }
 
+// "gp@0.9": decides only for modes that are inside the budget with this probability.
+std::string cautious_name(const std::string& learner, double confidence) {
+  std::ostringstream name;
+  name << learner << '@' << confidence;
+  return name.str();
+}
+
 // One draw of one workload; every learner answers it.
 struct Job {
   const Subject* subject;
@@ -292,8 +300,17 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
     if (suite.targets[target]) score_target(writer, target, subject.all, in_support, prediction);
   std::vector<Decision> decisions;
   if (subject.decides) {
-    decisions = decide(subject, rows_of(prediction.mean, subject.deciding_rows));
+    const Prediction believed{
+        rows_of(prediction.mean, subject.deciding_rows),
+        prediction.stddev.size() > 0 ? rows_of(prediction.stddev, subject.deciding_rows) : Matrix{}};
+    decisions = decide(subject, {.mean = believed.mean, .stddev = {}});
     writer.add(score(decisions, subject.deciding, suite.excess_margin));
+    if (suite.confidence > 0.5 && believed.stddev.size() > 0) {
+      const auto cautious = decide(subject, believed, suite.confidence);
+      RowWriter(result.rows, common_row(suite, subject, cautious_name(contestant.name, suite.confidence),
+                                        *job.sampler, job.shots, job.draw, seconds))
+          .add(score(cautious, subject.deciding, suite.excess_margin));
+    }
   }
   writer.add("adapt_seconds", adapt_seconds);
   if (!job.showcase) return;

@@ -152,7 +152,7 @@ Suite read_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
   head.check_keys({"name", "mapping", "inputs", "targets", "shots", "seeds", "samplers", "learners",
-                   "budgets", "excess_margin", "module"});
+                   "budgets", "confidence", "excess_margin", "module"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -183,6 +183,11 @@ Suite read_suite(const std::string& path) {
     if (!suite.targets[tasks::kTimeMs] || !suite.targets[tasks::kPowerW])
       throw DataError(head.where + ": budgets need targets = time, power");
     suite.budgets = parse_budgets(head);
+  }
+  if (const auto* text = head.find("confidence")) {
+    if (!datasets::parse_number(*text, suite.confidence) ||
+        !(suite.confidence >= 0.5 && suite.confidence < 1))
+      refuse(head, "confidence", "a probability from 0.5 to below 1");
   }
   suite.excess_margin_text = head.text_or("excess_margin", suite.excess_margin_text);
   suite.excess_margin = parse_margin(head, suite.excess_margin_text);

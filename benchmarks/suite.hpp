@@ -22,9 +22,8 @@ struct SplitRule {
 // A benchmark as a file:
 //   [suite]
 //   name = tx2-power
-//   mapping = tx2-osldvfs    datasets/mappings/<name>.ini of the checkout that the suite file lies in (two
-//   folders up),
-//                            or a file ending in .ini, from the suite's folder; without it, inputs are
+//   mapping = tx2-osldvfs    datasets/mappings/<name>.ini of the checkout that the suite file lies in, two folders
+//                            up; or a file ending in .ini, from the suite's folder; without it, inputs are
 //                            profile files
 //   inputs = tx2-osldvfs     files or folders below the data root
 //   targets = time, power    what is used of the profiles
@@ -32,10 +31,14 @@ struct SplitRule {
 //   seeds = 10               draws of the measured modes
 //   samplers = random        that draw them
 //   learners = gp, maml      learners that need no checkpoint, and meta-learners, trained once per split
-//   budgets = 20             watt budgets, with both targets: so many per workload, or 17:50:1
-//   (first:last:step) excess_margin = 5%       or 1W, the default: what counts as far over the budget module
-//   = tx2             the board whose presets are compared with [split NAME]             one or more train =
-//   inceptionv3_* test = xception_*
+//   budgets = 20             watt budgets, with both targets: so many per workload, or first:last:step as 17:50:1
+//   confidence = 0.9         with budgets: learners that know their uncertainty decide a second time, and need
+//                            this probability that a mode is inside; 0.5, the default: they do not
+//   excess_margin = 5%       or 1W, the default: what counts as far over the budget
+//   module = tx2             the board whose presets are compared with
+//   [split NAME]             one or more
+//   train = inceptionv3_*    globs of workloads; without it, all that are not tested
+//   test = xception_*
 struct Suite {
   std::string path;  // of the file
   std::string name;
@@ -46,6 +49,7 @@ struct Suite {
   std::size_t seeds = 0;
   std::vector<std::string> samplers, learners;
   std::optional<BudgetRule> budgets;
+  double confidence = 0.5;
   ExcessMargin excess_margin;
   std::string excess_margin_text = "1W";
   std::string module;  // "" for none

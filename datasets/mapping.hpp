@@ -14,31 +14,25 @@ namespace fewwatt::datasets {
 // How to read files that somebody else made into profiles. An INI file; a comment is a line of its own:
 //
 //   [profile]
-//   device = tx2                         what the profiles are of: text, where {x} stands for, in this order,
-//   a part of workload = {model_name}_{size}       the file's name (see pattern), the file's name without
-//   extension ({file}), or
-//                                        the row's cell in column x
-//   kind = dnn-inference                 dnn-training, dnn-inference or non-dnn
-//   time_of = minibatch                  what one time is of: minibatch, epoch or run
-//   space = from-data                    levels are those in the data; or the name of a known board, whose
-//   levels are
-//                                        then the only ones accepted
-//   source = ...                         optional, as licence, model, dataset (text), batch_size,
-//   minibatches_per_epoch,
-//                                        layers, parameters, flops (numbers); all may use {x}
+//   device = tx2                     what the profiles are of: text, where {x} stands for, in this order, a part of
+//   workload = {model_name}_{size}   the file's name (see pattern), the file's name without extension ({file}), or
+//                                    the row's cell in column x
+//   kind = dnn-inference             dnn-training, dnn-inference or non-dnn
+//   time_of = minibatch              what one time is of: minibatch, epoch or run
+//   space = from-data                levels are those in the data; or the name of a known board, whose levels are
+//                                    then the only ones accepted
+//   source = ...                     optional, as licence, model, dataset (text), batch_size,
+//                                    minibatches_per_epoch, layers, parameters, flops (numbers); all may use {x}
 //   [rename]
-//   CIFAR-10/ResNet 18 = resnet18        a device or workload as the line above gives it = as it is to be
-//   called.
-//                                        After that, characters other than letters, digits and . _ + - become
-//                                        -
+//   CIFAR-10/ResNet 18 = resnet18    a device or workload as the lines above give it = as it is to be called. After
+//                                    that, characters other than letters, digits and . _ + - become -
 //   [device tx2]
-//   board = Jetson TX2                   optional free text about a device
-//   [file *_results.csv]                 what the columns of a kind of file are; the first whose glob fits a
-//   file's name format = csv                         csv (the default) or tegrastats: a log, whose mean rails
-//   are its columns pattern = Tegra_{app}_C_{cpu_khz:kHz}.csv   optional: parts of the file's name; with a
-//   unit, a knob's setting cpu_khz = core_freq [kHz]            a knob role or a metric = columns added and
-//   subtracted [unit]. In double quotes power_w = "VDD IN" - wifi * 1.05 [mW]  where a name has blanks,
-//   quotes doubled; * scales the whole sum
+//   board = Jetson TX2               optional free text about a device
+//   [file *_results.csv]             what the columns of a kind of file are; the first whose glob fits a file's name
+//   format = csv                     csv (the default) or tegrastats: a log, whose mean rails are its columns
+//   pattern = Tegra_{app}_C_{cpu_khz:kHz}.csv    optional: parts of the file's name; with a unit, a knob's setting
+//   cpu_khz = core_freq [kHz]        a knob role or a metric = columns added and subtracted [unit]. In double quotes
+//   power_w = "VDD IN" - wifi * 1.05 [mW]        where a name has blanks, quotes doubled; * scales the whole sum
 //
 // Knob roles: see hw::KnobRole. Metrics: time_ms, power_w, time_std_ms, power_std_w, repeats, throttled.
 // Units: us ms s min h; W mW; Hz kHz MHz GHz; count. Settings must be whole numbers in the role's unit.

@@ -97,6 +97,24 @@ TEST_F(Bench, BestMeasuredNeverBreaksABudgetAndTheFastestModeAlwaysDoes) {
   }
 }
 
+TEST(Confidence, ALearnerThatKnowsItsUncertaintyDecidesOnceMoreAndBreaksFewerBudgets) {
+  const TempDir dir;
+  auto text = read_text(tests::write_made_up_suite(dir));
+  text.replace(text.find("learners = "), text.find('\n', text.find("learners = ")) - text.find("learners = "),
+               "learners = gp, physics\nconfidence = 0.9");
+  tests::write_text(dir / "careful.ini", text);
+  const auto result = run_program("bench", "--suite " + (dir / "careful.ini") + " --data-root " +
+                                               (dir / "data") + " --out " + (dir / "careful"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::map<std::string, double> violations;
+  for (const auto& row : read_rows(dir / "careful/rows.jsonl")) {
+    if (row["metric"] == "violations") violations[row["learner"]] += row["value"].get<double>();
+  }
+  ASSERT_TRUE(violations.contains("gp@0.9"));
+  EXPECT_LT(violations["gp@0.9"], violations["gp"]);
+  EXPECT_FALSE(violations.contains("physics@0.9"));
+}
+
 TEST_F(Bench, TableCellsAreWhatTheRowsGive) {
   std::map<std::tuple<std::string, std::string, std::string, std::string>, std::vector<double>> draws;
   for (const auto& row : read_rows(*dir_ / "out/rows.jsonl"))

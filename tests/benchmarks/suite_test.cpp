@@ -73,6 +73,8 @@ TEST(Suite, MistakesAreNamed) {
   EXPECT_HAS(refusal("shots = 4, 8", "shots = 4,,8"), "shots");
   EXPECT_HAS(refusal("budgets = 6", "budgets = 50:17:1"), "budgets");
   EXPECT_HAS(refusal("excess_margin = 5%", "excess_margin = 5"), "excess_margin");
+  EXPECT_HAS(refusal("excess_margin = 5%", "confidence = 1"), "confidence");
+  EXPECT_HAS(refusal("excess_margin = 5%", "confidence = sure"), "confidence");
   EXPECT_HAS(refusal("excess_margin = 5%", "module = tx9"), "tx9");
   EXPECT_HAS(refusal("mapping.ini", "no-such.ini"), "no-such.ini");
   EXPECT_HAS(refusal("[split one]\ntest = alpha\n", ""), "split");
