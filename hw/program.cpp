@@ -1,5 +1,6 @@
 #include "hw/program.hpp"
 
+#include <charconv>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -8,14 +9,28 @@
 
 namespace fewwatt::program {
 
+std::istream& operator>>(std::istream& in, Count& count) {
+  std::string text;
+  in >> text;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, count.value);
+  if (error != std::errc() || stop != end) in.setstate(std::ios::failbit);
+  return in;
+}
+
+std::ostream& operator<<(std::ostream& out, const Count& count) {
+  return out << count.value;
+}
+
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common) {
+  Count seed;
   po::options_description shared("Common options");
   auto add = shared.add_options();
   add("help,h", "print this text");
   add("version", "print the version");
   add("quiet,q", po::bool_switch(&common.quiet), "print nothing but errors");
   add("json", po::bool_switch(&common.json), "print one JSON object on stdout");
-  add("seed", po::value(&common.seed)->default_value(0)->value_name("N"), "seed of every random draw");
+  add("seed", po::value(&seed)->default_value(seed)->value_name("N"), "seed of every random draw");
   add("config", po::value<std::string>()->value_name("FILE"), "INI file of options; the command line wins");
   po::options_description all;
   all.add(manual.options).add(shared);
@@ -44,6 +59,7 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
     po::store(po::parse_config_file(file, all), values);
   }
   po::notify(values);
+  common.seed = seed.value;
   return values;
 }
 

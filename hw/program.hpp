@@ -5,6 +5,7 @@
 #include <boost/program_options.hpp>
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -19,6 +20,13 @@ enum ExitCode : int { kDone = 0, kFailed = 1, kUsage = 2, kNoModeFits = 3, kMeas
 class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// A whole number >= 0 on the command line: unlike an unsigned type it refuses "-1" instead of wrapping it.
+struct Count {
+  std::uint64_t value = 0;
+};
+std::istream& operator>>(std::istream& in, Count& count);
+std::ostream& operator<<(std::ostream& out, const Count& count);
 
 struct CommonOptions {
   bool quiet = false;  // nothing but errors on stderr

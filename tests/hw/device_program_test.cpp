@@ -48,7 +48,7 @@ TEST(DeviceProgram, UnknownBoardListsTheKnownOnes) {
 
 TEST(DeviceProgram, WrongUsageExitsWithTwo) {
   for (const char* arguments : {"", "show", "list tx2", "frobnicate", "list --frobnicate", "show tx2 nano",
-                                "list --config /nonexistent.ini"}) {
+                                "list --config /nonexistent.ini", "list --seed -1", "list --seed 1e3"}) {
     const auto result = run_program("device", arguments);
     EXPECT_EQ(result.code, 2) << arguments;
     EXPECT_NE(result.err.find("fewwatt device: "), std::string::npos) << arguments;
