@@ -21,6 +21,15 @@ const tasks::Matrix& Checkpoint::tensor(const std::string& name) const {
   return entry(*this, tensors, "tensor", name);
 }
 
+tasks::Vector Checkpoint::vector(const std::string& name) const {
+  const auto& values = tensor(name);
+  if (values.rows() != 1) {
+    throw std::invalid_argument("checkpoint of " + learner + ": " + name + " must have one row, found " +
+                                std::to_string(values.rows()));
+  }
+  return values.row(0).transpose();
+}
+
 const std::vector<double>& Checkpoint::number_list(const std::string& name) const {
   return entry(*this, numbers, "number", name);
 }

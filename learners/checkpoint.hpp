@@ -28,7 +28,8 @@ struct Checkpoint {
 
   // Throw std::invalid_argument naming the checkpoint's learner and the missing entry.
   const tasks::Matrix& tensor(const std::string& name) const;
-  double number(const std::string& name) const;  // of a single value
+  tasks::Vector vector(const std::string& name) const;  // of a tensor [1,n]
+  double number(const std::string& name) const;         // of a single value
   const std::vector<double>& number_list(const std::string& name) const;
   const std::string& text(const std::string& name) const;
 

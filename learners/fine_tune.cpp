@@ -43,10 +43,6 @@ class FineTuned final : public Predictor {
   Scaler scaler_;
 };
 
-Vector row(const Matrix& tensor) {
-  return Eigen::Map<const Vector>(tensor.data(), tensor.size());
-}
-
 }  // namespace
 
 std::string_view to_string(Optimizer optimizer) {
@@ -120,7 +116,7 @@ FineTuneModel FineTuneModel::from_checkpoint(const Checkpoint& c) {
   model.trained_by = c.text("trained_by");
   model.knobs = c.text("knobs");
   model.features = c.text("features") == kFeatureNames[0] ? FeatureSet::raw : FeatureSet::physical;
-  model.scaler = {row(c.tensor("feature_mean")), row(c.tensor("feature_stddev"))};
+  model.scaler = {c.vector("feature_mean"), c.vector("feature_stddev")};
   model.shape.activation = parse_activation(c.text("activation"));
   model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
   for (const double size : c.number_list("hidden")) model.shape.sizes.push_back(static_cast<int>(size));
@@ -129,7 +125,7 @@ FineTuneModel FineTuneModel::from_checkpoint(const Checkpoint& c) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "weights")) continue;
     Initializer initializer;
-    initializer.weights = row(c.tensor(prefix + "weights"));
+    initializer.weights = c.vector(prefix + "weights");
     initializer.target_scale = c.number(prefix + "target_scale");
     initializer.fine_tune = {parse_optimizer(c.text(prefix + "fine_tune/optimizer")),
                              static_cast<int>(c.number(prefix + "fine_tune/steps")),
@@ -143,11 +139,15 @@ FineTune::FineTune(FineTuneModel model) : model_(std::move(model)) {
   if (model_.scaler.stddev.size() != model_.scaler.mean.size()) {
     throw std::invalid_argument("fine_tune: feature_mean and feature_stddev differ in size");
   }
-  for (const auto& target : model_.targets) {
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto& target = model_.targets[t];
     if (!target) continue;
+    const std::string prefix = std::string("fine_tune: ") + kTargetNames[t];
     Mlp<double>(model_.shape, target->weights);  // throws when the sizes do not fit
+    if (!target->weights.allFinite()) throw std::invalid_argument(prefix + "/weights must be finite");
     if (const auto error = target->fine_tune.error(); !error.empty()) throw std::invalid_argument(error);
-    if (!(target->target_scale > 0)) throw std::invalid_argument("fine_tune: target_scale must be > 0");
+    if (!(target->target_scale > 0) || !std::isfinite(target->target_scale))
+      throw std::invalid_argument(prefix + "/target_scale must be > 0 and finite");
   }
 }
 

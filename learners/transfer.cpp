@@ -66,10 +66,6 @@ class NetPredictor final : public Predictor {
 // Predictions of a raw-target net stop at this share of the smallest measured value.
 constexpr double kFloorShare = 0.1;
 
-Vector row(const Matrix& tensor) {
-  return Eigen::Map<const Vector>(tensor.data(), tensor.size());
-}
-
 }  // namespace
 
 MlpShape published_shape(int inputs) {
@@ -116,16 +112,19 @@ TransferModel TransferModel::from_checkpoint(const Checkpoint& c) {
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "weights")) continue;
-    model.targets[t] =
-        ReferenceNet{row(c.tensor(prefix + "weights")),
-                     {row(c.tensor(prefix + "input_mean")), row(c.tensor(prefix + "input_stddev"))}};
+    model.targets[t] = ReferenceNet{c.vector(prefix + "weights"),
+                                    {c.vector(prefix + "input_mean"), c.vector(prefix + "input_stddev")}};
   }
   return model;
 }
 
 Transfer::Transfer(TransferModel model) : model_(std::move(model)) {
-  for (const auto& target : model_.targets) {
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto& target = model_.targets[t];
     if (!target) continue;
+    if (!target->weights.allFinite()) {
+      throw std::invalid_argument(std::string("transfer: ") + kTargetNames[t] + "/weights must be finite");
+    }
     if (target->inputs.mean.size() != target->inputs.stddev.size()) {
       throw std::invalid_argument("transfer: input_mean and input_stddev differ in size");
     }

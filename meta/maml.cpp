@@ -100,10 +100,6 @@ Batch make_batch(const FineTuneModel& model, int target, std::span<const tasks::
   return batch;
 }
 
-Vector row(const Matrix& tensor) {
-  return Eigen::Map<const Vector>(tensor.data(), tensor.size());
-}
-
 }  // namespace
 
 std::string MamlOptions::error() const {
@@ -142,18 +138,15 @@ Maml::Maml(std::span<const datasets::Profile> training, MamlOptions options, std
     const auto scale = target_scale(training, t);
     if (!scale) continue;
     model_.targets[t] = {initial_weights(model_.shape, seed, t), *scale, options_.fine_tune[t]};
-    const Vector zero = Vector::Zero(model_.targets[t]->weights.size());
-    moments_[t] = {zero, zero};
+    adam_[t].emplace(model_.targets[t]->weights.size(), options_.outer_rate);
   }
 }
 
 StepReport Maml::step(std::span<const tasks::Task> batch) {
-  constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
   const double progress = std::min(1.0, static_cast<double>(step_) / std::max(1, options_.max_steps));
   const double rate = options_.outer_rate * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
   StepReport report;
   int trained = 0;
-  double squared_norm = 0;
   ++step_;
   for (int t = 0; t < kNumTargets; ++t) {
     if (!model_.targets[t]) continue;
@@ -174,19 +167,13 @@ StepReport Maml::step(std::span<const tasks::Task> batch) {
                                " is not finite in step " + std::to_string(step_) + ", task " +
                                tasks[0]->name + " and others");
     }
-    const Vector g = outer.gradient * std::min(1.0, options_.clip_norm / std::max(norm, kEpsilon));
-    auto& [m, v] = moments_[t];
-    m = kBeta1 * m + (1 - kBeta1) * g;
-    v = kBeta2 * v + (1 - kBeta2) * g.cwiseAbs2();
-    const double m_scale = 1 / (1 - std::pow(kBeta1, step_)), v_scale = 1 / (1 - std::pow(kBeta2, step_));
-    model_.targets[t]->weights.array() -=
-        rate * m_scale * m.array() / ((v_scale * v.array()).sqrt() + kEpsilon);
+    if (norm > options_.clip_norm) outer.gradient *= options_.clip_norm / norm;
+    adam_[t]->set_rate(rate);
+    adam_[t]->step(model_.targets[t]->weights, outer.gradient);
     report.loss += outer.loss;
-    squared_norm += norm * norm;
     ++trained;
   }
   if (trained > 0) report.loss /= trained;
-  report.gradient_norm = std::sqrt(squared_norm);
   return report;
 }
 
@@ -202,8 +189,10 @@ void Maml::save_state(const std::string& path) const {
     if (!model_.targets[t]) continue;
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     state.tensors[prefix + "weights"] = model_.targets[t]->weights.transpose();
-    state.tensors[prefix + "first_moment"] = moments_[t].first.transpose();
-    state.tensors[prefix + "second_moment"] = moments_[t].second.transpose();
+    const auto& adam = adam_[t]->state();
+    state.tensors[prefix + "first_moment"] = adam.first.transpose();
+    state.tensors[prefix + "second_moment"] = adam.second.transpose();
+    state.numbers[prefix + "adam_steps"] = {static_cast<double>(adam.steps)};
   }
   learners::write_checkpoint(path, state);
 }
@@ -214,12 +203,12 @@ void Maml::load_state(const std::string& path) {
     throw std::invalid_argument(path + ": must be a " + kStateName + ", is a checkpoint of " + state.learner);
   }
   auto model = model_;
-  auto moments = moments_;
+  auto optimizers = adam_;
   for (int t = 0; t < kNumTargets; ++t) {
     if (!model.targets[t]) continue;
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     const auto read = [&](const std::string& name, Vector& into) {
-      const Vector values = row(state.tensor(prefix + name));
+      const Vector values = state.vector(prefix + name);
       if (values.size() != into.size()) {
         throw std::invalid_argument(path + ": " + prefix + name + " must have " +
                                     std::to_string(into.size()) + " values, has " +
@@ -228,12 +217,15 @@ void Maml::load_state(const std::string& path) {
       into = values;
     };
     read("weights", model.targets[t]->weights);
-    read("first_moment", moments[t].first);
-    read("second_moment", moments[t].second);
+    auto adam = optimizers[t]->state();
+    read("first_moment", adam.first);
+    read("second_moment", adam.second);
+    adam.steps = static_cast<int>(state.number(prefix + "adam_steps"));
+    optimizers[t]->set_state(std::move(adam));
   }
   step_ = static_cast<int>(state.number("step"));
   model_ = std::move(model);
-  moments_ = std::move(moments);
+  adam_ = std::move(optimizers);
 }
 
 }  // namespace fewwatt::meta

@@ -2,11 +2,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "datasets/profile.hpp"
 #include "learners/fine_tune.hpp"
+#include "learners/optimizer.hpp"
 #include "meta/maml_gradient.hpp"
 #include "meta/meta_learner.hpp"
 
@@ -48,13 +50,9 @@ class Maml final : public MetaLearner {
   const learners::FineTuneModel& model() const { return model_; }
 
  private:
-  struct Moments {
-    Vector first, second;  // Adam, Kingma & Ba 2015, algorithm 1
-  };
-
   MamlOptions options_;
   learners::FineTuneModel model_;
-  std::array<Moments, tasks::kNumTargets> moments_;
+  std::array<std::optional<learners::Adam<double>>, tasks::kNumTargets> adam_;  // of the targets of model_
   int step_ = 0;
 };
 

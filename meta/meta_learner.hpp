@@ -10,8 +10,7 @@
 namespace fewwatt::meta {
 
 struct StepReport {
-  double loss = 0;           // mean query loss of the batch, before the update, in the learner's own units
-  double gradient_norm = 0;  // of the outer gradient
+  double loss = 0;  // mean query loss of the batch, before the update, in the learner's own units
 };
 
 // Trains an initializer over tasks. What LibTorch is to it stays in the .cpp files.

@@ -167,6 +167,13 @@ TEST(CheckpointIo, WrongTypeOrShapeIsNamed) {
   EXPECT_TRUE(holds(refusal(path), "/texts") && holds(refusal(path), "'t'"));
 }
 
+TEST(Checkpoint, VectorIsATensorOfOneRow) {
+  const auto checkpoint = example();
+  EXPECT_EQ(checkpoint.vector("time/weights").transpose(), checkpoint.tensor("time/weights"));
+  EXPECT_THROW(checkpoint.vector("feature_mean"), std::invalid_argument);  // three rows
+  EXPECT_THROW(checkpoint.vector("nothing"), std::invalid_argument);
+}
+
 TEST(Checkpoint, MissingEntryIsNamedWithTheLearner) {
   const auto checkpoint = example();
   EXPECT_EQ(checkpoint.number("time/fine_tune/steps"), 300);

@@ -100,6 +100,21 @@ TEST(Adam, FirstStepIsTheRateAgainstTheGradientsSign) {
   EXPECT_NEAR(x[1], 1.1, 1e-5);
 }
 
+TEST(Adam, StateOfAnotherGoesOnTheSame) {
+  Adam<double> whole(2, 0.1), after(2, 0.5);
+  Eigen::VectorXd x(2), g(2);
+  x << 1, 1;
+  g << 1, -2;
+  whole.step(x, g);
+  after.set_state(whole.state());
+  after.set_rate(0.1);
+  Eigen::VectorXd y = x;
+  whole.step(x, Eigen::VectorXd(-g));
+  after.step(y, Eigen::VectorXd(-g));
+  EXPECT_EQ(x, y);
+  EXPECT_EQ(after.state().steps, 2);
+}
+
 TEST(Adam, FindsTheMinimumOfAQuadratic) {
   Adam<double> adam(2, 0.05);
   Eigen::VectorXd x(2), target(2);
