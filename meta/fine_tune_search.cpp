@@ -1,6 +1,7 @@
 #include "meta/fine_tune_search.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include "learners/learner.hpp"
 #include "learners/optimizer.hpp"
@@ -37,7 +38,8 @@ std::vector<double> try_fine_tuning(const learners::FineTuneModel& model, tasks:
   const Net::Matrix y = ((logs.array() - mean) / scale).matrix().cast<float>();
   const auto percent_error = [&](const Net& net) {
     const Vector predicted = (mean + scale * net.forward(query_x).col(0).cast<double>().array()).exp();
-    return 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
+    const double error = 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
+    return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
   };
 
   std::vector<double> errors;

@@ -18,7 +18,7 @@ struct FineTuneGrid {
 };
 
 // Mean absolute percentage error of one target on the task's query, for each of grid.settings(): what the
-// learner fine_tune would reach with it, found in one run of Adam per rate.
+// learner fine_tune would reach with it, found in one run of Adam per rate. Infinite where training diverges.
 std::vector<double> try_fine_tuning(const learners::FineTuneModel& model, tasks::Target target,
                                     const tasks::Task& task, const FineTuneGrid& grid);
 

@@ -106,7 +106,9 @@ struct Choice {
   std::array<learners::FineTuneOptions, kNumTargets> fine_tune;
 };
 
-std::vector<tasks::Task> validation_tasks(const InitializerRequest& request, const Profiles& left_out) {
+// Without the values of targets that no profile of `kept` has: nothing is trained that predicts them.
+std::vector<tasks::Task> validation_tasks(const InitializerRequest& request, const Profiles& left_out,
+                                          const Profiles& kept) {
   std::vector<tasks::Task> all;
   for (const auto& profile : left_out) {
     for (const auto shots : request.shots) {
@@ -116,6 +118,16 @@ std::vector<tasks::Task> validation_tasks(const InitializerRequest& request, con
                                    shots * 1000 + static_cast<std::size_t>(draw));
         all.push_back(tasks::sample_task(profile, shots, rng));
       }
+    }
+  }
+  for (int t = 0; t < kNumTargets; ++t) {
+    const bool trained = std::any_of(kept.begin(), kept.end(), [&](const Profile& profile) {
+      return tasks::samples_of(profile).has(static_cast<tasks::Target>(t));
+    });
+    if (trained) continue;
+    for (auto& task : all) {
+      task.support.targets.col(t).setConstant(std::nan(""));
+      task.query.targets.col(t).setConstant(std::nan(""));
     }
   }
   return all;
@@ -136,20 +148,26 @@ Choice choose(const InitializerRequest& request, const Profiles& training, const
   for (auto& errors : log_errors) errors.assign(settings.size(), 0.0);
   std::array<int, kNumTargets> scored{};
   double steps = 0;
+  int scored_folds = 0;
   for (std::size_t fold = 0; fold < folds; ++fold) {
     Profiles kept, left_out;
     for (const auto& profile : training) {
       (fold_of.at(profile.workload) % folds == fold ? left_out : kept).push_back(profile);
     }
     const auto recipe = recipe_for(request, kept);
-    const auto tasks = validation_tasks(request, left_out);
-    if (tasks.empty()) return choice;
+    const auto tasks = validation_tasks(request, left_out, kept);
+    const auto name = "fold " + std::to_string(fold + 1) + "/" + std::to_string(folds) + ": ";
+    if (tasks.empty()) {
+      if (log) log(name + "skipped, its workloads have no more modes than the smallest support");
+      continue;
+    }
     Maml maml(kept, recipe.maml, request.seed);
     const auto summary = train(maml, tasks::TaskSource(kept, recipe.source), tasks, recipe.train);
-    steps += static_cast<double>(summary.best_step) / static_cast<double>(folds);
+    steps += summary.best_step;
+    ++scored_folds;
     if (log) {
-      log("fold " + std::to_string(fold + 1) + "/" + std::to_string(folds) + ": best after " +
-          std::to_string(summary.best_step) + " steps, error " + std::to_string(summary.best_error) + " %");
+      log(name + "best after " + std::to_string(summary.best_step) + " steps, error " +
+          std::to_string(summary.best_error) + " %");
     }
     const auto model = learners::FineTuneModel::from_checkpoint(summary.best);
     for (int t = 0; t < kNumTargets; ++t) {
@@ -163,10 +181,12 @@ Choice choose(const InitializerRequest& request, const Profiles& training, const
       }
     }
   }
-  choice.steps = static_cast<int>(std::lround(steps));
+  if (scored_folds == 0) return choice;
+  choice.steps = static_cast<int>(std::lround(steps / scored_folds));
   for (int t = 0; t < kNumTargets; ++t) {
     if (scored[t] == 0) continue;
     const auto best = std::min_element(log_errors[t].begin(), log_errors[t].end());
+    if (!std::isfinite(*best)) continue;  // no setting does for all tasks
     choice.fine_tune[t] = settings[static_cast<std::size_t>(best - log_errors[t].begin())];
     if (log) {
       const auto& f = choice.fine_tune[t];

@@ -15,7 +15,7 @@ std::string TrainOptions::error() const {
                                 ", got " + std::to_string(value);
   };
   for (const auto& error : {below("steps", steps, 0), below("meta_batch", meta_batch, 1),
-                            below("validate_every", validate_every, 1), below("patience", patience, 0)}) {
+                            below("validate_every", validate_every, 1)}) {
     if (!error.empty()) return error;
   }
   return "";
@@ -27,12 +27,14 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
   for (const auto& task : tasks) {
     const auto predicted = learner.adapt(task.support)->predict(task.query.modes).mean;
     for (int t = 0; t < tasks::kNumTargets; ++t) {
+      if (!task.support.has(static_cast<tasks::Target>(t))) continue;
       double sum = 0;
       int known = 0;
       for (Eigen::Index i = 0; i < predicted.rows(); ++i) {
         const double measured = task.query.targets(i, t);
-        if (std::isnan(measured) || std::isnan(predicted(i, t))) continue;
-        sum += std::abs(predicted(i, t) - measured) / measured;
+        if (std::isnan(measured)) continue;
+        const double error = std::abs(predicted(i, t) - measured) / measured;
+        sum += std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
         ++known;
       }
       if (known == 0) continue;
@@ -50,7 +52,6 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
   if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
   TrainSummary summary;
   summary.steps = 0;
-  int worse = 0;
   while (summary.steps < options.steps) {
     auto rng = hw::Rng::stream(options.seed, "training tasks", static_cast<std::uint64_t>(summary.steps));
     const auto batch = source.next(static_cast<std::size_t>(options.meta_batch), rng);
@@ -65,13 +66,9 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
         summary.best_step = summary.steps;
         summary.best_error = now.validation_error;
         summary.best = std::move(snapshot);
-        worse = 0;
-      } else {
-        ++worse;
       }
     }
     if (progress) progress(now);
-    if (options.patience > 0 && worse >= options.patience) break;
   }
   if (summary.best_step < 0) {
     summary.best_step = summary.steps;

@@ -13,10 +13,9 @@
 namespace fewwatt::meta {
 
 struct TrainOptions {
-  int steps = 1000;          // outer updates, at most
-  int meta_batch = 16;       // tasks per update
-  int validate_every = 100;  // updates
-  int patience = 0;  // stop after so many validations in a row that are no better than the best; 0 = never
+  int steps = 1000;           // outer updates, at most
+  int meta_batch = 16;        // tasks per update
+  int validate_every = 100;   // updates
   std::uint64_t seed = 0;     // of the task draws
   std::string error() const;  // "" when valid
 };
@@ -30,12 +29,13 @@ struct Progress {
 struct TrainSummary {
   int steps = -1;             // updates done
   int best_step = -1;         // after which the best snapshot was taken
-  double best_error = -1;     // %, of the best snapshot; -1 without validation tasks
+  double best_error = -1;     // %, of the best snapshot; infinite when none predicts; -1 without validation
   learners::Checkpoint best;  // the last snapshot where there are no validation tasks
 };
 
 // Geometric mean over tasks and known targets of the mean absolute percentage error on the query, in %;
-// geometric so that tasks with few shots, which have the largest errors, do not outweigh the rest.
+// geometric so that tasks with few shots, which have the largest errors, do not outweigh the rest. Infinite
+// when a prediction of a target that the support has is not finite.
 double validation_error(const learners::Learner& learner, std::span<const tasks::Task> tasks);
 
 // Updates the learner on tasks of `source`, and validates what a board would do with its snapshots: adapt

@@ -141,10 +141,11 @@ TEST(Train, WithoutValidationTheLastSnapshotIsKept) {
   EXPECT_EQ(summary.best.tensors, maml.snapshot().tensors);
 }
 
-// Gets worse with every step.
+// Gets worse with every step; until step 3 its weights are `early` times as large.
 class Spoiler final : public MetaLearner {
  public:
-  explicit Spoiler(const std::vector<datasets::Profile>& profiles) : maml_(profiles, small(), 1) {}
+  explicit Spoiler(const std::vector<datasets::Profile>& profiles, double early = 1)
+      : maml_(profiles, small(), 1), early_(early) {}
   StepReport step(std::span<const tasks::Task>) override {
     ++steps_;
     return {};
@@ -153,7 +154,7 @@ class Spoiler final : public MetaLearner {
     auto checkpoint = maml_.snapshot();
     for (const char* target : {"time", "power"}) {
       checkpoint.numbers[std::string(target) + "/fine_tune/steps"] = {0};
-      checkpoint.tensors[std::string(target) + "/weights"] *= steps_;
+      checkpoint.tensors[std::string(target) + "/weights"] *= steps_ < 3 ? steps_ * early_ : steps_;
     }
     return checkpoint;
   }
@@ -162,16 +163,41 @@ class Spoiler final : public MetaLearner {
 
  private:
   Maml maml_;
-  double steps_ = 0;
+  double early_, steps_ = 0;
 };
 
-TEST(Train, StopsWhenValidationGetsWorseAndKeepsTheBest) {
+TEST(Train, TheBestSnapshotIsKept) {
   const auto profiles = family(2);
   Spoiler spoiler(profiles);
   const auto summary = train(spoiler, source(profiles), tasks_of(profiles[0], 2),
-                             {.steps = 50, .meta_batch = 1, .validate_every = 2, .patience = 3});
+                             {.steps = 8, .meta_batch = 1, .validate_every = 2});
   EXPECT_EQ(summary.best_step, 2);
   EXPECT_EQ(summary.steps, 8);
+}
+
+TEST(Train, SnapshotThatPredictsNothingGivesWayToOneThatDoes) {
+  const auto profiles = family(2);
+  const double infinity = std::numeric_limits<double>::infinity();
+  Spoiler spoiler(profiles, std::nan(""));  // from the start until step 3
+  const auto tasks = tasks_of(profiles[0], 2);
+  EXPECT_EQ(validation_error(*learners::make_learner(spoiler.snapshot()), tasks), infinity);
+  std::vector<double> errors;
+  const auto summary =
+      train(spoiler, source(profiles), tasks, {.steps = 4, .meta_batch = 1, .validate_every = 2},
+            [&](const Progress& p) { errors.push_back(p.validation_error); });
+  EXPECT_EQ(errors[1], infinity);
+  EXPECT_EQ(summary.best_step, 4);
+  EXPECT_TRUE(std::isfinite(summary.best_error));
+}
+
+TEST(FineTuneSearch, DivergedTrainingHasAnInfiniteError) {
+  const auto profiles = family(3);
+  const Maml maml(profiles, small(), 1);
+  const FineTuneGrid grid{.steps = {20, 60}, .rates = {3e-3, 1e30}, .stop_rms = {0}};
+  const auto errors = try_fine_tuning(maml.model(), tasks::kTimeMs, tasks_of(family_profile(7), 1)[0], grid);
+  EXPECT_TRUE(std::isfinite(errors[0]) && std::isfinite(errors[1]));
+  EXPECT_EQ(errors[2], std::numeric_limits<double>::infinity());
+  EXPECT_EQ(errors[3], std::numeric_limits<double>::infinity());
 }
 
 TEST(FineTuneSearch, ErrorsAreThoseOfTheLearner) {
