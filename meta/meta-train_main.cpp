@@ -1,5 +1,7 @@
 // fewwatt meta-train: from recorded profiles to an initializer that `fewwatt adapt` starts from.
 
+#include <unistd.h>
+
 #include <chrono>
 #include <filesystem>
 #include <iostream>
@@ -47,6 +49,8 @@ std::vector<std::size_t> parse_shots(const std::string& text) {
   return shots;
 }
 
+constexpr std::uint64_t kMostSteps = 1'000'000;
+
 std::string known_learners() {
   std::string text;
   for (const auto& facts : meta::meta_learner_facts())
@@ -57,6 +61,7 @@ std::string known_learners() {
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
   std::string profiles, workloads, devices, shots;
+  program::Count steps;
   program::Manual manual;
   manual.verb = "meta-train";
   manual.synopsis = "--profiles P.h5[,...] --learner maml --holdout-workloads W,... --out INIT.h5";
@@ -73,7 +78,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "workloads that training must not see");
   add("holdout-devices", po::value(&devices)->value_name("D,..."), "devices that training must not see");
   add("out", po::value(&options.out)->required()->value_name("INIT.h5"), "the initializer to write");
-  add("steps", po::value(&options.request.steps)->default_value(0)->value_name("N"),
+  add("steps", po::value(&steps)->default_value(steps)->value_name("N"),
       "outer steps, at most, or epochs of transfer; 0 = the learner's own default");
   add("shots", po::value(&shots)->default_value("5,10,25,50")->value_name("K,..."),
       "support sizes that fine-tuning is chosen for");
@@ -83,9 +88,11 @@ std::optional<Options> parse(int argc, char** argv) {
   options.hold_out = {split_list(workloads), split_list(devices)};
   options.request.shots = parse_shots(shots);
   options.request.seed = options.common.seed;
-  if (options.request.steps < 0) {
-    throw program::UsageError("--steps must be >= 0, got " + std::to_string(options.request.steps));
+  if (steps.value > kMostSteps) {
+    throw program::UsageError("--steps must be <= " + std::to_string(kMostSteps) + ", got " +
+                              std::to_string(steps.value));
   }
+  options.request.steps = static_cast<int>(steps.value);
   bool known = false;
   for (const auto& facts : meta::meta_learner_facts()) known = known || facts.name == options.request.name;
   if (!known) {
@@ -109,20 +116,38 @@ std::vector<datasets::Profile> read_all(const std::vector<std::string>& paths) {
   return std::move(all.profiles);
 }
 
+// Fails before minutes of training rather than after.
+void check_output(const std::string& out) {
+  const auto folder = std::filesystem::absolute(out).parent_path();
+  if (std::filesystem::is_directory(out)) {
+    throw datasets::DataError(out + ": is a folder, --out must name a file");
+  }
+  if (!std::filesystem::is_directory(folder)) {
+    throw datasets::DataError(out + ": there is no folder " + folder.string());
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw datasets::DataError(out + ": cannot write to folder " + folder.string());
+  }
+}
+
+// Those that training may see.
+std::vector<datasets::Profile> without(const std::vector<datasets::Profile>& profiles,
+                                       const tasks::HoldOut& hold_out) {
+  if (hold_out.workloads.empty() && hold_out.devices.empty()) return profiles;
+  try {
+    return tasks::split_profiles(profiles, hold_out).train;
+  } catch (const std::invalid_argument& e) {
+    throw datasets::DataError(std::string("--holdout-workloads, --holdout-devices: ") + e.what());
+  }
+}
+
 int run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
-  // Not after minutes of training.
-  const auto folder = std::filesystem::absolute(options.out).parent_path();
-  if (!std::filesystem::is_directory(folder)) {
-    throw datasets::DataError(options.out + ": there is no folder " + folder.string());
-  }
+  check_output(options.out);
   const auto log = [&](const std::string& line) {
     if (!options.common.quiet) std::cerr << line << '\n';
   };
-  auto training = read_all(options.profiles);
-  if (!options.hold_out.workloads.empty() || !options.hold_out.devices.empty()) {
-    training = tasks::split_profiles(training, options.hold_out).train;
-  }
+  const auto training = without(read_all(options.profiles), options.hold_out);
   std::vector<std::string> names;
   for (const auto& profile : training) names.push_back(profile.device + "/" + profile.workload);
   log("training " + options.request.name + " on " + std::to_string(training.size()) + " profiles");
@@ -143,7 +168,7 @@ int run(const Options& options) {
                                 {"seconds", seconds.count()}}
                      .dump()
               << '\n';
-  } else {
+  } else if (!options.common.quiet) {
     std::cout << "wrote " << options.out << '\n';
   }
   return program::kDone;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -48,7 +50,8 @@ TEST_F(MetaTrainProgram, TrainsOnEverythingWithoutAHoldOut) {
 TEST_F(MetaTrainProgram, UnknownHoldOutListsTheWorkloads) {
   const auto result = run("--holdout-workloads resnet18");
   EXPECT_EQ(result.code, 1);
-  EXPECT_NE(result.err.find("resnet18"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("--holdout-workloads"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("no workload resnet18"), std::string::npos) << result.err;
   EXPECT_NE(result.err.find("w0, w1, w2"), std::string::npos) << result.err;
   EXPECT_FALSE(std::filesystem::exists(out));
 }
@@ -63,6 +66,12 @@ TEST_F(MetaTrainProgram, UnknownLearnerListsTheKnownOnes) {
 TEST_F(MetaTrainProgram, BadArgumentsAreWrongUsage) {
   EXPECT_EQ(run("--shots 5,x").code, 2);
   EXPECT_EQ(run("--nonsense").code, 2);
+  for (const char* steps : {"-1", "1e3", "99999999999"}) {
+    const auto result = tests::run_program(
+        "meta-train", "--profiles " + profiles + " --out " + out + " --steps " + std::string(steps));
+    EXPECT_EQ(result.code, 2) << steps;
+    EXPECT_NE(result.err.find("steps"), std::string::npos) << result.err;
+  }
   EXPECT_EQ(tests::run_program("meta-train", "--out " + out).code, 2);
 }
 
@@ -74,12 +83,28 @@ TEST_F(MetaTrainProgram, FileThatIsNoProfileStoreIsNamed) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
-TEST_F(MetaTrainProgram, MissingOutputFolderFailsBeforeTraining) {
-  out = dir / "nowhere/init.h5";
-  const auto result = run("");
-  EXPECT_EQ(result.code, 1);
-  EXPECT_NE(result.err.find("nowhere"), std::string::npos) << result.err;
-  EXPECT_EQ(result.err.find("training"), std::string::npos) << result.err;
+TEST_F(MetaTrainProgram, QuietPrintsNothing) {
+  const auto result = run("--learner transfer --quiet");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out + result.err, "");
+  EXPECT_TRUE(std::filesystem::exists(out));
+}
+
+TEST_F(MetaTrainProgram, OutputThatCannotBeWrittenFailsBeforeTraining) {
+  std::vector<std::string> bad = {dir / "nowhere/init.h5", dir.path().string()};
+  const auto locked = dir.path() / "locked";
+  std::filesystem::create_directory(locked);
+  std::filesystem::permissions(locked,
+                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  if (access(locked.c_str(), W_OK) != 0) bad.push_back((locked / "init.h5").string());  // root may write
+  for (const auto& path : bad) {
+    out = path;
+    const auto result = run("");
+    EXPECT_EQ(result.code, 1) << path;
+    EXPECT_NE(result.err.find(path), std::string::npos) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(result.err.find("training"), std::string::npos) << result.err;
+  }
 }
 
 }  // namespace
