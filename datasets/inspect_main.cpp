@@ -157,7 +157,7 @@ int inspect(int argc, char** argv) {
   const json object = describe(path);
   if (common.json) {
     std::cout << object << '\n';
-  } else if (!common.quiet) {
+  } else {
     print(object);
   }
   return program::kDone;

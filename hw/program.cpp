@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -28,7 +29,7 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   auto add = shared.add_options();
   add("help,h", "print this text");
   add("version", "print the version");
-  add("quiet,q", po::bool_switch(&common.quiet), "print nothing but errors");
+  add("quiet,q", po::bool_switch(&common.quiet), "print results and errors only");
   add("json", po::bool_switch(&common.json), "print one JSON object on stdout");
   add("seed", po::value(&seed)->default_value(seed)->value_name("N"), "seed of every random draw");
   add("config", po::value<std::string>()->value_name("FILE"), "INI file of options; the command line wins");
@@ -61,6 +62,15 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   po::notify(values);
   common.seed = seed.value;
   return values;
+}
+
+void refuse_overwriting(const std::string& out, const std::vector<std::string>& inputs) {
+  for (const auto& input : inputs) {
+    std::error_code ignored;  // of files that do not exist
+    if (std::filesystem::equivalent(out, input, ignored)) {
+      throw UsageError("--out " + out + " is a file to read from, it would be overwritten");
+    }
+  }
 }
 
 int run(const std::string& verb, const std::function<int()>& body) {

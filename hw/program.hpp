@@ -9,6 +9,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace fewwatt::program {
 
@@ -29,7 +30,7 @@ std::istream& operator>>(std::istream& in, Count& count);
 std::ostream& operator<<(std::ostream& out, const Count& count);
 
 struct CommonOptions {
-  bool quiet = false;  // nothing but errors on stderr
+  bool quiet = false;  // nothing but results (stdout) and errors (stderr): no summary, no progress
   bool json = false;   // exactly one JSON object on stdout
   std::uint64_t seed = 0;
 };
@@ -45,6 +46,9 @@ struct Manual {
 // Parses the command line, then the file of --config (INI, the same option names; the command line wins).
 // Prints and returns nullopt for --help and --version. Throws po::error or UsageError.
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common);
+
+// Throws UsageError when `out` is one of the files that are read: it would be gone.
+void refuse_overwriting(const std::string& out, const std::vector<std::string>& inputs);
 
 // Runs `body`, and turns what it throws into one line on stderr, "fewwatt <verb>: ...", and an exit code:
 // po::error and UsageError 2, everything else 1.

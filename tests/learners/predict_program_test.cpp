@@ -70,6 +70,7 @@ TEST_F(PredictProgram, JsonIsOneObject) {
   EXPECT_EQ(result.out.front(), '{');
   EXPECT_TRUE(holds(result.out, "\"modes\":12}\n")) << result.out;
   EXPECT_EQ(predict("--json --out -").code, 2);
+  EXPECT_EQ(predict("--quiet --out " + (dir_ / "modes.csv")).out, "");
 }
 
 TEST_F(PredictProgram, WrongUsageExits2) {
