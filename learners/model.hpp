@@ -23,8 +23,12 @@ struct Model {
   // Predicted time of one epoch in seconds; nullopt where time_of does not say what an epoch is.
   std::optional<double> epoch_s(double time_ms) const;
 
-  // The first fault, "mean: expected ...", or "" when the parts fit each other and all known values are
-  // positive.
+  // The prediction, where what was measured stands for what was predicted, with stddev 0. A value that is not
+  // predicted stays unknown: a few measured ones do not make a column. Needs error() to be "".
+  Prediction with_measurements() const;
+
+  // The first fault, "mean: expected ...", or "" when the parts fit each other, all known values are positive
+  // and time or power is known of every mode.
   std::string error() const;
 };
 

@@ -57,11 +57,29 @@ std::optional<double> Model::epoch_s(double time_ms) const {
   return std::nullopt;
 }
 
+Prediction Model::with_measurements() const {
+  Prediction known = prediction;
+  for (std::size_t i = 0; i < support.size(); ++i) {
+    const auto row = static_cast<Eigen::Index>(*space->index_of(support.modes[i]));
+    for (int target = 0; target < tasks::kNumTargets; ++target) {
+      const double measured = support.targets(static_cast<Eigen::Index>(i), target);
+      if (std::isnan(measured) || std::isnan(known.mean(row, target))) continue;
+      known.mean(row, target) = measured;
+      if (known.stddev.size() > 0 && !std::isnan(known.stddev(row, target))) known.stddev(row, target) = 0;
+    }
+  }
+  return known;
+}
+
 std::string Model::error() const {
   if (space == nullptr || support.space == nullptr || *support.space != *space) {
     return "support: expected the space of the model";
   }
   if (auto error = table_error("mean", prediction.mean, space->size(), false); !error.empty()) return error;
+  if (prediction.mean.col(tasks::kTimeMs).array().isNaN().any() &&
+      prediction.mean.col(tasks::kPowerW).array().isNaN().any()) {
+    return "mean: expected the time or the power of every mode, found neither";
+  }
   if (prediction.stddev.size() > 0) {
     if (auto error = table_error("stddev", prediction.stddev, space->size(), true); !error.empty())
       return error;

@@ -1,7 +1,8 @@
 // fewwatt optimize --model MODEL.h5 --max-power-w 30 [--objective time|energy|edp|power] [--max-time-ms T]
 //                  [--confidence 0.95] [--pareto]
 //
-// Looks the best mode within the limits up in a model's table. Exit code 3 when no mode fits.
+// Looks the best mode within the limits up in a model's table. Of a measured mode it takes what was measured.
+// Exit code 3 when no mode fits.
 
 #include <cmath>
 #include <iomanip>
@@ -37,9 +38,10 @@ std::optional<Options> parse(int argc, char** argv) {
   manual.synopsis =
       "--model MODEL.h5 [--max-power-w W] [--max-time-ms T] [--objective time|energy|edp|power]";
   manual.about =
-      "Prints the mode with the least predicted time, energy, energy-delay product or power within the "
+      "Prints the mode with the least time, energy, energy-delay product or power within the "
       "limits;\n"
       "with --pareto all modes within the limits that no other one beats in both time and power.\n"
+      "A measured mode is judged by what was measured, every other one by its prediction.\n"
       "Exit code 3 when no mode is within the limits.";
   auto add = manual.options.add_options();
   add("model", po::value(&options.model)->required()->value_name("FILE"), "model, written by fewwatt adapt");
@@ -50,7 +52,10 @@ std::optional<Options> parse(int argc, char** argv) {
   add("confidence", po::value(&options.budget.confidence)->default_value(0.5, "0.5")->value_name("P"),
       "least probability that a limit holds; 0.5 = the predicted mean decides");
   add("pareto", po::bool_switch(&options.pareto), "print the front of time and power instead of one mode");
-  if (!program::parse(argc, argv, manual, options.common)) return std::nullopt;
+  const auto values = program::parse(argc, argv, manual, options.common);
+  if (!values) return std::nullopt;
+  if (options.pareto && !(*values)["objective"].defaulted())
+    throw program::UsageError("--pareto minimises time and power: give no --objective");
   if (const auto error = options.budget.error(); !error.empty()) throw program::UsageError(error);
   try {
     options.objective = learners::parse_objective(objective);
@@ -68,7 +73,7 @@ void add_known(Json& object, const char* name, double value) {
   if (!std::isnan(value)) object[name] = value;
 }
 
-// What the model says of a mode; names hold the units, unknown numbers are left out.
+// What is known of a mode; names hold the units, unknown numbers are left out.
 Json mode_json(const learners::Model& model, std::size_t row) {
   const auto mode = model.space->at(row);
   const auto r = static_cast<Eigen::Index>(row);
@@ -159,7 +164,7 @@ int report_no_fit(const Options& options, const learners::Model& model, Json res
   const auto add_nearest = [&](const char* name, std::size_t row) {
     Json nearest = mode_json(model, row);
     const char* separator = " ";
-    message << "; the " << name << " mode is predicted at";
+    message << "; the " << name << " mode is at";
     for (const auto& [key, spread, unit] :
          {std::tuple("power_w", "power_std_w", "W"), std::tuple("time_ms", "time_std_ms", "ms")}) {
       if (!nearest.contains(key)) continue;
@@ -179,7 +184,8 @@ int report_no_fit(const Options& options, const learners::Model& model, Json res
 }
 
 int run(const Options& options) {
-  const auto model = learners::read_model(options.model);
+  auto model = learners::read_model(options.model);
+  model.prediction = model.with_measurements();
   Json result{{"device", model.device},
               {"workload", model.workload},
               {"learner", model.learner},

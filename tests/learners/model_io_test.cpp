@@ -167,6 +167,38 @@ TEST(ModelIo, ModelThatIsNotWholeIsNotWritten) {
   EXPECT_THROW(write_model(dir / "no/such/folder/a.h5", example_model()), DataError);
 }
 
+TEST(Model, MeasurementsStandForPredictions) {
+  Model model = example_model();
+  model.support.targets(0, tasks::kTimeMs) = 30;
+  model.support.targets(0, tasks::kPowerW) = std::numeric_limits<double>::quiet_NaN();  // not measured
+  const auto known = model.with_measurements();
+  const auto row = static_cast<Eigen::Index>(*model.space->index_of(model.support.modes[0]));
+  Prediction expected = model.prediction;
+  expected.mean(row, tasks::kTimeMs) = 30;
+  expected.stddev(row, tasks::kTimeMs) = 0;
+  const auto exact = static_cast<Eigen::Index>(*model.space->index_of(model.support.modes[1]));
+  expected.stddev.row(exact).setZero();
+  EXPECT_TRUE(same(known.mean, expected.mean));
+  EXPECT_TRUE(same(known.stddev, expected.stddev));
+}
+
+TEST(Model, MeasurementsDoNotMakeAColumnThatIsNotPredicted) {
+  Model model = example_model();
+  model.prediction.mean.col(tasks::kPowerW).setConstant(std::numeric_limits<double>::quiet_NaN());
+  model.prediction.stddev.resize(0, 0);
+  const auto known = model.with_measurements();
+  EXPECT_TRUE(known.mean.col(tasks::kPowerW).array().isNaN().all());
+  EXPECT_EQ(known.stddev.size(), 0);
+}
+
+TEST(Model, PredictionOfNothingIsAnError) {
+  Model model = example_model();
+  model.prediction.mean(0, tasks::kTimeMs) = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(model.error(), "");
+  model.prediction.mean(1, tasks::kPowerW) = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_TRUE(holds(model.error(), "time or the power")) << model.error();
+}
+
 TEST(Model, EpochTimeIsKnownWhereTimeOfSaysSo) {
   Model model;
   EXPECT_EQ(model.epoch_s(10), std::nullopt);

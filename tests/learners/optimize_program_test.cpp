@@ -43,6 +43,37 @@ TEST_F(OptimizeProgram, MeasuredChoiceSaysWhatWasMeasured) {
   EXPECT_TRUE(holds(result.out, "measured      time_ms 6, power_w 8")) << result.out;
 }
 
+TEST_F(OptimizeProgram, MeasuredModeIsJudgedByItsMeasurement) {
+  auto model = tests::example_model();
+  const auto measure = [&](double power_w) {  // the fastest mode, predicted at 6 ms, 8 W
+    model.support.targets(1, tasks::kPowerW) = power_w;
+    learners::write_model(model_, model);
+  };
+  measure(10);
+  for (const char* arguments : {"--max-power-w 9", "--max-power-w 9 --confidence 0.9"}) {
+    const auto over = optimize(std::string("--json ") + arguments);
+    EXPECT_EQ(over.code, 0) << over.err;
+    EXPECT_FALSE(holds(over.out, "\"time_ms\":6.0")) << over.out;
+  }
+  EXPECT_FALSE(holds(optimize("--json --pareto --max-power-w 9").out, "\"time_ms\":6.0"));
+  measure(7);
+  for (const char* arguments :
+       {"--max-power-w 7.5", "--max-power-w 7.5 --confidence 0.99", "--pareto --max-power-w 7.5"}) {
+    const auto inside = optimize(std::string("--json ") + arguments);
+    EXPECT_TRUE(holds(inside.out, "\"time_ms\":6.0,\"power_w\":7.0")) << inside.out << inside.err;
+  }
+  measure(1.2);
+  EXPECT_TRUE(holds(optimize("--max-power-w 1.1").err, "cheapest mode is at 1.2 W"))
+      << optimize("--max-power-w 1.1").err;
+}
+
+TEST_F(OptimizeProgram, QuietStillPrintsTheResult) {
+  EXPECT_EQ(optimize("--max-power-w 9 --quiet").out, optimize("--max-power-w 9").out);
+  EXPECT_EQ(run_program("device", "list --quiet").out, run_program("device", "list").out);
+  EXPECT_EQ(run_program("inspect", model_ + " --quiet").out, run_program("inspect", model_).out);
+  EXPECT_NE(run_program("inspect", model_ + " --quiet").out, "");
+}
+
 TEST_F(OptimizeProgram, ConfidenceMakesTheChoiceCautious) {
   // The stddev is 0.5 W: 5.5 W <= 5.9 W holds with probability 0.79.
   EXPECT_TRUE(holds(optimize("--max-power-w 5.9 --json --confidence 0.75").out, "\"power_w\":5.5"));
@@ -92,8 +123,9 @@ TEST_F(OptimizeProgram, BudgetBelowTheCheapestModeExits3AndNamesItsPower) {
 }
 
 TEST_F(OptimizeProgram, WrongUsageExits2) {
-  for (const char* arguments : {"--max-watts 3", "--objective speed", "--max-power-w -1", "--max-power-w x",
-                                "--confidence 1.5", "--objective power", "stray"}) {
+  for (const char* arguments :
+       {"--max-watts 3", "--objective speed", "--max-power-w -1", "--max-power-w x", "--confidence 1.5",
+        "--objective power", "--pareto --objective energy", "--pareto --objective time", "stray"}) {
     const auto result = optimize(arguments);
     EXPECT_EQ(result.code, 2) << arguments;
     EXPECT_EQ(result.out, "");
