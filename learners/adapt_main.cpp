@@ -39,7 +39,7 @@ struct Options {
   std::string device, workload;        // "" = not said
   std::string time_of;                 // of measurements without a mapping
   std::optional<double> minibatches_per_epoch;
-  std::size_t shots = 50;
+  program::Count shots{50};
   std::string sampler;
   std::optional<hw::PowerModeSpace> space;  // nullopt = what the data say
   std::string space_name;
@@ -76,16 +76,21 @@ void check(const Options& options, bool draws_shots) {
             "--learner " + options.learner + " must be trained first: give its checkpoint as --init");
   }
   if (options.profiles.empty()) {
+    require(
+        options.init.empty() || !options.space_name.empty(),
+        "--init with --measurements needs --space BOARD[:GRID]: a checkpoint scales settings by the board's "
+        "greatest ones, which few measured modes need not hold; fewwatt device list names the boards");
     require(!draws_shots, "--shots and --sampler go with --profiles: all rows of --measurements are used");
     require(options.mapping.empty() || (options.time_of.empty() && !options.minibatches_per_epoch),
             "--time-of and --minibatches-per-epoch are said by the --mapping");
     require(options.time_of.empty() || datasets::parse_time_of(options.time_of),
             "--time-of must be minibatch, epoch or run, found " + options.time_of);
-    require(!options.minibatches_per_epoch || *options.minibatches_per_epoch > 0,
-            "--minibatches-per-epoch must be > 0");
+    require(!options.minibatches_per_epoch ||
+                (std::isfinite(*options.minibatches_per_epoch) && *options.minibatches_per_epoch > 0),
+            "--minibatches-per-epoch must be a number > 0");
   } else {
     require(!options.device.empty() && !options.workload.empty(), "--profiles needs --device and --workload");
-    require(options.shots > 0, "--shots must be > 0");
+    require(options.shots.value > 0, "--shots must be > 0");
     require(options.mapping.empty() && options.time_of.empty() && !options.minibatches_per_epoch,
             "--mapping, --time-of and --minibatches-per-epoch go with --measurements");
     const auto samplers = tasks::sampler_names();
@@ -133,8 +138,8 @@ std::optional<Options> parse(int argc, char** argv) {
   add("sampler", po::value(&options.sampler)->default_value("random")->value_name("NAME"),
       "how to draw them: random, latin-hypercube, maximin");
   add("space", po::value(&options.space_name)->value_name("BOARD[:GRID]"),
-      "modes to predict, as orin-agx-64 or orin-agx-64:powertrain; default: the profile's, or every "
-      "combination of the levels in --measurements");
+      "modes to predict, as orin-agx-64 or orin-agx-64:powertrain; default: the profile's; for a "
+      "--learner with --measurements every combination of the levels there");
   add("out", po::value(&options.out)->required()->value_name("FILE"), "model to write");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
@@ -173,15 +178,15 @@ Problem draw_from_profile(const Options& options) {
       pick(datasets::read_profiles(options.profiles), options.profiles, options.device, options.workload),
       {}};
   const auto& profile = problem.profile;
-  if (profile.modes.size() < options.shots) {
+  const auto shots = options.shots.value;
+  if (profile.modes.size() < shots) {
     throw datasets::DataError(options.profiles + ": " + profile.device + "/" + profile.workload + " has " +
                               std::to_string(profile.modes.size()) + " modes, fewer than the " +
-                              std::to_string(options.shots) + " shots asked for");
+                              std::to_string(shots) + " shots asked for");
   }
   datasets::ReplayDevice device(profile);
-  const auto sampler =
-      tasks::make_sampler(options.sampler, device.space(), options.shots, options.common.seed);
-  problem.support = tasks::collect(device, *sampler, options.shots);
+  const auto sampler = tasks::make_sampler(options.sampler, device.space(), shots, options.common.seed);
+  problem.support = tasks::collect(device, *sampler, shots);
   return problem;
 }
 
@@ -285,6 +290,18 @@ std::array<double, tasks::kNumTargets> mape_on_others(const Problem& problem,
   return mape;
 }
 
+// A checkpoint may have been trained for the one target that was not measured.
+void require_prediction(const Options& options, const learners::Model& model) {
+  std::string measured;
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    if (!model.prediction.mean.col(target).array().isNaN().any()) return;
+    if (model.support.has(target))
+      measured += (measured.empty() ? "" : " and ") + std::string(tasks::kTargetNames[target]);
+  }
+  throw datasets::DataError((options.init.empty() ? options.learner : options.init) +
+                            ": not trained to predict " + measured + ", which is all that was measured");
+}
+
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
@@ -334,6 +351,7 @@ int run(const Options& options) {
   model.attributes = problem.profile.attributes;
   model.space = problem.support.space;
   model.support = problem.support;
+  require_prediction(options, model);
   learners::write_model(options.out, model);
 
   Json report{{"out", options.out},       {"device", model.device},        {"workload", model.workload},

@@ -1,13 +1,19 @@
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 
 #include "datasets/profile_io.hpp"
+#include "hw/modules.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/fine_tune.hpp"
 #include "tests/learners/example_model.hpp"
+#include "tests/learners/made_checkpoints.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
@@ -183,6 +189,74 @@ TEST_F(AdaptProgram, BadCheckpointFails) {
   expect_failure(adapt_profile("--shots 8 --init " + (dir_ / "init.h5")), 1, "feature_mean");
 }
 
+TEST_F(AdaptProgram, CheckpointForTheOtherTargetIsRefused) {
+  auto checkpoint = example_checkpoint("cpu_khz gpu_khz");
+  checkpoint.tensors.erase("power/weights");
+  learners::write_checkpoint(dir_ / "init.h5", checkpoint);
+  const std::string init = " --init " + (dir_ / "init.h5");
+  EXPECT_EQ(adapt_profile("--shots 8" + init).code, 0);  // time is predicted
+  std::filesystem::remove(out_);
+
+  auto store = example_profiles();
+  for (auto& measured : store.profiles[0].measurements) measured.time_ms = std::nan("");
+  datasets::write_profiles(profiles_, store);
+  expect_failure(adapt_profile("--shots 8" + init), 1, "init.h5: not trained to predict power");
+}
+
+TEST_F(AdaptProgram, CheckpointWithNumbersThatAreNotFiniteIsRefused) {
+  const auto refuse = [&](const learners::Checkpoint& checkpoint, const std::string& part) {
+    learners::write_checkpoint(dir_ / "init.h5", checkpoint);
+    expect_failure(adapt_profile("--shots 8 --init " + (dir_ / "init.h5")), 1, part);
+  };
+  auto broken = example_checkpoint("cpu_khz gpu_khz");
+  broken.tensors.at("power/weights")(0, 3) = std::nan("");
+  refuse(broken, "power/weights");
+  broken = example_checkpoint("cpu_khz gpu_khz");
+  broken.numbers.at("time/target_scale") = {INFINITY};
+  refuse(broken, "time/target_scale");
+  broken = tests::random_transfer(*tests::example_space(), true);
+  broken.tensors.at("time/weights")(0, 0) = INFINITY;
+  refuse(broken, "time/weights");
+}
+
+// Every `step`th mode of a space, with made-up targets.
+std::string csv_of(const hw::PowerModeSpace& space, std::size_t step) {
+  std::ostringstream text;
+  for (const auto& knob : space.knobs()) text << hw::to_string(knob.role) << ',';
+  text << "time_ms,power_w\n";
+  for (std::size_t i = 0; i < space.size(); i += step) {
+    for (const int setting : space.at(i)) text << setting << ',';
+    text << 100.0 / static_cast<double>(i + 1) << ',' << 2 + 0.01 * static_cast<double>(i) << '\n';
+  }
+  return text.str();
+}
+
+TEST_F(AdaptProgram, CheckpointWithOwnMeasurementsNeedsTheSpace) {
+  const auto space = hw::module_space("nano");
+  learners::write_checkpoint(dir_ / "init.h5", tests::random_fine_tune(space));
+  tests::write_text(csv_, csv_of(space, space.size() / 10));
+  const std::string arguments = "--init " + (dir_ / "init.h5") + " --measurements " + csv_;
+  expect_failure(adapt(arguments), 2, "--space BOARD[:GRID]");
+  const auto result = adapt(arguments + " --space nano");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(learners::read_model(out_).space->size(), space.size());
+  EXPECT_EQ(learners::read_model(out_).learner, "fine_tune");
+}
+
+TEST_F(AdaptProgram, ModeThatTheSpaceLacksIsNamed) {
+  const auto space = hw::module_space("nano");
+  auto mode = space.at(0);
+  std::string header, row;
+  mode[1] += 1;
+  for (const auto& knob : space.knobs()) header += std::string(hw::to_string(knob.role)) + ",";
+  for (const int setting : mode) row += std::to_string(setting) + ",";
+  const auto result = adapt_csv(header + "time_ms\n" + row + "5\n", "--space nano");
+  expect_failure(result, 1, csv_ + ": ");
+  expect_failure(result, 1,
+                 std::string(hw::to_string(space.knobs()[1].role)) + "=" + std::to_string(mode[1]));
+  expect_failure(result, 1, "is no mode of nano");
+}
+
 TEST_F(AdaptProgram, OwnMeasurementsGiveAModelOfTheirGrid) {
   const auto result = adapt_csv(example_csv(9), "--time-of minibatch --minibatches-per-epoch 500");
   ASSERT_EQ(result.code, 0) << result.err;
@@ -261,6 +335,8 @@ TEST_F(AdaptProgram, WrongUsageExits2) {
   expect_failure(adapt_profile("--learner transfer"), 2, "transfer");
   expect_failure(adapt_profile("--learner physics --shots 0"), 2, "--shots");
   expect_failure(adapt_profile("--learner physics --shots many"), 2, "many");
+  expect_failure(adapt_profile("--learner physics --shots -1"), 2, "shots");
+  expect_failure(adapt_profile("--learner physics --shots=-1"), 2, "-1");
   expect_failure(adapt_profile("--learner physics --sampler best"), 2, "latin-hypercube");
   expect_failure(adapt_profile("--learner physics --space vax"), 2, "vax");
   expect_failure(adapt_profile("--learner physics --mapping m.ini"), 2, "--mapping");
@@ -269,6 +345,8 @@ TEST_F(AdaptProgram, WrongUsageExits2) {
   expect_failure(adapt("--learner physics"), 2, "--measurements");
   expect_failure(adapt_csv(example_csv(9), "--shots 5"), 2, "--shots");
   expect_failure(adapt_csv(example_csv(9), "--time-of century"), 2, "century");
+  expect_failure(adapt_csv(example_csv(9), "--minibatches-per-epoch=-3"), 2, "--minibatches-per-epoch");
+  expect_failure(adapt_csv(example_csv(9), "--minibatches-per-epoch inf"), 2, "--minibatches-per-epoch");
   EXPECT_EQ(run_program("adapt", "--learner physics --profiles " + profiles_).code, 2);
   EXPECT_EQ(run_program("adapt", "--help").code, 0);
 }
@@ -279,6 +357,25 @@ TEST_F(AdaptProgram, FolderThatIsNotThereIsNamed) {
                                profiles_ + " --out " + (dir_ / "no/such/model.h5"));
   EXPECT_EQ(result.code, 1);
   EXPECT_TRUE(holds(result.err, "no/such/model.h5")) << result.err;
+}
+
+TEST_F(AdaptProgram, FolderThatMayNotBeWrittenIsNamed) {
+  const std::string folder = dir_ / "closed", out = folder + "/model.h5", program = dir_ / "adapt";
+  std::filesystem::create_directory(folder);
+  ASSERT_EQ(chmod(folder.c_str(), 0555), 0);
+  // Permissions do not bind root: it runs a copy of the program, in a folder open to all, as nobody.
+  std::filesystem::copy_file(std::string(FEWWATT_BIN_DIR) + "/fewwatt-adapt", program);
+  ASSERT_EQ(chmod(dir_.path().c_str(), 0755) + chmod(program.c_str(), 0755) + chmod(profiles_.c_str(), 0644),
+            0);
+  const std::string as_nobody = geteuid() == 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : "";
+  const std::string command = as_nobody + program + " --learner physics --shots 8 --device board" +
+                              " --workload net --profiles " + profiles_ + " --out " + out + " 2>" +
+                              (dir_ / "err");
+  const int status = std::system(command.c_str());
+  const auto error = tests::read_text(dir_ / "err");
+  EXPECT_EQ(WEXITSTATUS(status), 1) << error;
+  EXPECT_TRUE(holds(error, "fewwatt adapt: ") && holds(error, out)) << error;
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
 }  // namespace
