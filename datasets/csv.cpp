@@ -22,11 +22,31 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
 
+// What separates the columns of the first line: comma, semicolon or tab, whichever stands most often outside quotes.
+char separator_of(std::string_view text) {
+  char best = ',';
+  std::ptrdiff_t most = 0;
+  for (const char c : {',', ';', '\t'}) {
+    std::ptrdiff_t found = 0;
+    bool quoted = false;
+    for (const char at : text.substr(0, text.find('\n'))) {
+      if (at == '"') quoted = !quoted;
+      if (at == c && !quoted) ++found;
+    }
+    if (found > most) {
+      most = found;
+      best = c;
+    }
+  }
+  return best;
+}
+
 // Takes records off the front of a text, one at a time.
 class Parser {
  public:
   Parser(const std::string& path, std::string_view text) : path_(path), rest_(text) {
     if (rest_.substr(0, 3) == "\xEF\xBB\xBF") rest_.remove_prefix(3);
+    separator_ = separator_of(rest_);
   }
 
   // False at the end of the text. `line` is where the record starts.
@@ -38,7 +58,7 @@ class Parser {
     record.clear();
     do {
       record.push_back(field());
-    } while (skip(','));
+    } while (skip(separator_));
     if (!rest_.empty() && !skip_line_end()) fail(line_, "text after a closing quote");
     return true;
   }
@@ -63,7 +83,7 @@ class Parser {
 
   std::string field() {
     if (!skip('"')) {
-      const auto end = std::min(rest_.find_first_of(",\n"), rest_.size());
+      const auto end = std::min({rest_.find(separator_), rest_.find('\n'), rest_.size()});
       std::string value(trim(rest_.substr(0, end)));
       // A carriage return belongs to the line end.
       rest_.remove_prefix(
@@ -87,6 +107,7 @@ class Parser {
   const std::string& path_;
   std::string_view rest_;
   std::size_t line_ = 1;
+  char separator_ = ',';
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 namespace fewwatt::datasets {
 
-// A comma-separated file with a header line, all rows as wide as the header.
+// A file of separated values with a header line, all rows as wide as the header.
 struct CsvTable {
   std::string path;
   std::vector<std::string> header;
@@ -22,7 +22,7 @@ struct CsvTable {
   double number(std::size_t row, std::size_t column) const;
 };
 
-// RFC 4180: quoted fields may hold commas, quotes (doubled) and line ends. Windows line ends and a UTF-8
+// RFC 4180, with commas, semicolons or tabs, whichever the header has most: quoted fields may hold separators, quotes (doubled) and line ends. Windows line ends and a UTF-8
 // byte-order mark are accepted, blank lines skipped. Throws DataError: no such file, empty, no row, a ragged
 // row, an open quote.
 CsvTable read_csv(const std::string& path);

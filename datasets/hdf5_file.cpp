@@ -15,6 +15,9 @@
 namespace fewwatt::datasets {
 namespace {
 
+// A damaged header can claim any size: refuse what no file of ours holds before allocating it.
+constexpr hsize_t kMostValues = hsize_t{1} << 27;
+
 // HDF5 prints its own error stack unless told not to.
 class Quiet {
  public:
@@ -107,9 +110,7 @@ std::array<hsize_t, 2> read(hid_t file, const std::string& path, const std::stri
                                 " dimension(s), found " + std::to_string(found_rank));
   std::array<hsize_t, 2> shape{0, 1};
   H5Sget_simple_extent_dims(space, shape.data(), nullptr);
-  // A damaged header can claim any size: refuse what cannot be stored before allocating it.
-  constexpr hsize_t kMost = hsize_t{1} << 32;
-  check(shape[0] <= kMost && shape[1] <= kMost && shape[0] * shape[1] <= kMost,
+  check(shape[0] <= kMostValues && shape[1] <= kMostValues && shape[0] * shape[1] <= kMostValues,
         at(path, object) + ": impossible size");
   values.resize(shape[0] * shape[1]);
   check(values.empty() || H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
@@ -349,8 +350,9 @@ void Hdf5Reader::verify(const std::string& group) const {
     const Handle dataset(H5Dopen2(file_, object.c_str(), H5P_DEFAULT), H5Dclose);
     check(dataset.ok(), at(path_, object) + ": cannot be opened, the file is damaged");
     const Handle space(H5Dget_space(dataset), H5Sclose);
-    std::vector<double> values(
-        static_cast<std::size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space))));
+    const auto count = static_cast<hsize_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space)));
+    check(count <= kMostValues, at(path_, object) + ": impossible size");
+    std::vector<double> values(count);
     check(values.empty() ||
               H5Dread(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
           at(path_, object) + ": cannot be read, the file is damaged");

@@ -65,6 +65,7 @@ std::vector<Input> find_inputs(const Mapping& mapping, const std::vector<std::st
   std::vector<Input> inputs;
   for (const auto& path : paths) {
     std::error_code error;
+    if (!fs::exists(path, error)) throw DataError("cannot read " + path + ": No such file or directory");
     if (!fs::is_directory(path, error)) {
       const auto* file = find_file_mapping(mapping, path);
       if (file == nullptr)

@@ -56,6 +56,9 @@ int import(int argc, char** argv) {
   manual.positional.add("input", -1);
   if (!program::parse(argc, argv, manual, common)) return program::kDone;
 
+  auto read = inputs;
+  read.push_back(mapping_path);
+  program::refuse_overwriting(out, read);
   ImportReport report;
   const auto store = import_profiles(read_mapping(mapping_path), inputs, &report);
   write_profiles(out, store);

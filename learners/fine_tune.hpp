@@ -37,9 +37,13 @@ struct Initializer {
 };
 
 // What meta/ trains and FineTune adapts, as plain data; a Checkpoint holds it under these names:
-//   texts   knobs, trained_by, activation, features;  numbers  hidden;  tensors  feature_mean, feature_stddev
-//   [1,f] per target t = time, power, where trained:  tensor t/weights [1,p];  number t/target_scale; text
-//   t/fine_tune/optimizer;  numbers t/fine_tune/steps, t/fine_tune/rate, t/fine_tune/stop_rms
+//   texts    knobs, trained_by, activation, features
+//   numbers  hidden
+//   tensors  feature_mean, feature_stddev [1,f]
+// and for each target t = time, power that is trained
+//   tensor   t/weights [1,p]
+//   text     t/fine_tune/optimizer
+//   numbers  t/target_scale, t/fine_tune/steps, t/fine_tune/rate, t/fine_tune/stop_rms
 struct FineTuneModel {
   std::string trained_by;  // "maml"
   std::string knobs;       // roles_text() of the training spaces

@@ -49,8 +49,7 @@ class Mlp {
   Flat parameters_;
 };
 
-// Weights and biases ~ U(-1/sqrt(in), 1/sqrt(in)), what LibTorch's Linear starts from (He et al. 2015 with a
-// = sqrt 5).
+// Weights and biases ~ U(-1/sqrt(in), 1/sqrt(in)), what LibTorch's Linear starts from.
 Eigen::VectorXd random_parameters(const MlpShape& shape, hw::Rng& rng);
 void randomize_layer(const MlpShape& shape, std::size_t layer, hw::Rng& rng, Eigen::VectorXd& parameters);
 

@@ -33,8 +33,8 @@ struct ReferenceNet {
 };
 
 // What meta/pretrain trains and Transfer adapts; a Checkpoint holds it under these names:
-//   texts  knobs, reference (device/workload);  per target t:  tensors t/weights [1,p], t/input_mean,
-//   t/input_stddev [1,k]
+//   texts    knobs, reference (device/workload)
+//   tensors  t/weights [1,p], t/input_mean, t/input_stddev [1,k], for each target t = time, power that is trained
 // The checkpoint's learner is "transfer" or "transfer-log".
 struct TransferModel {
   bool log_targets = false;

@@ -2,15 +2,19 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 namespace fewwatt::tests {
 
-// Where the measured profiles lie: FEWWATT_DATA, or ../shared/data beside the project; "" = nowhere.
+// Where the measured profiles lie: FEWWATT_DATA, or ../shared/data beside the project; "" = nowhere. A
+// FEWWATT_DATA that is no folder is a mistake, not a reason to skip.
 inline std::string data_root() {
   const char* set = std::getenv("FEWWATT_DATA");
   const std::string root = set != nullptr ? set : FEWWATT_SOURCE_DIR "/../shared/data";
-  return std::filesystem::is_directory(root) ? root : "";
+  if (std::filesystem::is_directory(root)) return root;
+  if (set != nullptr) throw std::runtime_error("FEWWATT_DATA=" + root + " is no folder");
+  return "";
 }
 
 }  // namespace fewwatt::tests

@@ -24,8 +24,8 @@ class ModeSampler {
 
 // random           uniform without replacement
 // latin-hypercube  each knob's levels are cut into `planned` equal strata, each used once (McKay et al. 1979)
-// maximin          greedily the mode farthest from all chosen ones, in log knobs scaled to [0,1] (Johnson et
-// al. 1990)
+// maximin          greedily the mode farthest from all chosen ones, in log knobs scaled to [0,1]
+//                  (Johnson et al. 1990)
 std::span<const std::string_view> sampler_names();
 
 // `planned`: how many modes will be asked for; latin-hypercube needs it, and goes on at random beyond. Keeps

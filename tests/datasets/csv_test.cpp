@@ -35,6 +35,13 @@ TEST(Csv, QuotesFollowRfc4180) {
   EXPECT_EQ(table.lines, (std::vector<std::size_t>{2, 4}));
 }
 
+TEST(Csv, SemicolonsAndTabsSeparateWhereTheHeaderHasThem) {
+  const auto semicolons = read("\"a,b\";c\n\"1;2\";3\n");
+  EXPECT_EQ(semicolons.header, (std::vector<std::string>{"a,b", "c"}));
+  EXPECT_EQ(semicolons.rows[0], (std::vector<std::string>{"1;2", "3"}));
+  EXPECT_EQ(read("a\tb\n1\t2\n").rows[0], (std::vector<std::string>{"1", "2"}));
+}
+
 TEST(Csv, WindowsLineEndsAndByteOrderMarkAreAccepted) {
   const auto table = read(
       "\xEF\xBB\xBF"

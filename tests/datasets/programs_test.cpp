@@ -76,6 +76,18 @@ TEST_F(Programs, ABadInputIsExitCode1AndLeavesNoFile) {
   }
 }
 
+TEST_F(Programs, AnInputThatIsMissingIsNamed) {
+  expect_fails(run_program("import", "--mapping " + (dir_ / "m.ini") + " --out " + (dir_ / "p.h5") + " " +
+                                         (dir_ / "gone")),
+               1, "gone: No such file");
+}
+
+TEST_F(Programs, AnInputIsNotOverwritten) {
+  const auto before = read_text(dir_ / "m.ini");
+  expect_fails(import("m.ini", "m.ini"), 2, "overwritten");
+  EXPECT_EQ(read_text(dir_ / "m.ini"), before);
+}
+
 TEST_F(Programs, AnOutputFolderThatCannotBeWrittenIsNamed) {
   expect_fails(import("m.ini", "no/p.h5"), 1, dir_ / "no/p.h5");
   expect_fails(import("m.ini", "m.ini/p.h5"), 1, "Not a directory");
