@@ -2,19 +2,22 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
+#include <string_view>
 
 #include "benchmarks/report.hpp"
 #include "benchmarks/runner.hpp"
 #include "benchmarks/suite.hpp"
 #include "benchmarks/table.hpp"
 #include "datasets/atomic_file.hpp"
-#include "datasets/csv.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -25,36 +28,31 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::string suite, out, data_root, learners, samplers, shots;
-  std::size_t seeds = 0, threads = 0;
+  std::optional<std::uint64_t> seeds;
+  std::size_t threads = 0;
   program::CommonOptions common;
 };
 
-std::vector<std::string> cut(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
-  return parts;
+// Calls parse(text); what it finds wrong is the user's mistake in that option.
+template <class Parse>
+auto parse_option(const std::string& option, const std::string& text, Parse parse) try {
+  return parse(text);
+} catch (const std::invalid_argument& e) {
+  throw program::UsageError(option + ": " + e.what());
 }
 
 // What the command line changes of the suite.
-void apply(const Options& options, benchmarks::Suite& suite) try {
-  if (!options.learners.empty()) suite.learners = cut(options.learners);
-  for (const auto& name : suite.learners) benchmarks::check_learner(name);
-  if (!options.samplers.empty()) suite.samplers = cut(options.samplers);
-  for (const auto& name : suite.samplers) benchmarks::check_sampler(name);
-  if (!options.shots.empty()) {
-    suite.shots.clear();
-    for (const auto& text : cut(options.shots)) {
-      double value = 0;
-      if (!datasets::parse_number(text, value) || value < 1 || value > 1e6 ||
-          value != static_cast<std::size_t>(value))
-        throw program::UsageError("--shots: expected whole numbers from 1, as 5,10, found '" + text + "'");
-      suite.shots.push_back(static_cast<std::size_t>(value));
-    }
-  }
-  if (options.seeds > 0) suite.seeds = options.seeds;
-} catch (const std::invalid_argument& e) {
-  throw program::UsageError(e.what());
+void apply(const Options& options, benchmarks::Suite& suite) {
+  const auto replace_names = [](const std::string& option, const std::string& text, auto& names, auto check) {
+    if (text.empty()) return;
+    names = parse_option(option, text, benchmarks::parse_list);
+    for (const auto& name : names) parse_option(option, name, check);
+  };
+  replace_names("--learners", options.learners, suite.learners, benchmarks::check_learner);
+  replace_names("--samplers", options.samplers, suite.samplers, benchmarks::check_sampler);
+  if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_counts);
+  if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
+  suite.seeds = options.seeds.value_or(suite.seeds);
 }
 
 std::string data_root(const Options& options) {
@@ -73,10 +71,52 @@ void make_writable_folder(const std::string& folder) {
   if (access(folder.c_str(), W_OK) != 0) throw datasets::DataError("cannot write to folder " + folder);
 }
 
+// As a shell reads it: in quotes unless every character stands for itself.
+std::string quoted(const std::string& argument) {
+  const auto plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("-_./,:=+@%").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!argument.empty() && std::all_of(argument.begin(), argument.end(), plain)) return argument;
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 std::string command_of(int argc, char** argv) {
   std::string command = "fewwatt bench";
-  for (int i = 1; i < argc; ++i) command += std::string(" ") + argv[i];
+  for (int i = 1; i < argc; ++i) command += ' ' + quoted(argv[i]);
   return command;
+}
+
+// "5, 10"
+template <class T>
+std::string join(const std::vector<T>& values) {
+  std::ostringstream text;
+  for (std::size_t i = 0; i < values.size(); ++i) text << (i > 0 ? ", " : "") << values[i];
+  return text.str();
+}
+
+// What the rows depend on beside their own keys. The numbers of modes are part of it: fine-tuning is chosen
+// for all of them together.
+nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t seed, std::size_t threads) {
+  std::vector<std::string> targets;
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
+    if (suite.targets[target]) targets.push_back(tasks::kTargetNames[target]);
+  nlohmann::ordered_json options{{"suite_file", fs::path(suite.path).filename().string()},
+                                 {"targets", join(targets)},
+                                 {"shots", join(suite.shots)},
+                                 {"seeds", suite.seeds},
+                                 {"seed", seed},
+                                 {"threads", threads}};
+  if (suite.budgets) {
+    options["budgets"] = suite.budgets_text;
+    options["confidence"] = suite.confidence;
+    options["excess_margin"] = suite.excess_margin_text;
+    if (!suite.module.empty()) options["module"] = suite.module;
+  }
+  if (suite.train_steps > 0) options["train_steps"] = suite.train_steps;
+  return options;
 }
 
 benchmarks::Progress progress(const program::CommonOptions& common) {
@@ -109,9 +149,7 @@ int bench(const Options& options, const std::string& command) {
   auto provenance = benchmarks::provenance_of_this_machine();
   provenance.command = command;
   provenance.seed = options.common.seed;
-  nlohmann::ordered_json run_options{{"seed", options.common.seed},
-                                     {"excess_margin", suite.excess_margin_text}};
-  provenance.options_json = run_options.dump();
+  provenance.options_json = options_of(suite, options.common.seed, result.threads).dump();
 
   const auto tables = benchmarks::make_tables(result.rows);
   const fs::path out = options.out;
@@ -141,6 +179,7 @@ int bench(const Options& options, const std::string& command) {
 int main(int argc, char** argv) {
   return program::run("bench", [&] {
     Options options;
+    program::Count seeds, threads;
     program::Manual manual{
         .verb = "bench",
         .synopsis = "--suite S.ini --out DIR [options]",
@@ -159,9 +198,12 @@ int main(int argc, char** argv) {
     add("samplers", po::value(&options.samplers)->value_name("a,b"), "these samplers instead of the suite's");
     add("shots", po::value(&options.shots)->value_name("5,10"),
         "these numbers of modes instead of the suite's");
-    add("seeds", po::value(&options.seeds)->value_name("N"), "so many draws instead of the suite's");
-    add("threads", po::value(&options.threads)->value_name("N"), "worker threads; all cores unless given");
-    if (!program::parse(argc, argv, manual, options.common)) return static_cast<int>(program::kDone);
+    add("seeds", po::value(&seeds)->value_name("N"), "so many draws instead of the suite's");
+    add("threads", po::value(&threads)->value_name("N"), "worker threads; all cores unless given");
+    const auto given = program::parse(argc, argv, manual, options.common);
+    if (!given) return static_cast<int>(program::kDone);
+    if (given->count("seeds") > 0) options.seeds = seeds.value;
+    options.threads = threads.value;
     return bench(options, command_of(argc, argv));
   });
 }

@@ -438,7 +438,9 @@ class Report {
            entry("host", provenance_.host) + entry("processor", provenance_.cpu) +
            entry("seed", std::to_string(provenance_.seed)) +
            entry("draws", std::to_string(suite_.seeds) + " per workload and number of modes") +
-           entry("splits", splits) + "</dl>\n<p>Every number comes from rows.jsonl beside this page.</p>\n";
+           entry("splits", splits) +
+           "</dl>\n<p>The numbers of the tables come from rows.jsonl "
+           "beside this page; the figures of single modes show predictions of the same run.</p>\n";
   }
 
   const Suite& suite_;

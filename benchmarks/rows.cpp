@@ -49,10 +49,14 @@ constexpr std::array kMetrics = {
                 "Mean of -log of the predicted density of the measured time in ms; lower is better."},
     MetricFacts{"power_nll", "nat", "Power, negative log likelihood",
                 "Mean of -log of the predicted density of the measured power in W; lower is better."},
-    MetricFacts{"adapt_seconds", "s", "Adaptation", "Wall time of adapting to the measured modes."},
+    MetricFacts{"adapt_seconds", "s", "Adaptation",
+                "Wall time of adapting to the measured modes, while all threads of the run (threads in the "
+                "options of a row) adapt something."},
     MetricFacts{
         "train_seconds", "s", "Training",
-        "Wall time of training once on the other workloads, before any mode of this one is measured."},
+        "Wall time of training once on the other workloads, before any mode of this one is measured, while "
+        "all threads of the run (threads in the options of a row) train something. None for a learner that "
+        "starts from another's checkpoint."},
 };
 
 std::string cpu_name() {

@@ -36,7 +36,7 @@ struct Provenance {
   std::string command;  // that makes them again
   std::string git, host, cpu;
   std::uint64_t seed = 0;           // of draws and training
-  std::string options_json = "{}";  // an object: what the run was asked for beyond the row's keys
+  std::string options_json = "{}";  // a flat object: what the run was asked for beyond the row's keys
 };
 Provenance provenance_of_this_machine();  // git, host and cpu
 

@@ -65,9 +65,8 @@ void run_jobs(std::size_t n, std::size_t threads, const std::function<void(std::
 struct Contestant {
   std::string name;
   std::unique_ptr<const learners::Learner> learner;
-  std::size_t min_shots = 1;
-  double train_seconds = 0;
-  std::optional<learners::Checkpoint> checkpoint;  // of a trained one
+  std::optional<learners::Checkpoint> checkpoint;  // of one that needs training
+  std::optional<double> train_seconds;             // of one that was trained here
 };
 
 struct SplitRun {
@@ -76,18 +75,19 @@ struct SplitRun {
   std::vector<Contestant> contestants;
 };
 
-Contestant contestant_of(const std::string& name, learners::Checkpoint checkpoint, double train_seconds) {
-  return {name, learners::make_learner(checkpoint), learners::find_learner(checkpoint.learner).min_shots,
-          train_seconds, std::move(checkpoint)};
+Contestant contestant_of(const std::string& name, learners::Checkpoint checkpoint,
+                         std::optional<double> train_seconds) {
+  auto learner = learners::make_learner(checkpoint);
+  return {name, std::move(learner), std::move(checkpoint), train_seconds};
 }
 
 Contestant train(const Suite& suite, const SplitRun& split, const std::string& name,
                  const RunOptions& options, const std::function<void(const std::string&)>& log) try {
   if (find_meta_learner(name) == nullptr)
-    return {name, learners::make_learner(name), learners::find_learner(name).min_shots, 0, std::nullopt};
+    return {name, learners::make_learner(name), std::nullopt, std::nullopt};
   const auto start = Clock::now();
   const meta::InitializerRequest request{
-      .name = name, .seed = options.seed, .steps = 0, .shots = suite.shots};
+      .name = name, .seed = options.seed, .steps = static_cast<int>(suite.train_steps), .shots = suite.shots};
   const std::string prefix = "split " + split.rule->name + ", " + name + ": ";
   auto checkpoint = meta::train_initializer(request, split.profiles.train,
                                             [&](const std::string& text) { log(prefix + text); });
@@ -337,7 +337,7 @@ JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
   const auto support_rows = draw_support(*subject.profile, *job.sampler, job.shots, seed, job.draw);
   const auto support = subject.all.subset(support_rows);
   for (const auto& contestant : subject.split->contestants)
-    if (job.shots >= contestant.min_shots) answer(suite, job, contestant, support, support_rows, result);
+    answer(suite, job, contestant, support, support_rows, result);
   if (subject.decides) {
     const auto decisions = decide_among(subject, deciding_among(subject, support_rows));
     RowWriter(result.rows, common_row(suite, subject, "best-measured", *job.sampler, job.shots, job.draw, 0))
@@ -350,9 +350,9 @@ JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
 std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) {
   std::vector<Row> rows;
   for (const auto& contestant : subject.split->contestants)
-    if (contestant.checkpoint)
-      RowWriter(rows, common_row(suite, subject, contestant.name, "none", 0, 0, contestant.train_seconds))
-          .add("train_seconds", contestant.train_seconds);
+    if (const auto seconds = contestant.train_seconds)
+      RowWriter(rows, common_row(suite, subject, contestant.name, "none", 0, 0, *seconds))
+          .add("train_seconds", *seconds);
   if (!subject.decides) return rows;
   const auto score_baseline = [&](const std::string& name, const std::vector<Decision>& decisions) {
     RowWriter(rows, common_row(suite, subject, name, "none", 0, 0, 0))
@@ -426,7 +426,7 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
       if (trained_as[i] == i) continue;
       const auto& twin = split.contestants[trained_as[i]];
       split.contestants[i] =
-          contestant_of(suite.learners[i], meta::untrained(*twin.checkpoint), twin.train_seconds);
+          contestant_of(suite.learners[i], meta::untrained(*twin.checkpoint), std::nullopt);
     }
   }
 
@@ -451,6 +451,7 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
   });
 
   Result result;
+  result.threads = threads;
   for (std::size_t i = 0, subject = 0; i < jobs.size(); ++i) {
     auto& [rows, showcases] = results[i];
     std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));

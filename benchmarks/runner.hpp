@@ -29,6 +29,7 @@ struct Result {
   std::vector<Row>
       rows;  // by split, workload, sampler, shots, seed, learner: the same for any number of threads
   std::vector<Showcase> showcases;  // every learner, for the first workload of each split
+  std::size_t threads = 1;          // that were at work
 };
 
 struct Progress {
@@ -38,9 +39,8 @@ struct Progress {
 };
 
 // Trains once per split and meta-learner; then, for each test workload, sampler, number of shots and draw,
-// gives every learner the same measured modes and scores what it predicts. A learner that needs more modes
-// than a number of shots is left out there. Throws std::runtime_error naming learner, workload, shots and
-// seed when one fails.
+// gives every learner the same measured modes and scores what it predicts. Throws std::runtime_error naming
+// learner, workload, shots and seed when one fails.
 Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const RunOptions& options,
                  const Progress& progress = {});
 

@@ -44,26 +44,35 @@ std::vector<std::string> cut(const std::string& text, char separator) {
                   section.text_or(key, "") + "'");
 }
 
-// "a, b" without empty or repeated parts.
-std::vector<std::string> list(const IniSection& section, const std::string& key) {
-  auto parts = cut(section.text(key), ',');
-  const bool repeated = std::set<std::string>(parts.begin(), parts.end()).size() != parts.size();
-  if (repeated || std::find(parts.begin(), parts.end(), "") != parts.end())
-    refuse(section, key, "a comma-separated list without empty or repeated parts");
-  return parts;
-}
-
-std::size_t count(const IniSection& section, const std::string& key, const std::string& text) {
+// Throws std::invalid_argument for anything but a whole number from 1.
+std::size_t parse_count(const std::string& text) {
   double value = 0;
   if (!datasets::parse_number(text, value) || value < 1 || value > 1e6 || value != std::floor(value))
-    refuse(section, key, "whole numbers from 1");
+    throw std::invalid_argument("expected whole numbers from 1 to 1000000, found '" + text + "'");
   return static_cast<std::size_t>(value);
+}
+
+template <class T>
+bool has_repeats(const std::vector<T>& values) {
+  return std::set<T>(values.begin(), values.end()).size() != values.size();
+}
+
+// Calls parse(text); what it finds wrong is said with the key and the file it stands in.
+template <class Parse>
+auto parse_key(const IniSection& section, const std::string& key, const std::string& text, Parse parse) try {
+  return parse(text);
+} catch (const std::invalid_argument& e) {
+  throw DataError(section.where + ": " + key + ": " + e.what());
+}
+
+std::vector<std::string> list(const IniSection& section, const std::string& key) {
+  return parse_key(section, key, section.text(key), parse_list);
 }
 
 BudgetRule parse_budgets(const IniSection& section) {
   const std::string key = "budgets";
   const auto parts = cut(section.text(key), ':');
-  if (parts.size() == 1) return {.count = count(section, key, parts[0])};
+  if (parts.size() == 1) return {.count = parse_key(section, key, parts[0], parse_count)};
   BudgetRule rule;
   const bool good = parts.size() == 3 && datasets::parse_number(parts[0], rule.first_w) &&
                     datasets::parse_number(parts[1], rule.last_w) &&
@@ -82,17 +91,10 @@ ExcessMargin parse_margin(const IniSection& section, const std::string& text) {
   refuse(section, "excess_margin", "a margin as 5% or 1W");
 }
 
-// Says which key of which file a name that no registry knows stands in.
 template <class Check>
 void check_names(const IniSection& section, const std::string& key, const std::vector<std::string>& names,
                  Check check) {
-  for (const auto& name : names) {
-    try {
-      check(name);
-    } catch (const std::invalid_argument& e) {
-      throw DataError(section.where + ": " + key + ": " + e.what());
-    }
-  }
+  for (const auto& name : names) parse_key(section, key, name, check);
 }
 
 SplitRule parse_split(const IniSection& section) {
@@ -126,6 +128,21 @@ bool glob_matches(std::string_view glob, std::string_view text) {
   return glob_matches(glob.substr(1), text.substr(1));
 }
 
+std::vector<std::string> parse_list(const std::string& text) {
+  auto parts = cut(text, ',');
+  if (has_repeats(parts) || std::find(parts.begin(), parts.end(), "") != parts.end())
+    throw std::invalid_argument("expected a comma-separated list without empty or repeated parts, found '" +
+                                text + "'");
+  return parts;
+}
+
+std::vector<std::size_t> parse_counts(const std::string& text) {
+  std::vector<std::size_t> counts;
+  for (const auto& part : parse_list(text)) counts.push_back(parse_count(part));
+  if (has_repeats(counts)) throw std::invalid_argument("a number stands twice in '" + text + "'");
+  return counts;
+}
+
 void check_learner(const std::string& name) {
   std::string known;
   const auto is_named = [&](std::string_view other) {
@@ -152,7 +169,7 @@ Suite read_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
   head.check_keys({"name", "mapping", "inputs", "targets", "shots", "seeds", "samplers", "learners",
-                   "budgets", "confidence", "excess_margin", "module"});
+                   "budgets", "confidence", "excess_margin", "module", "train_steps"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -172,8 +189,10 @@ Suite read_suite(const std::string& path) {
     if (at == std::end(tasks::kTargetNames)) refuse(head, "targets", "time, power or both");
     suite.targets[static_cast<std::size_t>(at - std::begin(tasks::kTargetNames))] = true;
   }
-  for (const auto& shots : list(head, "shots")) suite.shots.push_back(count(head, "shots", shots));
-  suite.seeds = count(head, "seeds", head.text("seeds"));
+  suite.shots = parse_key(head, "shots", head.text("shots"), parse_counts);
+  suite.seeds = parse_key(head, "seeds", head.text("seeds"), parse_count);
+  if (const auto* text = head.find("train_steps"))
+    suite.train_steps = parse_key(head, "train_steps", *text, parse_count);
   suite.samplers = list(head, "samplers");
   check_names(head, "samplers", suite.samplers, check_sampler);
   suite.learners = list(head, "learners");
@@ -183,6 +202,7 @@ Suite read_suite(const std::string& path) {
     if (!suite.targets[tasks::kTimeMs] || !suite.targets[tasks::kPowerW])
       throw DataError(head.where + ": budgets need targets = time, power");
     suite.budgets = parse_budgets(head);
+    suite.budgets_text = head.text("budgets");
   }
   if (const auto* text = head.find("confidence")) {
     if (!datasets::parse_number(*text, suite.confidence) ||

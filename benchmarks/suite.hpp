@@ -36,6 +36,8 @@ struct SplitRule {
 //                            this probability that a mode is inside; 0.5, the default: they do not
 //   excess_margin = 5%       or 1W, the default: what counts as far over the budget
 //   module = tx2             the board whose presets are compared with
+//   train_steps = 30         outer steps or epochs of training, for quick looks; without it, each
+//                            meta-learner's own
 //   [split NAME]             one or more
 //   train = inceptionv3_*    globs of workloads; without it, all that are not tested
 //   test = xception_*
@@ -49,15 +51,23 @@ struct Suite {
   std::size_t seeds = 0;
   std::vector<std::string> samplers, learners;
   std::optional<BudgetRule> budgets;
+  std::string budgets_text;  // "" for none
   double confidence = 0.5;
   ExcessMargin excess_margin;
   std::string excess_margin_text = "1W";
-  std::string module;  // "" for none
+  std::string module;           // "" for none
+  std::size_t train_steps = 0;  // 0 = the default
   std::vector<SplitRule> splits;
 };
 
 // Throws datasets::DataError naming the file, section and key, what is expected and what stands there.
 Suite read_suite(const std::string& path);
+
+// "a, b": its parts without the blanks around them. Throws std::invalid_argument when one is empty or stands
+// twice.
+std::vector<std::string> parse_list(const std::string& text);
+// "5, 10": a list of whole numbers from 1, none twice. Throws std::invalid_argument.
+std::vector<std::size_t> parse_counts(const std::string& text);
 
 // Throws std::invalid_argument listing the known names.
 void check_learner(const std::string& name);

@@ -154,9 +154,36 @@ TEST_F(Bench, NumberOfThreadsChangesNothingButSeconds) {
     for (json* row : {&a, &b}) {
       if (is_clock(*row)) row->erase("value");
       row->erase("seconds");
+      (*row)["options"].erase("threads");
     }
     EXPECT_EQ(a, b);
   }
+}
+
+TEST_F(Bench, OptionsOfARowAreWhatTheRunWasMadeWith) {
+  for (const auto& row : read_rows(*dir_ / "out/rows.jsonl")) {
+    json options = row["options"];
+    EXPECT_TRUE(options["split"] == "alpha" || options["split"] == "rest");
+    options.erase("split");
+    EXPECT_EQ(options, json({{"suite_file", "suite.ini"},
+                             {"targets", "time, power"},
+                             {"shots", "4, 8"},
+                             {"seeds", 2},
+                             {"seed", 0},
+                             {"threads", 2},
+                             {"budgets", "6"},
+                             {"confidence", 0.5},
+                             {"excess_margin", "5%"}}));
+  }
+}
+
+TEST_F(Bench, CommandIsPrintedAsAShellReadsIt) {
+  const auto result = run_program("bench", "--suite " + (*dir_ / "suite.ini") + " --data-root " +
+                                               (*dir_ / "data") + " --out '" + (*dir_ / "it'\\''s here") +
+                                               "' --learners 'physics , gp' --shots 5 --seeds 1 --quiet");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto text = read_text(*dir_ / "it's here/table.md");
+  EXPECT_NE(text.find("it'\\''s here' --learners 'physics , gp' --shots 5"), std::string::npos);
 }
 
 TEST_F(Bench, ReportStandsAlone) {
@@ -182,7 +209,7 @@ TEST_F(Bench, LeavesNoTemporaryFiles) {
 TEST_F(Bench, CommandLineOverridesTheSuite) {
   const auto result = run_program(
       "bench", "--suite " + (*dir_ / "suite.ini") + " --data-root " + (*dir_ / "data") + " --out " +
-                   (*dir_ / "few") + " --learners physics --shots 5 --seeds 1 --samplers maximin --json");
+                   (*dir_ / "few") + " --learners ' physics ' --shots 5 --seeds 1 --samplers maximin --json");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(json::parse(result.out)["suite"], "made-up");
   for (const auto& row : read_rows(*dir_ / "few/rows.jsonl")) {
@@ -203,7 +230,10 @@ TEST_F(Bench, MistakesHaveTheirExitCodes) {
   const auto unknown = run_program("bench", suite + out + data + " --learners physics,magic");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("magic"), std::string::npos);
-  EXPECT_EQ(run_program("bench", suite + out + data + " --shots 5,x").code, 2);
+  for (const std::string wrong : {"--shots 5,x", "--shots 5,5", "--shots 5,5.0", "--shots 0", "--shots -5",
+                                  "--learners gp,gp", "--learners gp,", "--samplers random,random",
+                                  "--seeds 0", "--seeds -1", "--threads -1", "--threads two"})
+    EXPECT_EQ(run_program("bench", suite + out + data + " " + wrong).code, 2) << wrong;
   EXPECT_EQ(run_program("bench", "--suite /no/such.ini" + out + data).code, 1);
   const auto nowhere = run_program("bench", suite + out + " --data-root /no/such/data");
   EXPECT_EQ(nowhere.code, 1);
@@ -226,14 +256,6 @@ TEST_F(Bench, WithoutADataRootSaysHowToGiveOne) {
   EXPECT_EQ(result.code, 2);
   EXPECT_NE(result.err.find("--data-root"), std::string::npos);
   EXPECT_NE(result.err.find("FEWWATT_DATA"), std::string::npos);
-}
-
-TEST_F(Bench, LearnersThatNeedMoreModesAreLeftOut) {
-  // Whatever the registry says a learner needs, a run with fewer must not fail.
-  const auto result = run_program("bench", "--suite " + (*dir_ / "suite.ini") + " --data-root " +
-                                               (*dir_ / "data") + " --out " + (*dir_ / "one-shot") +
-                                               " --shots 1 --seeds 1 --learners physics,gp --quiet");
-  EXPECT_EQ(result.code, 0) << result.err;
 }
 
 }  // namespace

@@ -71,6 +71,10 @@ TEST(Suite, MistakesAreNamed) {
   EXPECT_HAS(refusal("targets = time, power", "targets = time"), "budgets");
   EXPECT_HAS(refusal("shots = 4, 8", "shots = 4, 0"), "shots");
   EXPECT_HAS(refusal("shots = 4, 8", "shots = 4,,8"), "shots");
+  EXPECT_HAS(refusal("shots = 4, 8", "shots = 4, 4.0"), "shots");
+  EXPECT_HAS(refusal("seeds = 2", "seeds = 0"), "seeds");
+  EXPECT_HAS(refusal("scratch-log, physics", "physics, physics"), "learners");
+  EXPECT_HAS(refusal("seeds = 2", "seeds = 2\ntrain_steps = 0"), "train_steps");
   EXPECT_HAS(refusal("budgets = 6", "budgets = 50:17:1"), "budgets");
   EXPECT_HAS(refusal("excess_margin = 5%", "excess_margin = 5"), "excess_margin");
   EXPECT_HAS(refusal("excess_margin = 5%", "confidence = 1"), "confidence");
