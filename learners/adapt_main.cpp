@@ -50,6 +50,7 @@ struct Options {
 struct Problem {
   datasets::Profile profile;
   tasks::Samples support;
+  std::vector<std::string> unused_columns;  // of --measurements without --mapping
 };
 
 // Runs `check`, whose std::invalid_argument is about an option.
@@ -70,6 +71,8 @@ void check(const Options& options, bool draws_shots) {
   require(options.init.empty() != options.learner.empty(), "give one of --init and --learner");
   require(options.profiles.empty() != options.measurements.empty(),
           "give one of --profiles and --measurements");
+  program::refuse_overwriting(options.out,
+                              {options.init, options.profiles, options.measurements, options.mapping});
   if (!options.learner.empty()) {
     const auto& facts = as_usage([&] { return learners::find_learner(options.learner); });
     require(!facts.needs_checkpoint,
@@ -174,9 +177,9 @@ datasets::Profile pick(datasets::ProfileStore store, const std::string& path, co
 }
 
 Problem draw_from_profile(const Options& options) {
-  Problem problem{
-      pick(datasets::read_profiles(options.profiles), options.profiles, options.device, options.workload),
-      {}};
+  Problem problem;
+  problem.profile =
+      pick(datasets::read_profiles(options.profiles), options.profiles, options.device, options.workload);
   const auto& profile = problem.profile;
   const auto shots = options.shots.value;
   if (profile.modes.size() < shots) {
@@ -190,8 +193,8 @@ Problem draw_from_profile(const Options& options) {
   return problem;
 }
 
-// Columns called as knob roles and metrics are; others are not looked at.
-datasets::Mapping standard_mapping(const Options& options) {
+// Columns called as knob roles and metrics are. The others go to `unused`: one may be misspelt.
+datasets::Mapping standard_mapping(const Options& options, std::vector<std::string>& unused) {
   using datasets::Metric;
   const auto table = datasets::read_csv(options.measurements);
   datasets::FileMapping file;
@@ -213,6 +216,11 @@ datasets::Mapping standard_mapping(const Options& options) {
     throw datasets::DataError(options.measurements + ": expected columns of knobs (" + roles +
                               ") and of time_ms or power_w, found " + found);
   }
+  for (const auto& name : table.header) {
+    const auto role = hw::parse_knob_role(name);
+    const bool used = (role && file.knobs.contains(*role)) || name == "time_ms" || name == "power_w";
+    if (!used) unused.push_back(name);
+  }
   datasets::Mapping mapping;
   mapping.path = options.measurements;
   mapping.device.text = !options.device.empty() ? options.device
@@ -229,7 +237,8 @@ datasets::Mapping standard_mapping(const Options& options) {
 Problem take_measurements(const Options& options) {
   Problem problem;
   if (options.mapping.empty()) {
-    auto store = datasets::import_profiles(standard_mapping(options), {options.measurements});
+    auto store =
+        datasets::import_profiles(standard_mapping(options, problem.unused_columns), {options.measurements});
     problem.profile = pick(std::move(store), options.measurements, "", "");
     problem.profile.attributes.minibatches_per_epoch = options.minibatches_per_epoch;
   } else {
@@ -370,6 +379,11 @@ int run(const Options& options) {
     std::cout << report << '\n';
   } else if (!options.common.quiet) {
     print(report);
+  }
+  if (!options.common.quiet) {
+    for (const auto& name : problem.unused_columns) {
+      std::cerr << "fewwatt adapt: " << options.measurements << ": column " << name << " was not used\n";
+    }
   }
   return program::kDone;
 }

@@ -79,6 +79,7 @@ std::string to_csv(const learners::Model& model) {
 }
 
 int run(const Options& options) {
+  program::refuse_overwriting(options.out, {options.model});
   const auto model = learners::read_model(options.model);
   const std::string csv = to_csv(model);
   if (options.out == "-") {

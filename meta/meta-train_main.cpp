@@ -144,6 +144,7 @@ std::vector<datasets::Profile> without(const std::vector<datasets::Profile>& pro
 int run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   check_output(options.out);
+  program::refuse_overwriting(options.out, options.profiles);
   const auto log = [&](const std::string& line) {
     if (!options.common.quiet) std::cerr << line << '\n';
   };

@@ -45,9 +45,9 @@ Eigen::ArrayXd bounds(const Prediction& prediction, Target target, const PowerBu
   if (prediction.stddev.rows() != prediction.mean.rows() ||
       prediction.stddev.cols() != prediction.mean.cols() ||
       (prediction.mean.rows() > 0 && prediction.stddev.col(target).array().isNaN().all())) {
-    throw std::invalid_argument(
-        std::string("PowerBudget: confidence other than 0.5 needs a prediction with the stddev of ") +
-        tasks::kTargetNames[target]);
+    throw std::invalid_argument(std::string("confidence needs a learner that gives its uncertainty, as gp "
+                                            "does: this prediction has no stddev of ") +
+                                tasks::kTargetNames[target]);
   }
   return mean + normal_quantile(budget.confidence) * prediction.stddev.col(target).array();
 }

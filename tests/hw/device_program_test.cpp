@@ -72,7 +72,6 @@ TEST(DeviceProgram, OptionsComeFromAFileAndTheCommandLineWins) {
 }
 
 TEST(DeviceProgram, FullDiskFails) {
-  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "needs /dev/full";
   const std::string command = std::string(FEWWATT_BIN_DIR) + "/fewwatt-device list >/dev/full 2>/dev/null";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);

@@ -100,6 +100,21 @@ std::string example_csv(std::size_t rows) {
   return text.str();
 }
 
+TEST_F(AdaptProgram, ColumnsThatAreNotUsedAreNamed) {
+  const auto result = adapt_csv(example_csv(6));
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.err, "column note was not used")) << result.err;
+  EXPECT_EQ(adapt_csv(example_csv(6), "--quiet").err, "");
+}
+
+TEST_F(AdaptProgram, AnInputIsNotOverwritten) {
+  const std::string text = example_csv(6);
+  tests::write_text(csv_, text);
+  const auto result = run_program("adapt", "--learner physics --measurements " + csv_ + " --out " + csv_);
+  EXPECT_EQ(result.code, 2) << result.err;
+  EXPECT_EQ(tests::read_text(csv_), text);
+}
+
 TEST_F(AdaptProgram, ProfileGivesAModelOfAllModes) {
   const auto result = adapt_profile("--learner physics --shots 8");
   ASSERT_EQ(result.code, 0) << result.err;

@@ -33,6 +33,12 @@ class PredictProgram : public testing::Test {
   std::string model_ = dir_ / "model.h5";
 };
 
+TEST_F(PredictProgram, TheModelIsNotOverwritten) {
+  const auto before = tests::read_text(model_);
+  EXPECT_EQ(predict("--out " + model_).code, 2);
+  EXPECT_EQ(tests::read_text(model_), before);
+}
+
 TEST_F(PredictProgram, TableHasARowPerMode) {
   const auto result = predict("--out " + (dir_ / "modes.csv"));
   EXPECT_EQ(result.code, 0) << result.err;
