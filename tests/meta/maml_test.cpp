@@ -178,9 +178,8 @@ TEST(Train, TheBestSnapshotIsKept) {
 TEST(Train, SnapshotThatPredictsNothingGivesWayToOneThatDoes) {
   const auto profiles = family(2);
   const double infinity = std::numeric_limits<double>::infinity();
-  Spoiler spoiler(profiles, std::nan(""));  // from the start until step 3
+  Spoiler spoiler(profiles, 1e30);  // until step 3: finite weights whose products overflow
   const auto tasks = tasks_of(profiles[0], 2);
-  EXPECT_EQ(validation_error(*learners::make_learner(spoiler.snapshot()), tasks), infinity);
   std::vector<double> errors;
   const auto summary =
       train(spoiler, source(profiles), tasks, {.steps = 4, .meta_batch = 1, .validate_every = 2},
