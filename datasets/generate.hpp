@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/profile.hpp"
+#include "hw/simulated_device.hpp"
+
+namespace fewwatt::datasets {
+
+// Every workload on every device. Named ones and random ones exclude each other, for devices as for workloads.
+struct SimulationRequest {
+  std::vector<std::string> devices;    // of hw::simulated_boards()
+  std::vector<std::string> workloads;  // of hw::simulated_workloads()
+  std::size_t random_devices = 0;      // a population, each with a space of its own
+  std::size_t random_workloads = 0;
+  // Of named devices: "full", a grid of hw::profiled_grids(), or a number of modes drawn from the full grid.
+  std::string grid = "full";
+  bool noise = true;  // false: time_ms and power_w are the true ones
+  std::uint64_t seed = 0;
+
+  std::string error() const;  // "" when valid; names of boards, workloads and grids are looked up later
+};
+
+// The five workloads of PowerTrain (doi 10.1016/j.future.2024.07.001).
+std::vector<std::string> powertrain_workloads();
+
+// One profile, time per minibatch, with time_true_ms and power_true_w. `modes` are of *space, in any order.
+Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWorkload& workload,
+                         std::shared_ptr<const hw::PowerModeSpace> space, std::vector<hw::PowerMode> modes,
+                         const hw::SimulatedNoise& noise);
+
+// Throws std::invalid_argument for what error() says, and for unknown names, offering the nearest.
+ProfileStore generate_profiles(const SimulationRequest& request);
+
+}  // namespace fewwatt::datasets

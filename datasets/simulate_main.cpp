@@ -1,0 +1,138 @@
+// fewwatt simulate: profiles of boards and workloads that exist as physics only.
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "datasets/generate.hpp"
+#include "datasets/inspect.hpp"
+#include "datasets/profile_io.hpp"
+#include "hw/program.hpp"
+
+namespace {
+
+namespace program = fewwatt::program;
+namespace po = fewwatt::program::po;
+using namespace fewwatt;
+using namespace fewwatt::datasets;
+using nlohmann::json;
+
+std::vector<std::string> names_of(const std::string& option, const std::string& text) {
+  std::vector<std::string> names;
+  for (std::size_t start = 0; start <= text.size();) {
+    const auto end = std::min(text.find(',', start), text.size());
+    names.push_back(text.substr(start, end - start));
+    if (names.back().empty())
+      throw program::UsageError("--" + option + ": expected names with commas between, found '" + text + "'");
+    start = end + 1;
+  }
+  return names;
+}
+
+template <class Known>
+std::string list_of(std::span<const Known> known) {
+  std::string names;
+  for (const auto& one : known) names += (names.empty() ? "" : ", ") + one.name;
+  return names;
+}
+
+json to_json(const Range& range) {
+  return {{"min", range.min}, {"median", range.median}, {"max", range.max}};
+}
+
+json to_json(const ProfileStore& store, const std::string& out) {
+  json profiles = json::array();
+  for (const auto& profile : store.profiles) {
+    const auto summary = summarize(profile);
+    profiles.push_back({{"device", profile.device},
+                        {"workload", profile.workload},
+                        {"modes", profile.modes.size()},
+                        {"time_ms", to_json(*summary.time_ms)},
+                        {"power_w", to_json(*summary.power_w)}});
+  }
+  return {{"out", out}, {"profiles", profiles}};
+}
+
+void print(const json& report) {
+  for (const auto& profile : report["profiles"]) {
+    const auto range = [&](const char* column) {
+      return std::to_string(profile[column]["min"].get<double>()) + " .. " +
+             std::to_string(profile[column]["max"].get<double>());
+    };
+    std::cout << profile["device"].get<std::string>() << '/' << profile["workload"].get<std::string>() << ": "
+              << profile["modes"] << " modes, " << range("time_ms") << " ms, " << range("power_w") << " W\n";
+  }
+  std::cout << report["profiles"].size() << " profiles -> " << report["out"].get<std::string>() << '\n';
+}
+
+int simulate(int argc, char** argv) {
+  program::Manual manual;
+  manual.verb = "simulate";
+  manual.synopsis =
+      "--device BOARD [--workloads A,B,..] [--grid full|powertrain|N] --out P.h5\n"
+      "       fewwatt simulate --random-devices D --random-workloads W --out P.h5";
+  manual.about =
+      "Makes profiles of simulated boards: known ones, held to published measurements by "
+      "scripts/calibrate,\nor a population of random ones, for meta-training.\n"
+      "Boards: " +
+      list_of(hw::simulated_boards()) + "\nWorkloads: " + list_of(hw::simulated_workloads());
+  program::CommonOptions common;
+  SimulationRequest request;
+  std::string device, workloads, out, noise = "on";
+  program::Count random_devices, random_workloads;
+  auto add = manual.options.add_options();
+  add("device", po::value(&device)->value_name("BOARD"), "known board");
+  add("workloads", po::value(&workloads)->value_name("A,B"),
+      "known workloads; those of PowerTrain unless given");
+  add("grid", po::value(&request.grid)->default_value(request.grid)->value_name("GRID"),
+      "modes of a known board: full, the name of a published grid, or a number of modes drawn at random");
+  add("random-devices", po::value(&random_devices)->value_name("D"), "so many random boards");
+  add("random-workloads", po::value(&random_workloads)->value_name("W"),
+      "so many random workloads on every board");
+  add("noise", po::value(&noise)->default_value(noise)->value_name("on|off"),
+      "of the size that was measured, or none");
+  add("out", po::value(&out)->required()->value_name("FILE"), "file of profiles to write");
+  const auto given = program::parse(argc, argv, manual, common);
+  if (!given) return program::kDone;
+
+  const auto is_given = [&](const char* option) { return given->count(option) > 0; };
+  for (const auto& [option, count] :
+       {std::pair{"random-devices", random_devices}, {"random-workloads", random_workloads}}) {
+    if (is_given(option) && count.value == 0)
+      throw program::UsageError(std::string("--") + option +
+                                ": expected a population of at least 1, found 0");
+  }
+  if (is_given("device") == is_given("random-devices"))
+    throw program::UsageError("expected either --device or --random-devices, found " +
+                              std::string(is_given("device") ? "both" : "neither"));
+  if (is_given("workloads") && is_given("random-workloads"))
+    throw program::UsageError("expected --workloads or --random-workloads, found both");
+  if (is_given("random-devices") && !(*given)["grid"].defaulted())
+    throw program::UsageError("--grid is for a known board; random ones have a grid of their own");
+  if (noise != "on" && noise != "off")
+    throw program::UsageError("--noise: expected on or off, found '" + noise + "'");
+  if (is_given("device")) request.devices = {device};
+  if (is_given("workloads"))
+    request.workloads = names_of("workloads", workloads);
+  else if (!is_given("random-workloads"))
+    request.workloads = powertrain_workloads();
+  request.random_devices = random_devices.value;
+  request.random_workloads = random_workloads.value;
+  request.noise = noise == "on";
+  request.seed = common.seed;
+  if (const auto error = request.error(); !error.empty()) throw program::UsageError(error);
+
+  const auto store = generate_profiles(request);
+  write_profiles(out, store);
+  const auto report = to_json(store, out);
+  if (common.json)
+    std::cout << report << '\n';
+  else if (!common.quiet)
+    print(report);
+  return program::kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return program::run("simulate", [&] { return simulate(argc, argv); });
+}

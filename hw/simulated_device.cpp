@@ -1,0 +1,540 @@
+#include "hw/simulated_device.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+#include "hw/random.hpp"
+
+namespace fewwatt::hw {
+namespace {
+
+// The first number that is not above `least` (or not at least `least`, with or_equal), as an error message.
+struct Bound {
+  const char* name;
+  double value, least;
+  bool or_equal;
+};
+std::string first_error(const char* what, std::initializer_list<Bound> bounds) {
+  for (const auto& bound : bounds) {
+    const bool good = std::isfinite(bound.value) &&
+                      (bound.or_equal ? bound.value >= bound.least : bound.value > bound.least);
+    if (!good)
+      return std::string(what) + ": " + bound.name + " must be " + (bound.or_equal ? ">= " : "> ") +
+             std::to_string(bound.least) + ", got " + std::to_string(bound.value);
+  }
+  return "";
+}
+
+double norm(double p, double a, double b) {
+  const double largest = std::max(a, b);
+  if (largest <= 0) return 0;
+  return largest * std::pow(std::pow(a / largest, p) + std::pow(b / largest, p), 1 / p);
+}
+
+double voltage(double floor, double knee, double x) {
+  return std::max(floor, floor + (1 - floor) * (x - knee) / (1 - knee));
+}
+
+// Prefetching hides what is fetched up to the time of the GPU; queues are short, so the corner is rounded.
+constexpr double kPrefetchCorner = 8;
+// Threads beside the workers: the one that launches, and the logger.
+constexpr double kOtherThreads = 2;
+// GPUs do not clock lower, whatever their power limit, relative to the top.
+constexpr double kLowestLimitedClock = 0.1;
+
+SimulatedCost cost_at(const SimulatedBoard& board, const SimulatedWorkload& workload,
+                      const SimulatedSettings& settings, double gpu_ghz) {
+  const auto& network = workload.network;
+  const auto& pipeline = workload.pipeline;
+  const double batch = settings.batch_size > 0 ? settings.batch_size : workload.batch_size;
+  const double growth = batch / kSimulatedBatch;
+  const double gpu_growth = network.fixed_share + (1 - network.fixed_share) * growth;
+  const double mem_rate = board.mem_speed * settings.mem_ghz;
+  const double core = 1 / (board.cpu_speed * settings.cpu_ghz) + board.cpu_memory / mem_rate;
+  const double cores = settings.cores;
+  const double threads = pipeline.workers + kOtherThreads;
+  const double crowding = std::max(0.0, threads / cores - 1);
+  const bool has_gpu = board.gpu_top_ghz > 0;
+
+  SimulatedCost cost;
+  cost.gpu_ghz = gpu_ghz;
+  const double host_share = 1 - board.parallel + board.parallel / cores;
+  const double compute =
+      network.compute * gpu_growth *
+      (has_gpu ? 1 / (board.gpu_speed * gpu_ghz) : host_share * core * board.host_slowdown);
+  const double traffic = network.traffic * gpu_growth / mem_rate;
+  cost.kernels_ms = norm(board.kernel_overlap, compute, traffic);
+  cost.launches_ms = network.launch * core * (1 + network.crowding * crowding);
+  cost.gpu_ms = norm(board.launch_overlap, cost.kernels_ms, cost.launches_ms);
+  const double fetch_work = pipeline.fetch * growth * core;
+  const double handoff = pipeline.handoff * core * (1 + board.handoff_crowding * crowding);
+  if (pipeline.workers > 0) {
+    const double helpers = pipeline.workers * std::min(1.0, cores / threads);  // threads share the cores
+    cost.fetch_ms = fetch_work / helpers;
+    cost.stall_ms = norm(kPrefetchCorner, cost.gpu_ms, cost.fetch_ms) - cost.gpu_ms + handoff;
+  } else {
+    cost.fetch_ms = fetch_work;
+    cost.stall_ms = fetch_work + handoff;
+  }
+  const double time_ms = cost.gpu_ms + cost.stall_ms;
+
+  // The launching thread waits actively, so it keeps a core busy.
+  double load = 1 + (pipeline.workers > 0 ? fetch_work / time_ms : 0);
+  if (!has_gpu) load += compute / time_ms * (cores - 1) * board.parallel;
+  load = std::min(load, cores) * pipeline.core_activity;
+  const double x_cpu = settings.cpu_ghz / board.cpu_top_ghz;
+  const double v_cpu = voltage(board.cpu_voltage_floor, board.cpu_voltage_knee, x_cpu);
+  cost.power_w = board.static_w + board.mem_w * settings.mem_ghz +
+                 board.traffic_w * network.traffic_power * network.traffic * gpu_growth / time_ms +
+                 v_cpu * v_cpu * x_cpu * (board.core_idle_w * cores + board.core_busy_w * load);
+  if (has_gpu) {
+    const double x_gpu = gpu_ghz / board.gpu_top_ghz;
+    const double v_gpu = voltage(board.gpu_voltage_floor, board.gpu_voltage_knee, x_gpu);
+    const double activity =
+        (network.compute_activity * compute + network.traffic_activity * traffic) / time_ms;
+    cost.power_w += v_gpu * v_gpu * x_gpu * (board.gpu_idle_w + board.gpu_busy_w * activity);
+  }
+  cost.time_ms = time_ms * workload.batch_size / batch;
+  return cost;
+}
+
+template <class Known>
+const Known& find_named(std::span<const Known> known, std::string_view name, const std::string& what) {
+  std::vector<std::string> names;
+  for (const auto& one : known) {
+    if (one.name == name) return one;
+    names.push_back(one.name);
+  }
+  std::string nearest;
+  for (const auto& other : nearest_names(name, names)) nearest += (nearest.empty() ? "" : ", ") + other;
+  throw std::invalid_argument("no simulated " + what + " \"" + std::string(name) + "\"; the nearest are " +
+                              nearest);
+}
+
+// ---- Boards and workloads that are known ----
+
+SimulatedBoard with_tops_of(SimulatedBoard board) {
+  const auto& knobs = find_module(board.name).knobs;
+  board.cores = knobs[0].levels.back();
+  board.cpu_top_ghz = knobs[1].levels.back() * 1e-6;
+  board.gpu_top_ghz = knobs[2].levels.back() * 1e-6;
+  board.mem_top_ghz = knobs[3].levels.back() * 1e-6;
+  return board;
+}
+
+std::vector<SimulatedBoard> make_boards() {
+  std::vector<SimulatedBoard> boards;
+
+  SimulatedBoard xavier;
+  xavier.name = "xavier-agx";
+  boards.push_back(with_tops_of(xavier));
+
+  SimulatedBoard orin;
+  orin.name = "orin-agx-64";
+  orin.cpu_speed = 1.2;
+  orin.gpu_speed = 2.5;
+  orin.static_w = 8;
+  orin.mem_w = 1;
+  orin.core_idle_w = 0.4;
+  orin.core_busy_w = 1.5;
+  orin.gpu_idle_w = 4;
+  orin.gpu_busy_w = 20;
+  boards.push_back(with_tops_of(orin));
+
+  // Half the GPU and half the memory bus of its larger sister; static power and cores as its power modes suggest.
+  SimulatedBoard nano = boards.back();
+  nano.name = "orin-nano-8";
+  nano.gpu_speed /= 2;
+  nano.mem_speed /= 2;
+  nano.static_w = 2.5;
+  nano.mem_w = 0.6;
+  nano.core_idle_w = 0.1;
+  nano.core_busy_w = 0.6;
+  nano.gpu_idle_w = 0.6;
+  nano.gpu_busy_w = 5;
+  boards.push_back(with_tops_of(nano));
+
+  // 256 Pascal cores against 512 of Volta, half the memory bus, older and slower CPU cores.
+  SimulatedBoard tx2;
+  tx2.name = "tx2";
+  tx2.cpu_speed = 0.6;
+  tx2.gpu_speed = 0.4;
+  tx2.mem_speed = 0.45;
+  tx2.static_w = 1.2;
+  tx2.mem_w = 0.9;
+  tx2.core_idle_w = 0.1;
+  tx2.core_busy_w = 0.9;
+  tx2.gpu_idle_w = 0.5;
+  tx2.gpu_busy_w = 7;
+  boards.push_back(with_tops_of(tx2));
+  return boards;
+}
+
+std::vector<SimulatedWorkload> make_workloads() {
+  SimulatedNetwork resnet18{.model = "resnet18", .layers = 18, .parameters = 11.7e6, .flops = 1.8e9};
+  resnet18.compute = 160;
+  resnet18.traffic = 75;
+  resnet18.launch = 20;
+  resnet18.fixed_share = 0.4;
+  SimulatedNetwork mobilenetv3{.model = "mobilenetv3", .layers = 20, .parameters = 5.5e6, .flops = 225.4e6};
+  mobilenetv3.compute = 123;
+  mobilenetv3.traffic = 157;
+  mobilenetv3.launch = 60;
+  mobilenetv3.fixed_share = 0.2;
+  SimulatedNetwork yolov8n{.model = "yolov8n", .layers = 53, .parameters = 3.2e6, .flops = 8.7e9};
+  SimulatedNetwork bert{.model = "bert-base", .layers = 12, .parameters = 110e6, .flops = 11.5e12};
+  bert.compute = 2600;
+  bert.traffic = 700;
+  SimulatedNetwork lstm{.model = "lstm", .layers = 2, .parameters = 8.6e6, .flops = 3.9e9};
+  lstm.compute = 15;
+  lstm.traffic = 8;
+  lstm.launch = 8;
+  SimulatedNetwork lenet{.model = "lenet", .layers = 5};
+  lenet.compute = 1;
+  lenet.traffic = 1;
+  lenet.launch = 10;
+  SimulatedNetwork resnet18_32{.model = "resnet18", .layers = 18, .parameters = 11.7e6};
+  resnet18_32.compute = 101;
+  resnet18_32.traffic = 69;
+
+  SimulatedPipeline imagenet{.dataset = "imagenet-val", .samples = 50000};
+  imagenet.fetch = 300;
+  SimulatedPipeline gld23k{.dataset = "gld23k", .samples = 23080};
+  gld23k.fetch = 400;
+  SimulatedPipeline coco{.dataset = "coco-minitrain", .samples = 25000, .workers = 0};
+  coco.fetch = 200;
+  SimulatedPipeline squad{.dataset = "squad-v2", .samples = 70000};
+  squad.fetch = 20;
+  SimulatedPipeline wikitext{.dataset = "wikitext", .samples = 36000};
+  wikitext.fetch = 5;
+  wikitext.handoff = 2;
+  SimulatedPipeline mnist{.dataset = "mnist", .samples = 60000};
+  mnist.fetch = 10;
+  SimulatedPipeline cifar10{.dataset = "cifar10", .samples = 50000};
+  cifar10.fetch = 20;
+
+  std::vector<SimulatedWorkload> workloads = {
+      {"resnet18", resnet18, imagenet},
+      {"mobilenetv3", mobilenetv3, gld23k},
+      {"yolov8n", yolov8n, coco},
+      {"bert-base", bert, squad},
+      {"lstm", lstm, wikitext},
+      {"resnet18-gld23k", resnet18, gld23k},
+      {"mobilenetv3-imagenet", mobilenetv3, imagenet},
+      {"lenet-mnist", lenet, mnist},
+      {"resnet18-cifar10", resnet18_32, cifar10},
+  };
+  for (const double batch : {8.0, 32.0}) {
+    const auto suffix = "-b" + std::to_string(static_cast<int>(batch));
+    workloads.push_back({"resnet18" + suffix, resnet18, imagenet, batch});
+    workloads.push_back({"mobilenetv3" + suffix, mobilenetv3, gld23k, batch});
+  }
+  return workloads;
+}
+
+// ---- Random ones ----
+
+double log_uniform(Rng& rng, double low, double high) {
+  return std::exp(rng.uniform(std::log(low), std::log(high)));
+}
+
+// exp of a normal with standard deviation `sd`, cut at two of them.
+double log_normal(Rng& rng, double median, double sd) {
+  return median * std::exp(sd * std::clamp(rng.normal(), -2.0, 2.0));
+}
+
+// Between `least` and `most` of a knob's levels, the first and the last among them.
+std::vector<int> some_levels(Rng& rng, const std::vector<int>& levels, std::size_t least, std::size_t most) {
+  const std::size_t count = std::min(levels.size(), least + rng.below(most - least + 1));
+  std::vector<int> kept = {levels.front(), levels.back()};
+  if (levels.size() > 2) {
+    for (const auto i : rng.sample(levels.size() - 2, count > 2 ? count - 2 : 0))
+      kept.push_back(levels[i + 1]);
+  }
+  std::sort(kept.begin(), kept.end());
+  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
+  return kept;
+}
+
+// `count` levels from low * top to top.
+std::vector<int> spread_levels(double low, double top, int count) {
+  std::vector<int> levels;
+  for (int i = 0; i < count; ++i)
+    levels.push_back(static_cast<int>(std::lround(top * (low + (1 - low) * i / (count - 1)))));
+  return levels;
+}
+
+int between(Rng& rng, int low, int high) {
+  return low + static_cast<int>(rng.below(static_cast<std::size_t>(high - low + 1)));
+}
+
+}  // namespace
+
+std::string SimulatedBoard::error() const {
+  auto text = first_error("SimulatedBoard", {{"cores", cores, 1, true},
+                                             {"cpu_top_ghz", cpu_top_ghz, 0, false},
+                                             {"gpu_top_ghz", gpu_top_ghz, 0, true},
+                                             {"mem_top_ghz", mem_top_ghz, 0, false},
+                                             {"cpu_speed", cpu_speed, 0, false},
+                                             {"gpu_speed", gpu_speed, 0, false},
+                                             {"mem_speed", mem_speed, 0, false},
+                                             {"cpu_memory", cpu_memory, 0, true},
+                                             {"kernel_overlap", kernel_overlap, 1, true},
+                                             {"launch_overlap", launch_overlap, 1, true},
+                                             {"handoff_crowding", handoff_crowding, 0, true},
+                                             {"parallel", parallel, 0, true},
+                                             {"host_slowdown", host_slowdown, 0, false},
+                                             {"static_w", static_w, 0, false},
+                                             {"mem_w", mem_w, 0, true},
+                                             {"traffic_w", traffic_w, 0, true},
+                                             {"core_idle_w", core_idle_w, 0, true},
+                                             {"core_busy_w", core_busy_w, 0, true},
+                                             {"gpu_idle_w", gpu_idle_w, 0, true},
+                                             {"gpu_busy_w", gpu_busy_w, 0, true},
+                                             {"cpu_voltage_floor", cpu_voltage_floor, 0, false},
+                                             {"cpu_voltage_knee", cpu_voltage_knee, 0, true},
+                                             {"gpu_voltage_floor", gpu_voltage_floor, 0, false},
+                                             {"gpu_voltage_knee", gpu_voltage_knee, 0, true}});
+  if (!text.empty()) return text;
+  for (const auto& [what, value] : {std::pair{"parallel", parallel},
+                                    {"cpu_voltage_floor", cpu_voltage_floor},
+                                    {"cpu_voltage_knee", cpu_voltage_knee},
+                                    {"gpu_voltage_floor", gpu_voltage_floor},
+                                    {"gpu_voltage_knee", gpu_voltage_knee}}) {
+    if (value >= 1)
+      return std::string("SimulatedBoard: ") + what + " must be < 1, got " + std::to_string(value);
+  }
+  return "";
+}
+
+double SimulatedWorkload::minibatches_per_epoch() const {
+  return std::ceil(pipeline.samples / batch_size);
+}
+
+std::string SimulatedWorkload::error() const {
+  auto text = first_error("SimulatedWorkload", {{"compute", network.compute, 0, false},
+                                                {"traffic", network.traffic, 0, false},
+                                                {"launch", network.launch, 0, true},
+                                                {"crowding", network.crowding, 0, true},
+                                                {"fixed_share", network.fixed_share, 0, true},
+                                                {"compute_activity", network.compute_activity, 0, true},
+                                                {"traffic_activity", network.traffic_activity, 0, true},
+                                                {"traffic_power", network.traffic_power, 0, true},
+                                                {"samples", pipeline.samples, 0, true},
+                                                {"workers", static_cast<double>(pipeline.workers), 0, true},
+                                                {"fetch", pipeline.fetch, 0, true},
+                                                {"handoff", pipeline.handoff, 0, true},
+                                                {"core_activity", pipeline.core_activity, 0, true},
+                                                {"batch_size", batch_size, 0, false}});
+  if (text.empty() && network.fixed_share > 1)
+    text = "SimulatedWorkload: fixed_share must be <= 1, got " + std::to_string(network.fixed_share);
+  return text;
+}
+
+std::string SimulatedNoise::error() const {
+  return first_error("SimulatedNoise", {{"time", time, 0, true}, {"power", power, 0, true}});
+}
+
+SimulatedCost simulate(const SimulatedBoard& board, const SimulatedWorkload& workload,
+                       const SimulatedSettings& settings) {
+  auto cost = cost_at(board, workload, settings, settings.gpu_ghz);
+  if (cost.power_w <= settings.power_limit_w || board.gpu_top_ghz <= 0) return cost;
+  // The GPU takes the highest clock that keeps the limit.
+  double low = std::min(settings.gpu_ghz, kLowestLimitedClock * board.gpu_top_ghz), high = settings.gpu_ghz;
+  for (int step = 0; step < 40; ++step) {
+    const double middle = (low + high) / 2;
+    (cost_at(board, workload, settings, middle).power_w <= settings.power_limit_w ? low : high) = middle;
+  }
+  return cost_at(board, workload, settings, low);
+}
+
+SimulatedSettings settings_of(const SimulatedBoard& board, const PowerModeSpace& space,
+                              const PowerMode& mode) {
+  SimulatedSettings settings{board.cores, board.cpu_top_ghz, board.gpu_top_ghz, board.mem_top_ghz};
+  for (std::size_t k = 0; k < space.knobs().size(); ++k) {
+    switch (space.knobs()[k].role) {
+      case KnobRole::cpu_cores:
+        settings.cores = mode[k];
+        break;
+      case KnobRole::cpu_khz:
+        settings.cpu_ghz = mode[k] * 1e-6;
+        break;
+      case KnobRole::gpu_khz:
+        settings.gpu_ghz = mode[k] * 1e-6;
+        break;
+      case KnobRole::mem_khz:
+        settings.mem_ghz = mode[k] * 1e-6;
+        break;
+      case KnobRole::power_limit_mw:
+        settings.power_limit_w = mode[k] * 1e-3;
+        break;
+      case KnobRole::batch_size:
+        settings.batch_size = mode[k];
+        break;
+    }
+  }
+  return settings;
+}
+
+std::span<const SimulatedBoard> simulated_boards() {
+  static const std::vector<SimulatedBoard> table = make_boards();
+  return table;
+}
+
+std::span<const SimulatedWorkload> simulated_workloads() {
+  static const std::vector<SimulatedWorkload> table = make_workloads();
+  return table;
+}
+
+const SimulatedBoard& find_simulated_board(std::string_view name) {
+  return find_named(simulated_boards(), name, "board");
+}
+
+const SimulatedWorkload& find_simulated_workload(std::string_view name) {
+  return find_named(simulated_workloads(), name, "workload");
+}
+
+std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names,
+                                       std::size_t count) {
+  const auto distance = [&](std::string_view other) {  // Levenshtein, one row at a time
+    std::vector<std::size_t> row(other.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= name.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i;
+      for (std::size_t j = 1; j <= other.size(); ++j) {
+        const std::size_t substituted = diagonal + (name[i - 1] == other[j - 1] ? 0 : 1);
+        diagonal = row[j];
+        row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
+      }
+    }
+    return row.back();
+  };
+  std::vector<std::pair<std::size_t, std::string>> ranked;
+  for (const auto& other : names) ranked.emplace_back(distance(other), other);
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> nearest;
+  for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i) nearest.push_back(ranked[i].second);
+  return nearest;
+}
+
+RandomBoard random_board(std::uint64_t seed, std::uint64_t index) {
+  auto rng = Rng::stream(seed, "random board", index);
+  const auto& module = modules()[rng.below(modules().size())];
+  SimulatedBoard board;
+  board.name = module.name;
+  board = with_tops_of(board);
+  board.name = "random-board-" + std::to_string(index);
+
+  board.cpu_speed = log_uniform(rng, 0.4, 2.5);
+  board.gpu_speed = log_uniform(rng, 0.25, 6);
+  board.mem_speed = log_uniform(rng, 0.3, 3);
+  board.cpu_memory = log_uniform(rng, 0.02, 0.8);
+  board.kernel_overlap = log_uniform(rng, 1, 6);
+  board.launch_overlap = log_uniform(rng, 1, 6);
+  board.handoff_crowding = rng.uniform(0.1, 0.8);
+  board.parallel = rng.uniform(0.6, 0.99);
+  board.host_slowdown = log_uniform(rng, 3, 20);
+
+  // Shares of the power of a busy board at the top of all knobs.
+  const double top_w = log_uniform(rng, 6, 60);
+  board.static_w = top_w * log_normal(rng, 0.12, 0.6);
+  board.mem_w = top_w * log_normal(rng, 0.1, 0.6) / board.mem_top_ghz;
+  board.traffic_w = top_w * log_normal(rng, 0.1, 0.7) / board.mem_top_ghz / board.mem_speed;
+  board.core_idle_w = top_w * log_normal(rng, 0.08, 0.8) / board.cores;
+  board.core_busy_w = top_w * log_normal(rng, 0.08, 0.8);
+  board.gpu_idle_w = top_w * log_normal(rng, 0.05, 0.7);
+  board.gpu_busy_w = top_w * log_normal(rng, 0.5, 0.5);
+  board.cpu_voltage_floor = rng.uniform(0.5, 0.9);
+  board.cpu_voltage_knee = rng.uniform(0, 0.6);
+  board.gpu_voltage_floor = rng.uniform(0.5, 0.9);
+  board.gpu_voltage_knee = rng.uniform(0, 0.6);
+
+  const auto& levels = module.knobs;
+  const Knob cores{KnobRole::cpu_cores, some_levels(rng, levels[0].levels, 2, 4)};
+  const Knob cpu{KnobRole::cpu_khz, some_levels(rng, levels[1].levels, 4, 7)};
+  const Knob gpu{KnobRole::gpu_khz, some_levels(rng, levels[2].levels, 4, 7)};
+  const Knob mem{KnobRole::mem_khz, some_levels(rng, levels[3].levels, 2, 4)};
+  const double limit_top = 1000 * top_w;
+  const Knob limit{KnobRole::power_limit_mw,
+                   spread_levels(rng.uniform(0.35, 0.6), limit_top, between(rng, 5, 9))};
+  std::vector<int> batches;
+  for (int batch = between(rng, 4, 16); static_cast<int>(batches.size()) < between(rng, 5, 8); batch *= 2)
+    batches.push_back(batch);
+  const Knob batch{KnobRole::batch_size, batches};
+
+  std::vector<Knob> knobs = {cores, cpu, gpu, mem};
+  if (index % 2 == 1) {
+    switch (index / 2 % 5) {
+      case 0:
+        knobs = {limit, batch};
+        break;
+      case 1:
+        knobs = {limit, gpu, mem};
+        break;
+      case 2:
+        knobs = {cores, cpu};
+        board.gpu_top_ghz = 0;
+        break;
+      case 3:
+        knobs = {cpu, gpu, mem};
+        break;
+      default:
+        knobs = {gpu, mem};
+        break;
+    }
+  }
+  return {std::move(board), PowerModeSpace::grid(std::move(knobs))};
+}
+
+SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index) {
+  auto rng = Rng::stream(seed, "random workload", index);
+  SimulatedWorkload workload;
+  workload.name = "random-" + std::to_string(index);
+  const double scale = log_uniform(rng, 3, 600);  // ms
+  auto& network = workload.network;
+  auto& pipeline = workload.pipeline;
+  network.compute = scale * 1.3 * log_normal(rng, 1, 0.8);
+  network.traffic = scale * 2 * log_normal(rng, 0.5, 1);
+  network.launch = scale * 2 * log_normal(rng, 0.25, 1);
+  network.crowding = rng.uniform(0, 0.6);
+  network.fixed_share = rng.uniform(0.05, 0.6);
+  network.compute_activity = log_normal(rng, 1, 0.4);
+  network.traffic_activity = network.compute_activity * rng.uniform(0.1, 0.7);
+  network.traffic_power = log_normal(rng, 1, 0.3);
+  pipeline.workers = between(rng, 0, 4);
+  const bool heavy = rng.uniform() < 0.4;  // decodes as long as the GPU computes
+  pipeline.fetch = scale * 2 * log_normal(rng, heavy ? 1.5 : 0.1, 1) * std::max(1, pipeline.workers) / 4;
+  pipeline.handoff = scale * log_normal(rng, 0.06, 0.8);
+  pipeline.core_activity = log_normal(rng, 1, 0.3);
+  return workload;
+}
+
+SimulatedDevice::SimulatedDevice(SimulatedBoard board, SimulatedWorkload workload, PowerModeSpace space,
+                                 SimulatedNoise noise)
+    : board_(std::move(board)), workload_(std::move(workload)), space_(std::move(space)), noise_(noise) {
+  for (const auto& error : {board_.error(), workload_.error(), noise_.error()})
+    if (!error.empty()) throw std::invalid_argument(error);
+}
+
+Measurement SimulatedDevice::measure_without_noise(const PowerMode& mode) const {
+  if (!space_.index_of(mode))
+    throw DeviceError("simulated " + board_.name + " has no mode " + describe(space_, mode));
+  const auto cost = simulate(board_, workload_, settings_of(board_, space_, mode));
+  return {.time_ms = cost.time_ms, .power_w = cost.power_w};
+}
+
+Measurement SimulatedDevice::measure(const PowerMode& mode) {
+  auto measured = measure_without_noise(mode);
+  auto rng = Rng::stream(noise_.seed,
+                         "measure " + board_.name + '/' + workload_.name + ' ' + describe(space_, mode));
+  measured.time_ms *= std::exp(noise_.time * rng.normal());
+  measured.power_w *= std::exp(noise_.power * rng.normal());
+  return measured;
+}
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,163 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hw/device.hpp"
+#include "hw/modules.hpp"
+
+namespace fewwatt::hw {
+
+// A board as physics: constants that all workloads share. Work is counted in ms GHz: what takes so many ms at
+// 1 GHz on a Jetson AGX Xavier; speeds are relative to that board. With f in GHz, one unit of work on a core takes
+//   c = 1 / (cpu_speed f_cpu) + cpu_memory / (mem_speed f_mem)
+struct SimulatedBoard {
+  std::string name;  // of hw/modules.hpp, or any other
+  // Where a mode has no setting for a knob, it stands at its top.
+  double cores = 8, cpu_top_ghz = 2.2656, gpu_top_ghz = 1.377,
+         mem_top_ghz = 2.133;  // gpu_top_ghz = 0: no GPU
+
+  double cpu_speed = 1, gpu_speed = 1, mem_speed = 1;
+  double cpu_memory = 0.3;
+  double kernel_overlap = 1.5;  // p >= 1: kernels = (compute^p + traffic^p)^(1/p)
+  double launch_overlap = 2;    // p >= 1: gpu = (kernels^p + launches^p)^(1/p)
+  // A core away from the threads that want one, handing a minibatch over takes longer:
+  //   handoff c (1 + handoff_crowding crowding), crowding = max(0, (workers + 2) / cores - 1)
+  double handoff_crowding = 0.5;
+  // Without a GPU the cores compute: compute (1 - parallel + parallel / cores) c host_slowdown
+  double parallel = 0.95, host_slowdown = 8;
+
+  // power_w = static_w + mem_w f_mem + traffic_w b                   b = traffic work done per time, in GHz
+  //         + Vc^2 x_cpu (core_idle_w cores + core_busy_w load)      x = clock / top, load in cores
+  //         + Vg^2 x_gpu (gpu_idle_w + gpu_busy_w activity)
+  //   V(x) = max(floor, floor + (1 - floor) (x - knee) / (1 - knee)), so V(1) = 1
+  double static_w = 1.5, mem_w = 2, traffic_w = 3;
+  double core_idle_w = 0.1, core_busy_w = 1;
+  double gpu_idle_w = 1, gpu_busy_w = 15;
+  double cpu_voltage_floor = 0.6, cpu_voltage_knee = 0.4;
+  double gpu_voltage_floor = 0.6, gpu_voltage_knee = 0.4;
+
+  std::string error() const;  // "" when valid
+};
+
+// The GPU's side of a workload, for minibatches of kSimulatedBatch samples.
+inline constexpr double kSimulatedBatch = 16;
+struct SimulatedNetwork {
+  std::string model;
+  double layers = 0, parameters = 0, flops = 0;  // 0 = not known; flops of one forward pass, batch 1
+
+  double compute = 100;       // [ms GHz of the GPU]
+  double traffic = 100;       // [ms GHz of the memory]
+  double launch = 20;         // [ms GHz of a core] kernel launches; in sight when the GPU is fast
+  double crowding = 0.2;      // launches take (1 + crowding * SimulatedBoard's crowding) as long
+  double fixed_share = 0.25;  // of compute and traffic: does not grow with the batch
+
+  // Activity of the GPU: (compute_activity compute + traffic_activity traffic) / time
+  double compute_activity = 1, traffic_activity = 0.3;
+  double traffic_power = 1;  // times SimulatedBoard::traffic_w
+};
+
+// The CPU's side: where minibatches come from.
+struct SimulatedPipeline {
+  std::string dataset;
+  double samples = 0;  // of one epoch; 0 = not known
+
+  int workers = 4;           // processes that prefetch; 0: the training thread fetches, and the GPU waits
+  double fetch = 100;        // [ms GHz of a core] of kSimulatedBatch samples
+  double handoff = 5;        // [ms GHz of a core] per minibatch, that no prefetching removes
+  double core_activity = 1;  // times SimulatedBoard::core_busy_w
+};
+
+struct SimulatedWorkload {
+  std::string name;
+  SimulatedNetwork network;
+  SimulatedPipeline pipeline;
+  double batch_size = kSimulatedBatch;
+
+  double minibatches_per_epoch() const;  // 0 = not known
+  std::string error() const;             // "" when valid
+};
+
+// What a mode asks for; a batch of 0 is the workload's own.
+struct SimulatedSettings {
+  double cores = 1, cpu_ghz = 1, gpu_ghz = 1, mem_ghz = 1;
+  double power_limit_w = std::numeric_limits<double>::infinity();
+  double batch_size = 0;
+};
+
+// Time and power of one minibatch, without noise, and what they consist of.
+struct SimulatedCost {
+  double time_ms = 0, power_w = 0;
+  double kernels_ms = 0, launches_ms = 0, gpu_ms = 0;  // gpu: kernels and launches, overlapping
+  double fetch_ms = 0;                                 // of all workers together
+  double stall_ms = 0;                                 // the GPU waits for data, hand-over included
+  double gpu_ghz = 0;                                  // what a power limit leaves of the clock
+};
+// With a batch size among the settings, the time of as many samples as the workload's own minibatch has, so
+// that modes can be compared.
+SimulatedCost simulate(const SimulatedBoard& board, const SimulatedWorkload& workload,
+                       const SimulatedSettings& settings);
+
+SimulatedSettings settings_of(const SimulatedBoard& board, const PowerModeSpace& space,
+                              const PowerMode& mode);
+
+// ---- What is known ----
+
+// Boards that are known, by the names of hw/modules.hpp; constants from benchmarks/calibrate.cpp, which says
+// against which measurements.
+std::span<const SimulatedBoard> simulated_boards();
+std::span<const SimulatedWorkload> simulated_workloads();
+// Throw std::invalid_argument offering the nearest names.
+const SimulatedBoard& find_simulated_board(std::string_view name);
+const SimulatedWorkload& find_simulated_workload(std::string_view name);
+
+// At most `count` of `names`, those with the smallest edit distance to `name` first.
+std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names,
+                                       std::size_t count = 3);
+
+// ---- What might exist ----
+
+struct RandomBoard {
+  SimulatedBoard board;
+  PowerModeSpace space;
+};
+// A board that nobody built, with a space of some hundred modes. Every other one has a reduced grid of a known
+// Jetson; between them lie, in turn, power_limit_mw and batch_size; power_limit_mw, gpu_khz and mem_khz;
+// cpu_cores and cpu_khz; cpu_khz, gpu_khz and mem_khz; gpu_khz and mem_khz.
+RandomBoard random_board(std::uint64_t seed, std::uint64_t index);
+SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index);
+
+// ---- As a device ----
+
+struct SimulatedNoise {
+  double time = 0.01;    // time_ms = true time * exp(time z), z standard normal
+  double power = 0.015;  // power_w = true power * exp(power z)
+  std::uint64_t seed = 0;
+
+  std::string error() const;
+};
+
+class SimulatedDevice final : public Device {
+ public:
+  // Throws std::invalid_argument when board, workload or noise are not valid.
+  SimulatedDevice(SimulatedBoard board, SimulatedWorkload workload, PowerModeSpace space,
+                  SimulatedNoise noise = {});
+  const PowerModeSpace& space() const override { return space_; }
+  // Depends on seed, board, workload and mode, not on what was measured before, nor on the rest of the space.
+  // Throws DeviceError for a mode that is not in space().
+  Measurement measure(const PowerMode& mode) override;
+  Measurement measure_without_noise(const PowerMode& mode) const;  // throws as measure()
+
+ private:
+  SimulatedBoard board_;
+  SimulatedWorkload workload_;
+  PowerModeSpace space_;
+  SimulatedNoise noise_;
+};
+
+}  // namespace fewwatt::hw
