@@ -1,5 +1,6 @@
 #include "learners/fine_tune.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -65,7 +66,7 @@ std::string FineTuneOptions::error() const {
 
 template <class T>
 Mlp<T> fine_tune(const MlpShape& shape, const Vector& start, const FineTuneOptions& options,
-                 double target_scale, const Matrix& features, const Matrix& targets) {
+                 double target_scale, const Matrix& features, const Matrix& targets, const Matrix& rates) {
   Mlp<T> net(shape, start.cast<T>());
   const typename Mlp<T>::Matrix x = features.cast<T>();
   const typename Mlp<T>::Matrix y = targets.cast<T>();
@@ -76,17 +77,21 @@ Mlp<T> fine_tune(const MlpShape& shape, const Vector& start, const FineTuneOptio
     if (std::sqrt(static_cast<double>(loss)) * target_scale < options.stop_rms) break;
     if (options.optimizer == Optimizer::adam) {
       adam.step(net.parameters(), gradient);
-    } else {
+    } else if (rates.size() == 0) {
       net.parameters() -= static_cast<T>(options.rate) * gradient;
+    } else {
+      const auto row = rates.row(std::min<Eigen::Index>(step, rates.rows() - 1));
+      net.parameters().array() -=
+          static_cast<T>(options.rate) * row.transpose().cast<T>().array() * gradient.array();
     }
   }
   return net;
 }
 
 template Mlp<float> fine_tune(const MlpShape&, const Vector&, const FineTuneOptions&, double, const Matrix&,
-                              const Matrix&);
+                              const Matrix&, const Matrix&);
 template Mlp<double> fine_tune(const MlpShape&, const Vector&, const FineTuneOptions&, double, const Matrix&,
-                               const Matrix&);
+                               const Matrix&, const Matrix&);
 
 Checkpoint FineTuneModel::to_checkpoint() const {
   Checkpoint c;
@@ -102,6 +107,7 @@ Checkpoint FineTuneModel::to_checkpoint() const {
     if (!targets[t]) continue;
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     c.tensors[prefix + "weights"] = targets[t]->weights.transpose();
+    if (targets[t]->rates.size() > 0) c.tensors[prefix + "rates"] = targets[t]->rates;
     c.numbers[prefix + "target_scale"] = {targets[t]->target_scale};
     c.texts[prefix + "fine_tune/optimizer"] = to_string(targets[t]->fine_tune.optimizer);
     c.numbers[prefix + "fine_tune/steps"] = {static_cast<double>(targets[t]->fine_tune.steps)};
@@ -130,6 +136,7 @@ FineTuneModel FineTuneModel::from_checkpoint(const Checkpoint& c) {
     initializer.fine_tune = {parse_optimizer(c.text(prefix + "fine_tune/optimizer")),
                              static_cast<int>(c.number(prefix + "fine_tune/steps")),
                              c.number(prefix + "fine_tune/rate"), c.number(prefix + "fine_tune/stop_rms")};
+    if (c.tensors.contains(prefix + "rates")) initializer.rates = c.tensor(prefix + "rates");
     model.targets[t] = std::move(initializer);
   }
   return model;
@@ -145,6 +152,11 @@ FineTune::FineTune(FineTuneModel model) : model_(std::move(model)) {
     const std::string prefix = std::string("fine_tune: ") + kTargetNames[t];
     Mlp<double>(model_.shape, target->weights);  // throws when the sizes do not fit
     if (!target->weights.allFinite()) throw std::invalid_argument(prefix + "/weights must be finite");
+    if (target->rates.size() > 0 && target->rates.cols() != target->weights.size()) {
+      throw std::invalid_argument(prefix + "/rates must have " + std::to_string(target->weights.size()) +
+                                  " columns, has " + std::to_string(target->rates.cols()));
+    }
+    if (!target->rates.allFinite()) throw std::invalid_argument(prefix + "/rates must be finite");
     if (const auto error = target->fine_tune.error(); !error.empty()) throw std::invalid_argument(error);
     if (!(target->target_scale > 0) || !std::isfinite(target->target_scale))
       throw std::invalid_argument(prefix + "/target_scale must be > 0 and finite");
@@ -162,9 +174,9 @@ std::unique_ptr<const Predictor> FineTune::adapt(const Samples& support) const {
     const Vector logs = rows.values.array().log();
     const Matrix y = (logs.array() - logs.mean()) / start->target_scale;
     const Matrix x = model_.scaler(encode(model_.features, *support.space, rows.modes));
-    predictor->nets[t] = FineTuned::Net{
-        fine_tune<float>(model_.shape, start->weights, start->fine_tune, start->target_scale, x, y),
-        logs.mean(), start->target_scale};
+    predictor->nets[t] = FineTuned::Net{fine_tune<float>(model_.shape, start->weights, start->fine_tune,
+                                                         start->target_scale, x, y, start->rates),
+                                        logs.mean(), start->target_scale};
   }
   return predictor;
 }

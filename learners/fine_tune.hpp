@@ -21,7 +21,7 @@ Optimizer parse_optimizer(std::string_view name);  // throws std::invalid_argume
 struct FineTuneOptions {
   Optimizer optimizer = Optimizer::adam;
   int steps = 200;
-  double rate = 3e-3;
+  double rate = 3e-3;  // of Adam; of sgd, or what multiplies its learned rates
   // Stops before `steps` once the root of the mean squared log residual of the support is below this: further
   // steps would fit measurement noise. 0 = never.
   double stop_rms = 0;
@@ -34,6 +34,8 @@ struct Initializer {
   Vector weights;           // [MlpShape::num_parameters()]
   double target_scale = 1;  // > 0; log units per unit of the net's output
   FineTuneOptions fine_tune;
+  // Learned rates of sgd: parameter i in step s has rates(min(s, rows - 1), i). [0,0] = none.
+  Matrix rates = {};
 };
 
 // What meta/ trains and FineTune adapts, as plain data; a Checkpoint holds it under these names:
@@ -41,7 +43,7 @@ struct Initializer {
 //   numbers  hidden
 //   tensors  feature_mean, feature_stddev [1,f]
 // and for each target t = time, power that is trained
-//   tensor   t/weights [1,p]
+//   tensors  t/weights [1,p]; with learned rates t/rates [r,p]
 //   text     t/fine_tune/optimizer
 //   numbers  t/target_scale, t/fine_tune/steps, t/fine_tune/rate, t/fine_tune/stop_rms
 struct FineTuneModel {
@@ -67,9 +69,10 @@ class FineTune final : public Learner {
 };
 
 // The net after fine-tuning, in the net's own units; T = float at run time, double for parity with LibTorch.
-// features [n,f] standardised, targets [n,1] normalised.
+// features [n,f] standardised, targets [n,1] normalised; rates as in Initializer.
 template <class T>
 Mlp<T> fine_tune(const MlpShape& shape, const Vector& start, const FineTuneOptions& options,
-                 double target_scale, const Matrix& features, const Matrix& targets);
+                 double target_scale, const Matrix& features, const Matrix& targets,
+                 const Matrix& rates = {});
 
 }  // namespace fewwatt::learners

@@ -22,7 +22,16 @@ std::vector<learners::FineTuneOptions> FineTuneGrid::settings() const {
       for (const double rms : stop_rms) all.push_back({learners::Optimizer::adam, n, rate, rms});
     }
   }
+  for (const int n : learned_rate_steps) all.push_back({learners::Optimizer::sgd, n, 1.0, 0.0});
   return all;
+}
+
+std::string describe(const learners::FineTuneOptions& o) {
+  if (o.optimizer == learners::Optimizer::sgd) {
+    return std::to_string(o.steps) + " steps with the learned rates";
+  }
+  return std::to_string(o.steps) + " Adam steps, rate " + std::to_string(o.rate) + ", stop at " +
+         std::to_string(o.stop_rms);
 }
 
 std::vector<double> try_fine_tuning(const learners::FineTuneModel& model, tasks::Target target,
@@ -61,6 +70,11 @@ std::vector<double> try_fine_tuning(const learners::FineTuneModel& model, tasks:
       const double now = percent_error(net);
       for (const double error : stopped) errors.push_back(std::isnan(error) ? now : error);
     }
+  }
+  for (const int steps : grid.learned_rate_steps) {
+    errors.push_back(percent_error(learners::fine_tune<float>(
+        model.shape, initializer.weights, {learners::Optimizer::sgd, steps, 1.0, 0.0}, scale,
+        x.cast<double>(), y.cast<double>(), initializer.rates)));
   }
   return errors;
 }

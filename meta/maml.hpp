@@ -4,55 +4,64 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
-#include "datasets/profile.hpp"
-#include "learners/fine_tune.hpp"
-#include "learners/optimizer.hpp"
-#include "meta/maml_gradient.hpp"
 #include "meta/meta_learner.hpp"
+#include "meta/net_state.hpp"
 
 namespace fewwatt::meta {
 
+// Inner rates that are trained with the initial weights, from inner.rate.
+enum class LearnedRates {
+  none,
+  per_parameter,      // Meta-SGD, Li et al. 2017
+  per_layer_and_step  // LSLR of MAML++, Antoniou et al. 2019
+};
+
 struct MamlOptions {
-  InnerLoop inner;
-  std::vector<int> hidden = {64, 64};
-  learners::Activation activation = learners::Activation::silu;
+  NetOptions net;
+  InnerLoop inner;  // its rates and step_weights are set in training
+  LearnedRates learned_rates = LearnedRates::none;
+  // Learned rates stay in [inner.rate / rate_clamp, inner.rate * rate_clamp]; >= 1.
+  double rate_clamp = 10;
+  // Until this outer step the query losses after all S inner steps count: with t = outer steps done, those
+  // before the last weigh  max(1 - t / multi_step_until, 0.03) / S,  the last what is left of 1 (MAML++, eq. 3).
+  int multi_step_until = 0;
   // Adam's rate in outer step t:  outer_rate * (1 + cos(pi t / max_steps)) / 2
   double outer_rate = 3e-3;
   int max_steps = 300;
   // The outer gradient g becomes g * min(1, clip_norm / |g|).
   double clip_norm = 1.0;
-  // How the snapshot is fitted to a support set at test time, per target.
-  std::array<learners::FineTuneOptions, tasks::kNumTargets> fine_tune;
   std::string error() const;  // "" when valid
 };
 
-// What training of a target's net starts from.
-Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int target);
-
-// MAML, Finn et al. 2017: one net for each target that the training profiles have, from features standardised
-// over the training modes to   (log y - mean log y of the support) / target_scale.
+// MAML, Finn et al. 2017: one net for each target that the training profiles have. Without inner steps it is
+// joint pre-training: the same net fitted to all training workloads at once.
 class Maml final : public MetaLearner {
  public:
-  // Throws std::invalid_argument when options are bad, there is no profile, or the profiles' knobs differ in
-  // role.
-  Maml(std::span<const datasets::Profile> training, MamlOptions options, std::uint64_t seed);
+  // `name` stands in the snapshot as what trained it. Throws std::invalid_argument when options are bad, there
+  // is no profile, or the profiles' knobs differ in role.
+  Maml(std::string name, std::span<const datasets::Profile> training, MamlOptions options,
+       std::uint64_t seed);
 
-  // Rows without a known value are left out, and then each task has as many rows as the one that has the
-  // fewest. Throws std::runtime_error naming step and task when a loss is no longer finite.
   StepReport step(std::span<const tasks::Task> batch) override;
   learners::Checkpoint snapshot() const override;
-  void save_state(const std::string& path) const override;
-  // Throws datasets::DataError, or std::invalid_argument when the state is of other targets or another net.
-  void load_state(const std::string& path) override;
+  learners::Checkpoint state() const override;
+  void set_state(const learners::Checkpoint& state) override;
 
   const learners::FineTuneModel& model() const { return model_; }
 
  private:
+  struct Trained {
+    learners::Adam<double> adam;  // of weights, then rates
+    Matrix rates;                 // [1, parameters], [inner steps, layers] or [0,0]
+  };
+  InnerLoop inner_loop(const Trained& trained) const;  // of the next outer step
+
   MamlOptions options_;
   learners::FineTuneModel model_;
-  std::array<std::optional<learners::Adam<double>>, tasks::kNumTargets> adam_;  // of the targets of model_
+  std::array<std::optional<Trained>, tasks::kNumTargets> trained_;  // of the targets of model_
   int step_ = 0;
 };
 

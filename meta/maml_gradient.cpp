@@ -37,22 +37,23 @@ at::Tensor stack(std::span<const Episode> episodes, Matrix Episode::*part, at::S
   return all.to(type);
 }
 
-Layers unflatten(const learners::MlpShape& shape, const Vector& parameters, at::ScalarType type) {
+// One task's worth: b = 1. `parameters`: shape.num_parameters() values.
+Layers unflatten(const learners::MlpShape& shape, const double* parameters, at::ScalarType type) {
   Layers layers;
-  const double* at = parameters.data();
+  const double* at = parameters;
   for (std::size_t l = 0; l < shape.num_layers(); ++l) {
     const std::int64_t in = shape.sizes[l], out = shape.sizes[l + 1];
     for (const auto rows : {in, std::int64_t{1}}) {
       auto part = at::empty({1, rows, out}, at::kDouble);
       std::copy(at, at + rows * out, part.data_ptr<double>());
-      layers.push_back(part.to(type));
+      layers.push_back(part.to(type).set_requires_grad(true));
       at += rows * out;
     }
   }
   return layers;
 }
 
-Vector flatten(const std::vector<at::Tensor>& parts) {
+Vector flatten(std::span<const at::Tensor> parts) {
   std::vector<at::Tensor> flat;
   for (const auto& part : parts) flat.push_back(part.reshape(-1));
   const auto all = at::cat(flat).to(at::kDouble).contiguous();
@@ -93,6 +94,8 @@ void check(const learners::MlpShape& shape, const Vector& parameters, std::span<
   if (const auto error = inner.error(); !error.empty()) throw std::invalid_argument(error);
   if (episodes.empty()) throw std::invalid_argument("maml_gradient: needs at least one episode");
   check_size("parameters", static_cast<Eigen::Index>(shape.num_parameters()), parameters.size());
+  if (inner.rates.size() > 0)
+    check_size("columns of rates", static_cast<Eigen::Index>(shape.num_parameters()), inner.rates.cols());
   const auto k = episodes[0].support_x.rows(), q = episodes[0].query_x.rows();
   if (k == 0 || q == 0) throw std::invalid_argument("maml_gradient: an episode needs support and query rows");
   for (const auto& episode : episodes) {
@@ -112,6 +115,11 @@ void check(const learners::MlpShape& shape, const Vector& parameters, std::span<
 std::string InnerLoop::error() const {
   if (steps < 0) return "InnerLoop: steps must be >= 0, got " + std::to_string(steps);
   if (!(rate > 0) || !std::isfinite(rate)) return "InnerLoop: rate must be > 0, got " + std::to_string(rate);
+  if (!rates.allFinite()) return "InnerLoop: rates must be finite";
+  if (!step_weights.empty() && static_cast<int>(step_weights.size()) != steps) {
+    return "InnerLoop: step_weights must be one per step, " + std::to_string(steps) + ", got " +
+           std::to_string(step_weights.size());
+  }
   return "";
 }
 
@@ -125,27 +133,49 @@ OuterGradient maml_gradient(const learners::MlpShape& shape, const Vector& param
   const auto query_x = stack(episodes, &Episode::query_x, type);
   const auto query_y = stack(episodes, &Episode::query_y, type);
 
-  const Layers start = unflatten(shape, parameters, type);
+  const Layers start = unflatten(shape, parameters.data(), type);
+  std::vector<Layers> rates;  // by row
+  for (Eigen::Index row = 0; row < inner.rates.rows(); ++row)
+    rates.push_back(unflatten(shape, inner.rates.row(row).data(), type));
   Layers adapted;
-  for (const auto& part : start) {
-    part.set_requires_grad(true);
+  for (const auto& part : start)
     adapted.push_back(part.expand({static_cast<std::int64_t>(episodes.size()), -1, -1}));
-  }
 
   // Algorithm 2, line 6, for all tasks at once: of the sum over tasks, each task's own copy gets its own
   // gradient.
+  at::Tensor query;  // weighted loss of each task
   for (int step = 0; step < inner.steps; ++step) {
     const auto loss = losses(shape, adapted, support_x, support_y).sum();
     const auto gradient = torch::autograd::grad({loss}, adapted, {}, /*retain_graph=*/c10::nullopt,
                                                 /*create_graph=*/!inner.first_order);
-    for (std::size_t i = 0; i < adapted.size(); ++i) adapted[i] = adapted[i] - inner.rate * gradient[i];
+    const auto row = std::min(static_cast<std::size_t>(step) + 1, rates.size());  // 0: none
+    for (std::size_t i = 0; i < adapted.size(); ++i) {
+      adapted[i] = adapted[i] - (row == 0 ? inner.rate * gradient[i] : rates[row - 1][i] * gradient[i]);
+    }
+    const double weight = inner.step_weights.empty() ? 0 : inner.step_weights[static_cast<std::size_t>(step)];
+    if (weight == 0) continue;
+    const auto now = weight * losses(shape, adapted, query_x, query_y);
+    query = query.defined() ? query + now : now;
   }
 
   // Eq. 1, with the mean over tasks; line 8 needs its gradient at the start.
-  const auto query = losses(shape, adapted, query_x, query_y);
+  if (!query.defined()) query = losses(shape, adapted, query_x, query_y);
   const auto mean = query.mean();
+  auto wanted = start;
+  for (const auto& row : rates) wanted.insert(wanted.end(), row.begin(), row.end());
+  const auto gradients = torch::autograd::grad({mean}, wanted, {}, /*retain_graph=*/c10::nullopt,
+                                               /*create_graph=*/false, /*allow_unused=*/true);
+  const auto part = [&](std::size_t row) {  // 0: start; then the rates
+    std::vector<at::Tensor> parts;
+    for (std::size_t i = row * start.size(); i < (row + 1) * start.size(); ++i)
+      parts.push_back(gradients[i].defined() ? gradients[i] : at::zeros_like(wanted[i]));
+    return flatten(parts);
+  };
   OuterGradient result;
-  result.gradient = flatten(torch::autograd::grad({mean}, start));
+  result.gradient = part(0);
+  result.rate_gradient.resize(inner.rates.rows(), inner.rates.cols());
+  for (std::size_t row = 0; row < rates.size(); ++row)
+    result.rate_gradient.row(static_cast<Eigen::Index>(row)) = part(row + 1);
   result.loss = mean.item<double>();
   const auto per_task = query.detach().to(at::kDouble).contiguous();
   result.task_losses.assign(per_task.data_ptr<double>(), per_task.data_ptr<double>() + per_task.numel());

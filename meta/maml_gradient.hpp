@@ -17,7 +17,13 @@ using tasks::Vector;
 struct InnerLoop {
   int steps = 5;
   double rate = 0.1;
-  bool first_order = false;   // inner gradients are constants to the outer one: FOMAML
+  bool first_order = false;  // inner gradients are constants to the outer one: FOMAML
+  // Instead of `rate`: a rate for each parameter, in step s those of row min(s, rows - 1), [rows, parameters].
+  // One row: Meta-SGD, Li et al. 2017, eq. 3; a row per step: MAML++, Antoniou et al. 2019, section 4.
+  Matrix rates = {};
+  // Weight of the query loss after step s + 1, [steps]: the multi-step loss of MAML++, eq. 3. Empty: only that
+  // after the last step counts, with weight 1.
+  std::vector<double> step_weights = {};
   std::string error() const;  // "" when valid
 };
 
@@ -29,8 +35,9 @@ struct Episode {
 
 struct OuterGradient {
   double loss = 0;                  // mean over tasks of task_losses
-  std::vector<double> task_losses;  // mean squared error on the query rows after the inner loop, per task
+  std::vector<double> task_losses;  // weighted mean squared error on the query rows, per task
   Vector gradient;                  // d loss / d parameters, in the order of learners::Mlp
+  Matrix rate_gradient;             // d loss / d InnerLoop::rates, of their size
 };
 
 enum class Precision { float32, float64 };

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <functional>
 #include <span>
-#include <string>
+#include <stdexcept>
 
 #include "learners/checkpoint.hpp"
 #include "tasks/task.hpp"
@@ -13,15 +12,23 @@ struct StepReport {
   double loss = 0;  // mean query loss of the batch, before the update, in the learner's own units
 };
 
+// A loss or gradient is no longer finite; the message names learner, target, step and task.
+class Diverged : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // Trains an initializer over tasks. What LibTorch is to it stays in the .cpp files.
 class MetaLearner {
  public:
   virtual ~MetaLearner() = default;
-  virtual StepReport step(std::span<const tasks::Task> batch) = 0;  // one outer update
-  virtual learners::Checkpoint snapshot() const = 0;                // what make_learner() can adapt from now
-  // Weights and optimizer state; a loaded learner goes on bit for bit.
-  virtual void save_state(const std::string& path) const = 0;
-  virtual void load_state(const std::string& path) = 0;
+  // One outer update. Throws Diverged, and is then as it was before.
+  virtual StepReport step(std::span<const tasks::Task> batch) = 0;
+  virtual learners::Checkpoint snapshot() const = 0;  // what make_learner() can adapt from now
+  // Everything that a step changes; a learner of the same profiles and options that takes it goes on bit for
+  // bit. Its `learner` says whose state it is.
+  virtual learners::Checkpoint state() const = 0;
+  // Throws std::invalid_argument when the state is of another learner, or of other targets or sizes.
+  virtual void set_state(const learners::Checkpoint& state) = 0;
 };
 
 }  // namespace fewwatt::meta

@@ -9,6 +9,7 @@
 
 #include "datasets/profile.hpp"
 #include "learners/checkpoint.hpp"
+#include "meta/training_run.hpp"
 
 namespace fewwatt::meta {
 
@@ -23,19 +24,15 @@ struct MetaLearnerFacts {
 
 std::span<const MetaLearnerFacts> meta_learner_facts();
 
-// Names: transfer, transfer-log (pretrain); maml, fomaml (MAML of second and first order); random-init
-// (MAML's net, features, targets and fine-tuning with untrained weights: what MAML must beat).
-struct InitializerRequest {
-  std::string name;
-  std::uint64_t seed = 0;
-  int steps = 0;                                     // outer steps or epochs; 0 = the learner's own default
-  std::vector<std::size_t> shots = {5, 10, 25, 50};  // support sizes that fine-tuning is chosen for
-};
-
 // The whole way from training profiles to a checkpoint: training, early stopping and the choice of
-// fine-tuning on validation workloads, all out of `training` and nothing else. The same request and profiles
-// give the same bytes. `log` gets lines for people. Throws std::invalid_argument for an unknown name or
-// profiles that do not do.
+// test-time settings on validation workloads, all out of `training` and nothing else. The same request and
+// profiles give the same bytes, also when interrupted and resumed. Throws std::invalid_argument for an unknown
+// name, profiles that do not do, or a `resume` of another run; Diverged when nothing could be kept.
+TrainedInitializer run_training(const InitializerRequest& request,
+                                const std::vector<datasets::Profile>& training, const RunHooks& hooks = {},
+                                const learners::Checkpoint* resume = nullptr);
+
+// The same without stopping. `log` gets lines for people.
 learners::Checkpoint train_initializer(const InitializerRequest& request,
                                        const std::vector<datasets::Profile>& training,
                                        const std::function<void(const std::string&)>& log = {});

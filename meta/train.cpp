@@ -15,7 +15,7 @@ std::string TrainOptions::error() const {
                                 ", got " + std::to_string(value);
   };
   for (const auto& error : {below("steps", steps, 0), below("meta_batch", meta_batch, 1),
-                            below("validate_every", validate_every, 1)}) {
+                            below("validate_every", validate_every, 1), below("patience", patience, 0)}) {
     if (!error.empty()) return error;
   }
   return "";
@@ -46,34 +46,89 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
   return std::exp(sum_log / count);
 }
 
+std::string_view to_string(Stop stop) {
+  switch (stop) {
+    case Stop::finished:
+      return "finished";
+    case Stop::patience:
+      return "patience";
+    case Stop::interrupted:
+      return "interrupted";
+    case Stop::diverged:
+      return "diverged";
+  }
+  return "";
+}
+
 TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
                    std::span<const tasks::Task> validation, const TrainOptions& options,
-                   const std::function<void(const Progress&)>& progress) {
+                   const TrainHooks& hooks, const TrainState* from) {
   if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
+  TrainState at;
+  if (from != nullptr) {
+    at = *from;
+    learner.set_state(at.learner);
+  }
+  const auto save = [&] {
+    if (!hooks.save) return;
+    at.learner = learner.state();
+    hooks.save(at);
+  };
+  const auto keep = [&](learners::Checkpoint snapshot, double error) {
+    at.best = std::move(snapshot);
+    at.best_step = at.step;
+    at.best_error = error;
+    at.not_better = 0;
+  };
+
   TrainSummary summary;
-  summary.steps = 0;
-  while (summary.steps < options.steps) {
-    auto rng = hw::Rng::stream(options.seed, "training tasks", static_cast<std::uint64_t>(summary.steps));
+  while (at.step < options.steps) {
+    if (options.patience > 0 && at.not_better >= options.patience) {
+      summary.stop = Stop::patience;
+      break;
+    }
+    if (hooks.interrupted && hooks.interrupted()) {
+      summary.stop = Stop::interrupted;
+      save();
+      break;
+    }
+    auto rng = hw::Rng::stream(options.seed, "training tasks", static_cast<std::uint64_t>(at.step));
     const auto batch = source.next(static_cast<std::size_t>(options.meta_batch), rng);
     Progress now;
-    now.loss = learner.step(batch).loss;
-    now.step = ++summary.steps;
-    const bool last = summary.steps == options.steps;
-    if (!validation.empty() && (last || summary.steps % options.validate_every == 0)) {
+    try {
+      now.loss = learner.step(batch).loss;
+    } catch (const Diverged& e) {
+      if (at.best_step < 0) throw;
+      summary.stop = Stop::diverged;
+      summary.message = e.what();
+      break;
+    }
+    now.step = ++at.step;
+    now.steps = options.steps;
+    const bool due = at.step == options.steps || at.step % options.validate_every == 0;
+    if (due) {
       auto snapshot = learner.snapshot();
-      now.validation_error = validation_error(*learners::make_learner(snapshot), validation);
-      if (summary.best_step < 0 || now.validation_error < summary.best_error) {
-        summary.best_step = summary.steps;
-        summary.best_error = now.validation_error;
-        summary.best = std::move(snapshot);
+      if (validation.empty()) {
+        keep(std::move(snapshot), -1);
+      } else {
+        now.validation_error = validation_error(*learners::make_learner(snapshot), validation);
+        if (at.best_step < 0 || now.validation_error < at.best_error) {
+          keep(std::move(snapshot), now.validation_error);
+        } else {
+          ++at.not_better;
+        }
       }
     }
-    if (progress) progress(now);
+    if (hooks.progress) hooks.progress(now);
+    if (due) save();
   }
-  if (summary.best_step < 0) {
-    summary.best_step = summary.steps;
-    summary.best = learner.snapshot();
-  }
+  summary.steps = at.step;
+  const bool trained = at.step > 0 || summary.stop != Stop::interrupted;
+  const bool last_counts = validation.empty() && summary.stop == Stop::interrupted;
+  if (trained && (at.best_step < 0 || last_counts)) keep(learner.snapshot(), -1);
+  summary.best_step = at.best_step;
+  summary.best_error = at.best_error;
+  summary.best = std::move(at.best);
   return summary;
 }
 

@@ -13,24 +13,49 @@
 namespace fewwatt::meta {
 
 struct TrainOptions {
-  int steps = 1000;           // outer updates, at most
-  int meta_batch = 16;        // tasks per update
-  int validate_every = 100;   // updates
+  int steps = 1000;          // outer updates, at most
+  int meta_batch = 16;       // tasks per update
+  int validate_every = 100;  // updates
+  // Stops after so many validations in a row without a new best one; 0 = never.
+  int patience = 0;
   std::uint64_t seed = 0;     // of the task draws
   std::string error() const;  // "" when valid
 };
 
 struct Progress {
-  int step = 0;  // updates done
+  int step = 0;   // updates done
+  int steps = 0;  // at most
   double loss = 0;
   double validation_error = std::numeric_limits<double>::quiet_NaN();  // %, NaN = not validated now
 };
 
+// Where training stands between two updates; enough to go on bit for bit.
+struct TrainState {
+  int step = 0;                  // updates done
+  int best_step = -1;            // after which `best` was taken; -1 = none yet
+  double best_error = -1;        // %, of `best`; infinite when it predicts nothing; -1 without validation
+  int not_better = 0;            // validations since the best one
+  learners::Checkpoint best;     // snapshot
+  learners::Checkpoint learner;  // MetaLearner::state()
+};
+
+enum class Stop { finished, patience, interrupted, diverged };
+std::string_view to_string(Stop stop);
+
 struct TrainSummary {
-  int steps = -1;             // updates done
-  int best_step = -1;         // after which the best snapshot was taken
-  double best_error = -1;     // %, of the best snapshot; infinite when none predicts; -1 without validation
+  Stop stop = Stop::finished;
+  std::string message;  // what diverged
+  int steps = -1;       // updates done
+  int best_step = -1;   // as in TrainState; -1 = interrupted before there was anything to keep
+  double best_error = -1;
   learners::Checkpoint best;  // the last snapshot where there are no validation tasks
+};
+
+struct TrainHooks {
+  std::function<void(const Progress&)> progress = {};
+  std::function<bool()> interrupted = {};  // asked before each update
+  std::function<void(const TrainState&)> save =
+      {};  // called every validate_every updates and when interrupted
 };
 
 // Geometric mean over tasks and known targets of the mean absolute percentage error on the query, in %;
@@ -40,9 +65,10 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
 
 // Updates the learner on tasks of `source`, and validates what a board would do with its snapshots: adapt
 // them with the learner of learners/registry.hpp. Update i draws its tasks from a stream of its own, (seed,
-// i).
+// i). Begins where `from` stands. When the learner diverges, what was best until then is kept; without
+// validation that is the snapshot after the last multiple of validate_every. Throws Diverged when there is none.
 TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
                    std::span<const tasks::Task> validation, const TrainOptions& options,
-                   const std::function<void(const Progress&)>& progress = {});
+                   const TrainHooks& hooks = {}, const TrainState* from = nullptr);
 
 }  // namespace fewwatt::meta

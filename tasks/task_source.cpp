@@ -106,22 +106,32 @@ TaskSource::TaskSource(std::vector<datasets::Profile> training, TaskSourceOption
     : profiles_(std::move(training)), options_(options) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
   if (profiles_.empty()) throw std::invalid_argument("TaskSource: no profile to train on");
+  std::size_t most = 0;
   for (const auto& profile : profiles_) {
-    if (profile.modes.size() <= options_.max_shots) {
+    most = std::max(most, profile.modes.size());
+    if (profile.modes.size() <= options_.min_shots) {
       throw std::invalid_argument("TaskSource: " + profile.device + "/" + profile.workload + " has " +
                                   std::to_string(profile.modes.size()) +
-                                  " modes, max_shots = " + std::to_string(options_.max_shots) +
-                                  " needs at least " + std::to_string(options_.max_shots + 1));
+                                  " modes, min_shots = " + std::to_string(options_.min_shots) +
+                                  " needs at least " + std::to_string(options_.min_shots + 1));
     }
+  }
+  if (most <= options_.max_shots) {
+    throw std::invalid_argument("TaskSource: no profile has more than " + std::to_string(most) +
+                                " modes, max_shots = " + std::to_string(options_.max_shots) +
+                                " needs at least " + std::to_string(options_.max_shots + 1));
   }
 }
 
 std::vector<Task> TaskSource::next(std::size_t batch, hw::Rng& rng) const {
   const std::size_t shots = options_.min_shots + rng.below(options_.max_shots - options_.min_shots + 1);
+  std::vector<const datasets::Profile*> eligible;
+  for (const auto& profile : profiles_)
+    if (profile.modes.size() > shots) eligible.push_back(&profile);
   std::vector<Task> tasks;
   tasks.reserve(batch);
   while (tasks.size() < batch) {
-    const auto& profile = profiles_[rng.below(profiles_.size())];
+    const auto& profile = *eligible[rng.below(eligible.size())];
     const std::size_t query = std::min(options_.query, profile.modes.size() - shots);
     auto rows = all_rows(profile);
     if (rng.uniform() < options_.augmentation.sub_grid) {

@@ -36,10 +36,12 @@ struct TaskSourceOptions {
 // memory.
 class TaskSource {
  public:
-  // Throws std::invalid_argument when options are bad, there is no profile, or one has too few modes.
+  // Throws std::invalid_argument when options are bad, there is no profile, one has no more than min_shots
+  // modes, or none has more than max_shots.
   TaskSource(std::vector<datasets::Profile> training, TaskSourceOptions options);
 
-  // A batch of tasks with the same number of shots. The profiles are drawn uniformly.
+  // A batch of tasks with the same number of shots. The profiles are drawn uniformly among those that have
+  // more modes than that.
   std::vector<Task> next(std::size_t batch, hw::Rng& rng) const;
 
   const std::vector<datasets::Profile>& profiles() const { return profiles_; }

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "learners/fine_tune.hpp"
+#include "tests/gradient_check.hpp"
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
@@ -61,6 +62,61 @@ TEST(MamlGradient, EqualsCentralDifferences) {
           << to_string(activation) << ", " << steps << " inner steps";
     }
   }
+}
+
+// One row of rates or one per step; and the loss of every step or of the last.
+TEST(MamlGradient, OfLearnedRatesAndMultiStepLossEqualsCentralDifferences) {
+  const MlpShape shape{{3, 6, 5, 1}, Activation::tanh, {}};
+  const auto episodes = random_episodes(3, 5, 4, 3);
+  const Vector start = random_start(shape);
+  hw::Rng rng(8);
+  for (const int rows : {1, 3}) {
+    for (const auto& weights : {std::vector<double>{}, std::vector<double>{0.2, 0.3, 0.5}}) {
+      InnerLoop inner{.steps = 3, .rate = 0.1, .step_weights = weights};
+      inner.rates = Matrix::Constant(rows, start.size(), 0.1);
+      for (double& rate : inner.rates.reshaped()) rate *= rng.uniform(0.5, 1.5);
+      const auto found = maml_gradient(shape, start, episodes, inner);
+      EXPECT_LE(tests::gradient_error(
+                    [&](const Vector& x) { return maml_gradient(shape, x, episodes, inner).loss; }, start,
+                    found.gradient),
+                tests::kGradient)
+          << rows;
+      const Vector rates = inner.rates.reshaped<Eigen::RowMajor>();
+      const Vector analytic = found.rate_gradient.reshaped<Eigen::RowMajor>();
+      EXPECT_LE(tests::gradient_error(
+                    [&](const Vector& x) {
+                      auto changed = inner;
+                      changed.rates.reshaped<Eigen::RowMajor>() = x;
+                      return maml_gradient(shape, start, episodes, changed).loss;
+                    },
+                    rates, analytic),
+                tests::kGradient)
+          << rows;
+    }
+  }
+}
+
+TEST(MamlGradient, EqualRatesAreOneRate) {
+  const MlpShape shape{{3, 8, 1}, Activation::silu, {}};
+  const auto episodes = random_episodes(2, 5, 4, 3);
+  const Vector start = random_start(shape);
+  const auto one = maml_gradient(shape, start, episodes, {.steps = 3, .rate = 0.2});
+  const auto all = maml_gradient(shape, start, episodes,
+                                 {.steps = 3, .rate = 0.1, .rates = Matrix::Constant(1, start.size(), 0.2)});
+  EXPECT_NEAR(one.loss, all.loss, 1e-12);
+  EXPECT_LE((one.gradient - all.gradient).norm() / one.gradient.norm(), 1e-12);
+}
+
+// With S = 1 the multi-step loss is the ordinary one; with all weight on the first step it is that of one step.
+TEST(MamlGradient, StepWeightsChooseTheSteps) {
+  const MlpShape shape{{3, 8, 1}, Activation::silu, {}};
+  const auto episodes = random_episodes(2, 5, 4, 3);
+  const Vector start = random_start(shape);
+  const auto one = maml_gradient(shape, start, episodes, {.steps = 1, .rate = 0.1});
+  const auto first =
+      maml_gradient(shape, start, episodes, {.steps = 3, .rate = 0.1, .step_weights = {1, 0, 0}});
+  EXPECT_NEAR(one.loss, first.loss, 1e-12);
+  EXPECT_LE((one.gradient - first.gradient).norm() / one.gradient.norm(), 1e-12);
 }
 
 TEST(MamlGradient, FirstOrderIsNotTheWholeGradient) {

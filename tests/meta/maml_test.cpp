@@ -16,7 +16,7 @@ using tests::family_profile;
 
 MamlOptions small() {
   MamlOptions options;
-  options.hidden = {16, 16};
+  options.net.hidden = {16, 16};
   options.max_steps = 60;
   options.outer_rate = 5e-3;
   return options;
@@ -35,7 +35,7 @@ std::vector<tasks::Task> tasks_of(const datasets::Profile& profile, int count) {
 
 TEST(Maml, SnapshotAdaptsWithTheBoardsLearner) {
   const auto profiles = family(3);
-  const Maml maml(profiles, small(), 1);
+  const Maml maml("maml", profiles, small(), 1);
   const auto task = tasks_of(family_profile(7), 1)[0];
   const auto predicted =
       learners::make_learner(maml.snapshot())->adapt(task.support)->predict(task.query.modes).mean;
@@ -44,15 +44,16 @@ TEST(Maml, SnapshotAdaptsWithTheBoardsLearner) {
 
 TEST(Maml, LossFallsOnAFamilyOfWorkloads) {
   const auto profiles = family(6);
-  Maml maml(profiles, small(), 1);
+  Maml maml("maml", profiles, small(), 1);
   const auto tasks = tasks_of(family_profile(20), 6);
   const double before = validation_error(*learners::make_learner(maml.snapshot()), tasks);
   double first = 0, last = 0;
-  const auto summary = train(maml, source(profiles), tasks,
-                             {.steps = 60, .meta_batch = 8, .validate_every = 30}, [&](const Progress& p) {
-                               if (p.step <= 10) first += p.loss;
-                               if (p.step > 50) last += p.loss;
-                             });
+  const auto summary =
+      train(maml, source(profiles), tasks, {.steps = 60, .meta_batch = 8, .validate_every = 30},
+            {.progress = [&](const Progress& p) {
+              if (p.step <= 10) first += p.loss;
+              if (p.step > 50) last += p.loss;
+            }});
   EXPECT_LT(last, 0.5 * first);
   EXPECT_LT(summary.best_error, before);
   EXPECT_EQ(summary.steps, 60);
@@ -60,7 +61,7 @@ TEST(Maml, LossFallsOnAFamilyOfWorkloads) {
 
 TEST(Maml, TrainsOnlyTheTargetsThatProfilesHave) {
   const auto profiles = family(2, false);
-  Maml maml(profiles, small(), 1);
+  Maml maml("maml", profiles, small(), 1);
   EXPECT_TRUE(maml.model().targets[tasks::kTimeMs]);
   EXPECT_FALSE(maml.model().targets[tasks::kPowerW]);
   EXPECT_GT(maml.step(tasks_of(profiles[0], 2)).loss, 0);
@@ -71,50 +72,49 @@ TEST(Maml, RowsWithoutAPowerAreLeftOut) {
   for (std::size_t i = 0; i < profiles[1].measurements.size(); i += 3) {
     profiles[1].measurements[i].power_w = std::nan("");
   }
-  Maml maml(profiles, small(), 1);
+  Maml maml("maml", profiles, small(), 1);
   auto batch = tasks_of(profiles[0], 2);
   for (auto& task : tasks_of(profiles[1], 2)) batch.push_back(task);
   EXPECT_TRUE(std::isfinite(maml.step(batch).loss));
 }
 
 TEST(Maml, LoadedStateGoesOnBitForBit) {
-  const tests::TempDir dir;
   const auto profiles = family(3);
   const auto tasks = source(profiles);
   hw::Rng rng(4);
   std::vector<std::vector<tasks::Task>> batches;
   for (int i = 0; i < 6; ++i) batches.push_back(tasks.next(4, rng));
 
-  Maml whole(profiles, small(), 1), before(profiles, small(), 1), after(profiles, small(), 2);
+  Maml whole("maml", profiles, small(), 1), before("maml", profiles, small(), 1),
+      after("maml", profiles, small(), 2);
   for (const auto& batch : batches) whole.step(batch);
   for (int i = 0; i < 3; ++i) before.step(batches[i]);
-  before.save_state(dir / "state.h5");
-  after.load_state(dir / "state.h5");
+  after.set_state(before.state());
   for (int i = 3; i < 6; ++i) after.step(batches[i]);
   EXPECT_EQ(whole.snapshot().tensors, after.snapshot().tensors);
   EXPECT_NE(before.snapshot().tensors, after.snapshot().tensors);
 }
 
 TEST(Maml, RefusesAStateOfAnotherNet) {
-  const tests::TempDir dir;
   const auto profiles = family(2);
-  Maml(profiles, small(), 1).save_state(dir / "state.h5");
+  const auto state = Maml("maml", profiles, small(), 1).state();
   auto wider = small();
-  wider.hidden = {32};
-  Maml other(profiles, wider, 1);
-  EXPECT_THROW(other.load_state(dir / "state.h5"), std::invalid_argument);
-  EXPECT_THROW(other.load_state(dir / "nothing.h5"), datasets::DataError);
+  wider.net.hidden = {32};
+  EXPECT_THROW(Maml("maml", profiles, wider, 1).set_state(state), std::invalid_argument);
+  auto other = state;
+  other.learner = "reptile-state";
+  EXPECT_THROW(Maml("maml", profiles, small(), 1).set_state(other), std::invalid_argument);
 }
 
 TEST(Maml, LossThatIsNotFiniteNamesStepAndTask) {
   const auto profiles = family(2);
   auto options = small();
   options.inner.rate = 1e30;
-  Maml maml(profiles, options, 1);
+  Maml maml("maml", profiles, options, 1);
   try {
     maml.step(tasks_of(profiles[1], 2));
     FAIL() << "no error";
-  } catch (const std::runtime_error& e) {
+  } catch (const Diverged& e) {
     EXPECT_NE(std::string(e.what()).find("step 1"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("board/w1"), std::string::npos) << e.what();
   }
@@ -123,19 +123,19 @@ TEST(Maml, LossThatIsNotFiniteNamesStepAndTask) {
 TEST(Maml, RefusesBadOptionsAndProfiles) {
   auto options = small();
   options.clip_norm = 0;
-  EXPECT_THROW(Maml(family(1), options, 1), std::invalid_argument);
-  EXPECT_THROW(Maml({}, small(), 1), std::invalid_argument);
+  EXPECT_THROW(Maml("maml", family(1), options, 1), std::invalid_argument);
+  EXPECT_THROW(Maml("maml", {}, small(), 1), std::invalid_argument);
   auto mixed = family(2);
   mixed[1].space = std::make_shared<const hw::PowerModeSpace>(
       hw::PowerModeSpace::grid({{hw::KnobRole::power_limit_mw, {1000, 2000}}}));
   mixed[1].modes = mixed[1].space->modes();
   mixed[1].measurements.resize(2);
-  EXPECT_THROW(Maml(mixed, small(), 1), std::invalid_argument);
+  EXPECT_THROW(Maml("maml", mixed, small(), 1), std::invalid_argument);
 }
 
 TEST(Train, WithoutValidationTheLastSnapshotIsKept) {
   const auto profiles = family(2);
-  Maml maml(profiles, small(), 1);
+  Maml maml("maml", profiles, small(), 1);
   const auto summary = train(maml, source(profiles), {}, {.steps = 3, .meta_batch = 2});
   EXPECT_EQ(summary.best_step, 3);
   EXPECT_EQ(summary.best.tensors, maml.snapshot().tensors);
@@ -145,7 +145,7 @@ TEST(Train, WithoutValidationTheLastSnapshotIsKept) {
 class Spoiler final : public MetaLearner {
  public:
   explicit Spoiler(const std::vector<datasets::Profile>& profiles, double early = 1)
-      : maml_(profiles, small(), 1), early_(early) {}
+      : maml_("maml", profiles, small(), 1), early_(early) {}
   StepReport step(std::span<const tasks::Task>) override {
     ++steps_;
     return {};
@@ -158,8 +158,8 @@ class Spoiler final : public MetaLearner {
     }
     return checkpoint;
   }
-  void save_state(const std::string&) const override {}
-  void load_state(const std::string&) override {}
+  learners::Checkpoint state() const override { return {}; }
+  void set_state(const learners::Checkpoint&) override {}
 
  private:
   Maml maml_;
@@ -183,7 +183,7 @@ TEST(Train, SnapshotThatPredictsNothingGivesWayToOneThatDoes) {
   std::vector<double> errors;
   const auto summary =
       train(spoiler, source(profiles), tasks, {.steps = 4, .meta_batch = 1, .validate_every = 2},
-            [&](const Progress& p) { errors.push_back(p.validation_error); });
+            {.progress = [&](const Progress& p) { errors.push_back(p.validation_error); }});
   EXPECT_EQ(errors[1], infinity);
   EXPECT_EQ(summary.best_step, 4);
   EXPECT_TRUE(std::isfinite(summary.best_error));
@@ -191,7 +191,7 @@ TEST(Train, SnapshotThatPredictsNothingGivesWayToOneThatDoes) {
 
 TEST(FineTuneSearch, DivergedTrainingHasAnInfiniteError) {
   const auto profiles = family(3);
-  const Maml maml(profiles, small(), 1);
+  const Maml maml("maml", profiles, small(), 1);
   const FineTuneGrid grid{.steps = {20, 60}, .rates = {3e-3, 1e30}, .stop_rms = {0}};
   const auto errors = try_fine_tuning(maml.model(), tasks::kTimeMs, tasks_of(family_profile(7), 1)[0], grid);
   EXPECT_TRUE(std::isfinite(errors[0]) && std::isfinite(errors[1]));
@@ -201,7 +201,7 @@ TEST(FineTuneSearch, DivergedTrainingHasAnInfiniteError) {
 
 TEST(FineTuneSearch, ErrorsAreThoseOfTheLearner) {
   const auto profiles = family(3);
-  const Maml maml(profiles, small(), 1);
+  const Maml maml("maml", profiles, small(), 1);
   const auto task = tasks_of(family_profile(7), 1)[0];
   const FineTuneGrid grid{.steps = {20, 60}, .rates = {3e-3, 1e-2}, .stop_rms = {0.05, 0}};
   const auto settings = grid.settings();

@@ -117,7 +117,8 @@ std::vector<std::string> names() {
 
 INSTANTIATE_TEST_SUITE_P(Registry, EveryMetaLearner, testing::ValuesIn(names()), [](const auto& test) {
   std::string name = test.param;
-  std::replace(name.begin(), name.end(), '-', '_');
+  for (char& c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = c == '+' ? 'p' : '_';
   return name;
 });
 

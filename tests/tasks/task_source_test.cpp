@@ -181,9 +181,31 @@ TEST(TaskSource, BadOptionsAndProfilesAreRefused) {
   expect_error(make({.augmentation = {.log_offset = -1}}), {"log_offset"});
   expect_error(make({.augmentation = {.log_scale = kUnknown}}), {"log_scale"});
   expect_error(make({.augmentation = {.sub_grid = 1.5}}), {"sub_grid"});
-  expect_error(make({.max_shots = 60, .augmentation = {}}),
-               {"board-a/bert", "60 modes", "max_shots = 60", "61"});
+  expect_error(make({.max_shots = 60, .augmentation = {}}), {"more than 60 modes", "max_shots = 60", "61"});
   expect_error([] { TaskSource({}, {}); }, {"no profile"});
+  auto with_a_short_one = made_up_profiles();
+  with_a_short_one[0].modes.resize(3);
+  with_a_short_one[0].measurements.resize(3);
+  expect_error([&] { TaskSource(with_a_short_one, {}); },
+               {with_a_short_one[0].workload, "3 modes", "min_shots = 5", "6"});
+}
+
+TEST(TaskSource, ProfileOfFewModesServesTasksOfFewShots) {
+  auto profiles = made_up_profiles();
+  profiles[0].modes.resize(10);
+  profiles[0].measurements.resize(10);
+  const TaskSource source(profiles, {.min_shots = 5, .max_shots = 20, .query = 5, .augmentation = {}});
+  std::size_t drawn = 0;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    hw::Rng rng(seed);
+    for (const auto& task : source.next(8, rng)) {
+      const bool is_short = task.name.find(profiles[0].workload) != std::string::npos &&
+                            task.name.find(profiles[0].device) != std::string::npos;
+      drawn += is_short ? 1 : 0;
+      EXPECT_TRUE(!is_short || task.support.size() < 10);
+    }
+  }
+  EXPECT_GT(drawn, 0u);
 }
 
 // The two ways of drawing the same task: without and with augmentation.

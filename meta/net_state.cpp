@@ -1,0 +1,166 @@
+#include "meta/net_state.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+#include "hw/random.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using learners::FineTuneModel;
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+
+Matrix all_features(std::span<const datasets::Profile> training, learners::FeatureSet set) {
+  std::vector<Matrix> parts;
+  Eigen::Index rows = 0;
+  for (const auto& profile : training) {
+    parts.push_back(learners::encode(set, *profile.space, profile.modes));
+    rows += parts.back().rows();
+  }
+  Matrix all(rows, parts[0].cols());
+  Eigen::Index at = 0;
+  for (const auto& part : parts) {
+    all.middleRows(at, part.rows()) = part;
+    at += part.rows();
+  }
+  return all;
+}
+
+// Root mean square of log targets around their profile's mean; nullopt when no profile has the target.
+std::optional<double> target_scale(std::span<const datasets::Profile> training, int target) {
+  double sum = 0;
+  Eigen::Index count = 0;
+  for (const auto& profile : training) {
+    const auto rows = learners::rows_of(tasks::samples_of(profile), static_cast<tasks::Target>(target));
+    if (rows.modes.empty()) continue;
+    const Vector logs = rows.values.array().log();
+    sum += (logs.array() - logs.mean()).square().sum();
+    count += logs.size();
+  }
+  if (count == 0) return std::nullopt;
+  const double rms = std::sqrt(sum / static_cast<double>(count));
+  return rms > 0 ? rms : 1.0;
+}
+
+// The first `count` rows, features and normalised targets.
+struct Rows {
+  Matrix x, y;
+};
+Rows first_rows(const FineTuneModel& model, const learners::TargetRows& rows, Eigen::Index count, double mean,
+                double scale) {
+  const std::span<const hw::PowerMode> modes(rows.modes.data(), static_cast<std::size_t>(count));
+  return {model.scaler(learners::encode(model.features, *rows.space, modes)),
+          (rows.values.head(count).array().log() - mean) / scale};
+}
+
+// The rows with a known value, in the order they were drawn, so that the first few of them are a fair draw.
+learners::TargetRows known_rows(const tasks::Samples& samples, int target) {
+  learners::TargetRows rows{samples.space, {}, {}};
+  std::vector<double> values;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const double value = samples.targets(static_cast<Eigen::Index>(i), target);
+    if (std::isnan(value)) continue;
+    rows.modes.push_back(samples.modes[i]);
+    values.push_back(value);
+  }
+  rows.values = Eigen::Map<const Vector>(values.data(), static_cast<Eigen::Index>(values.size()));
+  return rows;
+}
+
+}  // namespace
+
+std::string NetOptions::error() const {
+  for (const int size : hidden) {
+    if (size < 1) return "NetOptions: hidden must be >= 1, got " + std::to_string(size);
+  }
+  for (const auto& options : fine_tune) {
+    if (auto bad = options.error(); !bad.empty()) return bad;
+  }
+  return "";
+}
+
+Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int target) {
+  auto rng = hw::Rng::stream(seed, "initial weights", static_cast<std::uint64_t>(target));
+  return learners::random_parameters(shape, rng);
+}
+
+FineTuneModel new_model(const std::string& learner, std::span<const datasets::Profile> training,
+                        const NetOptions& options, std::uint64_t seed) {
+  if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
+  if (training.empty()) throw std::invalid_argument(learner + ": no profile to train on");
+  FineTuneModel model;
+  model.trained_by = learner;
+  model.knobs = learners::roles_text(*training[0].space);
+  for (const auto& profile : training) learners::check_roles(learner, model.knobs, *profile.space);
+  const Matrix features = all_features(training, model.features);
+  model.scaler = learners::Scaler::fit(features);
+  model.shape.sizes = {static_cast<int>(features.cols())};
+  model.shape.sizes.insert(model.shape.sizes.end(), options.hidden.begin(), options.hidden.end());
+  model.shape.sizes.push_back(1);
+  model.shape.activation = options.activation;
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto scale = target_scale(training, t);
+    if (!scale) continue;
+    model.targets[t] = {initial_weights(model.shape, seed, t), *scale, options.fine_tune[t]};
+  }
+  return model;
+}
+
+EpisodeBatch make_episodes(const FineTuneModel& model, int target, std::span<const tasks::Task> tasks) {
+  EpisodeBatch batch;
+  std::vector<std::pair<learners::TargetRows, learners::TargetRows>> known;
+  Eigen::Index k = 0, q = 0;
+  for (const auto& task : tasks) {
+    auto support = known_rows(task.support, target), query = known_rows(task.query, target);
+    if (support.modes.empty() || query.modes.empty()) continue;
+    k = known.empty() ? support.values.size() : std::min(k, support.values.size());
+    q = known.empty() ? query.values.size() : std::min(q, query.values.size());
+    batch.tasks.push_back(&task);
+    known.emplace_back(std::move(support), std::move(query));
+  }
+  const double scale = model.targets[target]->target_scale;
+  for (const auto& [support, query] : known) {
+    const double mean = support.values.head(k).array().log().mean();
+    auto s = first_rows(model, support, k, mean, scale), t = first_rows(model, query, q, mean, scale);
+    batch.episodes.push_back({std::move(s.x), std::move(s.y), std::move(t.x), std::move(t.y)});
+  }
+  return batch;
+}
+
+double cosine_rate(double rate, int step, int max_steps) {
+  const double progress = std::min(1.0, static_cast<double>(step) / std::max(1, max_steps));
+  return rate * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+}
+
+Vector sized_vector(const learners::Checkpoint& state, const std::string& name, Eigen::Index size) {
+  Vector values = state.vector(name);
+  if (values.size() != size) {
+    throw std::invalid_argument(state.learner + ": " + name + " must have " + std::to_string(size) +
+                                " values, has " + std::to_string(values.size()));
+  }
+  return values;
+}
+
+void write_adam(learners::Checkpoint& state, const std::string& prefix, const learners::Adam<double>& adam) {
+  state.tensors[prefix + "first_moment"] = adam.state().first.transpose();
+  state.tensors[prefix + "second_moment"] = adam.state().second.transpose();
+  state.numbers[prefix + "adam_steps"] = {static_cast<double>(adam.state().steps)};
+}
+
+void read_adam(const learners::Checkpoint& state, const std::string& prefix, learners::Adam<double>& adam) {
+  const auto size = adam.state().first.size();
+  adam.set_state({sized_vector(state, prefix + "first_moment", size),
+                  sized_vector(state, prefix + "second_moment", size),
+                  static_cast<int>(state.number(prefix + "adam_steps"))});
+}
+
+void check_state(const learners::Checkpoint& state, const std::string& kind) {
+  if (state.learner == kind) return;
+  throw std::invalid_argument("training state must be a " + kind + ", is a " + state.learner);
+}
+
+}  // namespace fewwatt::meta

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/profile.hpp"
+#include "learners/fine_tune.hpp"
+#include "learners/optimizer.hpp"
+#include "meta/maml_gradient.hpp"
+
+// What meta-learners of nets that the learner fine_tune adapts have in common.
+namespace fewwatt::meta {
+
+struct NetOptions {
+  std::vector<int> hidden = {64, 64};
+  learners::Activation activation = learners::Activation::silu;
+  // How the snapshot is fitted to a support set at test time, per target.
+  std::array<learners::FineTuneOptions, tasks::kNumTargets> fine_tune;
+  std::string error() const;  // "" when valid
+};
+
+// What training of a target's net starts from.
+Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int target);
+
+// One untrained net for each target that the training profiles have, from features standardised over the
+// training modes to   (log y - mean log y of the support) / target_scale,   target_scale = root mean square of
+// the log targets around their profile's mean. Throws std::invalid_argument naming `learner` when there is no
+// profile or the profiles' knobs differ in role.
+learners::FineTuneModel new_model(const std::string& learner, std::span<const datasets::Profile> training,
+                                  const NetOptions& options, std::uint64_t seed);
+
+// The tasks that have a support and a query row with a known value of the target, in the net's units. Rows
+// without a known value are left out, and then each task has as many rows as the one that has the fewest; in
+// the order in which they were drawn, so that the first few of them are a fair draw.
+struct EpisodeBatch {
+  std::vector<Episode> episodes;
+  std::vector<const tasks::Task*> tasks;  // of each episode
+};
+EpisodeBatch make_episodes(const learners::FineTuneModel& model, int target,
+                           std::span<const tasks::Task> tasks);
+
+// Rate of outer step `step`:  rate * (1 + cos(pi step / max_steps)) / 2
+double cosine_rate(double rate, int step, int max_steps);
+
+// The parameters of a checkpoint's entry `name`, which must have `size` values. Throws std::invalid_argument.
+Vector sized_vector(const learners::Checkpoint& state, const std::string& name, Eigen::Index size);
+
+// An optimizer's state as entries prefix + first_moment, second_moment, adam_steps.
+void write_adam(learners::Checkpoint& state, const std::string& prefix, const learners::Adam<double>& adam);
+void read_adam(const learners::Checkpoint& state, const std::string& prefix, learners::Adam<double>& adam);
+
+// Throws std::invalid_argument unless the state is a `kind`.
+void check_state(const learners::Checkpoint& state, const std::string& kind);
+
+}  // namespace fewwatt::meta
