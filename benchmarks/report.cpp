@@ -46,20 +46,15 @@ class Report {
       : suite_(suite), learners_(learners), tables_(tables), showcases_(showcases), provenance_(provenance) {}
 
   std::string html() const {
-    std::string page =
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-        "content=\"width=device-width, initial-scale=1\">\n<title>" +
-        svg::escape(suite_.name) + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n";
-    page += header() + errors() + decisions() + scatters() + fronts() + all_tables() + explanations() +
-            provenance();
-    return page + "</body>\n</html>\n";
+    return html_page(suite_.name, header() + errors() + decisions() + scatters() + fronts() + all_tables() +
+                                      explanations() + provenance());
   }
 
  private:
   std::string colour(const std::string& learner) const {
     const auto at = std::find(learners_.begin(), learners_.end(), learner);
     if (at == learners_.end()) return "#4d5761";  // baselines, which are not in the suite's list
-    return kColours[static_cast<std::size_t>(at - learners_.begin()) % kColours.size()];
+    return colour_of(static_cast<std::size_t>(at - learners_.begin()));
   }
 
   const Table* table(std::string_view metric) const {
@@ -451,6 +446,17 @@ class Report {
 };
 
 }  // namespace
+
+std::string html_page(std::string_view title, std::string_view body) {
+  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+         "content=\"width=device-width, initial-scale=1\">\n<title>" +
+         svg::escape(title) + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n" +
+         std::string(body) + "</body>\n</html>\n";
+}
+
+std::string colour_of(std::size_t learner) {
+  return kColours[learner % kColours.size()];
+}
 
 std::string to_html(const Suite& suite, std::span<const std::string> learners, std::span<const Table> tables,
                     std::span<const Showcase> showcases, const Provenance& provenance) {

@@ -1,7 +1,6 @@
 #include "benchmarks/runner.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <exception>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "benchmarks/jobs.hpp"
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
@@ -31,34 +31,6 @@ const meta::MetaLearnerFacts* find_meta_learner(const std::string& name) {
   const auto facts = meta::meta_learner_facts();
   const auto found = std::find_if(facts.begin(), facts.end(), [&](const auto& f) { return f.name == name; });
   return found == facts.end() ? nullptr : &*found;
-}
-
-// Runs job(i) for i < n on threads of its own; afterwards throws what the lowest failing job threw. After a
-// failure no higher job is started.
-void run_jobs(std::size_t n, std::size_t threads, const std::function<void(std::size_t)>& job) {
-  std::atomic<std::size_t> next = 0;
-  std::mutex mutex;
-  std::size_t failed = n;
-  std::exception_ptr error;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < n; i = next++) {
-      try {
-        job(i);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (i < failed) {
-          failed = i;
-          error = std::current_exception();
-        }
-        next = n;
-      }
-    }
-  };
-  std::vector<std::jthread> pool;
-  for (std::size_t t = 1; t < std::min(threads, n); ++t) pool.emplace_back(work);
-  work();
-  pool.clear();  // joins
-  if (error) std::rethrow_exception(error);
 }
 
 // A learner of one split, ready to adapt.
