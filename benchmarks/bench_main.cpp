@@ -140,7 +140,7 @@ int bench(const Options& options, const std::string& command) {
   auto suite = benchmarks::read_suite(options.suite);
   const auto all_learners = suite.learners;
   apply(options, suite);
-  const std::string root = data_root(options);
+  const std::string root = suite.simulation ? "" : data_root(options);
   make_writable_folder(options.out);
   const auto store = benchmarks::load_profiles(suite, root);
   const auto result = benchmarks::run_suite(

@@ -106,6 +106,22 @@ SplitRule parse_split(const IniSection& section) {
   return rule;
 }
 
+// The keys simulate, grid and workloads.
+datasets::SimulationRequest parse_simulation(const IniSection& section) {
+  for (const char* key : {"mapping", "inputs"})
+    if (section.find(key) != nullptr)
+      throw DataError(section.where + ": " + key + ": a suite with simulate has none");
+  datasets::SimulationRequest request;
+  request.devices = {section.text("simulate")};
+  request.grid = section.text_or("grid", request.grid);
+  request.workloads = list(section, "workloads");
+  check_names(section, "simulate", request.devices, [](const auto& name) { hw::find_simulated_board(name); });
+  check_names(section, "workloads", request.workloads,
+              [](const auto& name) { hw::find_simulated_workload(name); });
+  if (const auto error = request.error(); !error.empty()) throw DataError(section.where + ": " + error);
+  return request;
+}
+
 bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
   return std::any_of(globs.begin(), globs.end(), [&](const auto& glob) { return glob_matches(glob, name); });
 }
@@ -168,8 +184,9 @@ void check_sampler(const std::string& name) {
 Suite read_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
-  head.check_keys({"name", "mapping", "inputs", "targets", "shots", "seeds", "samplers", "learners",
-                   "budgets", "confidence", "excess_margin", "module", "train_steps"});
+  head.check_keys({"name", "mapping", "inputs", "simulate", "grid", "workloads", "targets", "shots", "seeds",
+                   "samplers", "learners", "budgets", "confidence", "excess_margin", "module",
+                   "train_steps"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -182,7 +199,13 @@ Suite read_suite(const std::string& path) {
     suite.mapping = (folder / "../../datasets/mappings" / (mapping + ".ini")).lexically_normal().string();
   if (!suite.mapping.empty() && !fs::is_regular_file(suite.mapping))
     refuse(head, "mapping", "the name of a mapping (" + suite.mapping + " is no file)");
-  suite.inputs = list(head, "inputs");
+  if (head.find("simulate") != nullptr)
+    suite.simulation = parse_simulation(head);
+  else
+    suite.inputs = list(head, "inputs");
+  for (const char* key : {"grid", "workloads"})
+    if (!suite.simulation && head.find(key) != nullptr)
+      throw DataError(head.where + ": " + key + ": only for a suite with simulate");
 
   for (const auto& target : list(head, "targets")) {
     const auto at = std::find(std::begin(tasks::kTargetNames), std::end(tasks::kTargetNames), target);
@@ -235,7 +258,13 @@ datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data
     inputs.push_back(path.string());
   }
   datasets::ProfileStore store;
-  if (!suite.mapping.empty()) {
+  if (suite.simulation) {
+    try {
+      store = datasets::generate_profiles(*suite.simulation);
+    } catch (const std::invalid_argument& e) {
+      throw DataError(suite.path + ": [suite]: " + e.what());
+    }
+  } else if (!suite.mapping.empty()) {
     store = datasets::import_profiles(datasets::read_mapping(suite.mapping), inputs);
   } else {
     for (const auto& input : inputs) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "benchmarks/metrics.hpp"
+#include "datasets/generate.hpp"
 #include "datasets/profile.hpp"
 #include "tasks/split.hpp"
 
@@ -26,6 +27,9 @@ struct SplitRule {
 //                            up; or a file ending in .ini, from the suite's folder; without it, inputs are
 //                            profile files
 //   inputs = tx2-osldvfs     files or folders below the data root
+//   simulate = orin-agx-64   in place of mapping and inputs: a simulated board (hw/simulated_device.hpp),
+//   grid = powertrain        its modes: full, the default, the name of a published grid, or a number of modes,
+//   workloads = lstm, ...    and what runs on it
 //   targets = time, power    what is used of the profiles
 //   shots = 5, 10, 25, 50    modes measured
 //   seeds = 10               draws of the measured modes
@@ -46,6 +50,7 @@ struct Suite {
   std::string name;
   std::string mapping;  // path, or "" for profile files
   std::vector<std::string> inputs;
+  std::optional<datasets::SimulationRequest> simulation;  // in place of mapping and inputs
   std::array<bool, tasks::kNumTargets> targets{};
   std::vector<std::size_t> shots;
   std::size_t seeds = 0;
@@ -73,7 +78,7 @@ std::vector<std::size_t> parse_counts(const std::string& text);
 void check_learner(const std::string& name);
 void check_sampler(const std::string& name);
 
-// Imports the suite's profiles and removes the targets it does not use. Throws datasets::DataError, also when
+// Imports or simulates the suite's profiles and removes the targets it does not use. Throws datasets::DataError, also when
 // a target is missing.
 datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root);
 
