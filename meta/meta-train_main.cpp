@@ -3,7 +3,11 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -25,7 +29,18 @@ struct Options {
   meta::InitializerRequest request;
   tasks::HoldOut hold_out;
   std::string out;
+  std::string resume;  // "" = start anew
+  std::string state;   // where a stopped run leaves its state
+  std::string log;     // JSON lines, "" = none
 };
+
+// The first Ctrl-C asks training to stop and keep what it has, the second one ends the program.
+volatile std::sig_atomic_t g_interrupted = 0;
+
+void interrupt(int signal) {
+  g_interrupted = 1;
+  std::signal(signal, SIG_DFL);
+}
 
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> parts;
@@ -49,7 +64,22 @@ std::vector<std::size_t> parse_shots(const std::string& text) {
   return shots;
 }
 
-constexpr std::uint64_t kMostSteps = 1'000'000;
+constexpr std::uint64_t kMost = 1'000'000;  // of anything that is counted
+
+int checked(const char* option, program::Count count, std::uint64_t least) {
+  if (count.value < least || count.value > kMost) {
+    throw program::UsageError("--" + std::string(option) + " must be in [" + std::to_string(least) + ", " +
+                              std::to_string(kMost) + "], got " + std::to_string(count.value));
+  }
+  return static_cast<int>(count.value);
+}
+
+double checked_rate(const char* option, double rate) {
+  if (rate > 0 && std::isfinite(rate)) return rate;
+  std::ostringstream text;
+  text << "--" << option << " must be > 0, got " << rate;
+  throw program::UsageError(text.str());
+}
 
 std::string known_learners() {
   std::string text;
@@ -61,13 +91,18 @@ std::string known_learners() {
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
   std::string profiles, workloads, devices, shots;
-  program::Count steps;
+  program::Count steps, inner_steps, meta_batch, validate_every, patience;
+  double inner_rate = 0, outer_rate = 0;
   program::Manual manual;
   manual.verb = "meta-train";
-  manual.synopsis = "--profiles P.h5[,...] --learner maml --holdout-workloads W,... --out INIT.h5";
+  manual.synopsis =
+      "--profiles P.h5[,...] --learner maml --holdout-workloads W,... --out INIT.h5 [--resume STATE]";
   manual.about =
       "Trains an initializer on recorded profiles. Training, early stopping and the choice of fine-tuning\n"
-      "see nothing of what is held out. Learners: " +
+      "see nothing of what is held out: they leave out each training workload in turn and validate on it "
+      "with\n"
+      "what the board does. Ctrl-C keeps the best so far and leaves a state to --resume from.\n"
+      "Learners: " +
       known_learners() + ".";
   auto add = manual.options.add_options();
   add("profiles", po::value(&profiles)->required()->value_name("P.h5,..."),
@@ -82,17 +117,35 @@ std::optional<Options> parse(int argc, char** argv) {
       "outer steps, at most, or epochs of transfer; 0 = the learner's own default");
   add("shots", po::value(&shots)->default_value("5,10,25,50")->value_name("K,..."),
       "support sizes that fine-tuning is chosen for");
-  if (!program::parse(argc, argv, manual, options.common)) return std::nullopt;
+  add("inner-steps", po::value(&inner_steps)->value_name("N"), "steps of the inner loop");
+  add("inner-rate", po::value(&inner_rate)->value_name("R"), "their rate, or where learned rates start");
+  add("outer-rate", po::value(&outer_rate)->value_name("R"), "rate of the outer updates");
+  add("meta-batch", po::value(&meta_batch)->value_name("N"), "tasks per outer update");
+  add("validate-every", po::value(&validate_every)->value_name("N"), "outer steps between validations");
+  add("patience", po::value(&patience)->value_name("N"),
+      "validations without a better one before training stops; 0 = never stop early");
+  add("log", po::value(&options.log)->value_name("L.jsonl"), "one JSON object per outer step");
+  add("state", po::value(&options.state)->value_name("S.h5"),
+      "where the state of the run is kept until it is done; INIT.h5.state if not given");
+  add("resume", po::value(&options.resume)->value_name("S.h5"),
+      "go on with a stopped run; settings and profiles must be the same");
+  const auto values = program::parse(argc, argv, manual, options.common);
+  if (!values) return std::nullopt;
   options.profiles = split_list(profiles);
   if (options.profiles.empty()) throw program::UsageError("--profiles must name at least one file");
   options.hold_out = {split_list(workloads), split_list(devices)};
   options.request.shots = parse_shots(shots);
   options.request.seed = options.common.seed;
-  if (steps.value > kMostSteps) {
-    throw program::UsageError("--steps must be <= " + std::to_string(kMostSteps) + ", got " +
-                              std::to_string(steps.value));
-  }
-  options.request.steps = static_cast<int>(steps.value);
+  auto& request = options.request;
+  request.steps = checked("steps", steps, 0);
+  if (values->count("inner-steps") > 0) request.inner_steps = checked("inner-steps", inner_steps, 1);
+  if (values->count("inner-rate") > 0) request.inner_rate = checked_rate("inner-rate", inner_rate);
+  if (values->count("outer-rate") > 0) request.outer_rate = checked_rate("outer-rate", outer_rate);
+  if (values->count("meta-batch") > 0) request.meta_batch = checked("meta-batch", meta_batch, 1);
+  if (values->count("validate-every") > 0)
+    request.validate_every = checked("validate-every", validate_every, 1);
+  if (values->count("patience") > 0) request.patience = checked("patience", patience, 0);
+  if (options.state.empty()) options.state = options.resume.empty() ? options.out + ".state" : options.resume;
   bool known = false;
   for (const auto& facts : meta::meta_learner_facts()) known = known || facts.name == options.request.name;
   if (!known) {
@@ -117,10 +170,10 @@ std::vector<datasets::Profile> read_all(const std::vector<std::string>& paths) {
 }
 
 // Fails before minutes of training rather than after.
-void check_output(const std::string& out) {
+void check_output(const char* option, const std::string& out) {
   const auto folder = std::filesystem::absolute(out).parent_path();
   if (std::filesystem::is_directory(out)) {
-    throw datasets::DataError(out + ": is a folder, --out must name a file");
+    throw datasets::DataError(out + ": is a folder, " + option + " must name a file");
   }
   if (!std::filesystem::is_directory(folder)) {
     throw datasets::DataError(out + ": there is no folder " + folder.string());
@@ -141,21 +194,127 @@ std::vector<datasets::Profile> without(const std::vector<datasets::Profile>& pro
   }
 }
 
+// One JSON object per outer step.
+class JsonLog {
+ public:
+  explicit JsonLog(const std::string& path) : path_(path) {
+    if (path.empty()) return;
+    file_.open(path, std::ios::app);
+    if (!file_) throw datasets::DataError(path + ": cannot be written");
+  }
+  void add(const meta::RunProgress& now, double seconds) {
+    if (path_.empty()) return;
+    nlohmann::json line{{"phase", now.phase},
+                        {"step", now.progress.step},
+                        {"loss", now.progress.loss},
+                        {"done", now.done},
+                        {"seconds", seconds}};
+    if (!std::isnan(now.progress.validation_error)) line["validation_error"] = now.progress.validation_error;
+    file_ << line.dump() << std::endl;
+    if (!file_) throw datasets::DataError(path_ + ": cannot be written");
+  }
+
+ private:
+  std::string path_;
+  std::ofstream file_;
+};
+
+// A bar on stderr: how far, loss, last validation error, time left.
+class Bar {
+ public:
+  explicit Bar(bool shown) : shown_(shown) {}
+  void draw(const meta::RunProgress& now, double seconds) {
+    if (!std::isnan(now.progress.validation_error)) validation_ = now.progress.validation_error;
+    if (now.phase != phase_) validation_ = now.progress.validation_error;
+    phase_ = now.phase;
+    if (!shown_ || (seconds - drawn_ < 0.1 && now.done < 1)) return;
+    drawn_ = seconds;
+    constexpr int kWidth = 24;
+    const int full = static_cast<int>(now.done * kWidth);
+    char text[160];
+    int length = std::snprintf(text, sizeof text, "[%.*s%.*s] %3.0f %%  %s, step %d  loss %.4f", full,
+                               "########################", kWidth - full, "........................",
+                               100 * now.done, phase_.c_str(), now.progress.step, now.progress.loss);
+    const auto append = [&](const char* format, double value) {
+      const auto used = static_cast<std::size_t>(std::max(0, length));
+      if (used < sizeof text) length += std::snprintf(text + used, sizeof text - used, format, value);
+    };
+    if (!std::isnan(validation_)) append("  validation %.2f %%", validation_);
+    append("  %.0f s left", seconds * (1 - now.done) / std::max(now.done, 1e-9));
+    std::cerr << '\r' << text << "\033[K" << std::flush;
+    on_line_ = true;
+  }
+  void clear() {
+    if (on_line_) std::cerr << "\r\033[K";
+    on_line_ = false;
+  }
+
+ private:
+  bool shown_, on_line_ = false;
+  std::string phase_;
+  double validation_ = std::nan(""), drawn_ = -1;
+};
+
 int run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
-  check_output(options.out);
-  program::refuse_overwriting(options.out, options.profiles);
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  check_output("--out", options.out);
+  check_output("--state", options.state);
+  auto inputs = options.profiles;
+  program::refuse_overwriting(options.state, inputs);
+  if (!options.log.empty()) {
+    check_output("--log", options.log);
+    program::refuse_overwriting(options.log, inputs);
+  }
+  inputs.push_back(options.state);
+  program::refuse_overwriting(options.out, inputs);
+
+  std::optional<learners::Checkpoint> resume;
+  if (!options.resume.empty()) resume = learners::read_checkpoint(options.resume);
+  JsonLog json_log(options.log);
+  Bar bar(!options.common.quiet && !options.common.json && isatty(STDERR_FILENO) != 0);
   const auto log = [&](const std::string& line) {
+    bar.clear();
     if (!options.common.quiet) std::cerr << line << '\n';
   };
   const auto training = without(read_all(options.profiles), options.hold_out);
   std::vector<std::string> names;
   for (const auto& profile : training) names.push_back(profile.device + "/" + profile.workload);
-  log("training " + options.request.name + " on " + std::to_string(training.size()) + " profiles");
-  const auto checkpoint = meta::train_initializer(options.request, training, log);
-  learners::write_checkpoint(options.out, checkpoint);
+  log("training " + options.request.name + " on " + std::to_string(training.size()) + " profile" +
+      (training.size() == 1 ? "" : "s"));
 
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::signal(SIGINT, interrupt);
+  std::signal(SIGTERM, interrupt);
+  bool saved = false;
+  const auto result = meta::run_training(options.request, training,
+                                         {.log = log,
+                                          .progress =
+                                              [&](const meta::RunProgress& now) {
+                                                bar.draw(now, seconds());
+                                                json_log.add(now, seconds());
+                                              },
+                                          .interrupted = [] { return g_interrupted != 0; },
+                                          .save =
+                                              [&](const learners::Checkpoint& state) {
+                                                learners::write_checkpoint(options.state, state);
+                                                saved = true;
+                                              }},
+                                         resume ? &*resume : nullptr);
+  bar.clear();
+  const auto& checkpoint = result.checkpoint;
+  const std::string hint = result.stop == meta::Stop::interrupted && saved
+                               ? "; go on with --resume " + options.state
+                               : std::string();
+  if (checkpoint.learner.empty()) {
+    throw std::runtime_error(result.message + ": there is nothing to keep yet, " + options.out +
+                             " is not written" + hint);
+  }
+  learners::write_checkpoint(options.out, checkpoint);
+  if (result.stop != meta::Stop::interrupted) std::filesystem::remove(options.state);
+  if (!result.message.empty()) log("warning: " + result.message + hint);
+
   if (options.common.json) {
     std::cout << nlohmann::json{{"out", options.out},
                                 {"learner", options.request.name},
@@ -166,7 +325,8 @@ int run(const Options& options) {
                                 {"seed", checkpoint.origin.seed},
                                 {"git", checkpoint.origin.git_revision},
                                 {"data_hash", checkpoint.origin.data_hash},
-                                {"seconds", seconds.count()}}
+                                {"stopped", meta::to_string(result.stop)},
+                                {"seconds", seconds()}}
                      .dump()
               << '\n';
   } else if (!options.common.quiet) {

@@ -133,60 +133,89 @@ TEST(Maml, RefusesBadOptionsAndProfiles) {
   EXPECT_THROW(Maml("maml", mixed, small(), 1), std::invalid_argument);
 }
 
-TEST(Train, WithoutValidationTheLastSnapshotIsKept) {
-  const auto profiles = family(2);
-  Maml maml("maml", profiles, small(), 1);
-  const auto summary = train(maml, source(profiles), {}, {.steps = 3, .meta_batch = 2});
-  EXPECT_EQ(summary.best_step, 3);
-  EXPECT_EQ(summary.best.tensors, maml.snapshot().tensors);
+TEST(Maml, LearnedRatesAreTrainedAndStayInTheirClamp) {
+  const auto profiles = family(4);
+  for (const auto rates : {LearnedRates::per_parameter, LearnedRates::per_layer_and_step}) {
+    auto options = small();
+    options.learned_rates = rates;
+    options.rate_clamp = 1.2;
+    options.outer_rate = 0.05;
+    Maml maml("maml", profiles, options, 1);
+    const auto tasks = source(profiles);
+    hw::Rng rng(4);
+    for (int i = 0; i < 10; ++i) maml.step(tasks.next(4, rng));
+    const Matrix learned = learners::FineTuneModel::from_checkpoint(maml.snapshot()).targets[0]->rates;
+    EXPECT_EQ(learned.rows(), rates == LearnedRates::per_parameter ? 1 : options.inner.steps);
+    EXPECT_EQ(learned.cols(), maml.model().targets[0]->weights.size());
+    EXPECT_NE(learned.minCoeff(), learned.maxCoeff());
+    EXPECT_GE(learned.minCoeff(), options.inner.rate / 1.2 * (1 - 1e-12));
+    EXPECT_LE(learned.maxCoeff(), options.inner.rate * 1.2 * (1 + 1e-12));
+  }
 }
 
-// Gets worse with every step; until step 3 its weights are `early` times as large.
-class Spoiler final : public MetaLearner {
- public:
-  explicit Spoiler(const std::vector<datasets::Profile>& profiles, double early = 1)
-      : maml_("maml", profiles, small(), 1), early_(early) {}
-  StepReport step(std::span<const tasks::Task>) override {
-    ++steps_;
-    return {};
+TEST(Maml, LearnedRatesPerLayerAreEqualWithinALayer) {
+  const auto profiles = family(3);
+  auto options = small();
+  options.learned_rates = LearnedRates::per_layer_and_step;
+  options.multi_step_until = 2;
+  Maml maml("maml++", profiles, options, 1);
+  maml.step(tasks_of(profiles[0], 3));
+  const auto model = learners::FineTuneModel::from_checkpoint(maml.snapshot());
+  const auto& rates = model.targets[0]->rates;
+  const auto first = static_cast<Eigen::Index>(model.shape.offset(1));
+  for (Eigen::Index step = 0; step < rates.rows(); ++step) {
+    EXPECT_EQ(rates.row(step).head(first).minCoeff(), rates.row(step).head(first).maxCoeff());
+    EXPECT_NE(rates(step, 0), rates(step, first));
   }
-  learners::Checkpoint snapshot() const override {
-    auto checkpoint = maml_.snapshot();
-    for (const char* target : {"time", "power"}) {
-      checkpoint.numbers[std::string(target) + "/fine_tune/steps"] = {0};
-      checkpoint.tensors[std::string(target) + "/weights"] *= steps_ < 3 ? steps_ * early_ : steps_;
-    }
-    return checkpoint;
-  }
-  learners::Checkpoint state() const override { return {}; }
-  void set_state(const learners::Checkpoint&) override {}
-
- private:
-  Maml maml_;
-  double early_, steps_ = 0;
-};
-
-TEST(Train, TheBestSnapshotIsKept) {
-  const auto profiles = family(2);
-  Spoiler spoiler(profiles);
-  const auto summary = train(spoiler, source(profiles), tasks_of(profiles[0], 2),
-                             {.steps = 8, .meta_batch = 1, .validate_every = 2});
-  EXPECT_EQ(summary.best_step, 2);
-  EXPECT_EQ(summary.steps, 8);
+  EXPECT_NE(rates(0, 0), rates(1, 0));
 }
 
-TEST(Train, SnapshotThatPredictsNothingGivesWayToOneThatDoes) {
-  const auto profiles = family(2);
-  const double infinity = std::numeric_limits<double>::infinity();
-  Spoiler spoiler(profiles, 1e30);  // until step 3: finite weights whose products overflow
-  const auto tasks = tasks_of(profiles[0], 2);
-  std::vector<double> errors;
-  const auto summary =
-      train(spoiler, source(profiles), tasks, {.steps = 4, .meta_batch = 1, .validate_every = 2},
-            {.progress = [&](const Progress& p) { errors.push_back(p.validation_error); }});
-  EXPECT_EQ(errors[1], infinity);
-  EXPECT_EQ(summary.best_step, 4);
-  EXPECT_TRUE(std::isfinite(summary.best_error));
+// What a clamp is for: rates ten times as large as they may become still give finite losses.
+TEST(Maml, ClampedRatesDoNotDiverge) {
+  const auto profiles = family(4);
+  auto options = small();
+  options.learned_rates = LearnedRates::per_parameter;
+  options.outer_rate = 10;
+  options.rate_clamp = 2;
+  options.clip_norm = 1e-3;
+  Maml maml("meta-sgd", profiles, options, 1);
+  maml.step(tasks_of(profiles[0], 4));
+  const Matrix rates = learners::FineTuneModel::from_checkpoint(maml.snapshot()).targets[0]->rates;
+  EXPECT_LE(rates.maxCoeff(), 0.2 * (1 + 1e-12));
+  EXPECT_GE(rates.minCoeff(), 0.05 * (1 - 1e-12));
+}
+
+TEST(Maml, LearnedRatesGoOnBitForBit) {
+  const auto profiles = family(3);
+  const auto batch = tasks_of(profiles[0], 3), next = tasks_of(profiles[1], 3);
+  auto options = small();
+  options.learned_rates = LearnedRates::per_layer_and_step;
+  options.multi_step_until = 4;
+  Maml whole("maml++", profiles, options, 1), before("maml++", profiles, options, 1),
+      after("maml++", profiles, options, 2);
+  whole.step(batch);
+  whole.step(next);
+  before.step(batch);
+  after.set_state(before.state());
+  after.step(next);
+  EXPECT_EQ(whole.snapshot().tensors, after.snapshot().tensors);
+}
+
+TEST(Maml, WithoutInnerStepsItIsJointPreTraining) {
+  const auto profiles = family(3);
+  auto options = small();
+  options.inner.steps = 0;
+  Maml joint("joint", profiles, options, 1);
+  const auto task = tasks_of(profiles[1], 1);
+  const auto& initializer = *joint.model().targets[tasks::kTimeMs];
+  const auto episode = make_episodes(joint.model(), tasks::kTimeMs, task).episodes[0];
+  Vector gradient;
+  const double loss = learners::Mlp<double>(joint.model().shape, initializer.weights)
+                          .loss(episode.query_x, episode.query_y, gradient);
+  const auto outer =
+      maml_gradient(joint.model().shape, initializer.weights, std::span(&episode, 1), options.inner);
+  EXPECT_NEAR(outer.loss, loss, 1e-12);
+  EXPECT_LE((outer.gradient - gradient).norm(), 1e-12);
 }
 
 TEST(FineTuneSearch, DivergedTrainingHasAnInfiniteError) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "learners/checkpoint_io.hpp"
 #include "learners/registry.hpp"
@@ -95,6 +96,29 @@ TEST_P(EveryMetaLearner, SeesNothingOfWhatIsHeldOut) {
   held_out.expect_same_predictions(*learners::make_learner(a), *learners::make_learner(b));
 }
 
+// Stopped again and again, after ever more outer steps, and each time resumed.
+TEST_P(EveryMetaLearner, InterruptedAndResumedGivesTheSameFile) {
+  const auto profiles = family(3);
+  const auto expected = run_training(quick(GetParam()), profiles);
+  std::optional<learners::Checkpoint> state;
+  TrainedInitializer result;
+  int stops = 0;
+  for (int stop_after = 1;; ++stop_after) {
+    ASSERT_LT(stop_after, 20);
+    int asked = 0;
+    const auto resume = state;
+    result = run_training(quick(GetParam()), profiles,
+                          {.interrupted = [&] { return ++asked > stop_after; },
+                           .save = [&](const learners::Checkpoint& s) { state = s; }},
+                          resume ? &*resume : nullptr);
+    if (result.stop != Stop::interrupted) break;
+    ++stops;
+    ASSERT_TRUE(state);
+  }
+  expect_equal(result.checkpoint, expected.checkpoint);
+  EXPECT_TRUE(stops >= 3 || !state) << stops;
+}
+
 TEST_P(EveryMetaLearner, DependsOnWhatItTrainsOn) {
   const auto clean = family(3);
   auto other = clean;
@@ -157,6 +181,59 @@ TEST(Registry, PowerOfOneWorkloadAloneIsNoReasonToFail) {
   const auto checkpoint = train_initializer(quick("maml"), profiles);
   EXPECT_TRUE(checkpoint.tensors.contains("power/weights"));
   EXPECT_GT(checkpoint.number("time/fine_tune/steps"), 0);
+}
+
+TEST(Registry, ResumingAnotherRunNamesWhatDiffers) {
+  const auto profiles = family(3);
+  std::optional<learners::Checkpoint> state;
+  int asked = 0;
+  run_training(quick("maml"), profiles,
+               {.interrupted = [&] { return ++asked > 1; },
+                .save = [&](const learners::Checkpoint& s) { state = s; }});
+  ASSERT_TRUE(state);
+  const auto expect_refused = [&](const InitializerRequest& request,
+                                  const std::vector<datasets::Profile>& training, const std::string& what) {
+    try {
+      run_training(request, training, {}, &*state);
+      FAIL() << "no error: " << what;
+    } catch (const std::invalid_argument& e) {
+      EXPECT_NE(std::string(e.what()).find(what), std::string::npos) << e.what();
+    }
+  };
+  auto request = quick("reptile");
+  expect_refused(request, profiles, "--learner maml, asked for is reptile");
+  request = quick("maml");
+  request.seed = 4;
+  expect_refused(request, profiles, "--seed 3, asked for is 4");
+  request = quick("maml");
+  request.inner_rate = 0.25;
+  expect_refused(request, profiles, "--inner-rate default, asked for is 0.25");
+  expect_refused(quick("maml"), family(2), "other profiles");
+  expect_refused(quick("transfer"), profiles, "no outer loop");
+  *state = train_initializer(quick("maml"), family(1));
+  expect_refused(quick("maml"), profiles, "--resume must name the state");
+}
+
+TEST(Registry, ProfileOfThreeRowsIsLeftOutOfTraining) {
+  auto profiles = family(3);
+  profiles[1].modes.resize(3);
+  profiles[1].measurements.resize(3);
+  std::string log;
+  const auto checkpoint =
+      train_initializer(quick("maml"), profiles, [&](const std::string& line) { log += line + "\n"; });
+  EXPECT_NE(log.find("board/w1 is not trained on: it has 3 modes"), std::string::npos) << log;
+  EXPECT_EQ(checkpoint.learner, "fine_tune");
+}
+
+TEST(Registry, DivergingRateNamesStepAndTask) {
+  auto request = quick("maml");
+  request.inner_rate = 1e30;
+  try {
+    train_initializer(request, family(2));
+    FAIL() << "no error";
+  } catch (const Diverged& e) {
+    EXPECT_NE(std::string(e.what()).find("in step 1, task board/"), std::string::npos) << e.what();
+  }
 }
 
 TEST(Registry, UntrainedIsRandomInitOfTheSameRequest) {
