@@ -15,12 +15,20 @@ using tasks::Prediction;
 using tasks::Samples;
 using tasks::Vector;
 
+// A workload that a learner was trained on, and how much the new one is like it.
+struct Similarity {
+  std::string workload;  // "device/workload"
+  double weight = 0;     // in [0,1]; all of them sum to 1
+};
+
 // The result of adapting to a workload. Immutable; one object serves many threads.
 class Predictor {
  public:
   virtual ~Predictor() = default;
   // `modes` may be any settings of the space's knobs. Positive; [n,2].
   virtual Prediction predict(std::span<const hw::PowerMode> modes) const = 0;
+  // Falling by weight; empty when the learner has no such explanation.
+  virtual std::vector<Similarity> behaves_like() const { return {}; }
 };
 
 // A way of learning a workload from few measured modes. Immutable; one object serves many threads.

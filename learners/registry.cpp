@@ -8,6 +8,7 @@
 #include "learners/fine_tune.hpp"
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
+#include "learners/proto.hpp"
 #include "learners/transfer.hpp"
 
 namespace fewwatt::learners {
@@ -25,7 +26,7 @@ Made make_transfer(const Checkpoint& c) {
 }
 
 const auto& entries() {
-  static const std::array<Entry, 7> table = {{
+  static const std::array<Entry, 8> table = {{
       {{.name = "scratch", .about = "the published net from random weights"},
        [](const Checkpoint&) -> Made { return std::make_unique<Scratch>(false); }},
       {{.name = "scratch-log", .about = "the same net with log targets, inverse and log features"},
@@ -44,6 +45,11 @@ const auto& entries() {
        [](const Checkpoint&) -> Made { return std::make_unique<Physics>(); }},
       {{.name = "gp", .about = "Gaussian process on the support alone", .gives_uncertainty = true},
        [](const Checkpoint&) -> Made { return std::make_unique<Gp>(); }},
+      {{.name = "proto",
+        .about = "prototypical network: heads of the nearest training workloads, and a residual",
+        .needs_checkpoint = true,
+        .gives_uncertainty = true},
+       [](const Checkpoint& c) -> Made { return std::make_unique<Proto>(ProtoModel::from_checkpoint(c)); }},
   }};
   return table;
 }

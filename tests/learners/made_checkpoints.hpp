@@ -1,6 +1,8 @@
 #pragma once
 
 #include "learners/fine_tune.hpp"
+#include "learners/physics.hpp"
+#include "learners/proto.hpp"
 #include "learners/registry.hpp"
 #include "learners/transfer.hpp"
 #include "tests/learners/example_model.hpp"
@@ -39,11 +41,39 @@ inline learners::Checkpoint random_transfer(const hw::PowerModeSpace& space, boo
   return model.to_checkpoint();
 }
 
+// A proto checkpoint for a space, with a random embedding and the random heads of three workloads.
+inline learners::ProtoModel random_proto(const hw::PowerModeSpace& space) {
+  using namespace learners;
+  ProtoModel model;
+  model.trained_by = "proto";
+  model.knobs = roles_text(space);
+  const auto modes = space.modes();
+  model.features = Scaler::fit(encode(FeatureSet::physical, space, modes));
+  model.log_settings = Scaler::fit(encode(FeatureSet::raw, space, modes).array().log().matrix());
+  for (int t = 0; t < tasks::kNumTargets; ++t) {
+    hw::Rng rng(static_cast<std::uint64_t>(t) + 1);
+    ProtoTarget target;
+    target.workloads = {"board/a", "board/b", "other board/c"};
+    target.shape = {{static_cast<int>(model.features.mean.size()) + 1, 8, 4}, Activation::silu, {}};
+    target.embedding = random_parameters(target.shape, rng);
+    target.deviation_scale = 0.2;
+    target.prototypes.resize(3, 4);
+    for (auto& value : target.prototypes.reshaped()) value = rng.normal();
+    const auto terms = physics_features(static_cast<tasks::Target>(t), space, modes).cols();
+    target.heads.resize(3, terms);
+    for (auto& value : target.heads.reshaped()) value = rng.normal();
+    target.kernel = ProtoKernel::medians(model.log_settings.mean.size(), terms);
+    model.targets[static_cast<std::size_t>(t)] = std::move(target);
+  }
+  return model;
+}
+
 // A learner of every name in the registry, with a made-up checkpoint where it needs one.
 inline std::unique_ptr<const learners::Learner> learner_for(std::string_view name,
                                                             const hw::PowerModeSpace& space) {
   if (!learners::find_learner(name).needs_checkpoint) return learners::make_learner(name);
   if (name == "fine_tune") return learners::make_learner(random_fine_tune(space));
+  if (name == "proto") return learners::make_learner(random_proto(space).to_checkpoint());
   return learners::make_learner(random_transfer(space, name == "transfer-log"));
 }
 

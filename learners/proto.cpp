@@ -1,0 +1,491 @@
+#include "learners/proto.hpp"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <sstream>
+#include <stdexcept>
+
+#include "hw/random.hpp"
+#include "learners/optimizer.hpp"
+#include "learners/physics.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+
+// The kernel is fitted to at most so many rows (cubic cost).
+constexpr std::size_t kMaxKernelRows = 150;
+
+Vector concat(std::initializer_list<Vector> parts) {
+  Eigen::Index size = 0;
+  for (const auto& part : parts) size += part.size();
+  Vector all(size);
+  size = 0;
+  for (const auto& part : parts) {
+    all.segment(size, part.size()) = part;
+    size += part.size();
+  }
+  return all;
+}
+
+Vector one(double value) {
+  return Vector::Constant(1, value);
+}
+
+// (a_i - b_j)^2 per knob.
+std::vector<Matrix> squared_differences(const Matrix& a, const Matrix& b) {
+  std::vector<Matrix> all;
+  for (Eigen::Index d = 0; d < a.cols(); ++d) {
+    all.emplace_back(
+        (a.col(d).replicate(1, b.rows()) - b.col(d).transpose().replicate(a.rows(), 1)).array().square());
+  }
+  return all;
+}
+
+// exp(2 log_scale) exp(-sum_d differences_d / (2 exp(2 log_lengths_d)))
+Matrix bell(double log_scale, const Vector& log_lengths, std::span<const Matrix> differences) {
+  Matrix exponent = Matrix::Constant(differences[0].rows(), differences[0].cols(), 2 * log_scale);
+  for (std::size_t d = 0; d < differences.size(); ++d) {
+    exponent -= 0.5 * std::exp(-2 * log_lengths[static_cast<Eigen::Index>(d)]) * differences[d];
+  }
+  return exponent.array().exp();
+}
+
+Matrix residual_covariance(const ProtoKernel& kernel, std::span<const Matrix> differences) {
+  Matrix sum = bell(kernel.log_signal, kernel.log_lengths, differences);
+  for (Eigen::Index d = 0; d < kernel.log_widths.size(); ++d) {
+    sum += bell(kernel.log_amplitudes[d], kernel.log_widths.segment(d, 1),
+                differences.subspan(static_cast<std::size_t>(d), 1));
+  }
+  return sum;
+}
+
+double residual_variance(const ProtoKernel& kernel) {
+  return std::exp(2 * kernel.log_signal) + (2 * kernel.log_amplitudes.array()).exp().sum();
+}
+
+// d head / d beta: the share of each term, [n,p].
+Matrix shares(const Matrix& log_terms, const Vector& beta) {
+  const Matrix terms = log_terms.rowwise() + beta.transpose();
+  const Matrix shifted = (terms.colwise() - terms.rowwise().maxCoeff()).array().exp();
+  return shifted.array().colwise() / shifted.rowwise().sum().array();
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += (text.empty() ? "" : "\n") + line;
+  return text;
+}
+
+std::vector<std::string> split_lines(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+class ProtoPredictor final : public Predictor {
+ public:
+  ProtoPredictor(std::shared_ptr<const ProtoModel> model, std::shared_ptr<const hw::PowerModeSpace> space)
+      : model_(std::move(model)), space_(std::move(space)) {}
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    Prediction out;
+    out.mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), kNumTargets, std::nan(""));
+    out.stddev = out.mean;
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (!posteriors[t]) continue;
+      const auto [mean, variance] =
+          posteriors[t]->predict(proto_inputs(*model_, static_cast<tasks::Target>(t), *space_, modes));
+      out.mean.col(t) = mean.array().exp();
+      out.stddev.col(t) = mean.array().exp() * (variance.array().exp() - 1).sqrt();  // of a log-normal
+    }
+    return out;
+  }
+
+  std::vector<Similarity> behaves_like() const override { return similarities; }
+
+  std::array<std::optional<ProtoPosterior>, kNumTargets> posteriors;
+  std::vector<Similarity> similarities;
+
+ private:
+  std::shared_ptr<const ProtoModel> model_;
+  std::shared_ptr<const hw::PowerModeSpace> space_;
+};
+
+}  // namespace
+
+Vector ProtoKernel::flat() const {
+  return concat({one(log_signal), log_lengths, log_amplitudes, log_widths, one(log_noise), log_spreads});
+}
+
+ProtoKernel ProtoKernel::from_flat(const Vector& flat, Eigen::Index knobs) {
+  const auto d = knobs;
+  return {flat[0],
+          flat.segment(1, d),
+          flat.segment(1 + d, d),
+          flat.segment(1 + 2 * d, d),
+          flat[1 + 3 * d],
+          flat.tail(flat.size() - 2 - 3 * d)};
+}
+
+ProtoKernel ProtoKernel::medians(Eigen::Index knobs, Eigen::Index terms) {
+  return {std::log(0.15),
+          Vector::Constant(knobs, std::log(2.0)),
+          Vector::Constant(knobs, std::log(0.08)),
+          Vector::Constant(knobs, std::log(1.0)),
+          std::log(0.02),
+          Vector::Constant(terms, std::log(0.7))};
+}
+
+ProtoKernel ProtoKernel::prior_spreads(Eigen::Index knobs, Eigen::Index terms) {
+  return {1.0, Vector::Constant(knobs, 0.7), Vector::Constant(knobs, 1.0), Vector::Constant(knobs, 0.5),
+          0.7, Vector::Constant(terms, 0.7)};
+}
+
+std::string ProtoFineTune::error() const {
+  if (head_steps < 1) return "ProtoFineTune: head_steps must be >= 1, got " + std::to_string(head_steps);
+  if (kernel_steps < 0)
+    return "ProtoFineTune: kernel_steps must be >= 0, got " + std::to_string(kernel_steps);
+  for (const double value : {kernel_rate, kernel_freedom}) {
+    if (!(value > 0) || !std::isfinite(value))
+      return "ProtoFineTune: kernel_rate and kernel_freedom must be > 0, got " + std::to_string(value);
+  }
+  return "";
+}
+
+ProtoInputs proto_inputs(const ProtoModel& model, tasks::Target target, const hw::PowerModeSpace& space,
+                         std::span<const hw::PowerMode> modes) {
+  return {model.features(encode(FeatureSet::physical, space, modes)),
+          model.log_settings(encode(FeatureSet::raw, space, modes).array().log().matrix()),
+          physics_features(target, space, modes).array().log().matrix()};
+}
+
+Vector head(const Matrix& log_terms, const Vector& beta) {
+  const Matrix terms = log_terms.rowwise() + beta.transpose();
+  const Vector greatest = terms.rowwise().maxCoeff();
+  return greatest.array() + (terms.colwise() - greatest).array().exp().rowwise().sum().log();
+}
+
+Vector mix_heads(const Matrix& heads, const Vector& weights) {
+  return head(heads.transpose(), weights.array().log().matrix());
+}
+
+Matrix embedding_inputs(const ProtoTarget& target, const ProtoInputs& inputs, const Vector& logs,
+                        Eigen::Index level_rows) {
+  const auto w = target.heads.rows();
+  const Vector even = Vector::Constant(w, 1.0 / static_cast<double>(w));
+  const Vector deviations = logs - head(inputs.log_terms, mix_heads(target.heads, even));
+  Matrix rows(logs.size(), inputs.features.cols() + 1);
+  rows << inputs.features,
+      (deviations.array() - deviations.head(level_rows).mean()).matrix() / target.deviation_scale;
+  return rows;
+}
+
+Vector prototype(const ProtoTarget& target, const Matrix& embedding_rows) {
+  return Mlp<double>(target.shape, target.embedding).forward(embedding_rows).colwise().mean().transpose();
+}
+
+Vector prototype_weights(const ProtoTarget& target, const Vector& p) {
+  const Vector logits =
+      -std::exp(target.log_sharpness) * (target.prototypes.rowwise() - p.transpose()).rowwise().squaredNorm();
+  const Vector unnormalised = (logits.array() - logits.maxCoeff()).exp();
+  return unnormalised / unnormalised.sum();
+}
+
+// ---- the posterior ----
+
+ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kernel,
+                               const ProtoFineTune& fine_tune, Vector beta_0, ProtoInputs support,
+                               const Vector& logs)
+    : parts_(parts),
+      kernel_(kernel),
+      trained_(kernel),
+      fine_tune_(fine_tune),
+      beta_0_(std::move(beta_0)),
+      beta_(beta_0_),
+      support_(std::move(support)),
+      mean_(logs.mean()),
+      logs_(logs.array() - mean_),
+      differences_(squared_differences(support_.knobs, support_.knobs)) {
+  // The iterated linearisation of a Gaussian model: Bell & Cathey 1993.
+  const auto gauss_newton = [&] {
+    const Vector to =
+        beta_0_ + (2 * kernel_.log_spreads.array()).exp().matrix().cwiseProduct(slopes_.transpose() * alpha_);
+    beta_ += (to - beta_).cwiseMax(-kProtoLongestStep).cwiseMin(kProtoLongestStep);
+  };
+  linearise();
+  solve();
+  for (int step = 1; parts_.heads && step < fine_tune_.head_steps; ++step) {
+    gauss_newton();
+    linearise();
+    solve();
+  }
+  if (fine_tune_.kernel_steps == 0) return;
+  Vector flat = kernel_.flat(), gradient;
+  Adam<double> adam(flat.size(), fine_tune_.kernel_rate);
+  for (int step = 0; step < fine_tune_.kernel_steps; ++step) {
+    objective(kernel_, &gradient);
+    adam.step(flat, gradient);
+    kernel_ = ProtoKernel::from_flat(flat, support_.knobs.cols());
+    solve();
+    if (parts_.heads) {
+      gauss_newton();
+      linearise();
+      solve();
+    }
+  }
+}
+
+void ProtoPosterior::linearise() {
+  if (!parts_.heads) {
+    slopes_ = Matrix::Zero(support_.log_terms.rows(), support_.log_terms.cols());
+    residual_ = logs_;
+    return;
+  }
+  slopes_ = shares(support_.log_terms, beta_);
+  residual_ = logs_ - head(support_.log_terms, beta_) - slopes_ * (beta_0_ - beta_);
+}
+
+void ProtoPosterior::solve() {
+  const auto n = logs_.size();
+  Eigen::MatrixXd covariance = Eigen::MatrixXd::Constant(n, n, kProtoLevel * kProtoLevel);
+  if (parts_.residual) covariance += residual_covariance(kernel_, differences_);
+  covariance += slopes_ * (2 * kernel_.log_spreads.array()).exp().matrix().asDiagonal() * slopes_.transpose();
+  covariance.diagonal().array() += std::exp(2 * kernel_.log_noise) + kProtoJitter;
+  const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
+  if (llt.info() != Eigen::Success) {
+    throw std::runtime_error("proto: the covariance of " + std::to_string(n) +
+                             " support rows is not positive definite");
+  }
+  lower_ = llt.matrixL();
+  alpha_ = llt.solve(residual_);
+}
+
+double ProtoPosterior::objective(const ProtoKernel& kernel, Vector* gradient) const {
+  auto at = *this;  // linearised where this one is
+  at.kernel_ = kernel;
+  at.solve();
+  const auto n = logs_.size(), d = support_.knobs.cols();
+  const Vector prior_spread = ProtoKernel::prior_spreads(d, kernel.log_spreads.size()).flat();
+  const Vector z = (kernel.flat() - trained_.flat()).cwiseQuotient(prior_spread) / fine_tune_.kernel_freedom;
+  const double value =
+      0.5 * at.residual_.dot(at.alpha_) + at.lower_.diagonal().array().log().sum() + 0.5 * z.squaredNorm();
+  if (gradient == nullptr) return value;
+
+  // d / d theta = 1/2 tr((A^-1 - alpha alpha') dA / d theta)
+  Eigen::MatrixXd weight = at.lower_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
+  weight = (0.5 * (weight.transpose() * weight - at.alpha_ * at.alpha_.transpose())).eval();
+  const auto along = [&](const Matrix& derivative) { return (weight.array() * derivative.array()).sum(); };
+  ProtoKernel slope{
+      0, Vector::Zero(d), Vector::Zero(d), Vector::Zero(d), 0, Vector::Zero(kernel.log_spreads.size())};
+  if (parts_.residual) {
+    const Matrix joint = bell(kernel.log_signal, kernel.log_lengths, differences_);
+    slope.log_signal = 2 * along(joint);
+    for (Eigen::Index k = 0; k < d; ++k) {
+      const auto& difference = differences_[static_cast<std::size_t>(k)];
+      const Matrix alone =
+          bell(kernel.log_amplitudes[k], kernel.log_widths.segment(k, 1), std::span(&difference, 1));
+      slope.log_lengths[k] = along(joint.cwiseProduct(difference)) * std::exp(-2 * kernel.log_lengths[k]);
+      slope.log_amplitudes[k] = 2 * along(alone);
+      slope.log_widths[k] = along(alone.cwiseProduct(difference)) * std::exp(-2 * kernel.log_widths[k]);
+    }
+  }
+  slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.trace();
+  slope.log_spreads = 2 * (2 * kernel.log_spreads.array()).exp() *
+                      (weight * slopes_).cwiseProduct(slopes_).colwise().sum().transpose().array();
+  *gradient = slope.flat() + z.cwiseQuotient(prior_spread) / fine_tune_.kernel_freedom;
+  return value;
+}
+
+ProtoPosterior::LogPrediction ProtoPosterior::predict(const ProtoInputs& query) const {
+  const auto m = query.knobs.rows(), n = support_.knobs.rows();
+  Matrix cross = Matrix::Constant(m, n, kProtoLevel * kProtoLevel);
+  Vector mean = Vector::Constant(m, mean_);
+  Vector variance = Vector::Constant(m, kProtoLevel * kProtoLevel);
+  if (parts_.residual) {
+    cross += residual_covariance(kernel_, squared_differences(query.knobs, support_.knobs));
+    variance.array() += residual_variance(kernel_);
+  }
+  if (parts_.heads) {
+    const Matrix slopes = shares(query.log_terms, beta_);
+    const Matrix scaled = slopes * (2 * kernel_.log_spreads.array()).exp().matrix().asDiagonal();
+    mean += head(query.log_terms, beta_) + slopes * (beta_0_ - beta_);
+    cross += scaled * slopes_.transpose();
+    variance += scaled.cwiseProduct(slopes).rowwise().sum();
+  }
+  mean += cross * alpha_;
+  const Eigen::MatrixXd half = lower_.triangularView<Eigen::Lower>().solve(cross.transpose());
+  variance -= half.colwise().squaredNorm().transpose();
+  variance = variance.cwiseMax(0.0).array() + std::exp(2 * kernel_.log_noise);
+  return {mean, variance};
+}
+
+// ---- the model ----
+
+std::string ProtoModel::error() const {
+  if (features.stddev.size() != features.mean.size()) return "feature_mean and feature_stddev differ in size";
+  if (log_settings.stddev.size() != log_settings.mean.size())
+    return "knob_mean and knob_stddev differ in size";
+  const auto d = log_settings.mean.size();
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& target = *targets[t];
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    const auto w = static_cast<Eigen::Index>(target.workloads.size());
+    if (w == 0) return prefix + "workloads must name one at least";
+    const auto& sizes = target.shape.sizes;
+    if (sizes.size() < 2 || sizes.front() != features.mean.size() + 1 ||
+        target.embedding.size() != static_cast<Eigen::Index>(target.shape.num_parameters()))
+      return prefix + "embedding does not fit hidden and feature_mean";
+    if (target.prototypes.rows() != w || target.prototypes.cols() != sizes.back())
+      return prefix + "prototypes must be [" + std::to_string(w) + "," + std::to_string(sizes.back()) + "]";
+    if (target.heads.rows() != w || target.heads.cols() == 0)
+      return prefix + "heads must have " + std::to_string(w) + " rows";
+    const auto& k = target.kernel;
+    if (k.log_lengths.size() != d || k.log_amplitudes.size() != d || k.log_widths.size() != d ||
+        k.log_spreads.size() != target.heads.cols())
+      return prefix + "kernel does not fit knob_mean and heads";
+    if (!target.embedding.allFinite() || !target.prototypes.allFinite() || !target.heads.allFinite() ||
+        !k.flat().allFinite() || !std::isfinite(target.log_sharpness))
+      return prefix + "embedding, prototypes, heads, kernel and log_sharpness must be finite";
+    if (!(target.deviation_scale > 0) || !std::isfinite(target.deviation_scale))
+      return prefix + "deviation_scale must be > 0 and finite";
+    if (auto bad = target.fine_tune.error(); !bad.empty()) return bad;
+  }
+  return "";
+}
+
+Checkpoint ProtoModel::to_checkpoint() const {
+  Checkpoint c;
+  c.learner = "proto";
+  c.texts["trained_by"] = trained_by;
+  c.texts["knobs"] = knobs;
+  c.texts["parts"] = std::string(parts.embedding ? "embedding " : "") + (parts.heads ? "heads " : "") +
+                     (parts.residual ? "residual " : "");
+  c.tensors["feature_mean"] = features.mean.transpose();
+  c.tensors["feature_stddev"] = features.stddev.transpose();
+  c.tensors["knob_mean"] = log_settings.mean.transpose();
+  c.tensors["knob_stddev"] = log_settings.stddev.transpose();
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& target = *targets[t];
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    c.texts["activation"] = to_string(target.shape.activation);
+    c.texts[prefix + "workloads"] = joined(target.workloads);
+    c.numbers[prefix + "hidden"] = {target.shape.sizes.begin() + 1, target.shape.sizes.end() - 1};
+    c.tensors[prefix + "embedding"] = target.embedding.transpose();
+    c.tensors[prefix + "prototypes"] = target.prototypes;
+    c.tensors[prefix + "heads"] = target.heads;
+    c.tensors[prefix + "kernel"] = target.kernel.flat().transpose();
+    c.numbers[prefix + "deviation_scale"] = {target.deviation_scale};
+    c.numbers[prefix + "log_sharpness"] = {target.log_sharpness};
+    c.numbers[prefix + "fine_tune/head_steps"] = {static_cast<double>(target.fine_tune.head_steps)};
+    c.numbers[prefix + "fine_tune/kernel_steps"] = {static_cast<double>(target.fine_tune.kernel_steps)};
+    c.numbers[prefix + "fine_tune/kernel_rate"] = {target.fine_tune.kernel_rate};
+    c.numbers[prefix + "fine_tune/kernel_freedom"] = {target.fine_tune.kernel_freedom};
+  }
+  return c;
+}
+
+ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
+  ProtoModel model;
+  model.trained_by = c.text("trained_by");
+  model.knobs = c.text("knobs");
+  const auto has_part = [&](const char* part) {
+    return (" " + c.text("parts") + " ").find(" " + std::string(part) + " ") != std::string::npos;
+  };
+  model.parts = {has_part("embedding"), has_part("heads"), has_part("residual")};
+  model.features = {c.vector("feature_mean"), c.vector("feature_stddev")};
+  model.log_settings = {c.vector("knob_mean"), c.vector("knob_stddev")};
+  const auto d = model.log_settings.mean.size();
+  for (int t = 0; t < kNumTargets; ++t) {
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (!c.tensors.contains(prefix + "embedding")) continue;
+    ProtoTarget target;
+    target.workloads = split_lines(c.text(prefix + "workloads"));
+    target.embedding = c.vector(prefix + "embedding");
+    target.prototypes = c.tensor(prefix + "prototypes");
+    target.heads = c.tensor(prefix + "heads");
+    target.shape.activation = parse_activation(c.text("activation"));
+    target.shape.sizes = {static_cast<int>(model.features.mean.size()) + 1};
+    for (const double size : c.number_list(prefix + "hidden"))
+      target.shape.sizes.push_back(static_cast<int>(size));
+    target.shape.sizes.push_back(static_cast<int>(target.prototypes.cols()));
+    const Vector kernel = c.vector(prefix + "kernel");
+    if (kernel.size() != 3 * d + 2 + target.heads.cols()) {
+      throw std::invalid_argument("checkpoint of proto: " + prefix + "kernel must have " +
+                                  std::to_string(3 * d + 2 + target.heads.cols()) + " values, found " +
+                                  std::to_string(kernel.size()));
+    }
+    target.kernel = ProtoKernel::from_flat(kernel, d);
+    target.deviation_scale = c.number(prefix + "deviation_scale");
+    target.log_sharpness = c.number(prefix + "log_sharpness");
+    target.fine_tune = {static_cast<int>(c.number(prefix + "fine_tune/head_steps")),
+                        static_cast<int>(c.number(prefix + "fine_tune/kernel_steps")),
+                        c.number(prefix + "fine_tune/kernel_rate"),
+                        c.number(prefix + "fine_tune/kernel_freedom")};
+    model.targets[t] = std::move(target);
+  }
+  return model;
+}
+
+// ---- the learner ----
+
+Proto::Proto(ProtoModel model) : model_(std::move(model)) {
+  if (const auto error = model_.error(); !error.empty()) throw std::invalid_argument("proto: " + error);
+}
+
+std::unique_ptr<const Predictor> Proto::adapt(const Samples& support) const {
+  check_support("proto", support, 1);
+  check_roles("proto", model_.knobs, *support.space);
+  auto predictor =
+      std::make_unique<ProtoPredictor>(std::make_shared<const ProtoModel>(model_), support.space);
+  std::map<std::string, double> similar;
+  int explained = 0;
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto& target = model_.targets[t];
+    const auto rows = rows_of(support, static_cast<tasks::Target>(t));
+    if (!target || rows.modes.empty()) continue;
+    const Vector logs = rows.values.array().log();
+    auto inputs = proto_inputs(model_, static_cast<tasks::Target>(t), *support.space, rows.modes);
+    if (inputs.log_terms.cols() != target->heads.cols()) {
+      throw std::invalid_argument("proto: heads of " + std::string(kTargetNames[t]) + " must have " +
+                                  std::to_string(inputs.log_terms.cols()) + " columns, found " +
+                                  std::to_string(target->heads.cols()));
+    }
+    const auto w = static_cast<Eigen::Index>(target->workloads.size());
+    Vector weights = Vector::Constant(w, 1.0 / static_cast<double>(w));
+    if (model_.parts.embedding) {
+      weights = prototype_weights(*target,
+                                  prototype(*target, embedding_inputs(*target, inputs, logs, logs.size())));
+    }
+    for (Eigen::Index i = 0; i < w; ++i)
+      similar[target->workloads[static_cast<std::size_t>(i)]] += weights[i];
+    ++explained;
+    const Vector beta_0 = mix_heads(target->heads, weights.cwiseMax(1e-300));
+    auto few = target->fine_tune;
+    if (rows.modes.size() <= kMaxKernelRows || few.kernel_steps == 0) {
+      predictor->posteriors[t].emplace(model_.parts, target->kernel, few, beta_0, std::move(inputs), logs);
+      continue;
+    }
+    auto rng = hw::Rng::stream(0, "proto rows", static_cast<std::uint64_t>(t));
+    const auto some = rng.sample(rows.modes.size(), kMaxKernelRows);
+    const ProtoInputs fewer{inputs.features(some, Eigen::all), inputs.knobs(some, Eigen::all),
+                            inputs.log_terms(some, Eigen::all)};
+    const ProtoPosterior fitted(model_.parts, target->kernel, few, beta_0, fewer, logs(some));
+    few.kernel_steps = 0;
+    predictor->posteriors[t].emplace(model_.parts, fitted.kernel(), few, beta_0, std::move(inputs), logs);
+  }
+  for (const auto& [workload, weight] : similar)
+    predictor->similarities.push_back({workload, weight / explained});
+  std::stable_sort(predictor->similarities.begin(), predictor->similarities.end(),
+                   [](const Similarity& a, const Similarity& b) { return a.weight > b.weight; });
+  return predictor;
+}
+
+}  // namespace fewwatt::learners

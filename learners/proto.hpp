@@ -1,0 +1,166 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "learners/checkpoint.hpp"
+#include "learners/encode.hpp"
+#include "learners/learner.hpp"
+#include "learners/mlp.hpp"
+
+namespace fewwatt::learners {
+
+// Logs of the hyper-parameters of what a workload may add to the heads of the training workloads, in log units of
+// the target; logs, so that a step is relative. With knobs z (log settings, standardised over the training
+// modes) and heads log sum_j exp(beta_j) phi_j(x):
+//   residual  k(z, z') = signal^2 exp(-sum_d (z_d - z'_d)^2 / (2 length_d^2))
+//                        + sum_d amplitude_d^2 exp(-(z_d - z'_d)^2 / (2 width_d^2)),   y = f + k + noise
+//   heads     beta_j ~ N(beta_0j, spread_j^2)
+struct ProtoKernel {
+  double log_signal = 0;
+  Vector log_lengths, log_amplitudes, log_widths;  // [d]
+  double log_noise = 0;
+  Vector log_spreads;  // [p]
+
+  Vector flat() const;  // in this order, [3 d + 2 + p]
+  static ProtoKernel from_flat(const Vector& flat, Eigen::Index knobs);
+  // Training starts from the medians of a log-normal prior, and is drawn to them with these log spreads.
+  static ProtoKernel medians(Eigen::Index knobs, Eigen::Index terms);
+  static ProtoKernel prior_spreads(Eigen::Index knobs, Eigen::Index terms);
+};
+
+// The level of log y around the support's mean ~ N(0, kProtoLevel^2): as good as free. kProtoJitter goes to the
+// diagonal beside noise^2. No coefficient moves further than kProtoLongestStep in one Gauss-Newton step.
+inline constexpr double kProtoLevel = 3.0, kProtoJitter = 1e-8, kProtoLongestStep = 1.5;
+
+// How the heads and the kernel are fitted to a support set. Chosen on validation workloads, per target.
+struct ProtoFineTune {
+  int head_steps = 10;   // Gauss-Newton steps on the coefficients, with the residual integrated out
+  int kernel_steps = 0;  // of Adam on the kernel's log posterior given the support
+  double kernel_rate = 0.05;
+  double kernel_freedom = 1;  // the prior around the trained kernel has freedom * prior_spreads()
+  std::string error() const;  // "" when valid
+};
+
+// What there is of one target.
+struct ProtoTarget {
+  std::vector<std::string> workloads;  // w training workloads, as "device/workload"
+  MlpShape shape;                      // of the embedding, {f + 1, hidden..., e}
+  Vector embedding;                    // its parameters
+  double deviation_scale = 1;          // > 0; log units, see ProtoNetwork::inputs
+  Matrix prototypes;                   // [w,e] mean embedding of each workload's rows
+  double log_sharpness = 0;
+  Matrix heads;  // [w,p] beta of each workload; on its own rows the head's mean is 0
+  ProtoKernel kernel;
+  ProtoFineTune fine_tune;
+};
+
+// Parts that can be left out to see what they are worth.
+struct ProtoParts {
+  bool embedding = true;  // false: all training workloads weigh the same
+  bool heads = true;      // false: the residual's kernel explains all
+  bool residual = true;   // false: the heads explain all but noise
+};
+
+// What meta/ trains and Proto adapts, as plain data; a Checkpoint holds it under these names:
+//   texts    trained_by, knobs, activation, parts ("embedding heads residual")
+//   tensors  feature_mean, feature_stddev [1,f], knob_mean, knob_stddev [1,d]
+// and for each target t = time, power that is trained
+//   text     t/workloads, one per line
+//   tensors  t/embedding [1,n], t/prototypes [w,e], t/heads [w,p], t/kernel [1,3 d + 2 + p]
+//   numbers  t/hidden, t/deviation_scale, t/log_sharpness, t/fine_tune/head_steps, t/fine_tune/kernel_steps,
+//            t/fine_tune/kernel_rate, t/fine_tune/kernel_freedom
+struct ProtoModel {
+  std::string trained_by;  // "proto"
+  std::string knobs;       // roles_text() of the training spaces
+  Scaler features;         // of FeatureSet::physical
+  Scaler log_settings;
+  ProtoParts parts;
+  std::array<std::optional<ProtoTarget>, tasks::kNumTargets> targets;
+
+  std::string error() const;                             // "" when valid
+  Checkpoint to_checkpoint() const;                      // origin is left to the caller
+  static ProtoModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
+};
+
+// Modes as everything of Proto sees them.
+struct ProtoInputs {
+  Matrix features;   // [n,f] standardised
+  Matrix knobs;      // [n,d] log settings, standardised
+  Matrix log_terms;  // [n,p] log phi, of physics_features
+};
+ProtoInputs proto_inputs(const ProtoModel& model, tasks::Target target, const hw::PowerModeSpace& space,
+                         std::span<const hw::PowerMode> modes);
+
+// log sum_j exp(beta_j) phi_j: [n].
+Vector head(const Matrix& log_terms, const Vector& beta);
+
+// Heads [w,p] mixed as sums of what clocks cost:  beta_j = log sum_w weight_w exp(beta_wj).
+Vector mix_heads(const Matrix& heads, const Vector& weights);
+
+// What the embedding sees of measured rows, [n,f+1]: the standardised features and, last, how log y deviates from
+// the even mixture h of all heads,  (log y - h - c) / deviation_scale,  c = mean of log y - h over `level_rows`
+// rows, the first ones.
+Matrix embedding_inputs(const ProtoTarget& target, const ProtoInputs& inputs, const Vector& logs,
+                        Eigen::Index level_rows);
+
+// Mean embedding of rows, [e]. Snell et al. 2017, eq. 1.
+Vector prototype(const ProtoTarget& target, const Matrix& embedding_rows);
+
+// softmax_w(-exp(log_sharpness) |p - prototype_w|^2): eq. 2 for a prototype p in place of a row. Since the mean
+// of |e - c|^2 - |e - c'|^2 over rows e is |p - c|^2 - |p - c'|^2, these are the normalised geometric means of the
+// rows' own class probabilities.
+Vector prototype_weights(const ProtoTarget& target, const Vector& p);
+
+// The fitted log-linear Gaussian model of one target.
+class ProtoPosterior {
+ public:
+  // Heads from `beta_0` [p] and kernel fitted to support rows with log targets `logs` [n].
+  ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kernel, const ProtoFineTune& fine_tune,
+                 Vector beta_0, ProtoInputs support, const Vector& logs);
+
+  struct LogPrediction {
+    Vector mean, variance;  // [m] of a new measurement's log
+  };
+  LogPrediction predict(const ProtoInputs& query) const;
+
+  // Negative log posterior density of the kernel, up to a constant, at the current coefficients as point of
+  // linearisation, and its gradient in the order of ProtoKernel::flat.
+  double objective(const ProtoKernel& kernel, Vector* gradient) const;
+
+  const ProtoKernel& kernel() const { return kernel_; }
+  const Vector& coefficients() const { return beta_; }
+
+ private:
+  void linearise();
+  void solve();
+
+  ProtoParts parts_;
+  ProtoKernel kernel_, trained_;
+  ProtoFineTune fine_tune_;
+  Vector beta_0_, beta_;
+  ProtoInputs support_;
+  double mean_ = 0;
+  Vector logs_;                      // centred
+  std::vector<Matrix> differences_;  // per knob, (z_i - z_j)^2
+  Matrix slopes_;                    // [n,p] d head / d beta
+  Vector residual_;                  // logs - linearised heads at beta_0
+  Eigen::MatrixXd lower_;            // Cholesky factor of the support's covariance
+  Vector alpha_;                     // covariance^-1 residual
+};
+
+// Prototypical networks, Snell et al. 2017, for power-mode profiles: the support's prototype gives weights of the
+// training workloads; their heads, so mixed, are the prior mean of a Gaussian model of log y whose coefficients
+// and residual are fitted to the support.
+class Proto final : public Learner {
+ public:
+  explicit Proto(ProtoModel model);
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+
+ private:
+  ProtoModel model_;
+};
+
+}  // namespace fewwatt::learners
