@@ -1,23 +1,18 @@
 #include "meta/maml_gradient.hpp"
 
+#include <cblas.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
-
-#include "meta/torch.hpp"
 
 namespace fewwatt::meta {
 namespace {
 
-// Weights [b,in,out] and bias [b,1,out] of each layer; b = tasks, each with its own copy.
-using Layers = std::vector<at::Tensor>;
-
 // Sums in a fixed order: results must not depend on the number of cores. Threads that start later inherit it.
 void use_one_thread() {
   static const bool done = [] {
-    at::set_num_threads(1);
-    // OpenBLAS has threads of its own, of which LibTorch knows nothing.
     if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
       reinterpret_cast<void (*)(int)>(set)(1);
     }
@@ -26,62 +21,150 @@ void use_one_thread() {
   (void)done;
 }
 
-at::Tensor stack(std::span<const Episode> episodes, Matrix Episode::*part, at::ScalarType type) {
-  const auto rows = (episodes[0].*part).rows(), cols = (episodes[0].*part).cols();
-  const auto all = at::empty({static_cast<std::int64_t>(episodes.size()), rows, cols}, at::kDouble);
-  double* at = all.data_ptr<double>();
-  for (const auto& episode : episodes) {
-    Eigen::Map<Matrix>(at, rows, cols) = episode.*part;
-    at += rows * cols;
-  }
-  return all.to(type);
+void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda,
+          const float* b, int ldb, float beta, float* c) {
+  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0F, a, lda, b, ldb, beta, c, n);
+}
+void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const double* a, int lda,
+          const double* b, int ldb, double beta, double* c) {
+  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, n);
 }
 
-// One task's worth: b = 1. `parameters`: shape.num_parameters() values.
-Layers unflatten(const learners::MlpShape& shape, const double* parameters, at::ScalarType type) {
-  Layers layers;
-  const double* at = parameters;
-  for (std::size_t l = 0; l < shape.num_layers(); ++l) {
-    const std::int64_t in = shape.sizes[l], out = shape.sizes[l + 1];
-    for (const auto rows : {in, std::int64_t{1}}) {
-      auto part = at::empty({1, rows, out}, at::kDouble);
-      std::copy(at, at + rows * out, part.data_ptr<double>());
-      layers.push_back(part.to(type).set_requires_grad(true));
-      at += rows * out;
+// The mean squared error of a net on one task's rows: its gradient, and its Hessian times a vector. With
+// a[0] = x, layer l gives  z[l+1] = a[l] W[l] + b[l],  a[l+1] = activation(z[l+1]);  the last a is z.
+template <class T>
+class TaskLoss {
+ public:
+  using Rows = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Flat = Eigen::Matrix<T, Eigen::Dynamic, 1>;
+
+  // What gradient() leaves for hessian_times(); entry l is of a[l] and z[l], rows of the task.
+  struct Trace {
+    std::vector<Rows> a;      // a[0] = x
+    std::vector<Rows> slope;  // activation'(z)
+    std::vector<Rows> bend;   // activation''(z) d loss / d a
+    std::vector<Rows> delta;  // d loss / d z
+  };
+
+  explicit TaskLoss(const learners::MlpShape& shape) : shape_(shape), layers_(shape.num_layers()) {}
+
+  // Returns the loss at theta; its gradient goes to g. Needs no trace for hessian_times() unless `second`.
+  T gradient(const Flat& theta, const Rows& x, const Rows& y, bool second, Trace& trace, Flat& g) const {
+    auto& [a, slope, bend, delta] = trace;
+    for (auto* part : {&a, &slope, &bend, &delta}) part->resize(layers_ + 1);
+    a[0] = x;
+    for (std::size_t l = 0; l < layers_; ++l) {
+      a[l + 1].resize(x.rows(), shape_.sizes[l + 1]);
+      a[l + 1].rowwise() = bias(theta, l);
+      multiply(a[l], weights(theta, l), T(1), a[l + 1].data());
+      if (l + 1 < layers_) activate(a[l + 1], slope[l + 1], second ? &bend[l + 1] : nullptr);
+    }
+    const T scale = T(1) / static_cast<T>(y.size());
+    delta[layers_] = T(2) * scale * (a[layers_] - y);
+    g.resize(theta.size());
+    for (std::size_t l = layers_; l-- > 0;) {
+      multiply(transposed(a[l]), delta[l + 1], T(0), g.data() + shape_.offset(l));
+      bias(g, l) = delta[l + 1].colwise().sum();
+      if (l == 0) break;
+      delta[l].resize(x.rows(), shape_.sizes[l]);
+      multiply(delta[l + 1], transposed(weights(theta, l)), T(0), delta[l].data());
+      if (second) bend[l].array() *= delta[l].array();
+      delta[l].array() *= slope[l].array();
+    }
+    return (a[layers_] - y).squaredNorm() * scale;
+  }
+
+  // The Hessian times v goes to hv: the derivative of gradient() along v at the theta and trace of one call of
+  // it, Pearlmutter 1994. r_* is the derivative of *.
+  void hessian_times(const Flat& theta, const Trace& trace, const Flat& v, Flat& hv) {
+    const auto& [a, slope, bend, delta] = trace;
+    auto& [r_a, r_z, r_delta] = along_;
+    for (auto* part : {&r_a, &r_z, &r_delta}) part->resize(layers_ + 1);
+    const auto rows = a[0].rows();
+    for (std::size_t l = 0; l < layers_; ++l) {
+      r_z[l + 1].resize(rows, shape_.sizes[l + 1]);
+      r_z[l + 1].rowwise() = bias(v, l);
+      multiply(a[l], weights(v, l), T(1), r_z[l + 1].data());
+      if (l > 0) multiply(r_a[l], weights(theta, l), T(1), r_z[l + 1].data());
+      if (l + 1 < layers_) r_a[l + 1] = r_z[l + 1].cwiseProduct(slope[l + 1]);
+    }
+    r_delta[layers_] = T(2) / static_cast<T>(r_z[layers_].size()) * r_z[layers_];
+    hv.resize(theta.size());
+    for (std::size_t l = layers_; l-- > 0;) {
+      multiply(transposed(a[l]), r_delta[l + 1], T(0), hv.data() + shape_.offset(l));
+      if (l > 0) multiply(transposed(r_a[l]), delta[l + 1], T(1), hv.data() + shape_.offset(l));
+      bias(hv, l) = r_delta[l + 1].colwise().sum();
+      if (l == 0) break;
+      r_delta[l].resize(rows, shape_.sizes[l]);
+      multiply(r_delta[l + 1], transposed(weights(theta, l)), T(0), r_delta[l].data());
+      multiply(delta[l + 1], transposed(weights(v, l)), T(1), r_delta[l].data());
+      r_delta[l] = r_delta[l].cwiseProduct(slope[l]) + bend[l].cwiseProduct(r_z[l]);
     }
   }
-  return layers;
-}
 
-Vector flatten(std::span<const at::Tensor> parts) {
-  std::vector<at::Tensor> flat;
-  for (const auto& part : parts) flat.push_back(part.reshape(-1));
-  const auto all = at::cat(flat).to(at::kDouble).contiguous();
-  return Eigen::Map<const Vector>(all.data_ptr<double>(), all.numel());
-}
+ private:
+  // A row-major matrix in anyone's memory, or its transpose.
+  struct Factor {
+    Factor(const T* values, Eigen::Index rows_stored, Eigen::Index cols_stored)
+        : data(values),
+          stored_rows(static_cast<int>(rows_stored)),
+          stored_cols(static_cast<int>(cols_stored)) {}
+    Factor(const Rows& m) : Factor(m.data(), m.rows(), m.cols()) {}
+    int rows() const { return op == CblasTrans ? stored_cols : stored_rows; }
+    int cols() const { return op == CblasTrans ? stored_rows : stored_cols; }
 
-at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
-  switch (activation) {
-    case learners::Activation::relu:
-      return at::relu(z);
-    case learners::Activation::silu:
-      return at::silu(z);
-    case learners::Activation::tanh:
-      return at::tanh(z);
+    const T* data;
+    int stored_rows, stored_cols;
+    CBLAS_TRANSPOSE op = CblasNoTrans;
+  };
+  static Factor transposed(Factor factor) {
+    factor.op = CblasTrans;
+    return factor;
   }
-  return z;
-}
-
-// Mean squared error of each task, [b]. x [b,n,f], y [b,n,1].
-at::Tensor losses(const learners::MlpShape& shape, const Layers& layers, const at::Tensor& x,
-                  const at::Tensor& y) {
-  at::Tensor a = x;
-  for (std::size_t l = 0; l < shape.num_layers(); ++l) {
-    a = at::bmm(a, layers[2 * l]) + layers[2 * l + 1];
-    if (l + 1 < shape.num_layers()) a = activate(shape.activation, a);
+  // c = a b + beta c, row-major. BLAS knows what the processor can do; Eigen is built for every x86.
+  static void multiply(const Factor& a, const Factor& b, T beta, T* c) {
+    gemm(a.op, b.op, a.rows(), b.cols(), a.cols(), a.data, a.stored_cols, b.data, b.stored_cols, beta, c);
   }
-  return (a - y).square().mean({1, 2});
-}
+
+  Factor weights(const Flat& theta, std::size_t l) const {
+    return {theta.data() + shape_.offset(l), shape_.sizes[l], shape_.sizes[l + 1]};
+  }
+  template <class F>
+  auto bias(F& theta, std::size_t l) const {
+    const auto size = shape_.sizes[l + 1];
+    return theta.segment(static_cast<Eigen::Index>(shape_.offset(l + 1)) - size, size).transpose();
+  }
+
+  // z -> activation(z) in place, and its derivatives at z. What is not finite stays so.
+  void activate(Rows& z, Rows& slope, Rows* curve) const {
+    switch (shape_.activation) {
+      case learners::Activation::relu:
+        slope = (z.array() > T(0)).template cast<T>().matrix();
+        z.array() *= slope.array();
+        if (curve != nullptr) curve->setZero(z.rows(), z.cols());
+        return;
+      case learners::Activation::silu: {  // z s, s = 1 / (1 + exp(-z))
+        const Rows s = (T(1) + (-z.array()).exp()).inverse().matrix();
+        slope = (s.array() * (T(1) + z.array() * (T(1) - s.array()))).matrix();
+        if (curve != nullptr)
+          *curve = (s.array() * (T(1) - s.array()) * (T(2) + z.array() * (T(1) - T(2) * s.array()))).matrix();
+        z.array() *= s.array();
+        return;
+      }
+      case learners::Activation::tanh:
+        z = z.array().tanh().matrix();
+        slope = (T(1) - z.array().square()).matrix();
+        if (curve != nullptr) *curve = (T(-2) * z.array() * slope.array()).matrix();
+        return;
+    }
+  }
+
+  const learners::MlpShape& shape_;
+  std::size_t layers_;
+  struct {
+    std::vector<Rows> a, z, delta;
+  } along_;
+};
 
 void check_size(const char* what, Eigen::Index expected, Eigen::Index found) {
   if (expected == found) return;
@@ -96,18 +179,76 @@ void check(const learners::MlpShape& shape, const Vector& parameters, std::span<
   check_size("parameters", static_cast<Eigen::Index>(shape.num_parameters()), parameters.size());
   if (inner.rates.size() > 0)
     check_size("columns of rates", static_cast<Eigen::Index>(shape.num_parameters()), inner.rates.cols());
-  const auto k = episodes[0].support_x.rows(), q = episodes[0].query_x.rows();
-  if (k == 0 || q == 0) throw std::invalid_argument("maml_gradient: an episode needs support and query rows");
   for (const auto& episode : episodes) {
-    check_size("support_x rows", k, episode.support_x.rows());
-    check_size("support_y rows", k, episode.support_y.rows());
-    check_size("query_x rows", q, episode.query_x.rows());
-    check_size("query_y rows", q, episode.query_y.rows());
+    if (episode.support_x.rows() == 0 || episode.query_x.rows() == 0)
+      throw std::invalid_argument("maml_gradient: an episode needs support and query rows");
+    check_size("support_y rows", episode.support_x.rows(), episode.support_y.rows());
+    check_size("query_y rows", episode.query_x.rows(), episode.query_y.rows());
     check_size("support_x columns", shape.sizes.front(), episode.support_x.cols());
     check_size("query_x columns", shape.sizes.front(), episode.query_x.cols());
     check_size("support_y columns", shape.sizes.back(), episode.support_y.cols());
     check_size("query_y columns", shape.sizes.back(), episode.query_y.cols());
   }
+}
+
+template <class T>
+OuterGradient gradient_of(const learners::MlpShape& shape, const Vector& parameters,
+                          std::span<const Episode> episodes, const InnerLoop& inner) {
+  using Rows = typename TaskLoss<T>::Rows;
+  using Flat = typename TaskLoss<T>::Flat;
+  const auto steps = static_cast<std::size_t>(inner.steps);
+  std::vector<Flat> rates;
+  for (const auto& row : inner.rates.rowwise()) rates.push_back(row.transpose().template cast<T>());
+  if (rates.empty()) rates.push_back(Flat::Constant(parameters.size(), static_cast<T>(inner.rate)));
+  const auto rates_row = [&](std::size_t step) { return std::min(step, rates.size() - 1); };
+  // Of the query loss at theta[s].
+  std::vector<double> weights(steps + 1, 0.0);
+  weights[steps] = 1;
+  std::copy(inner.step_weights.begin(), inner.step_weights.end(), weights.begin() + 1);
+
+  OuterGradient outer;
+  outer.gradient = Vector::Zero(parameters.size());
+  outer.rate_gradient = Matrix::Zero(inner.rates.rows(), inner.rates.cols());
+  TaskLoss<T> loss(shape);
+  std::vector<Flat> theta(steps + 1), g(steps);
+  std::vector<typename TaskLoss<T>::Trace> traces(steps);
+  typename TaskLoss<T>::Trace query_trace;
+  Flat query_g, back, hv;
+  const double share = 1.0 / static_cast<double>(episodes.size());
+  theta[0] = parameters.cast<T>();
+  for (const auto& episode : episodes) {
+    const Rows support_x = episode.support_x.cast<T>(), support_y = episode.support_y.cast<T>();
+    const Rows query_x = episode.query_x.cast<T>(), query_y = episode.query_y.cast<T>();
+    // Algorithm 2, line 6.
+    for (std::size_t s = 0; s < steps; ++s) {
+      loss.gradient(theta[s], support_x, support_y, !inner.first_order, traces[s], g[s]);
+      theta[s + 1] = theta[s] - rates[rates_row(s)].cwiseProduct(g[s]);
+    }
+    // Line 8: back = d task_loss / d theta[s], from the last s to the first, by
+    //   d theta[s+1] / d theta[s] = I - rates H(theta[s]),   H the Hessian of the support loss.
+    double task_loss = 0;
+    back = Flat::Zero(parameters.size());
+    for (std::size_t s = steps + 1; s-- > 0;) {
+      if (s < steps) {
+        const auto row = rates_row(s);
+        if (inner.rates.size() > 0)
+          outer.rate_gradient.row(static_cast<Eigen::Index>(row)) -=
+              share * back.cwiseProduct(g[s]).transpose().template cast<double>();
+        if (!inner.first_order) {
+          loss.hessian_times(theta[s], traces[s], rates[row].cwiseProduct(back), hv);
+          back -= hv;
+        }
+      }
+      if (weights[s] == 0) continue;
+      task_loss += weights[s] * static_cast<double>(
+                                    loss.gradient(theta[s], query_x, query_y, false, query_trace, query_g));
+      back += static_cast<T>(weights[s]) * query_g;
+    }
+    outer.task_losses.push_back(task_loss);
+    outer.loss += share * task_loss;
+    outer.gradient += share * back.template cast<double>();
+  }
+  return outer;
 }
 
 }  // namespace
@@ -127,64 +268,14 @@ OuterGradient maml_gradient(const learners::MlpShape& shape, const Vector& param
                             std::span<const Episode> episodes, const InnerLoop& inner, Precision precision) {
   check(shape, parameters, episodes, inner);
   use_one_thread();
-  const auto type = precision == Precision::float32 ? at::kFloat : at::kDouble;
-  const auto support_x = stack(episodes, &Episode::support_x, type);
-  const auto support_y = stack(episodes, &Episode::support_y, type);
-  const auto query_x = stack(episodes, &Episode::query_x, type);
-  const auto query_y = stack(episodes, &Episode::query_y, type);
-
-  const Layers start = unflatten(shape, parameters.data(), type);
-  std::vector<Layers> rates;  // by row
-  for (Eigen::Index row = 0; row < inner.rates.rows(); ++row)
-    rates.push_back(unflatten(shape, inner.rates.row(row).data(), type));
-  Layers adapted;
-  for (const auto& part : start)
-    adapted.push_back(part.expand({static_cast<std::int64_t>(episodes.size()), -1, -1}));
-
-  // Algorithm 2, line 6, for all tasks at once: of the sum over tasks, each task's own copy gets its own
-  // gradient.
-  at::Tensor query;  // weighted loss of each task
-  for (int step = 0; step < inner.steps; ++step) {
-    const auto loss = losses(shape, adapted, support_x, support_y).sum();
-    const auto gradient = torch::autograd::grad({loss}, adapted, {}, /*retain_graph=*/c10::nullopt,
-                                                /*create_graph=*/!inner.first_order);
-    const auto row = std::min(static_cast<std::size_t>(step) + 1, rates.size());  // 0: none
-    for (std::size_t i = 0; i < adapted.size(); ++i) {
-      adapted[i] = adapted[i] - (row == 0 ? inner.rate * gradient[i] : rates[row - 1][i] * gradient[i]);
-    }
-    const double weight = inner.step_weights.empty() ? 0 : inner.step_weights[static_cast<std::size_t>(step)];
-    if (weight == 0) continue;
-    const auto now = weight * losses(shape, adapted, query_x, query_y);
-    query = query.defined() ? query + now : now;
-  }
-
-  // Eq. 1, with the mean over tasks; line 8 needs its gradient at the start.
-  if (!query.defined()) query = losses(shape, adapted, query_x, query_y);
-  const auto mean = query.mean();
-  auto wanted = start;
-  for (const auto& row : rates) wanted.insert(wanted.end(), row.begin(), row.end());
-  const auto gradients = torch::autograd::grad({mean}, wanted, {}, /*retain_graph=*/c10::nullopt,
-                                               /*create_graph=*/false, /*allow_unused=*/true);
-  const auto part = [&](std::size_t row) {  // 0: start; then the rates
-    std::vector<at::Tensor> parts;
-    for (std::size_t i = row * start.size(); i < (row + 1) * start.size(); ++i)
-      parts.push_back(gradients[i].defined() ? gradients[i] : at::zeros_like(wanted[i]));
-    return flatten(parts);
-  };
-  OuterGradient result;
-  result.gradient = part(0);
-  result.rate_gradient.resize(inner.rates.rows(), inner.rates.cols());
-  for (std::size_t row = 0; row < rates.size(); ++row)
-    result.rate_gradient.row(static_cast<Eigen::Index>(row)) = part(row + 1);
-  result.loss = mean.item<double>();
-  const auto per_task = query.detach().to(at::kDouble).contiguous();
-  result.task_losses.assign(per_task.data_ptr<double>(), per_task.data_ptr<double>() + per_task.numel());
-  return result;
+  return precision == Precision::float32 ? gradient_of<float>(shape, parameters, episodes, inner)
+                                         : gradient_of<double>(shape, parameters, episodes, inner);
 }
 
 std::string blas_warning() {
-  if (at::hasMKL() || dlsym(RTLD_DEFAULT, "openblas_get_config") != nullptr) return "";
-  return "LibTorch runs on a slow BLAS, training takes 3 to 5 times longer; install libopenblas0-pthread";
+  if (dlsym(RTLD_DEFAULT, "openblas_get_config") != nullptr) return "";
+  return "matrix products run on a slow BLAS, training takes 10 times longer; install "
+         "libopenblas0-pthread";
 }
 
 }  // namespace fewwatt::meta

@@ -17,14 +17,14 @@ BANNED_FOLDERS = {"core", "common", "util", "utils", "helpers", "misc"}
 PROGRAM = r"(hw|datasets|tasks|learners|meta|benchmarks)/[a-z-]+_main\.cpp"
 # (what, headers, files that may include them)
 GATES = [
-    ("LibTorch", r"(torch|ATen|c10|c10d|caffe2)/.*", r"meta/(.*\.cpp|torch\.hpp)"),
+    ("LibTorch", r"(torch|ATen|c10|c10d|caffe2)/.*", r"(tests/)?meta/.*\.cpp|meta/torch\.hpp"),
     ("HDF5", r"(hdf5|hdf5_hl|H5\w*)\.h", r"(tests/)?datasets/.*|learners/\w+_io\.cpp"),
     ("Boost.Program_options", r"boost/program_options.*", rf"hw/program\.[hc]pp|{PROGRAM}"),
     ("nlohmann/json", r"nlohmann/.*", rf"{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
     ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*\.hpp"),
     ("google/benchmark", r"benchmark/.*", r"benchmarks/.*"),
     ("the programs' common part", r"hw/program\.hpp", rf"hw/program\.cpp|{PROGRAM}"),
-    ("the door to LibTorch", r"meta/torch\.hpp", r"meta/.*\.cpp"),
+    ("the door to LibTorch", r"meta/torch\.hpp", r"(tests/)?meta/.*\.cpp"),
 ]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
