@@ -45,8 +45,8 @@ enum class Precision { float32, float64 };
 // The gradient of MAML, Finn et al. 2017, eq. 1 and algorithm 2, at initial `parameters`; exact, through all
 // inner steps, unless inner.first_order. Written out instead of recorded: back through the unrolled inner loop
 // with products of Hessian and vector, one task after the other, so that a task's intermediate results stay in
-// the cache; episodes may differ in their numbers of rows. One thread, whatever the machine; may be called from several. Throws std::invalid_argument when
-// sizes do not fit.
+// the cache. Episodes may differ in their numbers of rows. One thread, whatever the machine; may be called from
+// several. Throws std::invalid_argument when sizes do not fit.
 OuterGradient maml_gradient(const learners::MlpShape& shape, const Vector& parameters,
                             std::span<const Episode> episodes, const InnerLoop& inner,
                             Precision precision = Precision::float64);
