@@ -451,8 +451,8 @@ void print_constants(Model fitted) {
 // The spread of log time and log power over the modes of real profiles against that of a population.
 void print_spreads(const std::vector<datasets::ProfileStore>& real, Report& report) {
   datasets::SimulationRequest request;
-  request.random_devices = 60;
-  request.random_workloads = 10;
+  request.random_devices = 150;
+  request.random_workloads = 40;
   const auto population = datasets::generate_profiles(request);
   std::printf("spread over modes, standard deviation of logarithms; a population of %zu profiles\n",
               population.profiles.size());

@@ -173,7 +173,7 @@ std::vector<SimulatedBoard> make_boards() {
   nano.gpu_idle_w = 0.3;
   nano.gpu_busy_w = 5;
 
-  // Half the GPU of the Xavier, of an older kind, and a third of its memory bus; 4 to 15 W.
+  // Half the GPU of the Xavier, of an older kind, and less than half its memory bandwidth; 4 to 15 W.
   SimulatedBoard tx2 = xavier;
   tx2.name = "tx2";
   tx2.cpu_speed = 0.6;
@@ -312,16 +312,16 @@ double log_normal(Rng& rng, double median, double sd) {
   return median * std::exp(sd * std::clamp(rng.normal(), -2.0, 2.0));
 }
 
-// Between `least` and `most` of a knob's levels, the first and the last among them.
+// Between `least` and `most` of a knob's levels, the last among them; the lowest ones may be cut off.
 std::vector<int> some_levels(Rng& rng, const std::vector<int>& levels, std::size_t least, std::size_t most) {
   const std::size_t count = std::min(levels.size(), least + rng.below(most - least + 1));
-  std::vector<int> kept = {levels.front(), levels.back()};
-  if (levels.size() > 2) {
-    for (const auto i : rng.sample(levels.size() - 2, count > 2 ? count - 2 : 0))
-      kept.push_back(levels[i + 1]);
+  const std::size_t first = rng.uniform() < 0.3 ? rng.below(levels.size() - count + 1) : 0;
+  std::vector<int> kept = {levels[first], levels.back()};
+  if (count > 2) {
+    for (const auto i : rng.sample(levels.size() - first - 2, count - 2))
+      kept.push_back(levels[first + 1 + i]);
   }
   std::sort(kept.begin(), kept.end());
-  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
   return kept;
 }
 
@@ -506,15 +506,28 @@ RandomBoard random_board(std::uint64_t seed, std::uint64_t index) {
   board.parallel = rng.uniform(0.6, 0.99);
   board.host_slowdown = log_uniform(rng, 3, 20);
 
-  // Shares of the power of a busy board at the top of all knobs.
-  const double top_w = log_uniform(rng, 6, 60);
-  board.static_w = top_w * log_normal(rng, 0.12, 0.6);
-  board.mem_w = top_w * log_normal(rng, 0.1, 0.6) / board.mem_top_ghz;
-  board.traffic_w = top_w * log_normal(rng, 0.1, 0.7) / board.mem_top_ghz / board.mem_speed;
-  board.core_idle_w = top_w * log_normal(rng, 0.08, 0.8) / board.cores;
-  board.core_busy_w = top_w * log_normal(rng, 0.08, 0.8);
-  board.gpu_idle_w = top_w * log_normal(rng, 0.05, 0.7);
-  board.gpu_busy_w = top_w * log_normal(rng, 0.5, 0.5);
+  // What kind of device it is; see random_board() in the header.
+  const bool jetson = index % 2 == 0;
+  const auto kind = jetson ? 0 : 1 + index / 2 % 5;
+  const bool card = kind == 1 || kind == 2 || kind == 5;  // its power is measured without the host's
+  if (kind == 3) board.gpu_top_ghz = 0;
+
+  // Where the power of a busy device goes, with all knobs at their top.
+  const double top_w = card ? log_uniform(rng, 50, 400) : log_uniform(rng, 6, 80);
+  const double static_share = log_uniform(rng, 0.03, 0.85);
+  std::array<double, 6> shares = {log_normal(rng, 0.15, 0.8), log_normal(rng, 0.12, 0.8),
+                                  log_normal(rng, 0.08, 0.8), log_normal(rng, 0.1, 0.8),
+                                  log_normal(rng, 0.06, 0.8), log_normal(rng, 0.5, 0.6)};
+  if (card) shares = {shares[0] / 2, shares[1], 0, 0, shares[4] / 2, shares[5] * 1.5};
+  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+  for (auto& share : shares) share *= top_w * (1 - static_share) / sum;
+  board.static_w = top_w * static_share;
+  board.mem_w = shares[0] / board.mem_top_ghz;
+  board.traffic_w = shares[1] / (0.5 * board.mem_top_ghz * board.mem_speed);  // half busy
+  board.core_idle_w = shares[2] / board.cores;
+  board.core_busy_w = shares[3] / 2;  // two cores
+  board.gpu_idle_w = shares[4];
+  board.gpu_busy_w = shares[5];
   board.cpu_voltage_floor = rng.uniform(0.5, 0.9);
   board.cpu_voltage_knee = rng.uniform(0, 0.6);
   board.gpu_voltage_floor = rng.uniform(0.5, 0.9);
@@ -525,36 +538,17 @@ RandomBoard random_board(std::uint64_t seed, std::uint64_t index) {
   const Knob cpu{KnobRole::cpu_khz, some_levels(rng, levels[1].levels, 4, 7)};
   const Knob gpu{KnobRole::gpu_khz, some_levels(rng, levels[2].levels, 4, 7)};
   const Knob mem{KnobRole::mem_khz, some_levels(rng, levels[3].levels, 2, 4)};
-  const double limit_top = 1000 * top_w;
   const Knob limit{KnobRole::power_limit_mw,
-                   spread_levels(rng.uniform(0.35, 0.6), limit_top, between(rng, 5, 9))};
-  std::vector<int> batches;
-  for (int batch = between(rng, 4, 16); static_cast<int>(batches.size()) < between(rng, 5, 8); batch *= 2)
-    batches.push_back(batch);
+                   spread_levels(rng.uniform(0.3, 0.6), 1000 * top_w, between(rng, 5, 9))};
+  std::vector<int> batches = {between(rng, 4, 64)};
+  const int batch_step = rng.uniform() < 0.5 ? 2 : 4;
+  const int num_batches = batch_step == 2 ? between(rng, 2, 12) : between(rng, 2, 8);
+  while (static_cast<int>(batches.size()) < num_batches) batches.push_back(batches.back() * batch_step);
   const Knob batch{KnobRole::batch_size, batches};
 
-  std::vector<Knob> knobs = {cores, cpu, gpu, mem};
-  if (index % 2 == 1) {
-    switch (index / 2 % 5) {
-      case 0:
-        knobs = {limit, batch};
-        break;
-      case 1:
-        knobs = {limit, gpu, mem};
-        break;
-      case 2:
-        knobs = {cores, cpu};
-        board.gpu_top_ghz = 0;
-        break;
-      case 3:
-        knobs = {cpu, gpu, mem};
-        break;
-      default:
-        knobs = {gpu, mem};
-        break;
-    }
-  }
-  return {std::move(board), PowerModeSpace::grid(std::move(knobs))};
+  const std::array<std::vector<Knob>, 6> kinds = {
+      {{cores, cpu, gpu, mem}, {limit, batch}, {limit, gpu, mem}, {cores, cpu}, {cpu, gpu, mem}, {gpu, mem}}};
+  return {std::move(board), PowerModeSpace::grid(kinds[kind])};
 }
 
 SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index) {
@@ -564,18 +558,21 @@ SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index) {
   const double scale = log_uniform(rng, 3, 600);  // ms
   auto& network = workload.network;
   auto& pipeline = workload.pipeline;
-  network.compute = scale * 1.3 * log_normal(rng, 1, 0.8);
-  network.traffic = scale * 2 * log_normal(rng, 0.5, 1);
-  network.launch = scale * 2 * log_normal(rng, 0.25, 1);
+  const bool tiny = rng.uniform() < 0.3;  // launches are all one sees, until the batch is large
+  const double size = tiny ? log_uniform(rng, 0.0001, 0.2) : 1;
+  network.compute = scale * size * 1.3 * log_normal(rng, 1, 0.8);
+  network.traffic = scale * size * 2 * log_normal(rng, 0.5, 1);
+  network.launch = scale * 2 * (tiny ? 1 : log_normal(rng, 0.25, 1));
   network.crowding = rng.uniform(0, 0.6);
-  network.fixed_share = rng.uniform(0.05, 0.6);
+  network.fixed_share = rng.uniform(0, 0.5);
   network.compute_activity = log_normal(rng, 1, 0.4);
   network.traffic_activity = network.compute_activity * rng.uniform(0.1, 0.7);
   network.traffic_power = log_normal(rng, 1, 0.3);
   pipeline.workers = between(rng, 0, 4);
   const bool heavy = rng.uniform() < 0.4;  // decodes as long as the GPU computes
-  pipeline.fetch = scale * 2 * log_normal(rng, heavy ? 1.5 : 0.1, 1) * std::max(1, pipeline.workers) / 4;
-  pipeline.handoff = scale * log_normal(rng, 0.06, 0.8);
+  pipeline.fetch =
+      scale * size * 2 * log_normal(rng, heavy ? 1 : 0.05, 1) * std::max(1, pipeline.workers) / 4;
+  pipeline.handoff = scale * log_normal(rng, 0.04, 1.2);
   pipeline.core_activity = log_normal(rng, 1, 0.3);
   return workload;
 }
