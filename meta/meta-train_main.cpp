@@ -280,6 +280,9 @@ int run(const Options& options) {
     if (!options.common.quiet) std::cerr << line << '\n';
   };
   const auto training = without(read_all(options.profiles), options.hold_out);
+  if (training.empty()) {
+    throw datasets::DataError("--holdout-workloads, --holdout-devices: nothing is left to train on");
+  }
   std::vector<std::string> names;
   for (const auto& profile : training) names.push_back(profile.device + "/" + profile.workload);
   log("training " + options.request.name + " on " + std::to_string(training.size()) + " profile" +

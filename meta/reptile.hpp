@@ -17,7 +17,7 @@ struct ReptileOptions {
   // task, drawn anew for each step (all rows where it has no more).
   learners::Optimizer inner_optimizer = learners::Optimizer::sgd;
   int inner_steps = 10;
-  double inner_rate = 0.05;
+  double inner_rate = 0.2;
   int inner_batch = 20;
   // In outer step t:  theta += outer_rate (1 - t / max_steps) * mean over tasks of (adapted - theta)
   double outer_rate = 1.0;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "datasets/profile_io.hpp"
 #include "learners/checkpoint_io.hpp"
@@ -73,6 +75,136 @@ TEST_F(MetaTrainProgram, BadArgumentsAreWrongUsage) {
     EXPECT_NE(result.err.find("steps"), std::string::npos) << result.err;
   }
   EXPECT_EQ(tests::run_program("meta-train", "--out " + out).code, 2);
+}
+
+TEST_F(MetaTrainProgram, HoldingEverythingOutLeavesNothingToTrainOn) {
+  const auto result = run("--holdout-workloads w0,w1,w2");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("--holdout-workloads"), std::string::npos) << result.err;
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST_F(MetaTrainProgram, OneTrainingWorkloadIsEnough) {
+  const auto result = run("--holdout-workloads w0,w1 --learner reptile");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("training reptile on 1 profile\n"), std::string::npos) << result.err;
+  EXPECT_EQ(learners::read_checkpoint(out).texts.at("trained_by"), "reptile");
+}
+
+TEST_F(MetaTrainProgram, RateThatDivergesNamesStepAndTaskAndLeavesNothing) {
+  for (const char* learner : {"maml", "reptile"}) {
+    const auto result = run(std::string("--inner-rate 1e30 --learner ") + learner);
+    EXPECT_EQ(result.code, 1) << learner;
+    EXPECT_NE(result.err.find("is not finite in step 1, task board/w"), std::string::npos) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(out));
+  }
+}
+
+TEST_F(MetaTrainProgram, RatesAndCountsThatMakeNoSenseAreWrongUsage) {
+  for (const char* bad : {"--inner-rate 0", "--inner-rate nan", "--outer-rate -1", "--meta-batch 0",
+                          "--validate-every 0", "--inner-steps 0", "--patience x"}) {
+    EXPECT_EQ(run(bad).code, 2) << bad;
+  }
+}
+
+TEST_F(MetaTrainProgram, LogHasOneObjectPerStep) {
+  const auto log = dir / "log.jsonl";
+  ASSERT_EQ(run("--validate-every 1 --patience 0 --log " + log).code, 0);
+  std::istringstream lines(tests::read_text(log));
+  int steps = 0, validated = 0;
+  double done = 0;
+  for (std::string line; std::getline(lines, line); ++steps) {
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_GT(json["loss"], 0);
+    EXPECT_GE(json["done"], done);
+    done = json["done"];
+    validated += json.contains("validation_error") ? 1 : 0;
+  }
+  EXPECT_GE(steps, 7);  // two in each of three folds, and at least one on all workloads
+  EXPECT_EQ(validated, 6);
+  EXPECT_EQ(done, 1);
+}
+
+// Trains much longer than the test waits.
+class InterruptedMetaTrain : public MetaTrainProgram {
+ protected:
+  // SIGINT after `seconds`.
+  tests::ProgramResult run_for(const std::string& seconds, const std::string& more) {
+    const auto command = "timeout -s INT " + seconds + " " FEWWATT_BIN_DIR "/fewwatt-meta-train " +
+                         arguments + more + " >" + (dir / "o") + " 2>" + (dir / "e");
+    const int status = std::system(command.c_str());
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return {code, tests::read_text(dir / "o"), tests::read_text(dir / "e")};
+  }
+  // SIGINT once there is a state.
+  tests::ProgramResult run_until_saved(const std::string& more) {
+    const auto command =
+        FEWWATT_BIN_DIR "/fewwatt-meta-train " + arguments + more + " >" + (dir / "o") + " 2>" + (dir / "e") +
+        " & pid=$!; while [ ! -e " + out +
+        ".state ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done; kill -INT $pid; wait $pid";
+    const int status = std::system(command.c_str());
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return {code, tests::read_text(dir / "o"), tests::read_text(dir / "e")};
+  }
+  std::string arguments = "--profiles " + profiles + " --out " + out + " --learner reptile --shots 5 ";
+};
+
+TEST_F(InterruptedMetaTrain, InTheFirstSecondLeavesAnInitializerOrNothing) {
+  for (const char* seconds : {"0.05", "0.3", "0.9"}) {
+    std::filesystem::remove(out);
+    const auto result = run_for(seconds, "--steps 100000 --validate-every 5 --patience 0");
+    // timeout's own exit code for a program that it had to stop
+    EXPECT_EQ(result.code, 124) << result.err;
+    if (std::filesystem::exists(out)) {
+      EXPECT_EQ(learners::read_checkpoint(out).learner, "fine_tune");
+      EXPECT_NE(result.err.find("--resume " + out + ".state"), std::string::npos) << result.err;
+    } else if (result.err.find("interrupted") != std::string::npos) {  // else before it could say anything
+      EXPECT_NE(result.err.find(out + " is not written"), std::string::npos) << result.err;
+    }
+    for (const auto& file : std::filesystem::directory_iterator(dir.path())) {
+      EXPECT_TRUE(std::set<std::string>({"p.h5", "init.h5", "init.h5.state", "o", "e"})
+                      .contains(file.path().filename().string()))
+          << file.path() << " is left over";
+    }
+  }
+}
+
+TEST_F(InterruptedMetaTrain, ResumedGivesTheSameFileAndRemovesTheState) {
+  const std::string settings = "--steps 60 --inner-steps 2 --meta-batch 4 --validate-every 5 --patience 0 ";
+  ASSERT_EQ(tests::run_program("meta-train", arguments + settings).code, 0);
+  const auto expected = tests::read_text(out);
+  EXPECT_FALSE(std::filesystem::exists(out + ".state"));
+  std::filesystem::remove(out);
+
+  auto result = run_until_saved(settings);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("warning: interrupted"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("--resume " + out + ".state"), std::string::npos) << result.err;
+  EXPECT_EQ(learners::read_checkpoint(out).learner, "fine_tune");
+  ASSERT_TRUE(std::filesystem::exists(out + ".state"));
+  const auto resume = [&](const std::string& more) {
+    return tests::run_program("meta-train", arguments + settings + more + " --resume " + out + ".state");
+  };
+  result = resume("--seed 1");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("--seed 0, asked for is 1"), std::string::npos) << result.err;
+  result = resume("--holdout-workloads w1");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("other profiles"), std::string::npos) << result.err;
+  result = resume("");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(tests::read_text(out) == expected);
+  EXPECT_FALSE(std::filesystem::exists(out + ".state"));
+}
+
+TEST_F(MetaTrainProgram, StateThatIsNoneIsNamed) {
+  const auto result = run("--resume " + (dir / "nothing.h5"));
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("nothing.h5"), std::string::npos) << result.err;
+  ASSERT_EQ(run("").code, 0);
+  const auto other = run("--state " + (dir / "s.h5") + " --resume " + out);
+  EXPECT_NE(other.code, 0);
+  EXPECT_TRUE(std::filesystem::exists(out));
 }
 
 TEST_F(MetaTrainProgram, FileThatIsNoProfileStoreIsNamed) {
