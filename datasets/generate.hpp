@@ -13,9 +13,9 @@ namespace fewwatt::datasets {
 
 // Every workload on every device. Named ones and random ones exclude each other, for devices as for workloads.
 struct SimulationRequest {
-  std::vector<std::string> devices;    // of hw::simulated_boards()
-  std::vector<std::string> workloads;  // of hw::simulated_workloads()
-  std::size_t random_devices = 0;      // a population, each with a space of its own
+  std::vector<std::string> devices{};    // of hw::simulated_boards()
+  std::vector<std::string> workloads{};  // of hw::simulated_workloads()
+  std::size_t random_devices = 0;        // a population, each with a space of its own
   std::size_t random_workloads = 0;
   // Of named devices: "full", a grid of hw::profiled_grids(), or a number of modes drawn from the full grid.
   std::string grid = "full";
