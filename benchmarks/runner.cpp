@@ -377,13 +377,13 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     }
 
   // Where a learner's training starts, position among the suite's learners: its own, or that of the one it is
-  // the untrained twin of.
+  // the twin of.
   std::vector<std::size_t> trained_as(suite.learners.size());
   for (std::size_t i = 0; i < trained_as.size(); ++i) {
     const auto* facts = find_meta_learner(suite.learners[i]);
-    const auto twin = facts == nullptr || facts->untrained_of.empty()
+    const auto twin = facts == nullptr || facts->twin_of.empty()
                           ? suite.learners.end()
-                          : std::find(suite.learners.begin(), suite.learners.end(), facts->untrained_of);
+                          : std::find(suite.learners.begin(), suite.learners.end(), facts->twin_of);
     trained_as[i] =
         twin == suite.learners.end() ? i : static_cast<std::size_t>(twin - suite.learners.begin());
   }
@@ -398,7 +398,7 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
       if (trained_as[i] == i) continue;
       const auto& twin = split.contestants[trained_as[i]];
       split.contestants[i] =
-          contestant_of(suite.learners[i], meta::untrained(*twin.checkpoint), std::nullopt);
+          contestant_of(suite.learners[i], meta::twin(suite.learners[i], *twin.checkpoint), std::nullopt);
     }
   }
 

@@ -315,6 +315,9 @@ double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Of the workloads that the new one behaves like, those below are not printed.
+constexpr double kLeastPercent = 5;
+
 void print(const Json& report) {
   std::cout << std::setprecision(5) << report["device"].get<std::string>() << '/'
             << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
@@ -328,6 +331,18 @@ void print(const Json& report) {
               << target["greatest"].get<double>() << ' ' << unit;
     if (target.contains("mape"))
       std::cout << ", error on the other measured modes " << target["mape"].get<double>() << " %";
+    std::cout << '\n';
+  }
+  if (report.contains("behaves_like")) {
+    std::cout << "  behaves like: ";
+    bool first = true;
+    for (const auto& similar : report["behaves_like"]) {
+      const double percent = 100 * similar["weight"].get<double>();
+      if (!first && percent < kLeastPercent) break;  // falling by weight
+      std::cout << (first ? "" : ", ") << similar["workload"].get<std::string>() << ' '
+                << std::lround(percent) << " %";
+      first = false;
+    }
     std::cout << '\n';
   }
   std::cout << "  -> " << report["out"].get<std::string>() << '\n';
@@ -375,6 +390,8 @@ int run(const Options& options) {
     if (const double error = mape[static_cast<std::size_t>(target)]; !std::isnan(error))
       entry["mape"] = error;
   }
+  for (const auto& [workload, weight] : predictor->behaves_like())
+    report["behaves_like"].push_back({{"workload", workload}, {"weight", weight}});
   if (options.common.json) {
     std::cout << report << '\n';
   } else if (!options.common.quiet) {

@@ -55,7 +55,7 @@ Matrix bell(double log_scale, const Vector& log_lengths, std::span<const Matrix>
   return exponent.array().exp();
 }
 
-Matrix residual_covariance(const ProtoKernel& kernel, std::span<const Matrix> differences) {
+Matrix covariance_of(const ProtoKernel& kernel, std::span<const Matrix> differences) {
   Matrix sum = bell(kernel.log_signal, kernel.log_lengths, differences);
   for (Eigen::Index d = 0; d < kernel.log_widths.size(); ++d) {
     sum += bell(kernel.log_amplitudes[d], kernel.log_widths.segment(d, 1),
@@ -98,9 +98,10 @@ class ProtoPredictor final : public Predictor {
     out.mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), kNumTargets, std::nan(""));
     out.stddev = out.mean;
     for (int t = 0; t < kNumTargets; ++t) {
-      if (!posteriors[t]) continue;
-      const auto [mean, variance] =
-          posteriors[t]->predict(proto_inputs(*model_, static_cast<tasks::Target>(t), *space_, modes));
+      if (!fits[t]) continue;
+      const auto inputs = proto_inputs(*model_, static_cast<tasks::Target>(t), *space_, modes);
+      auto [mean, variance] = fits[t]->posterior.predict(inputs);
+      mean += curves(*model_->targets[t], inputs.knobs) * fits[t]->curve_weights;
       out.mean.col(t) = mean.array().exp();
       out.stddev.col(t) = mean.array().exp() * (variance.array().exp() - 1).sqrt();  // of a log-normal
     }
@@ -109,7 +110,11 @@ class ProtoPredictor final : public Predictor {
 
   std::vector<Similarity> behaves_like() const override { return similarities; }
 
-  std::array<std::optional<ProtoPosterior>, kNumTargets> posteriors;
+  struct Fit {
+    ProtoPosterior posterior;  // of log y less the curves
+    Vector curve_weights;      // [w]
+  };
+  std::array<std::optional<Fit>, kNumTargets> fits;
   std::vector<Similarity> similarities;
 
  private:
@@ -175,14 +180,23 @@ Vector mix_heads(const Matrix& heads, const Vector& weights) {
   return head(heads.transpose(), weights.array().log().matrix());
 }
 
+Matrix residual_covariance(const ProtoKernel& kernel, const Matrix& a, const Matrix& b) {
+  return covariance_of(kernel, squared_differences(a, b));
+}
+
+Matrix curves(const ProtoTarget& target, const Matrix& knobs) {
+  const auto medians = ProtoKernel::medians(knobs.cols(), target.heads.cols());
+  return residual_covariance(medians, knobs, target.curve_knobs) * target.curve_weights;
+}
+
 Matrix embedding_inputs(const ProtoTarget& target, const ProtoInputs& inputs, const Vector& logs,
                         Eigen::Index level_rows) {
   const auto w = target.heads.rows();
   const Vector even = Vector::Constant(w, 1.0 / static_cast<double>(w));
   const Vector deviations = logs - head(inputs.log_terms, mix_heads(target.heads, even));
-  Matrix rows(logs.size(), inputs.features.cols() + 1);
-  rows << inputs.features,
-      (deviations.array() - deviations.head(level_rows).mean()).matrix() / target.deviation_scale;
+  const Vector u = (deviations.array() - deviations.head(level_rows).mean()) / target.deviation_scale;
+  Matrix rows(logs.size(), 2 * inputs.features.cols() + 1);
+  rows << inputs.features, u, u.asDiagonal() * inputs.features;
   return rows;
 }
 
@@ -254,7 +268,7 @@ void ProtoPosterior::linearise() {
 void ProtoPosterior::solve() {
   const auto n = logs_.size();
   Eigen::MatrixXd covariance = Eigen::MatrixXd::Constant(n, n, kProtoLevel * kProtoLevel);
-  if (parts_.residual) covariance += residual_covariance(kernel_, differences_);
+  if (parts_.residual) covariance += covariance_of(kernel_, differences_);
   covariance += slopes_ * (2 * kernel_.log_spreads.array()).exp().matrix().asDiagonal() * slopes_.transpose();
   covariance.diagonal().array() += std::exp(2 * kernel_.log_noise) + kProtoJitter;
   const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
@@ -308,7 +322,7 @@ ProtoPosterior::LogPrediction ProtoPosterior::predict(const ProtoInputs& query) 
   Vector mean = Vector::Constant(m, mean_);
   Vector variance = Vector::Constant(m, kProtoLevel * kProtoLevel);
   if (parts_.residual) {
-    cross += residual_covariance(kernel_, squared_differences(query.knobs, support_.knobs));
+    cross += residual_covariance(kernel_, query.knobs, support_.knobs);
     variance.array() += residual_variance(kernel_);
   }
   if (parts_.heads) {
@@ -339,20 +353,24 @@ std::string ProtoModel::error() const {
     const auto w = static_cast<Eigen::Index>(target.workloads.size());
     if (w == 0) return prefix + "workloads must name one at least";
     const auto& sizes = target.shape.sizes;
-    if (sizes.size() < 2 || sizes.front() != features.mean.size() + 1 ||
+    if (sizes.size() < 2 || sizes.front() != 2 * features.mean.size() + 1 ||
         target.embedding.size() != static_cast<Eigen::Index>(target.shape.num_parameters()))
       return prefix + "embedding does not fit hidden and feature_mean";
     if (target.prototypes.rows() != w || target.prototypes.cols() != sizes.back())
       return prefix + "prototypes must be [" + std::to_string(w) + "," + std::to_string(sizes.back()) + "]";
     if (target.heads.rows() != w || target.heads.cols() == 0)
       return prefix + "heads must have " + std::to_string(w) + " rows";
+    if (target.curve_knobs.cols() != d || target.curve_weights.rows() != target.curve_knobs.rows() ||
+        target.curve_weights.cols() != w)
+      return prefix + "curve_knobs and curve_weights do not fit knob_mean and workloads";
     const auto& k = target.kernel;
     if (k.log_lengths.size() != d || k.log_amplitudes.size() != d || k.log_widths.size() != d ||
         k.log_spreads.size() != target.heads.cols())
       return prefix + "kernel does not fit knob_mean and heads";
     if (!target.embedding.allFinite() || !target.prototypes.allFinite() || !target.heads.allFinite() ||
-        !k.flat().allFinite() || !std::isfinite(target.log_sharpness))
-      return prefix + "embedding, prototypes, heads, kernel and log_sharpness must be finite";
+        !k.flat().allFinite() || !std::isfinite(target.log_sharpness) || !target.curve_knobs.allFinite() ||
+        !target.curve_weights.allFinite() || !std::isfinite(target.curve_share))
+      return prefix + "embedding, prototypes, heads, curves, kernel and log_sharpness must be finite";
     if (!(target.deviation_scale > 0) || !std::isfinite(target.deviation_scale))
       return prefix + "deviation_scale must be > 0 and finite";
     if (auto bad = target.fine_tune.error(); !bad.empty()) return bad;
@@ -381,6 +399,9 @@ Checkpoint ProtoModel::to_checkpoint() const {
     c.tensors[prefix + "embedding"] = target.embedding.transpose();
     c.tensors[prefix + "prototypes"] = target.prototypes;
     c.tensors[prefix + "heads"] = target.heads;
+    c.tensors[prefix + "curve_knobs"] = target.curve_knobs;
+    c.tensors[prefix + "curve_weights"] = target.curve_weights;
+    c.numbers[prefix + "curve_share"] = {target.curve_share};
     c.tensors[prefix + "kernel"] = target.kernel.flat().transpose();
     c.numbers[prefix + "deviation_scale"] = {target.deviation_scale};
     c.numbers[prefix + "log_sharpness"] = {target.log_sharpness};
@@ -412,10 +433,13 @@ ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
     target.prototypes = c.tensor(prefix + "prototypes");
     target.heads = c.tensor(prefix + "heads");
     target.shape.activation = parse_activation(c.text("activation"));
-    target.shape.sizes = {static_cast<int>(model.features.mean.size()) + 1};
+    target.shape.sizes = {2 * static_cast<int>(model.features.mean.size()) + 1};
     for (const double size : c.number_list(prefix + "hidden"))
       target.shape.sizes.push_back(static_cast<int>(size));
     target.shape.sizes.push_back(static_cast<int>(target.prototypes.cols()));
+    target.curve_knobs = c.tensor(prefix + "curve_knobs");
+    target.curve_weights = c.tensor(prefix + "curve_weights");
+    target.curve_share = c.number(prefix + "curve_share");
     const Vector kernel = c.vector(prefix + "kernel");
     if (kernel.size() != 3 * d + 2 + target.heads.cols()) {
       throw std::invalid_argument("checkpoint of proto: " + prefix + "kernel must have " +
@@ -468,18 +492,20 @@ std::unique_ptr<const Predictor> Proto::adapt(const Samples& support) const {
       similar[target->workloads[static_cast<std::size_t>(i)]] += weights[i];
     ++explained;
     const Vector beta_0 = mix_heads(target->heads, weights.cwiseMax(1e-300));
-    auto few = target->fine_tune;
-    if (rows.modes.size() <= kMaxKernelRows || few.kernel_steps == 0) {
-      predictor->posteriors[t].emplace(model_.parts, target->kernel, few, beta_0, std::move(inputs), logs);
-      continue;
+    const Vector curve_weights = (model_.parts.heads ? target->curve_share : 0.0) * weights;
+    const Vector left = logs - curves(*target, inputs.knobs) * curve_weights;
+    auto kernel = target->kernel;
+    auto fine_tune = target->fine_tune;
+    if (rows.modes.size() > kMaxKernelRows && fine_tune.kernel_steps > 0) {
+      auto rng = hw::Rng::stream(0, "proto rows", static_cast<std::uint64_t>(t));
+      const auto some = rng.sample(rows.modes.size(), kMaxKernelRows);
+      const ProtoInputs fewer{inputs.features(some, Eigen::all), inputs.knobs(some, Eigen::all),
+                              inputs.log_terms(some, Eigen::all)};
+      kernel = ProtoPosterior(model_.parts, kernel, fine_tune, beta_0, fewer, left(some)).kernel();
+      fine_tune.kernel_steps = 0;
     }
-    auto rng = hw::Rng::stream(0, "proto rows", static_cast<std::uint64_t>(t));
-    const auto some = rng.sample(rows.modes.size(), kMaxKernelRows);
-    const ProtoInputs fewer{inputs.features(some, Eigen::all), inputs.knobs(some, Eigen::all),
-                            inputs.log_terms(some, Eigen::all)};
-    const ProtoPosterior fitted(model_.parts, target->kernel, few, beta_0, fewer, logs(some));
-    few.kernel_steps = 0;
-    predictor->posteriors[t].emplace(model_.parts, fitted.kernel(), few, beta_0, std::move(inputs), logs);
+    predictor->fits[t] = ProtoPredictor::Fit{
+        ProtoPosterior(model_.parts, kernel, fine_tune, beta_0, std::move(inputs), left), curve_weights};
   }
   for (const auto& [workload, weight] : similar)
     predictor->similarities.push_back({workload, weight / explained});

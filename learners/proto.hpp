@@ -47,12 +47,18 @@ struct ProtoFineTune {
 // What there is of one target.
 struct ProtoTarget {
   std::vector<std::string> workloads;  // w training workloads, as "device/workload"
-  MlpShape shape;                      // of the embedding, {f + 1, hidden..., e}
+  MlpShape shape;                      // of the embedding, {2 f + 1, hidden..., e}
   Vector embedding;                    // its parameters
-  double deviation_scale = 1;          // > 0; log units, see ProtoNetwork::inputs
+  double deviation_scale = 1;          // > 0; log units, see embedding_inputs
   Matrix prototypes;                   // [w,e] mean embedding of each workload's rows
   double log_sharpness = 0;
   Matrix heads;  // [w,p] beta of each workload; on its own rows the head's mean is 0
+  // What the heads of the training workloads leave over, smoothed:  curve_w(z) = sum_r k(z, curve_knobs_r)
+  // curve_weights_rw, k the residual kernel of ProtoKernel::medians. The new workload is expected to have
+  // curve_share times the mixture of these.
+  Matrix curve_knobs;    // [r,d]
+  Matrix curve_weights;  // [r,w]
+  double curve_share = 0.5;
   ProtoKernel kernel;
   ProtoFineTune fine_tune;
 };
@@ -69,8 +75,9 @@ struct ProtoParts {
 //   tensors  feature_mean, feature_stddev [1,f], knob_mean, knob_stddev [1,d]
 // and for each target t = time, power that is trained
 //   text     t/workloads, one per line
-//   tensors  t/embedding [1,n], t/prototypes [w,e], t/heads [w,p], t/kernel [1,3 d + 2 + p]
-//   numbers  t/hidden, t/deviation_scale, t/log_sharpness, t/fine_tune/head_steps, t/fine_tune/kernel_steps,
+//   tensors  t/embedding [1,n], t/prototypes [w,e], t/heads [w,p], t/curve_knobs [r,d], t/curve_weights [r,w],
+//            t/kernel [1,3 d + 2 + p]
+//   numbers  t/hidden, t/deviation_scale, t/log_sharpness, t/curve_share, t/fine_tune/head_steps, t/fine_tune/kernel_steps,
 //            t/fine_tune/kernel_rate, t/fine_tune/kernel_freedom
 struct ProtoModel {
   std::string trained_by;  // "proto"
@@ -100,9 +107,15 @@ Vector head(const Matrix& log_terms, const Vector& beta);
 // Heads [w,p] mixed as sums of what clocks cost:  beta_j = log sum_w weight_w exp(beta_wj).
 Vector mix_heads(const Matrix& heads, const Vector& weights);
 
-// What the embedding sees of measured rows, [n,f+1]: the standardised features and, last, how log y deviates from
-// the even mixture h of all heads,  (log y - h - c) / deviation_scale,  c = mean of log y - h over `level_rows`
-// rows, the first ones.
+// k(a_i, b_j) of the residual: [n,m].
+Matrix residual_covariance(const ProtoKernel& kernel, const Matrix& a, const Matrix& b);
+
+// The curve of each training workload at knobs [n,d]: [n,w].
+Matrix curves(const ProtoTarget& target, const Matrix& knobs);
+
+// What the embedding sees of measured rows, [n,2f+1]: the standardised features x, u, and u x, where u is how log y
+// deviates from the even mixture h of all heads,  u = (log y - h - c) / deviation_scale,  c = mean of log y - h
+// over the first `level_rows` rows.
 Matrix embedding_inputs(const ProtoTarget& target, const ProtoInputs& inputs, const Vector& logs,
                         Eigen::Index level_rows);
 

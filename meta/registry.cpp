@@ -9,6 +9,7 @@
 #include "meta/fine_tune_search.hpp"
 #include "meta/maml.hpp"
 #include "meta/pretrain.hpp"
+#include "meta/proto_net.hpp"
 #include "meta/reptile.hpp"
 
 namespace fewwatt::meta {
@@ -98,6 +99,60 @@ OuterLoop plan_reptile(const InitializerRequest& request, const Profiles& traini
   return loop;
 }
 
+// What the heads and the kernel of a proto checkpoint are fitted to a support set with.
+std::vector<learners::ProtoFineTune> proto_fine_tunes() {
+  std::vector<learners::ProtoFineTune> all(1);
+  for (const int steps : {20, 40, 80}) {
+    for (const double freedom : {0.5, 1.0}) all.push_back({.kernel_steps = steps, .kernel_freedom = freedom});
+  }
+  return all;
+}
+
+TestTimeSettings proto_settings() {
+  using learners::ProtoModel;
+  const auto settings = proto_fine_tunes();
+  return {settings.size(),
+          [settings](const learners::Checkpoint& snapshot, tasks::Target target, const tasks::Task& task) {
+            std::vector<double> errors;
+            for (const auto& setting : settings) errors.push_back(try_proto(snapshot, setting, target, task));
+            return errors;
+          },
+          [settings](learners::Checkpoint& snapshot, tasks::Target target, std::size_t setting) {
+            auto model = ProtoModel::from_checkpoint(snapshot);
+            if (!model.targets[target]) return;
+            model.targets[target]->fine_tune = settings[setting];
+            snapshot = model.to_checkpoint();
+          },
+          [settings](std::size_t setting) {
+            const auto& s = settings[setting];
+            return "kernel with " + std::to_string(s.kernel_steps) + " Adam steps, freedom " +
+                   std::to_string(s.kernel_freedom);
+          }};
+}
+
+OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training) {
+  ProtoNetOptions options;
+  if (request.steps > 0) options.max_steps = request.steps;
+  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
+  options.parts.heads = request.name != "proto-no-heads";
+  options.parts.residual = request.name != "proto-no-residual";
+  auto loop = loop_for(request, training, options.max_steps);
+  loop.learner = std::make_unique<ProtoNet>(request.name, training, options, request.seed);
+  // The embedding needs its steps even where the regression does not.
+  loop.train.validate_every = request.validate_every.value_or(std::max(1, options.max_steps / 3));
+  loop.settings = proto_settings();
+  return loop;
+}
+
+learners::Checkpoint even_prototypes(const learners::Checkpoint& proto) {
+  auto model = learners::ProtoModel::from_checkpoint(proto);
+  model.trained_by = "proto-even";
+  model.parts.embedding = false;
+  auto checkpoint = model.to_checkpoint();
+  checkpoint.origin = proto.origin;
+  return checkpoint;
+}
+
 // ---- what has none ----
 
 learners::Checkpoint train_transfer(const InitializerRequest& request, const Profiles& training,
@@ -115,10 +170,12 @@ struct Entry {
   MetaLearnerFacts facts;
   OuterLoop (*plan)(const InitializerRequest&, const Profiles&);  // nullptr for what has no outer loop
   learners::Checkpoint (*train)(const InitializerRequest&, const Profiles&, const Log&) = nullptr;
+  // From what the plan gives, or the checkpoint of what this is the twin of; nullptr = as it is.
+  learners::Checkpoint (*twin)(const learners::Checkpoint&) = nullptr;
 };
 
 const auto& entries() {
-  static const std::array<Entry, 9> table = {{
+  static const std::array<Entry, 14> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", ""},
        nullptr,
        train_transfer},
@@ -130,7 +187,22 @@ const auto& entries() {
        plan_maml},
       {{"reptile", "Reptile: moves towards what fine-tuning reaches", "fine_tune", ""}, plan_reptile},
       {{"joint", "MAML's net fitted to all training workloads at once", "fine_tune", ""}, plan_maml},
-      {{"random-init", "MAML's net and fine-tuning from random weights", "fine_tune", "maml"}, plan_maml},
+      {{"random-init", "MAML's net and fine-tuning from random weights", "fine_tune", "maml"},
+       plan_maml,
+       nullptr,
+       untrained},
+      {{"proto", "prototypical network: heads of the nearest workloads, and a residual", "proto", ""},
+       plan_proto},
+      {{"proto-even", "proto with the same weight for all workloads", "proto", "proto"},
+       plan_proto,
+       nullptr,
+       even_prototypes},
+      {{"proto-shuffled", "proto with each prototype at its neighbour's place", "proto", "proto"},
+       plan_proto,
+       nullptr,
+       shuffled_prototypes},
+      {{"proto-no-heads", "proto without heads: a kernel alone", "proto", ""}, plan_proto},
+      {{"proto-no-residual", "proto without a residual: heads alone", "proto", ""}, plan_proto},
   }};
   return table;
 }
@@ -155,6 +227,13 @@ learners::Checkpoint untrained(const learners::Checkpoint& maml) {
   auto checkpoint = model.to_checkpoint();
   checkpoint.origin = maml.origin;
   return checkpoint;
+}
+
+learners::Checkpoint twin(std::string_view name, const learners::Checkpoint& trained) {
+  for (const auto& entry : entries()) {
+    if (entry.facts.name == name && !entry.facts.twin_of.empty()) return entry.twin(trained);
+  }
+  throw std::invalid_argument(std::string(name) + " is the twin of no meta-learner");
 }
 
 TrainedInitializer run_training(const InitializerRequest& request, const std::vector<Profile>& training,
@@ -186,6 +265,7 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
     if (result.checkpoint.learner.empty()) return result;
   }
   result.checkpoint.origin = {request.seed, std::string(hw::git_revision()), hash_of(sorted)};
+  if (entry->twin != nullptr) result.checkpoint = entry->twin(result.checkpoint);
   return result;
 }
 

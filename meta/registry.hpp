@@ -18,8 +18,7 @@ struct MetaLearnerFacts {
   std::string_view name;  // "maml"
   std::string_view about;
   std::string_view adapted_by;  // a learner of learners/registry.hpp: "fine_tune"
-  std::string_view
-      untrained_of;  // it is untrained() of that one's checkpoint: no need to train both. "" = of none
+  std::string_view twin_of;     // it is twin() of that one's checkpoint: no need to train both. "" = of none
 };
 
 std::span<const MetaLearnerFacts> meta_learner_facts();
@@ -37,8 +36,11 @@ learners::Checkpoint train_initializer(const InitializerRequest& request,
                                        const std::vector<datasets::Profile>& training,
                                        const std::function<void(const std::string&)>& log = {});
 
-// What "random-init" gives for the request that gave the checkpoint `maml`, without choosing everything
-// again.
+// What "random-init" gives for the request that gave the checkpoint `maml`, without choosing everything again.
 learners::Checkpoint untrained(const learners::Checkpoint& maml);
+
+// What `name` gives for the request that gave `trained`, the checkpoint of what it is the twin of, without
+// choosing everything again.
+learners::Checkpoint twin(std::string_view name, const learners::Checkpoint& trained);
 
 }  // namespace fewwatt::meta

@@ -135,6 +135,23 @@ TEST_F(AdaptProgram, ProfileGivesAModelOfAllModes) {
   }
 }
 
+TEST_F(AdaptProgram, SaysWhatTheWorkloadBehavesLike) {
+  const auto init = dir_ / "proto.h5";
+  auto model = tests::random_proto(*tests::example_space());
+  for (auto& target : model.targets) {  // the last prototype is far from everything
+    target->prototypes.topRows(2).setZero();
+    target->prototypes.row(2).setConstant(100);
+  }
+  learners::write_checkpoint(init, model.to_checkpoint());
+  const auto result = adapt_profile("--init " + init + " --shots 8");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.out, "behaves like: board/a 50 %, board/b 50 %\n")) << result.out;
+  const auto json = adapt_profile("--init " + init + " --shots 8 --json");
+  EXPECT_TRUE(holds(json.out, R"("behaves_like":[{"workload":"board/a","weight":0.5)")) << json.out;
+  EXPECT_TRUE(holds(json.out, R"("workload":"other board/c","weight":0.0)")) << json.out;
+  EXPECT_FALSE(holds(adapt_profile("--learner physics --shots 8").out, "behaves like"));
+}
+
 TEST_F(AdaptProgram, SameSeedGivesTheSameBytesAndAnotherSeedAnotherSupport) {
   adapt_profile("--learner physics --shots 5 --seed 1");
   const auto first = tests::read_text(out_);

@@ -54,7 +54,7 @@ inline learners::ProtoModel random_proto(const hw::PowerModeSpace& space) {
     hw::Rng rng(static_cast<std::uint64_t>(t) + 1);
     ProtoTarget target;
     target.workloads = {"board/a", "board/b", "other board/c"};
-    target.shape = {{static_cast<int>(model.features.mean.size()) + 1, 8, 4}, Activation::silu, {}};
+    target.shape = {{2 * static_cast<int>(model.features.mean.size()) + 1, 8, 4}, Activation::silu, {}};
     target.embedding = random_parameters(target.shape, rng);
     target.deviation_scale = 0.2;
     target.prototypes.resize(3, 4);
@@ -62,6 +62,10 @@ inline learners::ProtoModel random_proto(const hw::PowerModeSpace& space) {
     const auto terms = physics_features(static_cast<tasks::Target>(t), space, modes).cols();
     target.heads.resize(3, terms);
     for (auto& value : target.heads.reshaped()) value = rng.normal();
+    target.curve_knobs = model.log_settings.mean.transpose().replicate(2, 1);
+    target.curve_knobs(1, 0) += 1;
+    target.curve_weights = Matrix::Constant(2, 3, 0.5);
+    target.curve_weights(0, 1) = -1;
     target.kernel = ProtoKernel::medians(model.log_settings.mean.size(), terms);
     model.targets[static_cast<std::size_t>(t)] = std::move(target);
   }

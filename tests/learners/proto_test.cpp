@@ -78,7 +78,7 @@ TEST(Proto, EmbeddingSeesNoLevel) {
   const Matrix before = embedding_inputs(rows.target, rows.inputs, rows.logs, 5),
                after = embedding_inputs(rows.target, rows.inputs, rows.logs.array() + 3.0, 5);
   EXPECT_LT((before - after).cwiseAbs().maxCoeff(), 1e-12);
-  EXPECT_NEAR(before.col(before.cols() - 1).head(5).sum(), 0, 1e-12);
+  EXPECT_NEAR(before.col(rows.inputs.features.cols()).head(5).sum(), 0, 1e-12);  // u
 }
 
 TEST(Proto, WeightsAreTheGeometricMeansOfTheRowsOwn) {
@@ -198,11 +198,27 @@ TEST(Proto, OneTrainingWorkloadWeighsAll) {
     target->workloads.resize(1);
     target->prototypes.conservativeResize(1, Eigen::NoChange);
     target->heads.conservativeResize(1, Eigen::NoChange);
+    target->curve_weights.conservativeResize(Eigen::NoChange, 1);
   }
   const auto predictor = Proto(model).adapt(example_support(1, 3));
   ASSERT_EQ(predictor->behaves_like().size(), 1);
   EXPECT_EQ(predictor->behaves_like()[0].weight, 1);
   EXPECT_TRUE(predictor->predict(example_space()->modes()).mean.allFinite());
+}
+
+TEST(Proto, CurvesAreExpectedWhereNothingIsMeasured) {
+  const auto support = example_support(3, 3);
+  const auto modes = example_space()->modes();
+  auto model = random_proto(*example_space());
+  const Matrix half = Proto(model).adapt(support)->predict(modes).mean;
+  for (auto& target : model.targets) target->curve_share = 0;
+  const Matrix none = Proto(model).adapt(support)->predict(modes).mean;
+  EXPECT_GT((half.array() / none.array()).log().abs().maxCoeff(), 0.001);
+  for (auto& target : model.targets) {
+    target->curve_share = 0.5;
+    target->curve_weights.setZero();
+  }
+  EXPECT_EQ(Proto(model).adapt(support)->predict(modes).mean, none);
 }
 
 TEST(Proto, EachPartMatters) {
@@ -261,6 +277,7 @@ TEST(Proto, RefusesACheckpointThatDoesNotFit) {
   refused([](auto& c) { c.tensors.at("time/kernel").conservativeResize(1, 3); }, "time/kernel");
   refused([](auto& c) { c.tensors.at("time/prototypes").conservativeResize(2, 4); }, "time/prototypes");
   refused([](auto& c) { c.tensors.at("power/heads")(0, 0) = std::nan(""); }, "power/");
+  refused([](auto& c) { c.tensors.at("time/curve_weights").conservativeResize(1, 3); }, "time/curve_knobs");
   refused([](auto& c) { c.tensors.at("power/embedding").conservativeResize(1, 3); }, "power/embedding");
   refused([](auto& c) { c.numbers.at("time/deviation_scale") = {0}; }, "time/deviation_scale");
   refused([](auto& c) { c.numbers.at("time/fine_tune/head_steps") = {0}; }, "head_steps");

@@ -1,0 +1,656 @@
+#include "meta/proto_net.hpp"
+
+#include <dlfcn.h>
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <stdexcept>
+
+#include "hw/random.hpp"
+#include "meta/net_state.hpp"
+#include "meta/torch.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using learners::ProtoInputs;
+using learners::ProtoKernel;
+using learners::ProtoParts;
+using learners::ProtoTarget;
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+
+constexpr const char* kStateName = "proto-state";
+constexpr double kHeadRidge = 1e-3;
+constexpr double kHeadError = 0.1;           // log units
+constexpr double kCurveNoise = 0.03;         // log units, of what the curves smooth
+constexpr double kSmallestDeviation = 0.02;  // about the noise of measurements, log units
+
+void use_one_thread() {
+  static const bool done = [] {
+    at::set_num_threads(1);
+    if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
+      reinterpret_cast<void (*)(int)>(set)(1);
+    }
+    return true;
+  }();
+  (void)done;
+}
+
+at::Tensor to_tensor(const Matrix& m) {
+  auto t = at::empty({m.rows(), m.cols()}, at::kDouble);
+  std::copy(m.data(), m.data() + m.size(), t.data_ptr<double>());
+  return t;
+}
+
+at::Tensor to_tensor(const Vector& v) {
+  auto t = at::empty({v.size()}, at::kDouble);
+  std::copy(v.data(), v.data() + v.size(), t.data_ptr<double>());
+  return t;
+}
+
+Matrix to_matrix(const at::Tensor& t) {
+  const auto flat = t.detach().contiguous();
+  return Eigen::Map<const Matrix>(flat.data_ptr<double>(), t.size(0), t.size(1));
+}
+
+template <class Part>
+at::Tensor stack(std::span<const ProtoEpisode> episodes, const Part& part) {
+  std::vector<at::Tensor> all;
+  for (const auto& episode : episodes) all.push_back(to_tensor(part(episode)));
+  return at::stack(all);
+}
+
+at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
+  switch (activation) {
+    case learners::Activation::relu:
+      return at::relu(z);
+    case learners::Activation::silu:
+      return at::silu(z);
+    case learners::Activation::tanh:
+      return at::tanh(z);
+  }
+  return z;
+}
+
+// rows [...,f+1] -> [...,e], with the parameters flat in the order of learners::Mlp.
+at::Tensor embed(const learners::MlpShape& shape, const at::Tensor& parameters, at::Tensor rows) {
+  for (std::size_t l = 0; l < shape.num_layers(); ++l) {
+    const std::int64_t in = shape.sizes[l], out = shape.sizes[l + 1];
+    const auto at = static_cast<std::int64_t>(shape.offset(l));
+    rows = at::matmul(rows, parameters.narrow(0, at, in * out).view({in, out})) +
+           parameters.narrow(0, at + in * out, out);
+    if (l + 1 < shape.num_layers()) rows = activate(shape.activation, rows);
+  }
+  return rows;
+}
+
+struct Kernel {
+  at::Tensor log_signal, log_lengths, log_amplitudes, log_widths, log_noise, log_spreads;
+
+  Kernel(const at::Tensor& flat, std::int64_t d)
+      : log_signal(flat[0]),
+        log_lengths(flat.narrow(0, 1, d)),
+        log_amplitudes(flat.narrow(0, 1 + d, d)),
+        log_widths(flat.narrow(0, 1 + 2 * d, d)),
+        log_noise(flat[1 + 3 * d]),
+        log_spreads(flat.narrow(0, 2 + 3 * d, flat.size(0) - 2 - 3 * d)) {}
+
+  at::Tensor noise_variance() const { return (2 * log_noise).exp(); }
+  at::Tensor residual_variance() const { return (2 * log_signal).exp() + (2 * log_amplitudes).exp().sum(); }
+
+  // a [b,n,d], c [b,m,d] -> [b,n,m]
+  at::Tensor residual_covariance(const at::Tensor& a, const at::Tensor& c) const {
+    const auto squared = (a.unsqueeze(2) - c.unsqueeze(1)).square();
+    const auto joint = (2 * log_signal - (squared * (-2 * log_lengths).exp()).sum(-1) / 2).exp();
+    const auto alone = (2 * log_amplitudes - squared * (-2 * log_widths).exp() / 2).exp().sum(-1);
+    return joint + alone;
+  }
+};
+
+// log_terms [b,n,p], beta [b,p] -> [b,n]
+at::Tensor head(const at::Tensor& log_terms, const at::Tensor& beta) {
+  return at::logsumexp(log_terms + beta.unsqueeze(1), -1);
+}
+
+at::Tensor times(const at::Tensor& matrix, const at::Tensor& vector) {
+  return at::matmul(matrix, vector.unsqueeze(-1)).squeeze(-1);
+}
+
+struct LogPrediction {
+  at::Tensor mean, variance;  // [b,q]
+};
+
+// learners::ProtoPosterior, for all tasks at once.
+LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_steps, const at::Tensor& beta_0,
+                      const at::Tensor& curve_weights, std::span<const ProtoEpisode> episodes) {
+  const auto support_knobs = stack(episodes, [](const auto& e) { return e.support.knobs; });
+  const auto query_knobs = stack(episodes, [](const auto& e) { return e.query.knobs; });
+  const auto support_terms = stack(episodes, [](const auto& e) { return e.support.log_terms; });
+  const auto query_terms = stack(episodes, [](const auto& e) { return e.query.log_terms; });
+  auto logs = stack(episodes, [](const auto& e) { return e.support_logs; });
+  if (parts.heads)
+    logs = logs - times(stack(episodes, [](const auto& e) { return e.support_curves; }), curve_weights);
+  const auto level = logs.mean(-1, /*keepdim=*/true);
+  const auto centred = logs - level;
+  const auto k = logs.size(1);
+  constexpr double kLevelVariance = learners::kProtoLevel * learners::kProtoLevel;
+
+  auto base = at::full({1, k, k}, kLevelVariance, at::kDouble) +
+              (kernel.noise_variance() + learners::kProtoJitter) * at::eye(k, at::kDouble);
+  if (parts.residual) base = base + kernel.residual_covariance(support_knobs, support_knobs);
+  base = base.expand({logs.size(0), k, k});
+
+  const auto spreads = (2 * kernel.log_spreads).exp();
+  auto beta = beta_0;
+  at::Tensor slopes, lower, alpha;
+  for (int step = 0;; ++step) {
+    auto covariance = base;
+    auto residual = centred;
+    if (parts.heads) {
+      slopes = at::softmax(support_terms + beta.unsqueeze(1), -1);
+      residual = centred - head(support_terms, beta) - times(slopes, beta_0 - beta);
+      covariance = base + at::matmul(slopes * spreads, slopes.transpose(1, 2));
+    }
+    lower = at::linalg_cholesky(covariance);
+    alpha = at::cholesky_solve(residual.unsqueeze(-1), lower).squeeze(-1);
+    if (!parts.heads || step + 1 >= head_steps) break;
+    const auto to = beta_0 + spreads * times(slopes.transpose(1, 2), alpha);
+    beta = beta + (to - beta).clamp(-learners::kProtoLongestStep, learners::kProtoLongestStep);
+  }
+
+  auto cross = at::full({1, query_knobs.size(1), k}, kLevelVariance, at::kDouble)
+                   .expand({logs.size(0), query_knobs.size(1), k});
+  auto mean = level.expand({logs.size(0), query_knobs.size(1)});
+  auto variance = at::full({1, 1}, kLevelVariance, at::kDouble);
+  if (parts.residual) {
+    cross = cross + kernel.residual_covariance(query_knobs, support_knobs);
+    variance = variance + kernel.residual_variance();
+  }
+  if (parts.heads) {
+    const auto query_slopes = at::softmax(query_terms + beta.unsqueeze(1), -1);
+    const auto scaled = query_slopes * spreads;
+    mean = mean + head(query_terms, beta) + times(query_slopes, beta_0 - beta) +
+           times(stack(episodes, [](const auto& e) { return e.query_curves; }), curve_weights);
+    cross = cross + at::matmul(scaled, slopes.transpose(1, 2));
+    variance = variance + (scaled * query_slopes).sum(-1);
+  }
+  mean = mean + times(cross, alpha);
+  const auto half = at::linalg_solve_triangular(lower, cross.transpose(1, 2), /*upper=*/false);
+  variance = (variance - half.square().sum(1)).clamp_min(0.0) + kernel.noise_variance();
+  return {mean, variance};
+}
+
+// -|a - b|^2 for rows of a [n,e] and b [m,e]: [n,m].
+at::Tensor negative_squared_distances(const at::Tensor& a, const at::Tensor& b) {
+  return -(a.unsqueeze(1) - b.unsqueeze(0)).square().sum(-1);
+}
+
+void check_sizes(const ProtoTarget& target, std::span<const Matrix> rows,
+                 std::span<const ProtoEpisode> episodes) {
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument("proto_gradient: " + std::string(what));
+  };
+  const auto w = target.heads.rows(), p = target.heads.cols(), d = target.kernel.log_lengths.size();
+  const auto f1 = static_cast<Eigen::Index>(target.shape.sizes.front());
+  require(!episodes.empty(), "needs at least one episode");
+  require(static_cast<Eigen::Index>(rows.size()) == w, "needs rows of each workload that has a head");
+  for (const auto& part : rows) require(part.rows() > 0 && part.cols() == f1, "rows must be [r,2f+1]");
+  const auto k = episodes[0].support_logs.size(), q = episodes[0].query_logs.size();
+  require(k > 0 && q > 0, "an episode needs support and query rows");
+  for (const auto& e : episodes) {
+    require(e.support_logs.size() == k && e.query_logs.size() == q, "episodes differ in size");
+    for (const auto& [inputs, embedded, n] :
+         {std::tie(e.support, e.support_rows, k), std::tie(e.query, e.query_rows, q)}) {
+      require(embedded.rows() == n && embedded.cols() == f1, "embedding rows must be [n,2f+1]");
+      require(inputs.knobs.rows() == n && inputs.knobs.cols() == d, "knobs must be [n,d]");
+      require(inputs.log_terms.rows() == n && inputs.log_terms.cols() == p, "log_terms must be [n,p]");
+    }
+    require(e.support_curves.rows() == k && e.query_curves.rows() == q && e.support_curves.cols() == w &&
+                e.query_curves.cols() == w,
+            "curves must be [n,w]");
+    require(e.usable.size() == w, "usable must be [w]");
+  }
+}
+
+// The rows with a known value, in the order they were drawn, so that the first few of them are a fair draw.
+learners::TargetRows known_rows(const tasks::Samples& samples, int target) {
+  learners::TargetRows rows{samples.space, {}, {}};
+  std::vector<double> values;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const double value = samples.targets(static_cast<Eigen::Index>(i), target);
+    if (std::isnan(value)) continue;
+    rows.modes.push_back(samples.modes[i]);
+    values.push_back(value);
+  }
+  rows.values = Eigen::Map<const Vector>(values.data(), static_cast<Eigen::Index>(values.size()));
+  return rows;
+}
+
+// "tx2/sssp" -> "sssp"
+std::string workload_of(const std::string& name) {
+  const auto slash = name.find('/');
+  return slash == std::string::npos ? name : name.substr(slash + 1);
+}
+
+Matrix stacked(const std::vector<Matrix>& parts) {
+  Eigen::Index rows = 0;
+  for (const auto& part : parts) rows += part.rows();
+  Matrix all(rows, parts[0].cols());
+  rows = 0;
+  for (const auto& part : parts) {
+    all.middleRows(rows, part.rows()) = part;
+    rows += part.rows();
+  }
+  return all;
+}
+
+// curve_w by least squares over all rows of workload w, with a sum of kernels at few modes that all workloads
+// share: the subset of regressors, Rasmussen & Williams 2006, eq. 8.14.
+void fit_curves(ProtoTarget& target, const std::vector<ProtoInputs>& inputs, const std::vector<Vector>& logs,
+                std::size_t most, std::uint64_t seed) {
+  std::set<std::vector<double>> distinct;
+  for (const auto& input : inputs) {
+    for (const auto& row : input.knobs.rowwise()) distinct.emplace(row.begin(), row.end());
+  }
+  const std::vector<std::vector<double>> all(distinct.begin(), distinct.end());
+  auto rng = hw::Rng::stream(seed, "curve rows");
+  const auto drawn = rng.sample(all.size(), std::min(all.size(), most));
+  const auto d = inputs[0].knobs.cols(), r = static_cast<Eigen::Index>(drawn.size());
+  target.curve_knobs.resize(r, d);
+  for (Eigen::Index i = 0; i < r; ++i) {
+    target.curve_knobs.row(i) =
+        Eigen::Map<const Eigen::RowVectorXd>(all[drawn[static_cast<std::size_t>(i)]].data(), d);
+  }
+  target.curve_weights.resize(r, static_cast<Eigen::Index>(inputs.size()));
+  const auto medians = ProtoKernel::medians(d, target.heads.cols());
+  const Matrix among = residual_covariance(medians, target.curve_knobs, target.curve_knobs);
+  for (std::size_t w = 0; w < inputs.size(); ++w) {
+    const auto column = static_cast<Eigen::Index>(w);
+    const Vector left = logs[w] - learners::head(inputs[w].log_terms, target.heads.row(column).transpose());
+    const Matrix cross = residual_covariance(medians, inputs[w].knobs, target.curve_knobs);
+    Eigen::MatrixXd normal = cross.transpose() * cross + kCurveNoise * kCurveNoise * among;
+    normal.diagonal().array() += 1e-6 * normal.diagonal().mean();
+    target.curve_weights.col(column) =
+        Eigen::LLT<Eigen::MatrixXd>(normal).solve(cross.transpose() * (left.array() - left.mean()).matrix());
+  }
+}
+
+}  // namespace
+
+std::string ProtoLoss::error() const {
+  for (const double value : {classification, prior}) {
+    if (!(value >= 0) || !std::isfinite(value))
+      return "ProtoLoss: classification and prior must be >= 0, got " + std::to_string(value);
+  }
+  return "";
+}
+
+Vector proto_parameters(const ProtoTarget& target) {
+  const Vector kernel = target.kernel.flat();
+  Vector all(target.embedding.size() + kernel.size() + 2);
+  all << target.embedding, kernel, target.log_sharpness, target.curve_share;
+  return all;
+}
+
+void set_proto_parameters(ProtoTarget& target, const Vector& parameters) {
+  const auto e = target.embedding.size(), k = parameters.size() - e - 2;
+  target.embedding = parameters.head(e);
+  target.kernel = ProtoKernel::from_flat(parameters.segment(e, k), target.kernel.log_lengths.size());
+  target.log_sharpness = parameters[e + k];
+  target.curve_share = parameters[e + k + 1];
+}
+
+ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts, std::span<const Matrix> rows,
+                             std::span<const ProtoEpisode> episodes, const ProtoLoss& loss) {
+  check_sizes(target, rows, episodes);
+  use_one_thread();
+  const auto b = static_cast<std::int64_t>(episodes.size());
+  const auto q = episodes[0].query_logs.size();
+  const auto d = target.kernel.log_lengths.size(), p = target.heads.cols();
+  const auto parameters = to_tensor(proto_parameters(target)).set_requires_grad(true);
+  const auto embedding = parameters.narrow(0, 0, target.embedding.size());
+  const auto kernel_size = target.kernel.flat().size();
+  const auto flat_kernel = parameters.narrow(0, target.embedding.size(), kernel_size);
+  const auto log_sharpness = parameters[target.embedding.size() + kernel_size];
+  const auto curve_share = parameters[target.embedding.size() + kernel_size + 1];
+
+  // Eq. 1, of the tasks and of the training workloads.
+  const auto support_rows = stack(episodes, [](const auto& e) { return e.support_rows; });
+  const auto query_rows = stack(episodes, [](const auto& e) { return e.query_rows; });
+  const auto own = embed(target.shape, embedding, support_rows).mean(1);  // [b,e]
+  std::vector<at::Tensor> means;
+  for (const auto& part : rows) means.push_back(embed(target.shape, embedding, to_tensor(part)).mean(0));
+  const auto prototypes = at::stack(means);  // [w,e]
+
+  // Eq. 2 over the tasks of the batch.
+  const auto embedded = embed(target.shape, embedding, query_rows).reshape({b * q, -1});
+  const auto log_p = at::log_softmax(log_sharpness.exp() * negative_squared_distances(embedded, own), -1);
+  const auto labels = at::arange(b, at::kLong).repeat_interleave(q);
+  const auto classification = -log_p.gather(1, labels.unsqueeze(1)).mean();
+
+  // Weights of the usable heads, where an even head stands in for none.
+  auto usable = stack(episodes, [](const auto& e) { return e.usable; });
+  usable = at::cat({usable, usable.sum(1, true).eq(0).to(at::kDouble)}, 1);
+  auto logits = parts.embedding ? log_sharpness.exp() * negative_squared_distances(own, prototypes)
+                                : at::zeros({b, target.heads.rows()}, at::kDouble);
+  logits = at::cat({logits, at::zeros({b, 1}, at::kDouble)}, 1).masked_fill(usable.eq(0), -1e300);
+  const auto log_weights = at::log_softmax(logits, -1);  // [b,w+1]
+  const auto heads = at::cat({to_tensor(target.heads), at::full({1, p}, -std::log(p), at::kDouble)});
+  const auto beta_0 = at::logsumexp(log_weights.unsqueeze(-1) + heads, 1);  // [b,p]
+
+  const Kernel kernel(flat_kernel, d);
+  LogPrediction predicted;
+  try {
+    const auto curve_weights = curve_share * log_weights.narrow(1, 0, target.heads.rows()).exp();
+    predicted = predict(parts, kernel, target.fine_tune.head_steps, beta_0, curve_weights, episodes);
+  } catch (const c10::Error& e) {
+    throw Diverged("a covariance is not positive definite");
+  }
+  const auto query_logs = stack(episodes, [](const auto& e) { return e.query_logs; });
+  const auto task_losses =
+      (predicted.variance.log() / 2 + (query_logs - predicted.mean).square() / (2 * predicted.variance))
+          .mean(1);
+  const auto medians = to_tensor(ProtoKernel::medians(d, p).flat());
+  const auto spreads = to_tensor(ProtoKernel::prior_spreads(d, p).flat());
+  const auto prior = ((flat_kernel - medians) / spreads).square().sum() + (2 * curve_share - 1).square();
+  const auto whole = task_losses.mean() + loss.classification * classification + loss.prior * prior;
+
+  ProtoGradient result;
+  const auto gradient = torch::autograd::grad({whole}, {parameters})[0].contiguous();
+  result.gradient = Eigen::Map<const Vector>(gradient.data_ptr<double>(), gradient.numel());
+  result.loss = whole.item<double>();
+  result.classification = classification.item<double>();
+  result.accuracy = log_p.argmax(-1).eq(labels).to(at::kDouble).mean().item<double>();
+  const auto losses = task_losses.detach().contiguous();
+  result.task_losses.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + b);
+  result.means = to_matrix(predicted.mean);
+  result.variances = to_matrix(predicted.variance);
+  return result;
+}
+
+Vector fit_head(const Matrix& log_terms, const Vector& logs) {
+  // Levenberg-Marquardt; the sum of exp(beta) is the level.
+  const auto n = static_cast<double>(logs.size());
+  const auto p = log_terms.cols();
+  const Matrix centring =
+      Matrix::Identity(p, p) - Matrix::Constant(p, p, 1.0 / static_cast<double>(p));  // symmetric, idempotent
+  const double error_weight = 1 / (n * kHeadError * kHeadError), ridge = kHeadRidge / static_cast<double>(p);
+  const auto objective = [&](const Vector& beta) {
+    return error_weight * (logs - learners::head(log_terms, beta)).squaredNorm() +
+           ridge * (centring * beta).squaredNorm();
+  };
+  Vector beta = Vector::Zero(p);
+  beta.array() += (logs - learners::head(log_terms, beta)).mean();
+  double now = objective(beta), damping = 1e-3;
+  for (int step = 0; step < 200 && damping < 1e8; ++step) {
+    const Matrix terms = log_terms.rowwise() + beta.transpose();
+    const Vector value = learners::head(log_terms, beta);
+    const Matrix slopes = (terms.colwise() - value).array().exp();
+    const Vector gradient = error_weight * slopes.transpose() * (logs - value) - ridge * centring * beta;
+    Matrix curvature = error_weight * slopes.transpose() * slopes + ridge * centring;
+    curvature.diagonal().array() += damping;
+    const Vector next = beta + Eigen::LLT<Eigen::MatrixXd>(curvature).solve(gradient);
+    const double then = objective(next);
+    if (then < now) {
+      const bool done = now - then < 1e-12 * now;
+      beta = next;
+      now = then;
+      damping = std::max(1e-9, damping / 5);
+      if (done) break;
+    } else {
+      damping *= 4;
+    }
+  }
+  return beta.array() - learners::head(log_terms, beta).mean();
+}
+
+std::string ProtoNetOptions::error() const {
+  if (auto bad = loss.error(); !bad.empty()) return bad;
+  for (const int size : hidden) {
+    if (size < 1) return "ProtoNetOptions: hidden must be >= 1, got " + std::to_string(size);
+  }
+  if (embedding < 1) return "ProtoNetOptions: embedding must be >= 1, got " + std::to_string(embedding);
+  for (const double rate : {outer_rate, kernel_rate}) {
+    if (!(rate > 0) || !std::isfinite(rate))
+      return "ProtoNetOptions: outer_rate and kernel_rate must be > 0, got " + std::to_string(rate);
+  }
+  if (max_steps < 0) return "ProtoNetOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
+  if (!(clip_norm > 0)) return "ProtoNetOptions: clip_norm must be > 0, got " + std::to_string(clip_norm);
+  if (prototype_rows < 1 || curve_rows < 1)
+    return "ProtoNetOptions: prototype_rows and curve_rows must be >= 1, got 0";
+  for (const auto& options : fine_tune) {
+    if (auto bad = options.error(); !bad.empty()) return bad;
+  }
+  return "";
+}
+
+ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training, ProtoNetOptions options,
+                   std::uint64_t seed)
+    : options_(std::move(options)) {
+  if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
+  if (training.empty()) throw std::invalid_argument(name + ": no profile to train on");
+  model_.trained_by = name;
+  model_.knobs = learners::roles_text(*training[0].space);
+  model_.parts = options_.parts;
+  std::vector<Matrix> features, settings;
+  for (const auto& profile : training) {
+    learners::check_roles(name, model_.knobs, *profile.space);
+    features.push_back(encode(learners::FeatureSet::physical, *profile.space, profile.modes));
+    settings.emplace_back(
+        encode(learners::FeatureSet::raw, *profile.space, profile.modes).array().log().matrix());
+  }
+  model_.features = learners::Scaler::fit(stacked(features));
+  model_.log_settings = learners::Scaler::fit(stacked(settings));
+
+  for (int t = 0; t < kNumTargets; ++t) {
+    ProtoTarget target;
+    std::vector<ProtoInputs> inputs;
+    std::vector<Vector> logs;
+    for (const auto& profile : training) {
+      const auto rows = learners::rows_of(tasks::samples_of(profile), static_cast<tasks::Target>(t));
+      if (rows.modes.empty()) continue;
+      target.workloads.push_back(profile.device + "/" + profile.workload);
+      inputs.push_back(proto_inputs(model_, static_cast<tasks::Target>(t), *profile.space, rows.modes));
+      logs.emplace_back(rows.values.array().log());
+    }
+    if (inputs.empty()) continue;
+    const auto w = static_cast<Eigen::Index>(inputs.size()), p = inputs[0].log_terms.cols();
+    target.heads.resize(w, p);
+    for (Eigen::Index i = 0; i < w; ++i) {
+      const auto index = static_cast<std::size_t>(i);
+      target.heads.row(i) = fit_head(inputs[index].log_terms, logs[index]).transpose();
+    }
+    fit_curves(target, inputs, logs, options_.curve_rows, seed);
+    target.shape.sizes = {2 * static_cast<int>(model_.features.mean.size()) + 1};
+    target.shape.sizes.insert(target.shape.sizes.end(), options_.hidden.begin(), options_.hidden.end());
+    target.shape.sizes.push_back(options_.embedding);
+    target.shape.activation = options_.activation;
+    auto rng = hw::Rng::stream(seed, "initial embedding", static_cast<std::uint64_t>(t));
+    target.embedding = learners::random_parameters(target.shape, rng);
+    target.kernel = ProtoKernel::medians(model_.log_settings.mean.size(), p);
+    target.fine_tune = options_.fine_tune[static_cast<std::size_t>(t)];
+
+    // Rows of the prototypes, and the spread of all deviations.
+    const auto f = model_.features.mean.size();
+    double sum = 0, count = 0;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      auto some =
+          hw::Rng::stream(seed, "prototype rows " + target.workloads[i], static_cast<std::uint64_t>(t));
+      const auto n = static_cast<std::size_t>(logs[i].size());
+      const auto drawn = some.sample(n, std::min(n, options_.prototype_rows));
+      const ProtoInputs fewer{inputs[i].features(drawn, Eigen::all), inputs[i].knobs(drawn, Eigen::all),
+                              inputs[i].log_terms(drawn, Eigen::all)};
+      rows_[t].push_back(
+          embedding_inputs(target, fewer, logs[i](drawn), static_cast<Eigen::Index>(drawn.size())));
+      sum += rows_[t].back().col(f).squaredNorm();
+      count += static_cast<double>(drawn.size());
+    }
+    target.deviation_scale = std::max(kSmallestDeviation, std::sqrt(sum / count));
+    for (auto& rows : rows_[t]) rows.rightCols(f + 1) /= target.deviation_scale;
+    const auto kernel_size = target.kernel.flat().size() + 2;
+    adam_[t].emplace(
+        Optimizers{{target.embedding.size(), options_.outer_rate}, {kernel_size, options_.kernel_rate}});
+    model_.targets[t] = std::move(target);
+  }
+}
+
+std::vector<ProtoEpisode> ProtoNet::episodes(tasks::Target t, std::span<const tasks::Task> batch) const {
+  const auto& target = *model_.targets[t];
+  struct Known {
+    const tasks::Task* task;
+    learners::TargetRows support, query;
+  };
+  std::vector<Known> all;
+  Eigen::Index k = 0, q = 0;
+  for (const auto& task : batch) {
+    Known known{&task, known_rows(task.support, t), known_rows(task.query, t)};
+    if (known.support.modes.empty() || known.query.modes.empty()) continue;
+    k = all.empty() ? known.support.values.size() : std::min(k, known.support.values.size());
+    q = all.empty() ? known.query.values.size() : std::min(q, known.query.values.size());
+    all.push_back(std::move(known));
+  }
+  std::vector<ProtoEpisode> episodes;
+  for (const auto& [task, support, query] : all) {
+    ProtoEpisode e;
+    const auto first = [&](const learners::TargetRows& rows, Eigen::Index n) {
+      return proto_inputs(model_, t, *rows.space, {rows.modes.data(), static_cast<std::size_t>(n)});
+    };
+    e.support = first(support, k);
+    e.query = first(query, q);
+    e.support_logs = support.values.head(k).array().log();
+    e.query_logs = query.values.head(q).array().log();
+    ProtoInputs both;
+    both.features = stacked({e.support.features, e.query.features});
+    both.log_terms = stacked({e.support.log_terms, e.query.log_terms});
+    Vector logs(k + q);
+    logs << e.support_logs, e.query_logs;
+    const Matrix rows = embedding_inputs(target, both, logs, k);
+    e.support_rows = rows.topRows(k);
+    e.query_rows = rows.bottomRows(q);
+    e.support_curves = learners::curves(target, e.support.knobs);
+    e.query_curves = learners::curves(target, e.query.knobs);
+    e.usable.resize(target.heads.rows());
+    for (Eigen::Index i = 0; i < e.usable.size(); ++i) {
+      e.usable[i] =
+          workload_of(target.workloads[static_cast<std::size_t>(i)]) != workload_of(task->name) ? 1 : 0;
+    }
+    episodes.push_back(std::move(e));
+  }
+  return episodes;
+}
+
+StepReport ProtoNet::step(std::span<const tasks::Task> batch) {
+  const double share = cosine_rate(1.0, step_, options_.max_steps);
+  auto targets = model_.targets;
+  auto optimizers = adam_;
+  StepReport report;
+  int trained = 0;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto all = episodes(static_cast<tasks::Target>(t), batch);
+    if (all.empty()) continue;
+    const auto diverged = [&](const std::string& what) {
+      return Diverged(model_.trained_by + ": " + kTargetNames[t] + ", step " + std::to_string(step_ + 1) +
+                      ", task " + batch[0].name + " and others: " + what);
+    };
+    ProtoGradient outer;
+    try {
+      outer = proto_gradient(*targets[t], model_.parts, rows_[t], all, options_.loss);
+    } catch (const Diverged& e) {
+      throw diverged(e.what());
+    }
+    const double norm = outer.gradient.norm();
+    if (!std::isfinite(outer.loss) || !std::isfinite(norm)) throw diverged("the loss is not finite");
+    if (norm > options_.clip_norm) outer.gradient *= options_.clip_norm / norm;
+    Vector parameters = proto_parameters(*targets[t]);
+    const auto e = targets[t]->embedding.size(), rest = parameters.size() - e;
+    optimizers[t]->embedding.set_rate(share * options_.outer_rate);
+    optimizers[t]->kernel.set_rate(share * options_.kernel_rate);
+    optimizers[t]->embedding.step(parameters.head(e), outer.gradient.head(e));
+    optimizers[t]->kernel.step(parameters.tail(rest), outer.gradient.tail(rest));
+    set_proto_parameters(*targets[t], parameters);
+    report.loss += outer.loss;
+    ++trained;
+  }
+  if (trained > 0) report.loss /= trained;
+  model_.targets = std::move(targets);
+  adam_ = std::move(optimizers);
+  ++step_;
+  return report;
+}
+
+learners::Checkpoint ProtoNet::snapshot() const {
+  auto model = model_;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!model.targets[t]) continue;
+    auto& target = *model.targets[t];
+    target.prototypes.resize(target.heads.rows(), options_.embedding);
+    for (Eigen::Index i = 0; i < target.heads.rows(); ++i) {
+      target.prototypes.row(i) = prototype(target, rows_[t][static_cast<std::size_t>(i)]).transpose();
+    }
+  }
+  return model.to_checkpoint();
+}
+
+learners::Checkpoint ProtoNet::state() const {
+  learners::Checkpoint state;
+  state.learner = kStateName;
+  state.numbers["step"] = {static_cast<double>(step_)};
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!model_.targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    state.tensors[prefix + "parameters"] = proto_parameters(*model_.targets[t]).transpose();
+    write_adam(state, prefix + "embedding/", adam_[t]->embedding);
+    write_adam(state, prefix + "kernel/", adam_[t]->kernel);
+  }
+  return state;
+}
+
+void ProtoNet::set_state(const learners::Checkpoint& state) {
+  check_state(state, kStateName);
+  auto model = model_;
+  auto optimizers = adam_;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!model.targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    set_proto_parameters(*model.targets[t], sized_vector(state, prefix + "parameters",
+                                                         proto_parameters(*model.targets[t]).size()));
+    read_adam(state, prefix + "embedding/", optimizers[t]->embedding);
+    read_adam(state, prefix + "kernel/", optimizers[t]->kernel);
+  }
+  step_ = static_cast<int>(state.number("step"));
+  model_ = std::move(model);
+  adam_ = std::move(optimizers);
+}
+
+double try_proto(const learners::Checkpoint& proto, const learners::ProtoFineTune& setting, tasks::Target t,
+                 const tasks::Task& task) {
+  auto model = learners::ProtoModel::from_checkpoint(proto);
+  model.targets[1 - t].reset();
+  if (!model.targets[t]) return std::numeric_limits<double>::infinity();
+  model.targets[t]->fine_tune = setting;
+  const auto query = learners::rows_of(task.query, t);
+  const Vector predicted =
+      learners::Proto(std::move(model)).adapt(task.support)->predict(query.modes).mean.col(t);
+  const double error = 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+}
+
+learners::Checkpoint shuffled_prototypes(const learners::Checkpoint& proto) {
+  auto model = learners::ProtoModel::from_checkpoint(proto);
+  model.trained_by = "proto-shuffled";
+  for (auto& target : model.targets) {
+    if (!target) continue;
+    const Matrix was = target->prototypes;
+    for (Eigen::Index i = 0; i < was.rows(); ++i) target->prototypes.row((i + 1) % was.rows()) = was.row(i);
+  }
+  auto checkpoint = model.to_checkpoint();
+  checkpoint.origin = proto.origin;
+  return checkpoint;
+}
+
+}  // namespace fewwatt::meta

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/profile.hpp"
+#include "learners/optimizer.hpp"
+#include "learners/proto.hpp"
+#include "meta/meta_learner.hpp"
+
+namespace fewwatt::meta {
+
+using tasks::Matrix;
+using tasks::Vector;
+
+// One task of one target, as learners::Proto sees it.
+struct ProtoEpisode {
+  learners::ProtoInputs support, query;
+  Matrix support_rows, query_rows;      // embedding_inputs, [k,2f+1], [q,2f+1]; both at the support's level
+  Matrix support_curves, query_curves;  // [k,w], [q,w]
+  Vector support_logs, query_logs;
+  Vector usable;  // [w] 1 = may weigh, 0 = of the task's own workload. All 0: an even head stands in
+};
+
+struct ProtoLoss {
+  // loss = mean over tasks and query rows of  log(variance) / 2 + (log y - mean)^2 / (2 variance)
+  //      + classification * mean over query rows of -log p(own task)   Snell et al. 2017, eq. 2: each task of
+  //                                                                    the batch is a class, and distances are
+  //                                                                    those of learners::prototype_weights
+  //      + prior * ( | (kernel - medians) / prior_spreads |^2 + |(curve_share - 1/2) / (1/2)|^2 )
+  double classification = 1;
+  double prior = 0.002;
+  std::string error() const;  // "" when valid
+};
+
+struct ProtoGradient {
+  double loss = 0, classification = 0;  // the whole, and the mean of -log p
+  double accuracy = 0;                  // share of query rows whose nearest prototype is their task's
+  std::vector<double> task_losses;      // the first term, per task
+  Matrix means, variances;              // [b,q] of the query's logs
+  Vector gradient;                      // d loss / d parameters, in the order of proto_parameters
+};
+
+// What training changes: embedding, kernel, log_sharpness, curve_share.
+Vector proto_parameters(const learners::ProtoTarget& target);
+void set_proto_parameters(learners::ProtoTarget& target, const Vector& parameters);
+
+// Loss of a batch and its exact gradient, in double. The prototypes of the training workloads are the mean
+// embeddings of their `rows` [r,2f+1], not target.prototypes. All episodes have the same k and q. fine_tune's
+// kernel_steps are not taken. One thread, whatever the machine. Throws std::invalid_argument when sizes do not
+// fit, Diverged when a covariance is not positive definite.
+ProtoGradient proto_gradient(const learners::ProtoTarget& target, const learners::ProtoParts& parts,
+                             std::span<const Matrix> rows, std::span<const ProtoEpisode> episodes,
+                             const ProtoLoss& loss);
+
+// The head beta [p] of measured rows: least squares of log y = level + head, 1 log unit of beta around its mean
+// costs as much as kHeadRidge * 1 % of all rows' squared error; its mean over the rows is 0.
+Vector fit_head(const Matrix& log_terms, const Vector& logs);
+
+struct ProtoNetOptions {
+  std::vector<int> hidden = {32};
+  int embedding = 16;  // dimensions
+  learners::Activation activation = learners::Activation::silu;
+  ProtoLoss loss;
+  // Adam's rates of the embedding, and of kernel, log_sharpness and curve_share, in outer step t:
+  //   rate * (1 + cos(pi t / max_steps)) / 2
+  double outer_rate = 1e-2, kernel_rate = 0.05;
+  int max_steps = 150;
+  double clip_norm = 5;              // the outer gradient g becomes g * min(1, clip_norm / |g|)
+  std::size_t prototype_rows = 256;  // a workload's prototype is the mean of at most so many of its rows
+  std::size_t curve_rows = 128;      // modes that the curves are sums of kernels at, at most
+  learners::ProtoParts parts;
+  std::array<learners::ProtoFineTune, tasks::kNumTargets> fine_tune;
+  std::string error() const;  // "" when valid
+};
+
+// Prototypical networks, Snell et al. 2017: per target an embedding, trained to tell the tasks of a batch apart
+// together with the regression that its prototypes serve, where no task may use what its own workload left.
+class ProtoNet final : public MetaLearner {
+ public:
+  // Throws std::invalid_argument when options are bad, there is no profile, or the profiles' knobs differ in
+  // role.
+  ProtoNet(std::string name, std::span<const datasets::Profile> training, ProtoNetOptions options,
+           std::uint64_t seed);
+
+  StepReport step(std::span<const tasks::Task> batch) override;
+  learners::Checkpoint snapshot() const override;
+  learners::Checkpoint state() const override;
+  void set_state(const learners::Checkpoint& state) override;
+
+  const learners::ProtoModel& model() const { return model_; }  // without prototypes
+  // The tasks that have known values of the target, with as many rows as the one that has the fewest.
+  std::vector<ProtoEpisode> episodes(tasks::Target target, std::span<const tasks::Task> batch) const;
+  std::span<const Matrix> prototype_rows(tasks::Target target) const { return rows_[target]; }
+
+ private:
+  ProtoNetOptions options_;
+  learners::ProtoModel model_;
+  std::array<std::vector<Matrix>, tasks::kNumTargets> rows_;  // embedding_inputs of each workload
+  struct Optimizers {
+    learners::Adam<double> embedding, kernel;
+  };
+  std::array<std::optional<Optimizers>, tasks::kNumTargets> adam_;
+  int step_ = 0;
+};
+
+// Mean absolute percentage error of one target on the task's query, where `proto` is fitted with `setting`;
+// infinite when it does not predict the target.
+double try_proto(const learners::Checkpoint& proto, const learners::ProtoFineTune& setting,
+                 tasks::Target target, const tasks::Task& task);
+
+// What "proto" gives, each workload's prototype at its neighbour's place: a control, which must be worse where
+// workloads differ.
+learners::Checkpoint shuffled_prototypes(const learners::Checkpoint& proto);
+
+}  // namespace fewwatt::meta

@@ -1,0 +1,43 @@
+#include "learners/transfer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/learners/made_checkpoints.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+TEST(PublishedRecipe, BadNumbersAreNamed) {
+  EXPECT_EQ(PublishedRecipe{}.error(), "");
+  const std::pair<PublishedRecipe, const char*> bad[] = {{{.epochs = 0}, "epochs"},
+                                                         {{.batch = 0}, "batch"},
+                                                         {{.rate = 0}, "rate"},
+                                                         {{.rows_per_mode = 0}, "rows_per_mode"}};
+  for (const auto& [recipe, name] : bad) {
+    EXPECT_NE(recipe.error().find(name), std::string::npos) << recipe.error();
+    EXPECT_THROW(Scratch(false, recipe), std::invalid_argument) << name;
+  }
+}
+
+// So many rows that say the same are so many passes over one of them.
+TEST(PublishedRecipe, RowsPerModeMultiplyTheEpochs) {
+  const auto support = tests::example_support(6, 1);
+  const auto modes = tests::example_space()->modes();
+  const auto predict = [&](const PublishedRecipe& recipe) {
+    return Scratch(false, recipe).adapt(support)->predict(modes).mean;
+  };
+  EXPECT_EQ(predict({.epochs = 5, .rows_per_mode = 4}), predict({.epochs = 20}));
+  EXPECT_NE(predict({.epochs = 5, .rows_per_mode = 4}), predict({.epochs = 5}));
+}
+
+TEST(PublishedRecipe, MorePassesFitTheSupportBetter) {
+  const auto support = tests::example_support(8, 2);
+  const auto error = [&](const PublishedRecipe& recipe) {
+    const auto mean = Scratch(false, recipe).adapt(support)->predict(support.modes).mean;
+    return (mean - support.targets).cwiseQuotient(support.targets).cwiseAbs().mean();
+  };
+  EXPECT_LT(error({.rows_per_mode = 10}), error({}));
+}
+
+}  // namespace
+}  // namespace fewwatt::learners
