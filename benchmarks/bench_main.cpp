@@ -15,6 +15,7 @@
 
 #include "benchmarks/report.hpp"
 #include "benchmarks/runner.hpp"
+#include "benchmarks/sinusoid.hpp"
 #include "benchmarks/suite.hpp"
 #include "benchmarks/table.hpp"
 #include "datasets/atomic_file.hpp"
@@ -119,24 +120,79 @@ nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t 
   return options;
 }
 
-benchmarks::Progress progress(const program::CommonOptions& common) {
+benchmarks::Progress progress(const program::CommonOptions& common, const std::string& of = "draws") {
   if (common.quiet) return {};
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  const auto jobs = [terminal](std::size_t done, std::size_t all) {
+  const auto jobs = [terminal, of](std::size_t done, std::size_t all) {
     const std::size_t percent = 100 * done / all;
     if (terminal) {
       const std::size_t filled = 40 * done / all;
       std::cerr << "\r[" << std::string(filled, '#') << std::string(40 - filled, ' ') << "] " << done << '/'
                 << all << (done == all ? "\n" : "") << std::flush;
     } else if (percent / 10 != 100 * (done - 1) / all / 10) {
-      std::cerr << done << " of " << all << " draws done\n";
+      std::cerr << done << " of " << all << ' ' << of << " done\n";
     }
   };
   return {.jobs = jobs, .log = [](const std::string& text) { std::cerr << text << '\n'; }};
 }
 
+using Clock = std::chrono::steady_clock;
+
+void say_where(const Options& options, const std::string& suite, std::size_t rows, Clock::time_point start) {
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  if (options.common.json) {
+    std::cout << nlohmann::ordered_json{{"suite", suite},
+                                        {"out", options.out},
+                                        {"rows", rows},
+                                        {"seconds", seconds},
+                                        {"files", {"rows.jsonl", "table.csv", "table.md", "report.html"}}}
+              << '\n';
+  } else if (!options.common.quiet) {
+    const fs::path out = options.out;
+    std::cout << rows << " rows in " << static_cast<long>(seconds) << " s; see "
+              << (out / "report.html").string() << " and " << (out / "table.md").string() << '\n';
+  }
+}
+
+int bench_sinusoid(const Options& options, const std::string& command) {
+  const auto start = Clock::now();
+  auto suite = benchmarks::read_sinusoid_suite(options.suite);
+  if (!options.samplers.empty() || options.seeds)
+    throw program::UsageError("--samplers and --seeds: a suite of kind sinusoid has none");
+  if (!options.learners.empty()) {
+    suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
+    for (const auto& name : suite.learners)
+      parse_option("--learners", name, benchmarks::check_sinusoid_learner);
+  }
+  if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_counts);
+  make_writable_folder(options.out);
+  const auto scores = benchmarks::run_sinusoid(
+      suite, {.seed = options.common.seed, .threads = options.threads}, progress(options.common, "parts"));
+
+  auto provenance = benchmarks::provenance_of_this_machine();
+  provenance.command = command;
+  provenance.seed = options.common.seed;
+  const nlohmann::ordered_json used{{"suite_file", fs::path(suite.path).filename().string()},
+                                    {"seed", options.common.seed},
+                                    {"test_tasks", suite.test_tasks},
+                                    {"train_steps", suite.train_steps},
+                                    {"meta_batch", suite.meta_batch},
+                                    {"inner_rate", suite.inner.rate},
+                                    {"outer_rate", suite.outer_rate}};
+  provenance.options_json = used.dump();
+  const auto rows = benchmarks::sinusoid_jsonl(suite, scores, provenance);
+  const fs::path out = options.out;
+  datasets::write_file(out / "rows.jsonl", rows);
+  datasets::write_file(out / "table.csv", benchmarks::sinusoid_csv(scores));
+  datasets::write_file(out / "table.md", benchmarks::sinusoid_markdown(suite, scores, provenance));
+  datasets::write_file(out / "report.html", benchmarks::sinusoid_html(suite, scores, provenance));
+  say_where(options, suite.name, static_cast<std::size_t>(std::count(rows.begin(), rows.end(), '\n')), start);
+  return program::kDone;
+}
+
 int bench(const Options& options, const std::string& command) {
-  const auto start = std::chrono::steady_clock::now();
+  if (benchmarks::is_sinusoid_suite(options.suite)) return bench_sinusoid(options, command);
+  const auto start = Clock::now();
   auto suite = benchmarks::read_suite(options.suite);
   const auto all_learners = suite.learners;
   apply(options, suite);
@@ -159,18 +215,7 @@ int bench(const Options& options, const std::string& command) {
   datasets::write_file(out / "report.html",
                        benchmarks::to_html(suite, all_learners, tables, result.showcases, provenance));
 
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (options.common.json) {
-    std::cout << nlohmann::ordered_json{{"suite", suite.name},
-                                        {"out", options.out},
-                                        {"rows", result.rows.size()},
-                                        {"seconds", seconds},
-                                        {"files", {"rows.jsonl", "table.csv", "table.md", "report.html"}}}
-              << '\n';
-  } else if (!options.common.quiet) {
-    std::cout << result.rows.size() << " rows in " << static_cast<long>(seconds) << " s; see "
-              << (out / "report.html").string() << " and " << (out / "table.md").string() << '\n';
-  }
+  say_where(options, suite.name, result.rows.size(), start);
   return program::kDone;
 }
 

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "benchmarks/rows.hpp"
+#include "benchmarks/runner.hpp"
+#include "meta/maml_gradient.hpp"
+#include "meta/reptile.hpp"
+
+namespace fewwatt::benchmarks {
+
+// Regression of sine curves from a few points, Finn et al. 2017, section 5.1: what says whether meta-learning is
+// right, since others' figures are known. A task is y = amplitude sin(x - phase), amplitude ~ U[0.1, 5],
+// phase ~ U[0, pi], x ~ U[-5, 5]; targets are not scaled.
+struct Sine {
+  double amplitude, phase;
+  static Sine at(double amplitude_part, double phase_part);  // parts of their ranges, [0, 1)
+  static Sine draw(hw::Rng& rng);
+  meta::Matrix operator()(const meta::Matrix& x) const;
+};
+
+// As many points of a curve as asked for. The query is drawn before the support, so that fewer support points are
+// the first of more.
+struct SineTask {
+  Sine sine;
+  meta::Episode episode;
+  static SineTask draw(const Sine& sine, hw::Rng& rng, std::size_t support, std::size_t query);
+};
+
+// The suite as a file. Learners: random-init, pretrain (one net fitted to the points of all tasks), reptile, fomaml,
+// maml, meta-sgd. What training draws in a step is the same for all but reptile, and so are the test tasks for all.
+//   [suite]
+//   name = sinusoid
+//   kind = sinusoid
+//   learners = maml, fomaml
+//   shots = 5, 10           points of the support; as many are the query in training. Trained anew for each
+//   test_steps = 0, 1, 5    gradient steps on the support at test time, ascending, from 0
+//   test_tasks = 600        fixed by the seed
+//   test_query = 5          points that a test task is scored on; without it, as many as the support
+//   train_steps = 70000     outer steps
+//   meta_batch = 25         tasks in each
+//   hidden = 40, 40         relu
+//   inner_steps = 1         in training
+//   inner_rate = 0.01       in training and test; where meta-sgd starts, which stays within 10 times of it
+//   outer_rate = 0.001      of Adam
+//   [reptile]               where it is among the learners: Reptile has a net (tanh), an inner loop and steps of its own
+//   hidden = 64, 64
+//   train_steps = 30000
+//   meta_batch = 1
+//   points = 50             of a training task, evenly over the range of x
+//   inner_batch = 10        of them in each inner step
+//   inner_steps = 5
+//   inner_rate = 0.02       in training and test
+//   outer_rate = 0.1        falls to 0, linearly
+struct SinusoidSuite {
+  std::string path, name;
+  std::vector<std::string> learners;
+  std::vector<std::size_t> shots, test_steps;
+  std::size_t test_tasks = 0, test_query = 0;  // test_query 0: as many as the support
+  std::size_t train_steps = 0, meta_batch = 0;
+  std::vector<int> hidden;
+  meta::InnerLoop inner;
+  double outer_rate = 0;
+  meta::ReptileOptions reptile;  // its net's hidden layers and its steps too
+  std::size_t reptile_batch = 0, reptile_points = 0;
+
+  // With n tasks, one amplitude out of each n-th part of its range and one phase out of each n-th of its own,
+  // shuffled: independent draws would add the luck of the amplitudes, some 4 %, to every learner's mean.
+  std::vector<SineTask> draw_test_tasks(std::uint64_t seed, std::size_t support) const;
+};
+
+bool is_sinusoid_suite(const std::string& path);  // throws datasets::DataError when it is no INI file
+// Throws datasets::DataError naming the file, section and key, what is expected and what stands there.
+SinusoidSuite read_sinusoid_suite(const std::string& path);
+void check_sinusoid_learner(const std::string& name);  // throws std::invalid_argument listing the known names
+
+// Of one learner from one number of points.
+struct SinusoidScore {
+  std::string learner;
+  std::size_t shots = 0;
+  double train_seconds = 0;
+  struct AfterSteps {
+    std::size_t steps = 0;
+    std::vector<double> task_losses;  // mean squared error of each test task's query; inf where it diverged
+    double mean = 0;                  // over tasks
+    double ci95 = 0;                  // 1.96 standard errors of it
+    double median = 0;
+    std::vector<double> curve;  // predictions of the first test task, at sinusoid_grid()
+  };
+  std::vector<AfterSteps> after;  // in the order of test_steps
+};
+meta::Matrix sinusoid_grid();  // [n,1], what curves are drawn at
+
+// In the order of shots, then learners; the same for any number of threads. Throws std::runtime_error naming learner,
+// shots and step when training diverges.
+std::vector<SinusoidScore> run_sinusoid(const SinusoidSuite& suite, const RunOptions& options,
+                                        const Progress& progress = {});
+
+// rows.jsonl as to_jsonl() has it: metrics query_mse, query_mse_ci95 and query_mse_median with the number of gradient
+// steps among the options, and train_seconds.
+std::string sinusoid_jsonl(const SinusoidSuite& suite, const std::vector<SinusoidScore>& scores,
+                           const Provenance& provenance);
+std::string sinusoid_markdown(const SinusoidSuite& suite, const std::vector<SinusoidScore>& scores,
+                              const Provenance& provenance);
+// shots,learner,steps,mean,ci95,median
+std::string sinusoid_csv(const std::vector<SinusoidScore>& scores);
+std::string sinusoid_html(const SinusoidSuite& suite, const std::vector<SinusoidScore>& scores,
+                          const Provenance& provenance);
+
+}  // namespace fewwatt::benchmarks
