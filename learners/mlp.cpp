@@ -94,7 +94,8 @@ typename Mlp<T>::Matrix Mlp<T>::forward(const Matrix& inputs) const {
 }
 
 template <class T>
-T Mlp<T>::loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::Rng* dropout) const {
+T Mlp<T>::loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::Rng* dropout,
+               std::size_t first) const {
   const auto layers = shape_.num_layers();
   std::vector<Matrix> activations(layers + 1);  // of each layer's input, after dropout
   std::vector<Matrix> slopes(layers);           // d activation / d z, dropout's factor included
@@ -122,14 +123,15 @@ T Mlp<T>::loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::
   const T scale = T(1) / static_cast<T>(residual.size());
   gradient.resize(parameters_.size());
   Matrix delta = residual * (T(2) * scale);  // d loss / d z of the current layer
-  for (std::size_t l = layers; l-- > 0;) {
+  for (std::size_t l = layers; l-- > 0 && shape_.offset(l + 1) > first;) {
     const auto layer = layer_of(shape_, parameters_.data(), l);
     T* start = gradient.data() + shape_.offset(l);
     Eigen::Map<Matrix>(start, shape_.sizes[l], shape_.sizes[l + 1]).noalias() =
         activations[l].transpose() * delta;
     Eigen::Map<Eigen::Matrix<T, 1, Eigen::Dynamic>>(start + shape_.sizes[l] * shape_.sizes[l + 1],
                                                     shape_.sizes[l + 1]) = delta.colwise().sum();
-    if (l > 0) delta = (delta * layer.weights.transpose()).cwiseProduct(slopes[l - 1]);
+    if (l > 0 && shape_.offset(l) > first)
+      delta = (delta * layer.weights.transpose()).cwiseProduct(slopes[l - 1]);
   }
   return residual.squaredNorm() * scale;
 }

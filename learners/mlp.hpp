@@ -41,8 +41,10 @@ class Mlp {
   Matrix forward(const Matrix& inputs) const;  // [n,in] -> [n,out], without dropout
 
   // Mean over rows and outputs of (forward - targets)^2, with dropout where the shape has it and `dropout` is
-  // given; its gradient goes to `gradient` [num_parameters].
-  T loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::Rng* dropout = nullptr) const;
+  // given; its gradient goes to `gradient` [num_parameters]. Of layers that end before `first` it is not
+  // computed, and is left as it was.
+  T loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::Rng* dropout = nullptr,
+         std::size_t first = 0) const;
 
  private:
   MlpShape shape_;

@@ -66,7 +66,21 @@ class NetPredictor final : public Predictor {
 // Predictions of a raw-target net stop at this share of the smallest measured value.
 constexpr double kFloorShare = 0.1;
 
+PublishedRecipe checked(const PublishedRecipe& recipe) {
+  if (const auto error = recipe.error(); !error.empty()) throw std::invalid_argument(error);
+  return recipe;
+}
+
 }  // namespace
+
+std::string PublishedRecipe::error() const {
+  if (epochs < 1) return "PublishedRecipe: epochs must be >= 1, got " + std::to_string(epochs);
+  if (batch < 1) return "PublishedRecipe: batch must be >= 1, got " + std::to_string(batch);
+  if (!(rate > 0)) return "PublishedRecipe: rate must be > 0, got " + std::to_string(rate);
+  if (rows_per_mode < 1)
+    return "PublishedRecipe: rows_per_mode must be >= 1, got " + std::to_string(rows_per_mode);
+  return "";
+}
 
 MlpShape published_shape(int inputs) {
   return {{inputs, 256, 128, 64, 1}, Activation::relu, {0.4, 0.3, 0.0}};
@@ -84,7 +98,7 @@ void train_epoch(Mlp<float>& net, Adam<float>& adam, std::size_t first, const Ml
     const auto end = std::min(order.size(), at + static_cast<std::size_t>(batch));
     const std::vector<Eigen::Index> rows(order.begin() + static_cast<std::ptrdiff_t>(at),
                                          order.begin() + static_cast<std::ptrdiff_t>(end));
-    net.loss(x(rows, Eigen::all), y(rows, Eigen::all), gradient, &rng);
+    net.loss(x(rows, Eigen::all), y(rows, Eigen::all), gradient, &rng, first);
     adam.step(net.parameters().segment(start, count), gradient.segment(start, count));
   }
 }
@@ -118,7 +132,8 @@ TransferModel TransferModel::from_checkpoint(const Checkpoint& c) {
   return model;
 }
 
-Transfer::Transfer(TransferModel model) : model_(std::move(model)) {
+Transfer::Transfer(TransferModel model, PublishedRecipe recipe)
+    : model_(std::move(model)), recipe_(checked(recipe)) {
   for (int t = 0; t < kNumTargets; ++t) {
     const auto& target = model_.targets[t];
     if (!target) continue;
@@ -142,7 +157,6 @@ std::unique_ptr<const Predictor> Transfer::adapt(const Samples& support) const {
     const auto rows = rows_of(support, static_cast<tasks::Target>(t));
     if (!reference || rows.modes.empty()) continue;
 
-    const PublishedRecipe recipe;
     const auto shape = published_shape(static_cast<int>(reference->inputs.mean.size()));
     const auto head = shape.offset(shape.num_layers() - 1);
     auto rng = hw::Rng::stream(0, "transfer", static_cast<std::uint64_t>(t));
@@ -156,16 +170,17 @@ std::unique_ptr<const Predictor> Transfer::adapt(const Samples& support) const {
     const Net::Matrix y = scale.normalise(rows.values).cast<float>();
     for (const auto first : {head, std::size_t{0}}) {  // the last layer alone, then everything
       Adam<float> adam(net.parameters().size() - static_cast<Eigen::Index>(first),
-                       static_cast<float>(recipe.rate));
-      for (int epoch = 0; epoch < recipe.epochs; ++epoch)
-        train_epoch(net, adam, first, x, y, recipe.batch, rng);
+                       static_cast<float>(recipe_.rate));
+      for (int epoch = 0; epoch < recipe_.epochs * recipe_.rows_per_mode; ++epoch)
+        train_epoch(net, adam, first, x, y, recipe_.batch, rng);
     }
     predictor->fitted[t] = {std::move(net), reference->inputs, scale, kFloorShare * rows.values.minCoeff()};
   }
   return predictor;
 }
 
-Scratch::Scratch(bool log_targets_and_physical_features) : log_(log_targets_and_physical_features) {}
+Scratch::Scratch(bool log_targets_and_physical_features, PublishedRecipe recipe)
+    : log_(log_targets_and_physical_features), recipe_(checked(recipe)) {}
 
 std::unique_ptr<const Predictor> Scratch::adapt(const Samples& support) const {
   check_support(log_ ? "scratch-log" : "scratch", support, 1);
@@ -175,7 +190,6 @@ std::unique_ptr<const Predictor> Scratch::adapt(const Samples& support) const {
     const auto rows = rows_of(support, static_cast<tasks::Target>(t));
     if (rows.modes.empty()) continue;
 
-    const PublishedRecipe recipe;
     const Matrix encoded = encode(features, *support.space, rows.modes);
     const auto inputs = Scaler::fit(encoded);
     const auto scale = TargetScale::fit(rows.values, log_);
@@ -185,8 +199,9 @@ std::unique_ptr<const Predictor> Scratch::adapt(const Samples& support) const {
     Net net(shape, random_parameters(shape, rng).cast<float>());
     const Net::Matrix x = inputs(encoded).cast<float>();
     const Net::Matrix y = scale.normalise(rows.values).cast<float>();
-    Adam<float> adam(net.parameters().size(), static_cast<float>(recipe.rate));
-    for (int epoch = 0; epoch < recipe.epochs; ++epoch) train_epoch(net, adam, 0, x, y, recipe.batch, rng);
+    Adam<float> adam(net.parameters().size(), static_cast<float>(recipe_.rate));
+    for (int epoch = 0; epoch < recipe_.epochs * recipe_.rows_per_mode; ++epoch)
+      train_epoch(net, adam, 0, x, y, recipe_.batch, rng);
     predictor->fitted[t] = {std::move(net), inputs, scale, kFloorShare * rows.values.minCoeff()};
   }
   return predictor;

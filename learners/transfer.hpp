@@ -18,6 +18,11 @@ struct PublishedRecipe {
   int epochs = 100;
   int batch = 16;
   double rate = 1e-3;
+  // Adaptation goes over the support epochs * rows_per_mode times. Published: each measured mode stands for 40
+  // minibatches in the rows, here for one, their mean.
+  int rows_per_mode = 1;
+
+  std::string error() const;  // "" when valid
 };
 MlpShape published_shape(int inputs);
 
@@ -49,11 +54,12 @@ struct TransferModel {
 // Plain transfer learning: a fresh last layer, trained alone for 100 epochs, then everything for 100 epochs.
 class Transfer final : public Learner {
  public:
-  explicit Transfer(TransferModel model);
+  explicit Transfer(TransferModel model, PublishedRecipe recipe = {});
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
 
  private:
   TransferModel model_;
+  PublishedRecipe recipe_;
 };
 
 // The published net from random weights, on all support rows: the 90:10 split of the published recipe would
@@ -61,11 +67,12 @@ class Transfer final : public Learner {
 // physical features instead of raw ones, and no dropout: the strongest reading of the same net.
 class Scratch final : public Learner {
  public:
-  explicit Scratch(bool log_targets_and_physical_features);
+  explicit Scratch(bool log_targets_and_physical_features, PublishedRecipe recipe = {});
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
 
  private:
   bool log_;
+  PublishedRecipe recipe_;
 };
 
 }  // namespace fewwatt::learners

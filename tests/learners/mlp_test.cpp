@@ -47,6 +47,22 @@ TEST(Mlp, GradientWithDropoutEqualsCentralDifferencesForTheSameMask) {
       tests::kGradient);
 }
 
+TEST(Mlp, GradientOfTheLastLayersAloneIsTheirPartOfAll) {
+  hw::Rng rng(5);
+  const MlpShape shape{{2, 8, 6, 1}, Activation::relu, {0.4, 0.3}};
+  const Mlp<double> net(shape, random_parameters(shape, rng));
+  const Matrix x = random_matrix(5, 2, rng), y = random_matrix(5, 1, rng);
+  for (std::size_t layer = 0; layer < shape.num_layers(); ++layer) {
+    hw::Rng mask(9), same_mask(9);
+    Eigen::VectorXd all, part;
+    const auto first = shape.offset(layer);
+    const auto loss = net.loss(x, y, all, &mask);
+    EXPECT_EQ(net.loss(x, y, part, &same_mask, first), loss);
+    const auto count = all.size() - static_cast<Eigen::Index>(first);
+    EXPECT_EQ(part.tail(count), all.tail(count)) << "from layer " << layer;
+  }
+}
+
 TEST(Mlp, DropoutLeavesTheMeanOfAHiddenUnitAsItIs) {
   // One hidden unit that is always 1: the output's mean over masks is 1, and each output 0 or 1 / (1 - p).
   const MlpShape shape{{1, 1, 1}, Activation::relu, {0.25}};

@@ -30,14 +30,5 @@ TEST(PublishedRecipe, RowsPerModeMultiplyTheEpochs) {
   EXPECT_NE(predict({.epochs = 5, .rows_per_mode = 4}), predict({.epochs = 5}));
 }
 
-TEST(PublishedRecipe, MorePassesFitTheSupportBetter) {
-  const auto support = tests::example_support(8, 2);
-  const auto error = [&](const PublishedRecipe& recipe) {
-    const auto mean = Scratch(false, recipe).adapt(support)->predict(support.modes).mean;
-    return (mean - support.targets).cwiseQuotient(support.targets).cwiseAbs().mean();
-  };
-  EXPECT_LT(error({.rows_per_mode = 10}), error({}));
-}
-
 }  // namespace
 }  // namespace fewwatt::learners
