@@ -24,7 +24,8 @@ using tasks::kNumTargets;
 using tasks::kTargetNames;
 
 constexpr const char* kStateName = "proto-state";
-constexpr double kHeadRidge = 1e-3;
+constexpr double kHeadRidge =
+    1e-3;  // per squared log unit of beta, squared errors being in units of kHeadError
 constexpr double kHeadError = 0.1;           // log units
 constexpr double kCurveNoise = 0.03;         // log units, of what the curves smooth
 constexpr double kSmallestDeviation = 0.02;  // about the noise of measurements, log units

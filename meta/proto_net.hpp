@@ -57,8 +57,8 @@ ProtoGradient proto_gradient(const learners::ProtoTarget& target, const learners
                              std::span<const Matrix> rows, std::span<const ProtoEpisode> episodes,
                              const ProtoLoss& loss);
 
-// The head beta [p] of measured rows: least squares of log y = level + head, 1 log unit of beta around its mean
-// costs as much as kHeadRidge * 1 % of all rows' squared error; its mean over the rows is 0.
+// The head beta [p] of measured rows: least squares of log y = level + head, with a weak pull of beta to its own
+// mean that decides where the rows cannot tell terms apart; the head's mean over the rows is 0.
 Vector fit_head(const Matrix& log_terms, const Vector& logs);
 
 struct ProtoNetOptions {

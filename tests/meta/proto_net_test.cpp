@@ -7,6 +7,7 @@
 
 #include "learners/checkpoint_io.hpp"
 #include "learners/registry.hpp"
+#include "meta/registry.hpp"
 #include "meta/train.hpp"
 #include "tests/gradient_check.hpp"
 #include "tests/meta/made_up_family.hpp"
@@ -290,6 +291,23 @@ TEST(ProtoNet, ShufflingMovesEveryPrototypeAndNothingElse) {
   for (const char* name : {"time/prototypes", "power/prototypes"}) after.tensors[name] = before.tensor(name);
   EXPECT_EQ(after.tensors, before.tensors);
   EXPECT_EQ(after.numbers, before.numbers);
+}
+
+TEST(ProtoNet, TwinIsWhatItsOwnRequestGives) {
+  const auto request = [](const std::string& name) {
+    return InitializerRequest{.name = name, .seed = 3, .steps = 2, .shots = {5}};
+  };
+  const auto profiles = family(3);
+  const auto trained = train_initializer(request("proto"), profiles);
+  for (const std::string name : {"proto-even", "proto-shuffled"}) {
+    const auto a = twin(name, trained), b = train_initializer(request(name), profiles);
+    EXPECT_EQ(a.tensors, b.tensors);
+    EXPECT_EQ(a.numbers, b.numbers);
+    EXPECT_EQ(a.texts, b.texts);
+    EXPECT_EQ(a.origin, b.origin);
+    EXPECT_EQ(a.text("trained_by"), name);
+  }
+  EXPECT_THROW(twin("proto", trained), std::invalid_argument);
 }
 
 TEST(ProtoNet, StateGoesOnBitForBit) {
