@@ -117,6 +117,11 @@ nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t 
     if (!suite.module.empty()) options["module"] = suite.module;
   }
   if (suite.train_steps > 0) options["train_steps"] = suite.train_steps;
+  if (suite.rows_per_mode > 1) options["rows_per_mode"] = suite.rows_per_mode;
+  if (suite.simulation) {
+    options["simulate"] = suite.simulation->devices.front();
+    options["grid"] = suite.simulation->grid;
+  }
   return options;
 }
 

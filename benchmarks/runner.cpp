@@ -15,6 +15,7 @@
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
 #include "learners/registry.hpp"
+#include "learners/transfer.hpp"
 #include "meta/registry.hpp"
 #include "tasks/samplers/sampler.hpp"
 
@@ -51,6 +52,18 @@ Contestant contestant_of(const std::string& name, learners::Checkpoint checkpoin
                          std::optional<double> train_seconds) {
   auto learner = learners::make_learner(checkpoint);
   return {name, std::move(learner), std::move(checkpoint), train_seconds};
+}
+
+// Those of the published recipe go over the support as often as the suite says.
+void apply_rows_per_mode(const Suite& suite, Contestant& contestant) {
+  if (suite.rows_per_mode == 1) return;
+  const learners::PublishedRecipe recipe{.rows_per_mode = static_cast<int>(suite.rows_per_mode)};
+  const auto& name = contestant.name;
+  if (name == "scratch" || name == "scratch-log")
+    contestant.learner = std::make_unique<const learners::Scratch>(name == "scratch-log", recipe);
+  if (name == "transfer" || name == "transfer-log")
+    contestant.learner = std::make_unique<const learners::Transfer>(
+        learners::TransferModel::from_checkpoint(contestant.checkpoint.value()), recipe);
 }
 
 Contestant train(const Suite& suite, const SplitRun& split, const std::string& name,
@@ -392,6 +405,7 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     const std::size_t learner = i % suite.learners.size();
     if (trained_as[learner] != learner) return;
     split.contestants[learner] = train(suite, split, suite.learners[learner], options, log);
+    apply_rows_per_mode(suite, split.contestants[learner]);
   });
   for (auto& split : splits) {
     for (std::size_t i = 0; i < trained_as.size(); ++i) {

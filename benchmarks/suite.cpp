@@ -185,8 +185,8 @@ Suite read_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
   head.check_keys({"name", "mapping", "inputs", "simulate", "grid", "workloads", "targets", "shots", "seeds",
-                   "samplers", "learners", "budgets", "confidence", "excess_margin", "module",
-                   "train_steps"});
+                   "samplers", "learners", "budgets", "confidence", "excess_margin", "module", "train_steps",
+                   "rows_per_mode"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -216,6 +216,8 @@ Suite read_suite(const std::string& path) {
   suite.seeds = parse_key(head, "seeds", head.text("seeds"), parse_count);
   if (const auto* text = head.find("train_steps"))
     suite.train_steps = parse_key(head, "train_steps", *text, parse_count);
+  if (const auto* text = head.find("rows_per_mode"))
+    suite.rows_per_mode = parse_key(head, "rows_per_mode", *text, parse_count);
   suite.samplers = list(head, "samplers");
   check_names(head, "samplers", suite.samplers, check_sampler);
   suite.learners = list(head, "learners");

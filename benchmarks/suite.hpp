@@ -42,6 +42,8 @@ struct SplitRule {
 //   module = tx2             the board whose presets are compared with
 //   train_steps = 30         outer steps or epochs of training, for quick looks; without it, each
 //                            meta-learner's own
+//   rows_per_mode = 40       with scratch and transfer, log or not: each measured mode stands for so many rows, as
+//                            published, so an epoch is so many passes over the support; 1, the default, is faster
 //   [split NAME]             one or more
 //   train = inceptionv3_*    globs of workloads; without it, all that are not tested
 //   test = xception_*
@@ -62,6 +64,7 @@ struct Suite {
   std::string excess_margin_text = "1W";
   std::string module;           // "" for none
   std::size_t train_steps = 0;  // 0 = the default
+  std::size_t rows_per_mode = 1;
   std::vector<SplitRule> splits;
 };
 

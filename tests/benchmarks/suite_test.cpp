@@ -50,13 +50,58 @@ TEST(Suite, IsReadAsWritten) {
 }
 
 TEST(Suite, ShippedOnesAreGood) {
-  for (const char* name : {"tx2-time", "tx2-power"}) {
+  for (const char* name : {"tx2-time", "tx2-power", "orin-sim"}) {
     const Suite suite = read_suite(std::string(FEWWATT_SOURCE_DIR "/benchmarks/suites/") + name + ".ini");
     EXPECT_EQ(suite.name, name);
     for (const char* learner :
-         {"scratch", "scratch-log", "transfer", "transfer-log", "physics", "gp", "maml", "fomaml"})
+         {"scratch", "scratch-log", "transfer", "transfer-log", "physics", "gp", "random-init", "maml"})
       EXPECT_NE(std::find(suite.learners.begin(), suite.learners.end(), learner), suite.learners.end())
           << learner;
+  }
+}
+
+constexpr const char* kSimulated = "simulate = orin-nano-8\ngrid = 60\nworkloads = lstm, yolov8n\n";
+
+TEST(Suite, MayRunOnASimulatedBoard) {
+  const TempDir dir;
+  std::string text = tests::made_up_suite_head() + "[split one]\ntest = lstm\n";
+  const std::string inputs = "mapping = mapping.ini\ninputs = profiles\n";
+  text.replace(text.find(inputs), inputs.size(), kSimulated);
+  write_text(dir / "suite.ini", text);
+  const auto suite = read_suite(dir / "suite.ini");
+  const auto store = load_profiles(suite, "");
+  ASSERT_EQ(store.profiles.size(), 2u);
+  for (const auto& profile : store.profiles) {
+    EXPECT_EQ(profile.device, "orin-nano-8");
+    EXPECT_EQ(profile.modes.size(), 60u);
+    EXPECT_TRUE(profile.has_time() && profile.has_power());
+  }
+  EXPECT_EQ(make_split(suite, suite.splits.front(), store).train.front().workload, "yolov8n");
+}
+
+TEST(Suite, MistakesInASimulationAreNamed) {
+  const std::string inputs = "mapping = mapping.ini\ninputs = profiles\n";
+  const auto refused = [&](const std::string& what, const std::string& by) {
+    std::string keys = kSimulated;
+    return refusal(inputs, keys.replace(keys.find(what), what.size(), by));
+  };
+  EXPECT_HAS(refused("orin-nano-8", "orin-nano"), "nearest are orin-nano-8");
+  EXPECT_HAS(refused("lstm", "lsmt"), "nearest are lstm");
+  EXPECT_HAS(refused("lstm", "yolov8n"), "workloads");
+  EXPECT_HAS(refused("workloads = lstm, yolov8n\n", ""), "workloads");
+  EXPECT_HAS(refused("grid = 60", "grid = 0"), "grid");
+  EXPECT_HAS(refused("grid = 60", "inputs = profiles"), "inputs");
+  EXPECT_HAS(refused("simulate = orin-nano-8\n", "inputs = profiles\n"), "grid");
+  const TempDir dir;
+  std::string text = tests::made_up_suite_head() + "[split one]\ntest = lstm\n";
+  text.replace(text.find(inputs), inputs.size(),
+               "simulate = tx2\ngrid = coarse\nworkloads = lstm, yolov8n\n");
+  write_text(dir / "suite.ini", text);
+  try {
+    load_profiles(read_suite(dir / "suite.ini"), "");
+    FAIL();
+  } catch (const DataError& e) {
+    EXPECT_HAS(std::string(e.what()), "coarse");
   }
 }
 
@@ -75,6 +120,7 @@ TEST(Suite, MistakesAreNamed) {
   EXPECT_HAS(refusal("seeds = 2", "seeds = 0"), "seeds");
   EXPECT_HAS(refusal("scratch-log, physics", "physics, physics"), "learners");
   EXPECT_HAS(refusal("seeds = 2", "seeds = 2\ntrain_steps = 0"), "train_steps");
+  EXPECT_HAS(refusal("seeds = 2", "seeds = 2\nrows_per_mode = 0"), "rows_per_mode");
   EXPECT_HAS(refusal("budgets = 6", "budgets = 50:17:1"), "budgets");
   EXPECT_HAS(refusal("excess_margin = 5%", "excess_margin = 5"), "excess_margin");
   EXPECT_HAS(refusal("excess_margin = 5%", "confidence = 1"), "confidence");
