@@ -125,7 +125,7 @@ SimulatedBoard with_tops_of(SimulatedBoard board) {
   return board;
 }
 
-// The numbers of the Xavier, of the Orin and of the workloads are fitted: benchmarks/calibrate.cpp says to what,
+// The numbers of the Xavier, of the Orin and of the workloads are fitted: benchmarks/calibrate_main.cpp says to what,
 // and scripts/calibrate prints them anew and fails when those that stand here have drifted from them.
 std::vector<SimulatedBoard> make_boards() {
   SimulatedBoard xavier;

@@ -108,7 +108,7 @@ SimulatedSettings settings_of(const SimulatedBoard& board, const PowerModeSpace&
 
 // ---- What is known ----
 
-// Boards that are known, by the names of hw/modules.hpp; constants from benchmarks/calibrate.cpp, which says
+// Boards that are known, by the names of hw/modules.hpp; constants from benchmarks/calibrate_main.cpp, which says
 // against which measurements.
 std::span<const SimulatedBoard> simulated_boards();
 std::span<const SimulatedWorkload> simulated_workloads();
