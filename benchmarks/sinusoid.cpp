@@ -21,6 +21,7 @@
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
 #include "learners/optimizer.hpp"
+#include "meta/net_state.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -96,6 +97,10 @@ void train_steps(std::size_t steps, const std::function<void(double part)>& prog
   }
 }
 
+double outer_rate(const SinusoidSuite& suite, std::size_t step) {
+  return meta::cosine_rate(suite.outer_rate, static_cast<int>(step), static_cast<int>(suite.train_steps));
+}
+
 Start untrained(const SinusoidSuite& suite, std::uint64_t seed) {
   const auto shape = shape_of(suite.hidden, learners::Activation::relu);
   return {shape, small_weights(shape, seed), suite.inner.rate};
@@ -114,6 +119,8 @@ Start train_maml(const SinusoidSuite& suite, const std::string& learner, std::si
                                            inner, meta::Precision::float32);
     all << start.weights, inner.rates.reshaped();
     gradient << outer.gradient, outer.rate_gradient.reshaped();
+    if (const double norm = gradient.norm(); norm > suite.clip_norm) gradient *= suite.clip_norm / norm;
+    adam.set_rate(outer_rate(suite, i));
     adam.step(all, gradient);
     start.weights = all.head(start.weights.size());
     inner.rates.reshaped() = all.tail(inner.rates.size())
@@ -142,6 +149,7 @@ Start train_pooled(const SinusoidSuite& suite, std::size_t shots, std::uint64_t 
       at += 2 * rows;
     }
     const auto loss = net.loss(x, y, gradient);
+    adam.set_rate(static_cast<float>(outer_rate(suite, i)));
     adam.step(net.parameters(), gradient);
     return static_cast<double>(loss);
   });
@@ -443,7 +451,7 @@ SinusoidSuite read_sinusoid_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
   head.check_keys({"name", "kind", "learners", "shots", "test_steps", "test_tasks", "test_query",
-                   "train_steps", "meta_batch", "hidden", "inner_steps", "inner_rate", "outer_rate"});
+                   "train_steps", "meta_batch", "hidden", "inner_steps", "inner_rate", "outer_rate", "clip_norm"});
   SinusoidSuite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -461,6 +469,7 @@ SinusoidSuite read_sinusoid_suite(const std::string& path) {
   suite.inner.steps = static_cast<int>(count(head, "inner_steps"));
   suite.inner.rate = rate(head, "inner_rate");
   suite.outer_rate = rate(head, "outer_rate");
+  if (head.find("clip_norm") != nullptr) suite.clip_norm = rate(head, "clip_norm");
   for (const auto& section : file.sections) {
     if (section.name == "suite") continue;
     if (section.name != "reptile") throw DataError(section.where + ": expected [suite] or [reptile]");

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,8 @@ struct SineTask {
 //   hidden = 40, 40         relu
 //   inner_steps = 1         in training
 //   inner_rate = 0.01       in training and test; where meta-sgd starts, which stays within 10 times of it
-//   outer_rate = 0.001      of Adam
+//   outer_rate = 0.001      of Adam; falls to 0 as meta::cosine_rate does, where the paper's stays
+//   clip_norm = 1           maml, fomaml, meta-sgd: longer outer gradients are scaled to this norm; without it, none are
 //   [reptile]               where it is among the learners: Reptile has a net (tanh), an inner loop and steps of its own
 //   hidden = 64, 64
 //   train_steps = 30000
@@ -65,6 +67,7 @@ struct SinusoidSuite {
   std::vector<int> hidden;
   meta::InnerLoop inner;
   double outer_rate = 0;
+  double clip_norm = std::numeric_limits<double>::infinity();
   meta::ReptileOptions reptile;  // its net's hidden layers and its steps too
   std::size_t reptile_batch = 0, reptile_points = 0;
 

@@ -24,7 +24,7 @@ const char* const kText =
     "[suite]\nname = sines\nkind = sinusoid\nlearners = random-init, pretrain, reptile, fomaml, maml, "
     "meta-sgd\n"
     "shots = 5\ntest_steps = 0, 1, 5\ntest_tasks = 60\ntrain_steps = 2500\nmeta_batch = 10\nhidden = 20, 20\n"
-    "inner_steps = 1\ninner_rate = 0.01\nouter_rate = 0.005\n"
+    "inner_steps = 1\ninner_rate = 0.01\nouter_rate = 0.01\n"
     "[reptile]\nhidden = 20, 20\ntrain_steps = 2000\nmeta_batch = 1\npoints = 50\ninner_batch = 10\n"
     "inner_steps = 5\ninner_rate = 0.02\nouter_rate = 0.2\n";
 
@@ -118,6 +118,7 @@ TEST(SinusoidSuite, BadKeysAreNamed) {
   EXPECT_HAS(refusal("hidden = 20, 20\ninner", "hiden = 20, 20\ninner"), "hiden");
   EXPECT_HAS(refusal("inner_rate = 0.01", "inner_rate = 0"),
              "[suite]: inner_rate: expected a number above 0");
+  EXPECT_HAS(refusal("meta_batch = 10\n", "meta_batch = 10\nclip_norm = 0\n"), "clip_norm: expected a number");
   EXPECT_HAS(refusal("inner_rate = 0.02", "inner_rate = -1"), "[reptile]: inner_rate");
   EXPECT_HAS(refusal("test_steps = 0, 1, 5", "test_steps = 5, 1"), "ascending whole numbers from 0");
   EXPECT_HAS(refusal("hidden = 20, 20", "hidden = 20, x"), "sizes of layers");
@@ -155,9 +156,26 @@ TEST(Sinusoid, ShortTrainingBeatsNoneAndPoolingDoesNot) {
       EXPECT_EQ(scores[i].after[a].task_losses, again[i].after[a].task_losses) << scores[i].learner;
 }
 
+TEST(Sinusoid, ClippedGradientsAreScaledToTheNormAndShorterOnesLeft) {
+  const std::string tiny = replaced("train_steps = 2500", "train_steps = 3");
+  const auto trained = [&](const char* clip) {
+    auto text = tiny;
+    text.replace(text.find("reptile, "), 9, "");
+    text.insert(text.find("inner_steps"), clip);
+    std::vector<std::vector<double>> losses;
+    for (const auto& score : run_sinusoid(suite_of(text), {.threads = 1}))
+      losses.push_back(score.after[1].task_losses);
+    return losses;
+  };
+  const auto free = trained(""), wide = trained("clip_norm = 1e9\n"), tight = trained("clip_norm = 1e-9\n");
+  EXPECT_EQ(free, wide);
+  EXPECT_EQ(free[0], tight[0]);  // random-init
+  EXPECT_NE(free[3], tight[3]);  // maml: Adam's eps is larger than such a gradient
+}
+
 TEST(Sinusoid, DivergingTrainingNamesLearnerPointsAndStep) {
   const auto suite =
-      suite_of(replaced("inner_rate = 0.01\nouter_rate = 0.005", "inner_rate = 0.01\nouter_rate = 1e30"));
+      suite_of(replaced("inner_rate = 0.01\nouter_rate = 0.01", "inner_rate = 0.01\nouter_rate = 1e30"));
   try {
     run_sinusoid(suite, {.threads = 1});
     ADD_FAILURE() << "must throw";
