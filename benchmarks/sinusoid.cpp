@@ -293,6 +293,7 @@ void read_reptile(const IniSection& section, SinusoidSuite& suite) {
   reptile.inner_rate = rate(section, "inner_rate");
   reptile.outer_rate = rate(section, "outer_rate");
   reptile.inner_optimizer = learners::Optimizer::sgd;
+  reptile.inner_clip = std::numeric_limits<double>::infinity();
   suite.reptile_batch = count(section, "meta_batch");
   suite.reptile_points = count(section, "points");
 }

@@ -1,5 +1,6 @@
 // fewwatt simulate: profiles of boards and workloads that exist as physics only.
 
+#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -53,13 +54,12 @@ json to_json(const ProfileStore& store, const std::string& out) {
 }
 
 void print(const json& report) {
+  std::cout << std::setprecision(4);
   for (const auto& profile : report["profiles"]) {
-    const auto range = [&](const char* column) {
-      return std::to_string(profile[column]["min"].get<double>()) + " .. " +
-             std::to_string(profile[column]["max"].get<double>());
-    };
     std::cout << profile["device"].get<std::string>() << '/' << profile["workload"].get<std::string>() << ": "
-              << profile["modes"] << " modes, " << range("time_ms") << " ms, " << range("power_w") << " W\n";
+              << profile["modes"] << " modes, " << profile["time_ms"]["min"].get<double>() << " .. "
+              << profile["time_ms"]["max"].get<double>() << " ms, " << profile["power_w"]["min"].get<double>()
+              << " .. " << profile["power_w"]["max"].get<double>() << " W\n";
   }
   std::cout << report["profiles"].size() << " profiles -> " << report["out"].get<std::string>() << '\n';
 }

@@ -46,29 +46,13 @@ std::optional<double> target_scale(std::span<const datasets::Profile> training, 
   return rms > 0 ? rms : 1.0;
 }
 
-// The first `count` rows, features and normalised targets.
+// Features and normalised targets.
 struct Rows {
   Matrix x, y;
 };
-Rows first_rows(const FineTuneModel& model, const learners::TargetRows& rows, Eigen::Index count, double mean,
-                double scale) {
-  const std::span<const hw::PowerMode> modes(rows.modes.data(), static_cast<std::size_t>(count));
-  return {model.scaler(learners::encode(model.features, *rows.space, modes)),
-          (rows.values.head(count).array().log() - mean) / scale};
-}
-
-// The rows with a known value, in the order they were drawn, so that the first few of them are a fair draw.
-learners::TargetRows known_rows(const tasks::Samples& samples, int target) {
-  learners::TargetRows rows{samples.space, {}, {}};
-  std::vector<double> values;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    const double value = samples.targets(static_cast<Eigen::Index>(i), target);
-    if (std::isnan(value)) continue;
-    rows.modes.push_back(samples.modes[i]);
-    values.push_back(value);
-  }
-  rows.values = Eigen::Map<const Vector>(values.data(), static_cast<Eigen::Index>(values.size()));
-  return rows;
+Rows rows_for(const FineTuneModel& model, const learners::TargetRows& rows, double mean, double scale) {
+  return {model.scaler(learners::encode(model.features, *rows.space, rows.modes)),
+          (rows.values.array().log() - mean) / scale};
 }
 
 }  // namespace
@@ -112,21 +96,15 @@ FineTuneModel new_model(const std::string& learner, std::span<const datasets::Pr
 
 EpisodeBatch make_episodes(const FineTuneModel& model, int target, std::span<const tasks::Task> tasks) {
   EpisodeBatch batch;
-  std::vector<std::pair<learners::TargetRows, learners::TargetRows>> known;
-  Eigen::Index k = 0, q = 0;
-  for (const auto& task : tasks) {
-    auto support = known_rows(task.support, target), query = known_rows(task.query, target);
-    if (support.modes.empty() || query.modes.empty()) continue;
-    k = known.empty() ? support.values.size() : std::min(k, support.values.size());
-    q = known.empty() ? query.values.size() : std::min(q, query.values.size());
-    batch.tasks.push_back(&task);
-    known.emplace_back(std::move(support), std::move(query));
-  }
+  const auto which = static_cast<tasks::Target>(target);
   const double scale = model.targets[target]->target_scale;
-  for (const auto& [support, query] : known) {
-    const double mean = support.values.head(k).array().log().mean();
-    auto s = first_rows(model, support, k, mean, scale), t = first_rows(model, query, q, mean, scale);
+  for (const auto& task : tasks) {
+    const auto support = learners::rows_of(task.support, which), query = learners::rows_of(task.query, which);
+    if (support.modes.empty() || query.modes.empty()) continue;
+    const double mean = support.values.array().log().mean();
+    auto s = rows_for(model, support, mean, scale), t = rows_for(model, query, mean, scale);
     batch.episodes.push_back({std::move(s.x), std::move(s.y), std::move(t.x), std::move(t.y)});
+    batch.tasks.push_back(&task);
   }
   return batch;
 }

@@ -32,8 +32,7 @@ learners::FineTuneModel new_model(const std::string& learner, std::span<const da
                                   const NetOptions& options, std::uint64_t seed);
 
 // The tasks that have a support and a query row with a known value of the target, in the net's units. Rows
-// without a known value are left out, and then each task has as many rows as the one that has the fewest; in
-// the order in which they were drawn, so that the first few of them are a fair draw.
+// without a known value are left out.
 struct EpisodeBatch {
   std::vector<Episode> episodes;
   std::vector<const tasks::Task*> tasks;  // of each episode

@@ -27,6 +27,7 @@ std::string ReptileOptions::error() const {
   if (!(inner_rate > 0) || !std::isfinite(inner_rate))
     return "ReptileOptions: inner_rate must be > 0, got " + std::to_string(inner_rate);
   if (inner_batch < 1) return "ReptileOptions: inner_batch must be >= 1, got " + std::to_string(inner_batch);
+  if (!(inner_clip > 0)) return "ReptileOptions: inner_clip must be > 0, got " + std::to_string(inner_clip);
   if (!(outer_rate > 0) || !std::isfinite(outer_rate))
     return "ReptileOptions: outer_rate must be > 0, got " + std::to_string(outer_rate);
   if (max_steps < 0) return "ReptileOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
@@ -49,6 +50,7 @@ Displacement reptile_displacement(const learners::MlpShape& shape, const Vector&
       std::sort(drawn.begin(), drawn.end());
       found.loss += net.loss(x(drawn, Eigen::all), y(drawn, Eigen::all), gradient);
     }
+    if (const double norm = gradient.norm(); norm > options.inner_clip) gradient *= options.inner_clip / norm;
     if (options.inner_optimizer == learners::Optimizer::adam) {
       adam.step(net.parameters(), gradient);
     } else {

@@ -19,6 +19,7 @@ struct ReptileOptions {
   int inner_steps = 10;
   double inner_rate = 0.2;
   int inner_batch = 20;
+  double inner_clip = 1;  // an inner gradient g becomes g * min(1, inner_clip / |g|)
   // In outer step t:  theta += outer_rate (1 - t / max_steps) * mean over tasks of (adapted - theta)
   double outer_rate = 1.0;
   int max_steps = 600;
