@@ -452,7 +452,8 @@ SinusoidSuite read_sinusoid_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
   head.check_keys({"name", "kind", "learners", "shots", "test_steps", "test_tasks", "test_query",
-                   "train_steps", "meta_batch", "hidden", "inner_steps", "inner_rate", "outer_rate", "clip_norm"});
+                   "train_steps", "meta_batch", "hidden", "inner_steps", "inner_rate", "outer_rate",
+                   "clip_norm"});
   SinusoidSuite suite;
   suite.path = path;
   suite.name = head.text("name");

@@ -118,7 +118,8 @@ TEST(SinusoidSuite, BadKeysAreNamed) {
   EXPECT_HAS(refusal("hidden = 20, 20\ninner", "hiden = 20, 20\ninner"), "hiden");
   EXPECT_HAS(refusal("inner_rate = 0.01", "inner_rate = 0"),
              "[suite]: inner_rate: expected a number above 0");
-  EXPECT_HAS(refusal("meta_batch = 10\n", "meta_batch = 10\nclip_norm = 0\n"), "clip_norm: expected a number");
+  EXPECT_HAS(refusal("meta_batch = 10\n", "meta_batch = 10\nclip_norm = 0\n"),
+             "clip_norm: expected a number");
   EXPECT_HAS(refusal("inner_rate = 0.02", "inner_rate = -1"), "[reptile]: inner_rate");
   EXPECT_HAS(refusal("test_steps = 0, 1, 5", "test_steps = 5, 1"), "ascending whole numbers from 0");
   EXPECT_HAS(refusal("hidden = 20, 20", "hidden = 20, x"), "sizes of layers");
