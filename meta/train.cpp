@@ -1,6 +1,7 @@
 #include "meta/train.hpp"
 
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "hw/random.hpp"
@@ -112,7 +113,8 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
         keep(std::move(snapshot), -1);
       } else {
         now.validation_error = validation_error(*learners::make_learner(snapshot), validation);
-        if (at.best_step < 0 || now.validation_error < at.best_error) {
+        if (now.validation_error <
+            (at.best_step < 0 ? std::numeric_limits<double>::infinity() : at.best_error)) {
           keep(std::move(snapshot), now.validation_error);
         } else {
           ++at.not_better;
@@ -123,6 +125,9 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
     if (due) save();
   }
   summary.steps = at.step;
+  if (at.best_step < 0 && at.not_better > 0)
+    throw Diverged("no prediction for the validation tasks is finite, after " + std::to_string(at.step) +
+                   " steps");
   const bool trained = at.step > 0 || summary.stop != Stop::interrupted;
   const bool last_counts = validation.empty() && summary.stop == Stop::interrupted;
   if (trained && (at.best_step < 0 || last_counts)) keep(learner.snapshot(), -1);

@@ -66,7 +66,8 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
 // Updates the learner on tasks of `source`, and validates what a board would do with its snapshots: adapt
 // them with the learner of learners/registry.hpp. Update i draws its tasks from a stream of its own, (seed,
 // i). Begins where `from` stands. When the learner diverges, what was best until then is kept; without
-// validation that is the snapshot after the last multiple of validate_every. Throws Diverged when there is none.
+// validation that is the snapshot after the last multiple of validate_every. A snapshot with an infinite
+// validation error is never kept. Throws Diverged when there is none to keep.
 TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
                    std::span<const tasks::Task> validation, const TrainOptions& options,
                    const TrainHooks& hooks = {}, const TrainState* from = nullptr);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "learners/registry.hpp"
 #include "meta/train.hpp"
 #include "tests/meta/made_up_family.hpp"
@@ -53,6 +55,7 @@ TEST(Reptile, UpdateIsTheMeanDisplacement) {
     options.inner_optimizer = optimizer;
     options.inner_rate = 0.01;
     options.outer_rate = 0.5;
+    options.inner_clip = std::numeric_limits<double>::infinity();
     Reptile reptile(profiles, options, 1);
     const std::vector<tasks::Task> batch = {tasks_of(profiles[0], 1)[0], tasks_of(profiles[1], 1)[0],
                                             tasks_of(profiles[2], 1)[0]};
@@ -87,6 +90,25 @@ TEST(Reptile, OneInnerStepIsGradientDescent) {
   const auto found = reptile_displacement(model.shape, start, rows.x, rows.y, options, hw::Rng(1));
   EXPECT_LE((found.value + 0.1 * gradient).norm(), 1e-12 * gradient.norm());
   EXPECT_NEAR(found.loss, loss, 1e-12 * loss);
+}
+
+TEST(Reptile, LongInnerGradientsAreClipped) {
+  const auto profiles = family(2, false);
+  auto options = small();
+  options.inner_steps = 1;
+  options.inner_rate = 0.1;
+  Reptile reptile(profiles, options, 1);
+  const auto rows = rows_of(reptile, tasks_of(profiles[0], 1)[0]);
+  const auto& model = reptile.model();
+  const Vector start = model.targets[tasks::kTimeMs]->weights;
+  const auto displacement = [&](double clip) {
+    options.inner_clip = clip;
+    return reptile_displacement(model.shape, start, rows.x, rows.y, options, hw::Rng(1)).value;
+  };
+  const Vector whole = displacement(1e9), clipped = displacement(0.5 * whole.norm() / 0.1);
+  EXPECT_LE((clipped - 0.5 * whole).norm(), 1e-12 * whole.norm());
+  options.inner_clip = 0;
+  EXPECT_THROW(Reptile(profiles, options, 1), std::invalid_argument);
 }
 
 TEST(Reptile, InnerBatchesAreDrawnAnewAndRepeatably) {

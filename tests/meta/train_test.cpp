@@ -181,6 +181,34 @@ TEST(Train, DivergedBeforeThereIsAnythingToKeepIsAnError) {
   EXPECT_THROW(train(learner, source(profiles), {}, {.steps = 9, .meta_batch = 2}), Diverged);
 }
 
+// Its snapshots have weights that predict nothing finite.
+class Exploded final : public MetaLearner {
+ public:
+  explicit Exploded(const std::vector<datasets::Profile>& profiles) : maml_("maml", profiles, small(), 1) {}
+  StepReport step(std::span<const tasks::Task> batch) override { return maml_.step(batch); }
+  learners::Checkpoint snapshot() const override {
+    auto snapshot = maml_.snapshot();
+    for (auto& [name, tensor] : snapshot.tensors)
+      if (name.ends_with("/weights")) tensor *= 1e300;
+    return snapshot;
+  }
+  learners::Checkpoint state() const override { return maml_.state(); }
+  void set_state(const learners::Checkpoint& state) override { maml_.set_state(state); }
+
+ private:
+  Maml maml_;
+};
+
+TEST(Train, SnapshotsThatPredictNothingFiniteAreNotKept) {
+  const auto profiles = family(2);
+  Exploded learner(profiles);
+  const auto validation = tasks_of(profiles[0], 2);
+  ASSERT_TRUE(std::isinf(validation_error(*learners::make_learner(learner.snapshot()), validation)));
+  EXPECT_THROW(
+      train(learner, source(profiles), validation, {.steps = 4, .meta_batch = 2, .validate_every = 2}),
+      Diverged);
+}
+
 TEST(Train, RefusesBadOptions) {
   const auto profiles = family(2);
   Maml maml("maml", profiles, small(), 1);
