@@ -67,8 +67,11 @@ class Report {
     std::string text = "<h1>" + svg::escape(suite_.name) + "</h1>\n<p class=\"lead\">";
     if (!tables_.empty()) {
       const auto& first = tables_.front();
-      text += std::to_string(first.workloads.size()) + " workloads that nothing was trained on, " +
-              std::to_string(suite_.seeds) + " draws of the measured modes for each number of modes. ";
+      const auto count = [](std::size_t n, const char* noun) {
+        return std::to_string(n) + ' ' + noun + (n == 1 ? "" : "s");
+      };
+      text += count(first.workloads.size(), "workload") + " that nothing was trained on, " +
+              count(suite_.seeds, "draw") + " of the measured modes for each number of modes. ";
     }
     return text + "A few modes of a workload are measured; time" +
            (suite_.targets[tasks::kPowerW] ? std::string(" and power") : std::string()) +
