@@ -27,6 +27,7 @@ constexpr const char* kStateName = "proto-state";
 constexpr double kHeadRidge =
     1e-3;  // per squared log unit of beta, squared errors being in units of kHeadError
 constexpr double kHeadError = 0.1;           // log units
+constexpr double kHeadFloor = 0.01;          // of the greatest term, what the least may be
 constexpr double kCurveNoise = 0.03;         // log units, of what the curves smooth
 constexpr double kSmallestDeviation = 0.02;  // about the noise of measurements, log units
 
@@ -406,6 +407,9 @@ Vector fit_head(const Matrix& log_terms, const Vector& logs) {
       damping *= 4;
     }
   }
+  // The slope of a term is its share: one that died out no support set could bring back.
+  const double greatest = beta.maxCoeff();
+  beta = greatest + ((beta.array() - greatest).exp() + kHeadFloor).log();
   return beta.array() - learners::head(log_terms, beta).mean();
 }
 

@@ -58,7 +58,8 @@ ProtoGradient proto_gradient(const learners::ProtoTarget& target, const learners
                              const ProtoLoss& loss);
 
 // The head beta [p] of measured rows: least squares of log y = level + head, with a weak pull of beta to its own
-// mean that decides where the rows cannot tell terms apart; the head's mean over the rows is 0.
+// mean that decides where the rows cannot tell terms apart; no term is below a hundredth of the greatest, and the
+// head's mean over the rows is 0.
 Vector fit_head(const Matrix& log_terms, const Vector& logs);
 
 struct ProtoNetOptions {

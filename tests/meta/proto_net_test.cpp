@@ -179,6 +179,16 @@ TEST(FitHead, RecoversASumOfItsTerms) {
   EXPECT_LT((fitted - (logs.array() - logs.mean()).matrix()).cwiseAbs().maxCoeff(), 0.01);
 }
 
+TEST(ProtoNet, NoTermOfAHeadDiesOut) {
+  const Matrix log_terms = Matrix::NullaryExpr(40, 3, [](Eigen::Index row, Eigen::Index term) {
+    return -0.1 * static_cast<double>((row * (term + 2)) % 17);
+  });
+  const Vector first_alone = log_terms.col(0);
+  const Vector beta = fit_head(log_terms, first_alone);
+  EXPECT_EQ(beta.maxCoeff(), beta[0]);
+  EXPECT_GE(beta.minCoeff(), beta.maxCoeff() + std::log(0.009));
+}
+
 // Workload i spends most of its time and power on clock i mod 3, each in its own way.
 datasets::Profile one_of_three_kinds(int i) {
   auto rng = hw::Rng::stream(6, "kinds", static_cast<std::uint64_t>(i));
