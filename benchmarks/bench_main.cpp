@@ -50,6 +50,7 @@ void apply(const Options& options, benchmarks::Suite& suite) {
     for (const auto& name : names) parse_option(option, name, check);
   };
   replace_names("--learners", options.learners, suite.learners, benchmarks::check_learner);
+  benchmarks::check_population(suite);
   replace_names("--samplers", options.samplers, suite.samplers, benchmarks::check_sampler);
   if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_counts);
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
@@ -117,6 +118,7 @@ nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t 
     if (!suite.module.empty()) options["module"] = suite.module;
   }
   if (suite.train_steps > 0) options["train_steps"] = suite.train_steps;
+  if (suite.population > 0) options["population"] = suite.population;
   if (suite.rows_per_mode > 1) options["rows_per_mode"] = suite.rows_per_mode;
   if (suite.simulation) {
     options["simulate"] = suite.simulation->devices.front();

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "benchmarks/jobs.hpp"
+#include "datasets/generate.hpp"
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
@@ -45,6 +46,7 @@ struct Contestant {
 struct SplitRun {
   const SplitRule* rule;
   tasks::Split profiles;
+  std::vector<datasets::Profile> population;  // simulated
   std::vector<Contestant> contestants;
 };
 
@@ -68,14 +70,18 @@ void apply_rows_per_mode(const Suite& suite, Contestant& contestant) {
 
 Contestant train(const Suite& suite, const SplitRun& split, const std::string& name,
                  const RunOptions& options, const std::function<void(const std::string&)>& log) try {
-  if (find_meta_learner(name) == nullptr)
+  const auto [base, training] = parse_learner(name);
+  if (find_meta_learner(base) == nullptr)
     return {name, learners::make_learner(name), std::nullopt, std::nullopt};
   const auto start = Clock::now();
-  const meta::InitializerRequest request{
-      .name = name, .seed = options.seed, .steps = static_cast<int>(suite.train_steps), .shots = suite.shots};
+  meta::InitializerRequest request{
+      .name = base, .seed = options.seed, .steps = static_cast<int>(suite.train_steps), .shots = suite.shots};
+  if (training == LearnerName::Training::both) request.also = split.population;
+  const auto& profiles =
+      training == LearnerName::Training::simulated ? split.population : split.profiles.train;
   const std::string prefix = "split " + split.rule->name + ", " + name + ": ";
-  auto checkpoint = meta::train_initializer(request, split.profiles.train,
-                                            [&](const std::string& text) { log(prefix + text); });
+  auto checkpoint =
+      meta::train_initializer(request, profiles, [&](const std::string& text) { log(prefix + text); });
   const double seconds = seconds_since(start);
   log(prefix + "trained in " + std::to_string(std::lround(seconds)) + " s");
   return contestant_of(name, std::move(checkpoint), seconds);
@@ -375,7 +381,10 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
 
   std::vector<SplitRun> splits;
   for (const auto& rule : suite.splits) {
-    splits.push_back({&rule, make_split(suite, rule, store), {}});
+    splits.push_back({&rule, make_split(suite, rule, store), {}, {}});
+    const auto& first = splits.back().profiles.train.front();
+    splits.back().population =
+        datasets::generate_population(first.space, first.modes, suite.population, {.seed = options.seed});
     splits.back().contestants.resize(suite.learners.size());
   }
   std::vector<Subject> subjects;
@@ -393,10 +402,12 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
   // the twin of.
   std::vector<std::size_t> trained_as(suite.learners.size());
   for (std::size_t i = 0; i < trained_as.size(); ++i) {
-    const auto* facts = find_meta_learner(suite.learners[i]);
-    const auto twin = facts == nullptr || facts->twin_of.empty()
-                          ? suite.learners.end()
-                          : std::find(suite.learners.begin(), suite.learners.end(), facts->twin_of);
+    const auto learner = parse_learner(suite.learners[i]);
+    const auto* facts = find_meta_learner(learner.base);
+    const auto twin =
+        facts == nullptr || facts->twin_of.empty()
+            ? suite.learners.end()
+            : std::find(suite.learners.begin(), suite.learners.end(), learner.with_base(facts->twin_of));
     trained_as[i] =
         twin == suite.learners.end() ? i : static_cast<std::size_t>(twin - suite.learners.begin());
   }
@@ -412,7 +423,8 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
       if (trained_as[i] == i) continue;
       const auto& twin = split.contestants[trained_as[i]];
       split.contestants[i] =
-          contestant_of(suite.learners[i], meta::twin(suite.learners[i], *twin.checkpoint), std::nullopt);
+          contestant_of(suite.learners[i],
+                        meta::twin(parse_learner(suite.learners[i]).base, *twin.checkpoint), std::nullopt);
     }
   }
 

@@ -23,6 +23,9 @@ using datasets::DataError;
 using datasets::IniSection;
 namespace fs = std::filesystem;
 
+constexpr std::string_view kBothSuffix = "+sim", kSimulatedSuffix = "-sim";
+static_assert(kBothSuffix.size() == kSimulatedSuffix.size());
+
 std::string trim(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return "";
@@ -159,17 +162,40 @@ std::vector<std::size_t> parse_counts(const std::string& text) {
   return counts;
 }
 
+LearnerName parse_learner(const std::string& name) {
+  const std::string_view text = name;
+  const auto base = [&] { return name.substr(0, name.size() - kBothSuffix.size()); };
+  if (text.ends_with(kBothSuffix)) return {base(), LearnerName::Training::both};
+  if (text.ends_with(kSimulatedSuffix)) return {base(), LearnerName::Training::simulated};
+  return {name, LearnerName::Training::profiles};
+}
+
+std::string LearnerName::with_base(std::string_view other) const {
+  const std::string_view suffix = training == Training::both        ? kBothSuffix
+                                  : training == Training::simulated ? kSimulatedSuffix
+                                                                    : "";
+  return std::string(other) + std::string(suffix);
+}
+
 void check_learner(const std::string& name) {
+  const auto learner = parse_learner(name);
   std::string known;
   const auto is_named = [&](std::string_view other) {
     known += (known.empty() ? "" : ", ") + std::string(other);
-    return name == other;
+    return learner.base == other;
   };
-  for (const auto& facts : learners::learner_facts())
-    if (!facts.needs_checkpoint && is_named(facts.name)) return;
-  for (const auto& facts : meta::meta_learner_facts())
-    if (is_named(facts.name)) return;
-  throw std::invalid_argument("unknown learner '" + name + "', known are: " + known);
+  if (learner.training == LearnerName::Training::profiles)
+    for (const auto& facts : learners::learner_facts())
+      if (!facts.needs_checkpoint && is_named(facts.name)) return;
+  for (const auto& facts : meta::meta_learner_facts()) {
+    const bool can = learner.training == LearnerName::Training::profiles || facts.has_outer_loop;
+    if (can && is_named(facts.name)) return;
+  }
+  throw std::invalid_argument(
+      "unknown learner '" + name + "', known are: " + known +
+      (learner.training == LearnerName::Training::profiles
+           ? ""
+           : "; each with " + std::string(kBothSuffix) + " or " + std::string(kSimulatedSuffix)));
 }
 
 void check_sampler(const std::string& name) {
@@ -181,12 +207,18 @@ void check_sampler(const std::string& name) {
   throw std::invalid_argument("unknown sampler '" + name + "', known are: " + known);
 }
 
+void check_population(const Suite& suite) {
+  for (const auto& learner : suite.learners)
+    if (suite.population == 0 && parse_learner(learner).training != LearnerName::Training::profiles)
+      throw DataError(suite.path + ": [suite]: " + learner + " needs a key population");
+}
+
 Suite read_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
   head.check_keys({"name", "mapping", "inputs", "simulate", "grid", "workloads", "targets", "shots", "seeds",
                    "samplers", "learners", "budgets", "confidence", "excess_margin", "module", "train_steps",
-                   "rows_per_mode"});
+                   "rows_per_mode", "population"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -218,10 +250,13 @@ Suite read_suite(const std::string& path) {
     suite.train_steps = parse_key(head, "train_steps", *text, parse_count);
   if (const auto* text = head.find("rows_per_mode"))
     suite.rows_per_mode = parse_key(head, "rows_per_mode", *text, parse_count);
+  if (const auto* text = head.find("population"))
+    suite.population = parse_key(head, "population", *text, parse_count);
   suite.samplers = list(head, "samplers");
   check_names(head, "samplers", suite.samplers, check_sampler);
   suite.learners = list(head, "learners");
   check_names(head, "learners", suite.learners, check_learner);
+  check_population(suite);
 
   if (head.find("budgets") != nullptr) {
     if (!suite.targets[tasks::kTimeMs] || !suite.targets[tasks::kPowerW])

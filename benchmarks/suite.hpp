@@ -40,6 +40,9 @@ struct SplitRule {
 //                            this probability that a mode is inside; 0.5, the default: they do not
 //   excess_margin = 5%       or 1W, the default: what counts as far over the budget
 //   module = tx2             the board whose presets are compared with
+//   population = 32          learners trained on others may have names as maml+sim, trained on so many simulated
+//                            workloads as well (datasets::generate_population, in the modes of the first training
+//                            profile), and maml-sim, trained on these alone
 //   train_steps = 30         outer steps or epochs of training, for quick looks; without it, each
 //                            meta-learner's own
 //   rows_per_mode = 40       with scratch and transfer, log or not: each measured mode stands for so many rows, as
@@ -65,8 +68,18 @@ struct Suite {
   std::string module;           // "" for none
   std::size_t train_steps = 0;  // 0 = the default
   std::size_t rows_per_mode = 1;
+  std::size_t population = 0;
   std::vector<SplitRule> splits;
 };
+
+// What a suite calls a learner: the name in a registry, and what it is trained on.
+struct LearnerName {
+  enum class Training { profiles, both, simulated };  // maml, maml+sim, maml-sim
+  std::string base;
+  Training training = Training::profiles;
+  std::string with_base(std::string_view other) const;  // of another base, trained on the same
+};
+LearnerName parse_learner(const std::string& name);
 
 // Throws datasets::DataError naming the file, section and key, what is expected and what stands there.
 Suite read_suite(const std::string& path);
@@ -77,6 +90,8 @@ std::vector<std::string> parse_list(const std::string& text);
 // "5, 10": a list of whole numbers from 1, none twice. Throws std::invalid_argument.
 std::vector<std::size_t> parse_counts(const std::string& text);
 
+// Throws datasets::DataError naming the learner that is trained on a population where the suite has none.
+void check_population(const Suite& suite);
 // Throws std::invalid_argument listing the known names.
 void check_learner(const std::string& name);
 void check_sampler(const std::string& name);

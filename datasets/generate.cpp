@@ -116,6 +116,16 @@ Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWor
   return profile;
 }
 
+std::vector<Profile> generate_population(std::shared_ptr<const hw::PowerModeSpace> space,
+                                         const std::vector<hw::PowerMode>& modes, std::size_t count,
+                                         const hw::SimulatedNoise& noise) {
+  std::vector<Profile> profiles;
+  for (std::size_t i = 0; i < count; ++i)
+    profiles.push_back(generate_profile(hw::random_board_with(*space, noise.seed, i),
+                                        hw::random_workload(noise.seed, i), space, modes, noise));
+  return profiles;
+}
+
 ProfileStore generate_profiles(const SimulationRequest& request) {
   if (const auto error = request.error(); !error.empty()) throw std::invalid_argument(error);
   std::vector<hw::SimulatedWorkload> workloads;

@@ -33,6 +33,13 @@ Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWor
                          std::shared_ptr<const hw::PowerModeSpace> space, std::vector<hw::PowerMode> modes,
                          const hw::SimulatedNoise& noise);
 
+// So many workloads that might exist, each on a board of its own that might exist (hw::random_board_with), in `modes` of
+// *space: what a learner can train on where there are few profiles of these knobs, or none. Named
+// random-board-I/random-I; noise.seed is that of the boards and workloads too.
+std::vector<Profile> generate_population(std::shared_ptr<const hw::PowerModeSpace> space,
+                                         const std::vector<hw::PowerMode>& modes, std::size_t count,
+                                         const hw::SimulatedNoise& noise);
+
 // Throws std::invalid_argument for what error() says, and for unknown names, offering the nearest.
 ProfileStore generate_profiles(const SimulationRequest& request);
 

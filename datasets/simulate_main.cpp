@@ -64,12 +64,26 @@ void print(const json& report) {
   std::cout << report["profiles"].size() << " profiles -> " << report["out"].get<std::string>() << '\n';
 }
 
+ProfileStore population_like(const std::string& path, const SimulationRequest& request) {
+  const auto like = read_profiles(path);
+  if (like.profiles.empty()) throw DataError(path + ": has no profile");
+  const auto& first = like.profiles.front();
+  ProfileStore store;
+  store.profiles = generate_population(
+      first.space, first.modes, request.random_workloads,
+      request.noise ? hw::SimulatedNoise{.seed = request.seed} : hw::SimulatedNoise{.time = 0, .power = 0});
+  for (const auto& profile : store.profiles)
+    store.devices[profile.device] = {{"board", "random"}, {"simulated", "yes"}};
+  return store;
+}
+
 int simulate(int argc, char** argv) {
   program::Manual manual;
   manual.verb = "simulate";
   manual.synopsis =
       "--device BOARD [--workloads A,B,..] [--grid full|powertrain|N] --out P.h5\n"
-      "       fewwatt simulate --random-devices D --random-workloads W --out P.h5";
+      "       fewwatt simulate --random-devices D --random-workloads W --out P.h5\n"
+      "       fewwatt simulate --like PROFILES.h5 --random-workloads W --out P.h5";
   manual.about =
       "Makes profiles of simulated boards: known ones, held to published measurements by "
       "scripts/calibrate,\nor a population of random ones, for meta-training.\n"
@@ -77,10 +91,12 @@ int simulate(int argc, char** argv) {
       list_of(hw::simulated_boards()) + "\nWorkloads: " + list_of(hw::simulated_workloads());
   program::CommonOptions common;
   SimulationRequest request;
-  std::string device, workloads, out, noise = "on";
+  std::string device, like, workloads, out, noise = "on";
   program::Count random_devices, random_workloads;
   auto add = manual.options.add_options();
   add("device", po::value(&device)->value_name("BOARD"), "known board");
+  add("like", po::value(&like)->value_name("PROFILES.h5"),
+      "a random board for each random workload, with the knobs and modes of the first profile of a file");
   add("workloads", po::value(&workloads)->value_name("A,B"),
       "known workloads; those of PowerTrain unless given");
   add("grid", po::value(&request.grid)->default_value(request.grid)->value_name("GRID"),
@@ -101,12 +117,17 @@ int simulate(int argc, char** argv) {
       throw program::UsageError(std::string("--") + option +
                                 ": expected a population of at least 1, found 0");
   }
-  if (is_given("device") == is_given("random-devices"))
-    throw program::UsageError("expected either --device or --random-devices, found " +
-                              std::string(is_given("device") ? "both" : "neither"));
+  const int boards = is_given("device") + is_given("random-devices") + is_given("like");
+  if (boards != 1)
+    throw program::UsageError("expected one of --device, --random-devices and --like, found " +
+                              std::string(boards == 0   ? "none"
+                                          : boards == 2 ? "both of two"
+                                                        : "all"));
+  if (is_given("like") && !is_given("random-workloads"))
+    throw program::UsageError("--like needs --random-workloads");
   if (is_given("workloads") && is_given("random-workloads"))
     throw program::UsageError("expected --workloads or --random-workloads, found both");
-  if (is_given("random-devices") && !(*given)["grid"].defaulted())
+  if (!is_given("device") && !(*given)["grid"].defaulted())
     throw program::UsageError("--grid is for a known board; random ones have a grid of their own");
   if (noise != "on" && noise != "off")
     throw program::UsageError("--noise: expected on or off, found '" + noise + "'");
@@ -119,9 +140,14 @@ int simulate(int argc, char** argv) {
   request.random_workloads = random_workloads.value;
   request.noise = noise == "on";
   request.seed = common.seed;
-  if (const auto error = request.error(); !error.empty()) throw program::UsageError(error);
-
-  const auto store = generate_profiles(request);
+  ProfileStore store;
+  if (is_given("like")) {
+    program::refuse_overwriting(out, {like});
+    store = population_like(like, request);
+  } else {
+    if (const auto error = request.error(); !error.empty()) throw program::UsageError(error);
+    store = generate_profiles(request);
+  }
   write_profiles(out, store);
   const auto report = to_json(store, out);
   if (common.json)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -337,6 +338,42 @@ int between(Rng& rng, int low, int high) {
   return low + static_cast<int>(rng.below(static_cast<std::size_t>(high - low + 1)));
 }
 
+// Constants of a board whose clocks are known; returns what it draws busy, with all knobs at their top. A card's power
+// is measured without the host's.
+double draw_constants(SimulatedBoard& board, bool card, Rng& rng) {
+  board.cpu_speed = log_uniform(rng, 0.4, 2.5);
+  board.gpu_speed = log_uniform(rng, 0.25, 6);
+  board.mem_speed = log_uniform(rng, 0.3, 3);
+  board.cpu_memory = log_uniform(rng, 0.02, 0.8);
+  board.kernel_overlap = log_uniform(rng, 1, 6);
+  board.launch_overlap = log_uniform(rng, 1, 6);
+  board.handoff_crowding = rng.uniform(0.1, 0.8);
+  board.parallel = rng.uniform(0.6, 0.99);
+  board.host_slowdown = log_uniform(rng, 3, 20);
+
+  // Where the power of a busy device goes, with all knobs at their top.
+  const double top_w = card ? log_uniform(rng, 50, 400) : log_uniform(rng, 6, 80);
+  const double static_share = log_uniform(rng, 0.03, 0.85);
+  std::array<double, 6> shares = {log_normal(rng, 0.15, 0.8), log_normal(rng, 0.12, 0.8),
+                                  log_normal(rng, 0.08, 0.8), log_normal(rng, 0.1, 0.8),
+                                  log_normal(rng, 0.06, 0.8), log_normal(rng, 0.5, 0.6)};
+  if (card) shares = {shares[0] / 2, shares[1], 0, 0, shares[4] / 2, shares[5] * 1.5};
+  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+  for (auto& share : shares) share *= top_w * (1 - static_share) / sum;
+  board.static_w = top_w * static_share;
+  board.mem_w = shares[0] / board.mem_top_ghz;
+  board.traffic_w = shares[1] / (0.5 * board.mem_top_ghz * board.mem_speed);  // half busy
+  board.core_idle_w = shares[2] / board.cores;
+  board.core_busy_w = shares[3] / 2;  // two cores
+  board.gpu_idle_w = shares[4];
+  board.gpu_busy_w = shares[5];
+  board.cpu_voltage_floor = rng.uniform(0.5, 0.9);
+  board.cpu_voltage_knee = rng.uniform(0, 0.6);
+  board.gpu_voltage_floor = rng.uniform(0.5, 0.9);
+  board.gpu_voltage_knee = rng.uniform(0, 0.6);
+  return top_w;
+}
+
 }  // namespace
 
 std::string SimulatedBoard::error() const {
@@ -496,42 +533,12 @@ RandomBoard random_board(std::uint64_t seed, std::uint64_t index) {
   board = with_tops_of(board);
   board.name = "random-board-" + std::to_string(index);
 
-  board.cpu_speed = log_uniform(rng, 0.4, 2.5);
-  board.gpu_speed = log_uniform(rng, 0.25, 6);
-  board.mem_speed = log_uniform(rng, 0.3, 3);
-  board.cpu_memory = log_uniform(rng, 0.02, 0.8);
-  board.kernel_overlap = log_uniform(rng, 1, 6);
-  board.launch_overlap = log_uniform(rng, 1, 6);
-  board.handoff_crowding = rng.uniform(0.1, 0.8);
-  board.parallel = rng.uniform(0.6, 0.99);
-  board.host_slowdown = log_uniform(rng, 3, 20);
-
   // What kind of device it is; see random_board() in the header.
   const bool jetson = index % 2 == 0;
   const auto kind = jetson ? 0 : 1 + index / 2 % 5;
-  const bool card = kind == 1 || kind == 2 || kind == 5;  // its power is measured without the host's
+  const bool card = kind == 1 || kind == 2 || kind == 5;
   if (kind == 3) board.gpu_top_ghz = 0;
-
-  // Where the power of a busy device goes, with all knobs at their top.
-  const double top_w = card ? log_uniform(rng, 50, 400) : log_uniform(rng, 6, 80);
-  const double static_share = log_uniform(rng, 0.03, 0.85);
-  std::array<double, 6> shares = {log_normal(rng, 0.15, 0.8), log_normal(rng, 0.12, 0.8),
-                                  log_normal(rng, 0.08, 0.8), log_normal(rng, 0.1, 0.8),
-                                  log_normal(rng, 0.06, 0.8), log_normal(rng, 0.5, 0.6)};
-  if (card) shares = {shares[0] / 2, shares[1], 0, 0, shares[4] / 2, shares[5] * 1.5};
-  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
-  for (auto& share : shares) share *= top_w * (1 - static_share) / sum;
-  board.static_w = top_w * static_share;
-  board.mem_w = shares[0] / board.mem_top_ghz;
-  board.traffic_w = shares[1] / (0.5 * board.mem_top_ghz * board.mem_speed);  // half busy
-  board.core_idle_w = shares[2] / board.cores;
-  board.core_busy_w = shares[3] / 2;  // two cores
-  board.gpu_idle_w = shares[4];
-  board.gpu_busy_w = shares[5];
-  board.cpu_voltage_floor = rng.uniform(0.5, 0.9);
-  board.cpu_voltage_knee = rng.uniform(0, 0.6);
-  board.gpu_voltage_floor = rng.uniform(0.5, 0.9);
-  board.gpu_voltage_knee = rng.uniform(0, 0.6);
+  const double top_w = draw_constants(board, card, rng);
 
   const auto& levels = module.knobs;
   const Knob cores{KnobRole::cpu_cores, some_levels(rng, levels[0].levels, 2, 4)};
@@ -549,6 +556,36 @@ RandomBoard random_board(std::uint64_t seed, std::uint64_t index) {
   const std::array<std::vector<Knob>, 6> kinds = {
       {{cores, cpu, gpu, mem}, {limit, batch}, {limit, gpu, mem}, {cores, cpu}, {cpu, gpu, mem}, {gpu, mem}}};
   return {std::move(board), PowerModeSpace::grid(kinds[kind])};
+}
+
+SimulatedBoard random_board_with(const PowerModeSpace& space, std::uint64_t seed, std::uint64_t index) {
+  auto rng = Rng::stream(seed, "random board with knobs", index);
+  SimulatedBoard board;
+  board.name = modules()[rng.below(modules().size())].name;
+  board = with_tops_of(board);
+  board.name = "random-board-" + std::to_string(index);
+  const auto highest = [&](KnobRole role) -> std::optional<int> {
+    for (std::size_t k = 0; k < space.knobs().size(); ++k)
+      if (space.knobs()[k].role == role) return space.max_level(k);
+    return std::nullopt;
+  };
+  const auto cores = highest(KnobRole::cpu_cores), cpu = highest(KnobRole::cpu_khz),
+             gpu = highest(KnobRole::gpu_khz), mem = highest(KnobRole::mem_khz);
+  const bool host = cores || cpu, card = !host;
+  if (cores) board.cores = *cores;
+  if (cpu) board.cpu_top_ghz = *cpu * 1e-6;
+  if (gpu) board.gpu_top_ghz = *gpu * 1e-6;
+  if (mem) board.mem_top_ghz = *mem * 1e-6;
+  if (host && !gpu) board.gpu_top_ghz = 0;
+  const double top_w = draw_constants(board, card, rng);
+  // A limit above what the board can draw would do nothing.
+  if (const auto limit = highest(KnobRole::power_limit_mw)) {
+    const double scale = *limit * 1e-3 / top_w;
+    for (double* power : {&board.static_w, &board.mem_w, &board.traffic_w, &board.core_idle_w,
+                          &board.core_busy_w, &board.gpu_idle_w, &board.gpu_busy_w})
+      *power *= scale;
+  }
+  return board;
 }
 
 SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index) {

@@ -130,6 +130,9 @@ struct RandomBoard {
 // Jetson; between them lie, in turn, power_limit_mw and batch_size; power_limit_mw, gpu_khz and mem_khz;
 // cpu_cores and cpu_khz; cpu_khz, gpu_khz and mem_khz; gpu_khz and mem_khz.
 RandomBoard random_board(std::uint64_t seed, std::uint64_t index);
+// A board that nobody built, with the knobs of `space` and their highest levels: a host with a GPU if it has both kinds
+// of clocks, a host alone without gpu_khz, a card without cpu_cores and cpu_khz.
+SimulatedBoard random_board_with(const PowerModeSpace& space, std::uint64_t seed, std::uint64_t index);
 SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index);
 
 // ---- As a device ----

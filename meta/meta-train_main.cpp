@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -9,7 +10,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "datasets/profile_io.hpp"
@@ -25,7 +28,7 @@ namespace po = program::po;
 
 struct Options {
   program::CommonOptions common;
-  std::vector<std::string> profiles;
+  std::vector<std::string> profiles, also;
   meta::InitializerRequest request;
   tasks::HoldOut hold_out;
   std::string out;
@@ -90,7 +93,7 @@ std::string known_learners() {
 
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
-  std::string profiles, workloads, devices, shots;
+  std::string profiles, also, workloads, devices, shots;
   program::Count steps, inner_steps, meta_batch, validate_every, patience;
   double inner_rate = 0, outer_rate = 0;
   program::Manual manual;
@@ -107,6 +110,8 @@ std::optional<Options> parse(int argc, char** argv) {
   auto add = manual.options.add_options();
   add("profiles", po::value(&profiles)->required()->value_name("P.h5,..."),
       "files of profiles, separated by commas");
+  add("also", po::value(&also)->value_name("P.h5,..."),
+      "files of profiles to train on as well, for half of the tasks, but not to validate on: simulated ones");
   add("learner", po::value(&options.request.name)->default_value("maml")->value_name("NAME"),
       "what to train");
   add("holdout-workloads", po::value(&workloads)->value_name("W,..."),
@@ -133,6 +138,7 @@ std::optional<Options> parse(int argc, char** argv) {
   if (!values) return std::nullopt;
   options.profiles = split_list(profiles);
   if (options.profiles.empty()) throw program::UsageError("--profiles must name at least one file");
+  options.also = split_list(also);
   options.hold_out = {split_list(workloads), split_list(devices)};
   options.request.shots = parse_shots(shots);
   options.request.seed = options.common.seed;
@@ -192,6 +198,22 @@ std::vector<datasets::Profile> without(const std::vector<datasets::Profile>& pro
   } catch (const std::invalid_argument& e) {
     throw datasets::DataError(std::string("--holdout-workloads, --holdout-devices: ") + e.what());
   }
+}
+
+// What training may see of --profiles; `also` gets what it may see of --also.
+std::vector<datasets::Profile> read_training(const Options& options, std::vector<datasets::Profile>& also) {
+  auto paths = options.profiles;
+  paths.insert(paths.end(), options.also.begin(), options.also.end());
+  auto training = without(read_all(paths), options.hold_out);
+  std::set<std::pair<std::string, std::string>> others;
+  if (!options.also.empty())
+    for (const auto& profile : read_all(options.also)) others.emplace(profile.device, profile.workload);
+  const auto first = std::stable_partition(training.begin(), training.end(), [&](const auto& profile) {
+    return !others.contains({profile.device, profile.workload});
+  });
+  also.assign(std::make_move_iterator(first), std::make_move_iterator(training.end()));
+  training.erase(first, training.end());
+  return training;
 }
 
 // One JSON object per outer step.
@@ -263,6 +285,7 @@ int run(const Options& options) {
   check_output("--out", options.out);
   check_output("--state", options.state);
   auto inputs = options.profiles;
+  inputs.insert(inputs.end(), options.also.begin(), options.also.end());
   program::refuse_overwriting(options.state, inputs);
   if (!options.log.empty()) {
     check_output("--log", options.log);
@@ -279,19 +302,21 @@ int run(const Options& options) {
     bar.clear();
     if (!options.common.quiet) std::cerr << line << '\n';
   };
-  const auto training = without(read_all(options.profiles), options.hold_out);
+  auto request = options.request;
+  const auto training = read_training(options, request.also);
   if (training.empty()) {
     throw datasets::DataError("--holdout-workloads, --holdout-devices: nothing is left to train on");
   }
   std::vector<std::string> names;
   for (const auto& profile : training) names.push_back(profile.device + "/" + profile.workload);
   log("training " + options.request.name + " on " + std::to_string(training.size()) + " profile" +
-      (training.size() == 1 ? "" : "s"));
+      (training.size() == 1 ? "" : "s") +
+      (request.also.empty() ? "" : " and " + std::to_string(request.also.size()) + " others"));
 
   std::signal(SIGINT, interrupt);
   std::signal(SIGTERM, interrupt);
   bool saved = false;
-  const auto result = meta::run_training(options.request, training,
+  const auto result = meta::run_training(request, training,
                                          {.log = log,
                                           .progress =
                                               [&](const meta::RunProgress& now) {

@@ -176,10 +176,10 @@ struct Entry {
 
 const auto& entries() {
   static const std::array<Entry, 14> table = {{
-      {{"transfer", "the published net, trained on one reference workload", "transfer", ""},
+      {{"transfer", "the published net, trained on one reference workload", "transfer", "", false},
        nullptr,
        train_transfer},
-      {{"transfer-log", "transfer with log targets", "transfer-log", ""}, nullptr, train_transfer},
+      {{"transfer-log", "transfer with log targets", "transfer-log", "", false}, nullptr, train_transfer},
       {{"maml", "MAML, exact second order", "fine_tune", ""}, plan_maml},
       {{"fomaml", "MAML of first order", "fine_tune", ""}, plan_maml},
       {{"meta-sgd", "MAML with a learned inner rate for each parameter", "fine_tune", ""}, plan_maml},
@@ -250,20 +250,28 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
     throw std::invalid_argument("train_initializer: steps must be >= 0, got " +
                                 std::to_string(request.steps));
   }
-  auto sorted = training;  // the order of profiles in a file or list must not matter
-  std::sort(sorted.begin(), sorted.end(), [](const Profile& a, const Profile& b) {
-    return std::tie(a.device, a.workload) < std::tie(b.device, b.workload);
-  });
+  const auto sort = [](Profiles& profiles) {  // their order in a file or list must not matter
+    std::sort(profiles.begin(), profiles.end(), [](const Profile& a, const Profile& b) {
+      return std::tie(a.device, a.workload) < std::tie(b.device, b.workload);
+    });
+  };
+  auto sorted = training;
+  auto with_also = request;
+  sort(sorted);
+  sort(with_also.also);
   TrainedInitializer result;
   if (entry->plan == nullptr) {
     if (resume != nullptr)
       throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
+    if (!request.also.empty())
+      throw std::invalid_argument("--also: " + request.name + " is trained on one reference workload");
     result.checkpoint = entry->train(request, sorted, hooks.log);
   } else {
     if (const auto warning = blas_warning(); !warning.empty() && hooks.log) hooks.log("warning: " + warning);
-    result = run_outer_loops(request, entry->plan, sorted, hooks, resume);
+    result = run_outer_loops(with_also, entry->plan, sorted, hooks, resume);
     if (result.checkpoint.learner.empty()) return result;
   }
+  sorted.insert(sorted.end(), with_also.also.begin(), with_also.also.end());
   result.checkpoint.origin = {request.seed, std::string(hw::git_revision()), hash_of(sorted)};
   if (entry->twin != nullptr) result.checkpoint = entry->twin(result.checkpoint);
   return result;

@@ -45,9 +45,9 @@ class Hash {
   std::uint64_t value_ = 0xcbf29ce484222325ULL;
 };
 
-// Without the values of targets that no profile of `kept` has: nothing is trained that predicts them.
+// Without the values of targets that no profile of `trained_on` has: nothing is trained that predicts them.
 std::vector<tasks::Task> validation_tasks(const InitializerRequest& request, const Profiles& left_out,
-                                          const Profiles& kept) {
+                                          const Profiles& trained_on) {
   std::vector<tasks::Task> all;
   for (const auto& profile : left_out) {
     for (const auto shots : request.shots) {
@@ -60,7 +60,7 @@ std::vector<tasks::Task> validation_tasks(const InitializerRequest& request, con
     }
   }
   for (int t = 0; t < kNumTargets; ++t) {
-    const bool trained = std::any_of(kept.begin(), kept.end(), [&](const Profile& profile) {
+    const bool trained = std::any_of(trained_on.begin(), trained_on.end(), [&](const Profile& profile) {
       return tasks::samples_of(profile).has(static_cast<tasks::Target>(t));
     });
     if (trained) continue;
@@ -73,19 +73,28 @@ std::vector<tasks::Task> validation_tasks(const InitializerRequest& request, con
 }
 
 // Without the profiles that have too few modes for a task.
-tasks::TaskSource source_of(const Profiles& profiles, const tasks::TaskSourceOptions& options,
+tasks::TaskSource source_of(const Profiles& profiles, const Profiles& also,
+                            const tasks::TaskSourceOptions& options,
                             const std::function<void(const std::string&)>& log) {
-  Profiles enough;
-  for (const auto& profile : profiles) {
-    if (profile.modes.size() > options.min_shots) {
-      enough.push_back(profile);
-    } else if (log) {
-      log(profile.device + "/" + profile.workload + " is not trained on: it has " +
-          std::to_string(profile.modes.size()) + " modes, tasks of " + std::to_string(options.min_shots) +
-          " shots need more");
+  const auto with_enough_modes = [&](const Profiles& all) {
+    Profiles enough;
+    for (const auto& profile : all) {
+      if (profile.modes.size() > options.min_shots) {
+        enough.push_back(profile);
+      } else if (log) {
+        log(profile.device + "/" + profile.workload + " is not trained on: it has " +
+            std::to_string(profile.modes.size()) + " modes, tasks of " + std::to_string(options.min_shots) +
+            " shots need more");
+      }
     }
-  }
-  return tasks::TaskSource(std::move(enough), options);
+    return enough;
+  };
+  return tasks::TaskSource(with_enough_modes(profiles), options, with_enough_modes(also));
+}
+
+Profiles joined(Profiles first, const Profiles& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
 }
 
 // ---- the state of a run as a checkpoint ----
@@ -148,7 +157,7 @@ std::map<std::string, std::string> identity(const InitializerRequest& request, c
   add_optional("meta-batch", request.meta_batch);
   add_optional("validate-every", request.validate_every);
   add_optional("patience", request.patience);
-  all["profiles"] = hash_of(training);
+  all["profiles"] = hash_of(joined(training, request.also));
   return all;
 }
 
@@ -283,14 +292,16 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
       (fold_of.at(profile.workload) % folds == fold ? left_out : kept).push_back(profile);
     }
     const auto name = "fold " + std::to_string(fold + 1) + "/" + std::to_string(folds);
-    const auto validation = validation_tasks(request, left_out, kept);
+    const auto trained_on = joined(kept, request.also);
+    const auto validation = validation_tasks(request, left_out, trained_on);
     if (validation.empty()) {
       log(name + ": skipped, its workloads have no more modes than the smallest support");
       ++scores.next_fold;
       continue;
     }
-    auto loop = plan(request, kept);
-    const auto summary = run_phase(name, fold, loop, source_of(kept, loop.source, {}), validation);
+    auto loop = plan(request, trained_on);
+    const auto source = source_of(kept, request.also, loop.source, {});
+    const auto summary = run_phase(name, fold, loop, source, validation);
     const auto stopped_here = [&] {
       return TrainedInitializer{
           summary.best, Stop::interrupted,
@@ -321,14 +332,15 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
     if (hooks.save) hooks.save(pack(self, scores, nullptr));
   }
 
-  auto loop = plan(request, training);
+  auto loop = plan(request, joined(training, request.also));
   if (scores.scored_folds > 0) {
     loop.train.steps = static_cast<int>(std::lround(scores.steps / scores.scored_folds));
     log("outer steps: " + std::to_string(loop.train.steps));
   }
   if (loop.untrained) loop.train.steps = 0;
   loop.train.patience = 0;
-  auto summary = run_phase("all workloads", folds, loop, source_of(training, loop.source, log), {});
+  auto summary =
+      run_phase("all workloads", folds, loop, source_of(training, request.also, loop.source, log), {});
   TrainedInitializer result{std::move(summary.best), summary.stop, ""};
   if (summary.best_step < 0) {
     result.message = "interrupted before the first outer step on all workloads";

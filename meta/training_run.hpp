@@ -22,6 +22,8 @@ struct InitializerRequest {
   std::vector<std::size_t> shots = {5, 10, 25, 50};  // support sizes that test-time settings are chosen for
   std::optional<double> inner_rate = {}, outer_rate = {};
   std::optional<int> inner_steps = {}, meta_batch = {}, validate_every = {}, patience = {};
+  // Profiles that are trained on as well but never validated on, as a simulated population beside measured ones.
+  std::vector<datasets::Profile> also = {};
 };
 
 // How a snapshot can be fitted to a support set at test time: what is chosen on validation tasks, per target.
@@ -41,6 +43,7 @@ struct OuterLoop {
   TestTimeSettings settings;
   bool untrained = false;  // the folds choose as ever, but the result is what training starts from
 };
+// From all profiles that are trained on, those of InitializerRequest::also at the end.
 using Plan = std::function<OuterLoop(const InitializerRequest&, const std::vector<datasets::Profile>&)>;
 
 struct RunProgress {

@@ -99,21 +99,26 @@ std::string TaskSourceOptions::error() const {
            std::to_string(max_shots);
   }
   if (query < 1) return "TaskSourceOptions: query must be >= 1, got 0";
+  if (!(also >= 0 && also <= 1))
+    return "TaskSourceOptions: also must be in [0,1], got " + std::to_string(also);
   return augmentation.error();
 }
 
-TaskSource::TaskSource(std::vector<datasets::Profile> training, TaskSourceOptions options)
-    : profiles_(std::move(training)), options_(options) {
+TaskSource::TaskSource(std::vector<datasets::Profile> training, TaskSourceOptions options,
+                       std::vector<datasets::Profile> also)
+    : profiles_(std::move(training)), also_(std::move(also)), options_(options) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
   if (profiles_.empty()) throw std::invalid_argument("TaskSource: no profile to train on");
   std::size_t most = 0;
-  for (const auto& profile : profiles_) {
-    most = std::max(most, profile.modes.size());
-    if (profile.modes.size() <= options_.min_shots) {
-      throw std::invalid_argument("TaskSource: " + profile.device + "/" + profile.workload + " has " +
-                                  std::to_string(profile.modes.size()) +
-                                  " modes, min_shots = " + std::to_string(options_.min_shots) +
-                                  " needs at least " + std::to_string(options_.min_shots + 1));
+  for (const auto* all : {&profiles_, &also_}) {
+    for (const auto& profile : *all) {
+      most = std::max(most, profile.modes.size());
+      if (profile.modes.size() <= options_.min_shots) {
+        throw std::invalid_argument("TaskSource: " + profile.device + "/" + profile.workload + " has " +
+                                    std::to_string(profile.modes.size()) +
+                                    " modes, min_shots = " + std::to_string(options_.min_shots) +
+                                    " needs at least " + std::to_string(options_.min_shots + 1));
+      }
     }
   }
   if (most <= options_.max_shots) {
@@ -125,12 +130,18 @@ TaskSource::TaskSource(std::vector<datasets::Profile> training, TaskSourceOption
 
 std::vector<Task> TaskSource::next(std::size_t batch, hw::Rng& rng) const {
   const std::size_t shots = options_.min_shots + rng.below(options_.max_shots - options_.min_shots + 1);
-  std::vector<const datasets::Profile*> eligible;
-  for (const auto& profile : profiles_)
-    if (profile.modes.size() > shots) eligible.push_back(&profile);
+  const auto with_enough_modes = [&](const std::vector<datasets::Profile>& profiles) {
+    std::vector<const datasets::Profile*> found;
+    for (const auto& profile : profiles)
+      if (profile.modes.size() > shots) found.push_back(&profile);
+    return found;
+  };
+  const auto training = with_enough_modes(profiles_), also = with_enough_modes(also_);
   std::vector<Task> tasks;
   tasks.reserve(batch);
   while (tasks.size() < batch) {
+    const bool other = !also.empty() && (training.empty() || rng.uniform() < options_.also);
+    const auto& eligible = other ? also : training;
     const auto& profile = *eligible[rng.below(eligible.size())];
     const std::size_t query = std::min(options_.query, profile.modes.size() - shots);
     auto rows = all_rows(profile);

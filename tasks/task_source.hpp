@@ -28,6 +28,7 @@ struct TaskSourceOptions {
   std::size_t min_shots = 5;  // support rows, drawn uniformly from [min_shots, max_shots], one draw per batch
   std::size_t max_shots = 50;
   std::size_t query = 64;  // query rows
+  double also = 0.5;       // share of the tasks that come from the other profiles, where there are any
   Augmentation augmentation;
   std::string error() const;  // "" when valid
 };
@@ -36,19 +37,21 @@ struct TaskSourceOptions {
 // memory.
 class TaskSource {
  public:
-  // Throws std::invalid_argument when options are bad, there is no profile, one has no more than min_shots
-  // modes, or none has more than max_shots.
-  TaskSource(std::vector<datasets::Profile> training, TaskSourceOptions options);
+  // `also`: other profiles to draw from, as simulated ones beside measured ones. Throws std::invalid_argument when
+  // options are bad, there is no training profile, one of either kind has no more than min_shots modes, or none has
+  // more than max_shots.
+  TaskSource(std::vector<datasets::Profile> training, TaskSourceOptions options,
+             std::vector<datasets::Profile> also = {});
 
-  // A batch of tasks with the same number of shots. The profiles are drawn uniformly among those that have
-  // more modes than that.
+  // A batch of tasks with the same number of shots. The profiles are drawn uniformly among those of their kind that
+  // have more modes than that.
   std::vector<Task> next(std::size_t batch, hw::Rng& rng) const;
 
   const std::vector<datasets::Profile>& profiles() const { return profiles_; }
   const TaskSourceOptions& options() const { return options_; }
 
  private:
-  std::vector<datasets::Profile> profiles_;
+  std::vector<datasets::Profile> profiles_, also_;
   TaskSourceOptions options_;
 };
 

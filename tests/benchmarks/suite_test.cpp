@@ -158,6 +158,18 @@ TEST(Suite, BudgetsMayBeARange) {
   EXPECT_EQ(budgets_of(*suite.budgets, {}).size(), 34u);
 }
 
+TEST(Suite, LearnersTrainedOnAPopulationNeedOne) {
+  EXPECT_HAS(refusal("scratch-log, physics", "maml+sim"), "maml+sim needs a key population");
+  EXPECT_HAS(refusal("scratch-log, physics\n", "transfer+sim\npopulation = 3\n"),
+             "unknown learner 'transfer+sim'");
+  EXPECT_HAS(refusal("scratch-log, physics\n", "gp-sim\npopulation = 3\n"), "unknown learner 'gp-sim'");
+  EXPECT_HAS(refusal("scratch-log, physics\n", "maml+sim\npopulation = 0\n"), "population");
+  EXPECT_EQ(parse_learner("proto-even+sim").base, "proto-even");
+  EXPECT_EQ(parse_learner("proto-even+sim").with_base("proto"), "proto+sim");
+  EXPECT_EQ(parse_learner("maml-sim").base, "maml");
+  EXPECT_EQ(parse_learner("maml++").base, "maml++");
+}
+
 TEST(Suite, InputsThatAreMissingAreNamed) {
   const TempDir dir;
   const Suite suite = read_suite(tests::write_made_up_suite(dir));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -67,6 +68,25 @@ TEST(Training, HappensOncePerLearnerAndRandomInitStartsFromTheCheckpointOfMaml) 
   const auto trained = run_suite(alone, store, {.threads = 1});
   EXPECT_EQ(trained_here(trained), (std::vector<std::string>{"random-init"}));
   for (const auto& [key, value] : values_of(trained)) EXPECT_EQ(values.at(key), value) << std::get<1>(key);
+}
+
+TEST(Training, MayBeOnASimulatedPopulationTooOrAlone) {
+  auto [suite, store] = small_suite({"proto", "proto+sim", "proto-shuffled+sim", "proto-sim"});
+  suite.population = 3;
+  const auto together = run_suite(suite, store, {.threads = 2});
+  EXPECT_EQ(trained_here(together), (std::vector<std::string>{"proto", "proto+sim", "proto-sim"}));
+  const auto values = values_of(together);
+  std::set<double> errors;
+  for (const auto& learner : suite.learners) errors.insert(values.at({learner, "time_mape"}));
+  EXPECT_EQ(errors.size(), suite.learners.size());
+
+  // Alone is alone: what the profiles trained on hold does not matter.
+  for (auto& profile : store.profiles)
+    if (profile.workload != "alpha")
+      for (auto& measurement : profile.measurements) measurement.time_ms *= 1 + measurement.power_w;
+  const auto changed = values_of(run_suite(suite, store, {.threads = 2}));
+  EXPECT_EQ(changed.at({"proto-sim", "time_mape"}), values.at({"proto-sim", "time_mape"}));
+  EXPECT_NE(changed.at({"proto+sim", "time_mape"}), values.at({"proto+sim", "time_mape"}));
 }
 
 TEST(Training, DoesNotDependOnTheNumberOfThreads) {

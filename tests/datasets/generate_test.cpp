@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <algorithm>
 #include <cmath>
 
@@ -81,6 +83,25 @@ TEST(Generate, PopulationsHaveEveryWorkloadOnEveryDevice) {
 TEST(Generate, RandomWorkloadsRunOnKnownBoardsToo) {
   const auto store = generate_profiles({.devices = {"tx2"}, .random_workloads = 2, .grid = "20"});
   EXPECT_EQ(store.profiles.size(), 2u);
+}
+
+TEST(Generate, PopulationHasTheModesItIsMadeFor) {
+  const auto like = generate_profiles({.devices = {"tx2"}, .workloads = {"lstm"}, .grid = "20"}).profiles[0];
+  const auto population = generate_population(like.space, like.modes, 3, {.seed = 5});
+  ASSERT_EQ(population.size(), 3u);
+  std::set<std::string> names;
+  for (const auto& profile : population) {
+    EXPECT_EQ(profile.modes, like.modes);
+    EXPECT_EQ(profile.space, like.space);
+    EXPECT_TRUE(profile.has_time() && profile.has_power());
+    names.insert(profile.device + "/" + profile.workload);
+  }
+  EXPECT_EQ(names.size(), 3u);
+  const auto longer = generate_population(like.space, like.modes, 4, {.seed = 5});
+  EXPECT_EQ(longer[2].time_true_ms, population[2].time_true_ms);
+  EXPECT_NE(longer[3].time_true_ms, population[2].time_true_ms);
+  EXPECT_NE(generate_population(like.space, like.modes, 1, {.seed = 6})[0].time_true_ms,
+            population[0].time_true_ms);
 }
 
 TEST(Generate, BadRequestsAreNamed) {

@@ -74,6 +74,11 @@ TEST_F(SimulateProgram, BadInputsAreNamed) {
   expect_fails("--random-devices -3", 2, "random-devices");
   expect_fails("--workloads lstm", 2, "--device");
   expect_fails("--device tx2 --random-devices 3", 2, "both");
+  expect_fails("--device tx2 --like P.h5 --random-workloads 2", 2, "both");
+  expect_fails("--like P.h5", 2, "--random-workloads");
+  expect_fails("--like P.h5 --random-workloads 0", 2, "--random-workloads");
+  expect_fails("--like P.h5 --random-workloads 2 --grid 30", 2, "--grid");
+  expect_fails("--like missing.h5 --random-workloads 2", 1, "missing.h5");
   expect_fails("--device tx2 --workloads lstm --random-workloads 3", 2, "both");
   expect_fails("--random-devices 2 --grid 30", 2, "--grid");
   expect_fails("--device tx2 --workloads lstm,,resnet18", 2, "--workloads");

@@ -309,6 +309,55 @@ TEST(Populations, AreValidVariedAndTheSameForTheSameSeed) {
     EXPECT_TRUE(roles.contains(wanted));
 }
 
+TEST(Populations, BoardsAreMadeForAnyKnobs) {
+  const Knob cores{KnobRole::cpu_cores, {2, 4}}, cpu{KnobRole::cpu_khz, {500000, 2000000}},
+      gpu{KnobRole::gpu_khz, {300000, 1000000}}, mem{KnobRole::mem_khz, {800000, 1600000}},
+      limit{KnobRole::power_limit_mw, {100000, 250000}}, batch{KnobRole::batch_size, {8, 64}};
+  for (const auto& knobs : std::vector<std::vector<Knob>>{{cores, cpu, gpu, mem},
+                                                          {cpu, gpu, mem},
+                                                          {limit, batch},
+                                                          {limit, gpu, mem},
+                                                          {cores, cpu},
+                                                          {gpu, mem}}) {
+    const auto space = PowerModeSpace::grid(knobs);
+    for (std::uint64_t i = 0; i < 30; ++i) {
+      const auto board = random_board_with(space, 4, i);
+      ASSERT_EQ(board.error(), "");
+      EXPECT_EQ(board.gpu_speed, random_board_with(space, 4, i).gpu_speed);
+      SimulatedDevice device(board, random_workload(4, i), space);
+      for (const auto& mode : space.modes()) {
+        const auto measured = device.measure_without_noise(mode);
+        ASSERT_TRUE(measured.time_ms > 0 && std::isfinite(measured.time_ms)) << i;
+        ASSERT_TRUE(measured.power_w > 0 && std::isfinite(measured.power_w)) << i;
+      }
+      for (const auto& knob : knobs) {
+        if (knob.role == KnobRole::cpu_cores) {
+          EXPECT_EQ(board.cores, 4);
+        }
+        if (knob.role == KnobRole::gpu_khz) {
+          EXPECT_EQ(board.gpu_top_ghz, 1.0);
+        }
+      }
+    }
+  }
+  const auto host = PowerModeSpace::grid({cores, cpu});
+  EXPECT_EQ(random_board_with(host, 1, 0).gpu_top_ghz, 0);
+  EXPECT_NE(random_board_with(host, 1, 0).cpu_speed, random_board_with(host, 1, 1).cpu_speed);
+  EXPECT_NE(random_board_with(host, 1, 0).cpu_speed, random_board_with(host, 2, 0).cpu_speed);
+}
+
+TEST(Populations, PowerLimitsMatterOnBoardsMadeForThem) {
+  const auto space =
+      PowerModeSpace::grid({{KnobRole::power_limit_mw, {100000, 250000}}, {KnobRole::batch_size, {8, 64}}});
+  int slower = 0;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    SimulatedDevice device(random_board_with(space, 4, i), random_workload(4, i), space);
+    slower += device.measure_without_noise({100000, 64}).time_ms >
+              1.02 * device.measure_without_noise({250000, 64}).time_ms;
+  }
+  EXPECT_GT(slower, 15);
+}
+
 TEST(Populations, EveryMemberCanBeMeasuredInEveryMode) {
   for (std::uint64_t b = 0; b < 20; ++b) {
     const auto random = random_board(1, b);

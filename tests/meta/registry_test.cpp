@@ -209,9 +209,30 @@ TEST(Registry, ResumingAnotherRunNamesWhatDiffers) {
   request.inner_rate = 0.25;
   expect_refused(request, profiles, "--inner-rate default, asked for is 0.25");
   expect_refused(quick("maml"), family(2), "other profiles");
+  request = quick("maml");
+  request.also = family(4);
+  expect_refused(request, profiles, "other profiles");
   expect_refused(quick("transfer"), profiles, "no outer loop");
   *state = train_initializer(quick("maml"), family(1));
   expect_refused(quick("maml"), profiles, "--resume must name the state");
+}
+
+TEST(Registry, OtherProfilesAreTrainedOnAndNotValidatedOn) {
+  auto request = quick("proto");
+  const auto all = family(4);
+  const std::vector<datasets::Profile> training(all.begin(), all.begin() + 2);
+  request.also = {all[2], all[3]};
+  std::string log;
+  const auto both =
+      train_initializer(request, training, [&](const std::string& line) { log += line + "\n"; });
+  EXPECT_NE(log.find("fold 2/2"), std::string::npos) << log;
+  EXPECT_EQ(log.find("fold 3"), std::string::npos) << log;
+  EXPECT_EQ(both.texts.at("time/workloads"), "board/w0\nboard/w1\nboard/w2\nboard/w3");
+  EXPECT_NE(both.origin.data_hash, train_initializer(quick("proto"), training).origin.data_hash);
+  std::swap(request.also[0], request.also[1]);
+  expect_equal(both, train_initializer(request, training));
+  request.name = "transfer";
+  EXPECT_THROW(train_initializer(request, training), std::invalid_argument);
 }
 
 TEST(Registry, ProfileOfThreeRowsIsLeftOutOfTraining) {

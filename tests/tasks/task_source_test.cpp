@@ -308,6 +308,24 @@ TEST(Augmentation, UnknownStaysUnknown) {
   EXPECT_TRUE(none.support.has(kTimeMs));
 }
 
+TEST(TaskSource, HalfOfTheTasksComeFromTheOtherProfiles) {
+  const TaskSourceOptions options{.min_shots = 5, .max_shots = 5, .query = 5, .augmentation = {}};
+  const auto also = made_up_profile("board-b", "other");
+  const auto others = [&](double share) {
+    auto with_share = options;
+    with_share.also = share;
+    const TaskSource source(made_up_profiles(), with_share, {also});
+    hw::Rng rng(3);
+    int count = 0;
+    for (const auto& task : source.next(400, rng)) count += task.name == "board-b/other";
+    return count;
+  };
+  EXPECT_NEAR(others(0.5), 200, 45);
+  EXPECT_EQ(others(0), 0);
+  EXPECT_EQ(others(1), 400);
+  expect_error([&] { others(1.5); }, {"also", "[0,1]"});
+}
+
 TEST(Augmentation, NoneLeavesEveryBit) {
   const auto [plain, same] = draw(made_up_profile("board-a", "bert"), {}, 1);
   expect_same(plain, same);
