@@ -9,6 +9,7 @@
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
 #include "learners/proto.hpp"
+#include "learners/sim_prior.hpp"
 #include "learners/transfer.hpp"
 
 namespace fewwatt::learners {
@@ -26,7 +27,7 @@ Made make_transfer(const Checkpoint& c) {
 }
 
 const auto& entries() {
-  static const std::array<Entry, 8> table = {{
+  static const std::array<Entry, 10> table = {{
       {{.name = "scratch", .about = "the published net from random weights"},
        [](const Checkpoint&) -> Made { return std::make_unique<Scratch>(false); }},
       {{.name = "scratch-log", .about = "the same net with log targets, inverse and log features"},
@@ -50,6 +51,19 @@ const auto& entries() {
         .needs_checkpoint = true,
         .gives_uncertainty = true},
        [](const Checkpoint& c) -> Made { return std::make_unique<Proto>(ProtoModel::from_checkpoint(c)); }},
+      {{.name = "sim_only",
+        .about = "Gaussian process around simulated workloads that fit the support",
+        .gives_uncertainty = true,
+        .joint_targets = true},
+       [](const Checkpoint&) -> Made { return std::make_unique<SimPrior>(); }},
+      {{.name = "sim_prior",
+        .about = "sim_only with what training workloads have taught it of the knobs",
+        .needs_checkpoint = true,
+        .gives_uncertainty = true,
+        .joint_targets = true},
+       [](const Checkpoint& c) -> Made {
+         return std::make_unique<SimPrior>(SimPriorModel::from_checkpoint(c));
+       }},
   }};
   return table;
 }

@@ -15,6 +15,7 @@ struct LearnerFacts {
   std::string_view about;
   bool needs_checkpoint = false;   // must be trained on other workloads first
   bool gives_uncertainty = false;  // Prediction::stddev is filled
+  bool joint_targets = false;      // what is known of one target changes what is predicted of the other
   std::size_t min_shots = 1;       // smallest support that adapt() accepts
 };
 

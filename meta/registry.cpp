@@ -11,6 +11,7 @@
 #include "meta/pretrain.hpp"
 #include "meta/proto_net.hpp"
 #include "meta/reptile.hpp"
+#include "meta/sim_prior_fit.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -164,6 +165,13 @@ learners::Checkpoint train_transfer(const InitializerRequest& request, const Pro
   return pretrain(choose_reference(training, options, log), options, log).to_checkpoint();
 }
 
+learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Profiles& training,
+                                     const Log& log) {
+  SimPriorFitOptions options;
+  if (request.steps > 0) options.steps = request.steps;
+  return fit_sim_prior(training, options, request.seed, log).to_checkpoint();
+}
+
 // ---- the table ----
 
 struct Entry {
@@ -175,11 +183,14 @@ struct Entry {
 };
 
 const auto& entries() {
-  static const std::array<Entry, 14> table = {{
+  static const std::array<Entry, 15> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false},
        nullptr,
        train_transfer},
       {{"transfer-log", "transfer with log targets", "transfer-log", "", false}, nullptr, train_transfer},
+      {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
+       nullptr,
+       train_sim_prior},
       {{"maml", "MAML, exact second order", "fine_tune", ""}, plan_maml},
       {{"fomaml", "MAML of first order", "fine_tune", ""}, plan_maml},
       {{"meta-sgd", "MAML with a learned inner rate for each parameter", "fine_tune", ""}, plan_maml},
@@ -264,7 +275,7 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
     if (resume != nullptr)
       throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
     if (!request.also.empty())
-      throw std::invalid_argument("--also: " + request.name + " is trained on one reference workload");
+      throw std::invalid_argument("--also: " + request.name + " has no outer loop to draw other tasks in");
     result.checkpoint = entry->train(request, sorted, hooks.log);
   } else {
     if (const auto warning = blas_warning(); !warning.empty() && hooks.log) hooks.log("warning: " + warning);

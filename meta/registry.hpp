@@ -19,7 +19,7 @@ struct MetaLearnerFacts {
   std::string_view about;
   std::string_view adapted_by;  // a learner of learners/registry.hpp: "fine_tune"
   std::string_view twin_of;     // it is twin() of that one's checkpoint: no need to train both. "" = of none
-  bool has_outer_loop = true;   // false: it learns from one reference workload
+  bool has_outer_loop = true;   // false: nothing to resume, and no tasks to draw from other profiles
 };
 
 std::span<const MetaLearnerFacts> meta_learner_facts();

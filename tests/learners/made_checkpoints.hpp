@@ -4,6 +4,7 @@
 #include "learners/physics.hpp"
 #include "learners/proto.hpp"
 #include "learners/registry.hpp"
+#include "learners/sim_prior.hpp"
 #include "learners/transfer.hpp"
 #include "tests/learners/example_model.hpp"
 
@@ -72,12 +73,27 @@ inline learners::ProtoModel random_proto(const hw::PowerModeSpace& space) {
   return model;
 }
 
+// A sim_prior model for a space, as if trained on workloads that were measured in all of its modes.
+inline learners::SimPriorModel usual_sim_prior(const hw::PowerModeSpace& space) {
+  using namespace learners;
+  SimPriorModel model;
+  model.knobs = roles_text(space);
+  model.modes = space.modes();
+  for (auto& target : model.targets) {
+    target.emplace();
+    target->residual = usual_residual(static_cast<Eigen::Index>(space.knobs().size()), sim_features(space));
+    target->curve = Vector::LinSpaced(static_cast<Eigen::Index>(model.modes.size()), 0.5, -0.5);
+  }
+  return model;
+}
+
 // A learner of every name in the registry, with a made-up checkpoint where it needs one.
 inline std::unique_ptr<const learners::Learner> learner_for(std::string_view name,
                                                             const hw::PowerModeSpace& space) {
   if (!learners::find_learner(name).needs_checkpoint) return learners::make_learner(name);
   if (name == "fine_tune") return learners::make_learner(random_fine_tune(space));
   if (name == "proto") return learners::make_learner(random_proto(space).to_checkpoint());
+  if (name == "sim_prior") return learners::make_learner(usual_sim_prior(space).to_checkpoint());
   return learners::make_learner(random_transfer(space, name == "transfer-log"));
 }
 

@@ -1,0 +1,619 @@
+#include "learners/sim_prior.hpp"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+
+#include "learners/physics.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+using Rows = SimPopulation::Rows;
+using Index = Eigen::Index;
+
+constexpr double kSmallestShare = 0.01;   // of the weight, that a hypothesis must have to be kept
+constexpr std::size_t kUnweighted = 300;  // simulated workloads that stand for all of them
+// Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
+constexpr std::size_t kRowsForFamily = 8;
+constexpr Index kChunk = 1024;  // modes predicted at once
+
+std::vector<Matrix> squared_differences(const Matrix& a, const Matrix& b) {
+  std::vector<Matrix> all;
+  for (Index d = 0; d < a.cols(); ++d) {
+    all.emplace_back(
+        (a.col(d).replicate(1, b.rows()) - b.col(d).transpose().replicate(a.rows(), 1)).array().square());
+  }
+  return all;
+}
+
+Vector residual_variance(const SimResidual& r, const SimInputs& a) {
+  const double smooth = std::exp(2 * r.log_signal) + (2 * r.log_amplitudes.array()).exp().sum();
+  return (a.psi.array().square().matrix() * (2 * r.log_slopes.array()).exp().matrix()).array() + smooth;
+}
+
+// Standard deviations 0 are fine: exp(-inf).
+double log_of(double value) {
+  return value > 0 ? std::log(value) : -std::numeric_limits<double>::infinity();
+}
+
+// The residuals that are averaged over where nothing is known of the knobs; variances, of about 1 in all.
+std::vector<SimResidual> residual_family(Index d, Index p) {
+  const auto make = [&](double joint, double length, double alone, double width, double slopes) {
+    const double per_knob = std::sqrt(alone / static_cast<double>(d));
+    const double per_feature = std::sqrt(slopes / static_cast<double>(std::max<Index>(1, p)));
+    return SimResidual{log_of(std::sqrt(joint)), Vector::Constant(d, std::log(length)),
+                       Vector::Constant(d, log_of(per_knob)), Vector::Constant(d, std::log(width)),
+                       Vector::Constant(p, log_of(per_feature))};
+  };
+  std::vector<SimResidual> family = {make(0.5, 2, 0.5, 1.5, 0), make(0.5, 1, 0.5, 0.7, 0),
+                                     make(0.3, 1.2, 0.3, 1, 0.4)};
+  for (Index k = 0; k < d; ++k) {  // most of it on one knob
+    auto one = make(0.3, 2, 0, 0.9, 0);
+    one.log_amplitudes[k] = log_of(std::sqrt(0.7));
+    family.push_back(std::move(one));
+  }
+  return family;
+}
+
+struct Scale {
+  double a, b, noise;  // factors of the simulated covariance and of the residual; variance
+  double log_prior;
+};
+
+double half_square(double value, double spread) {
+  return 0.5 * value * value / (spread * spread);
+}
+
+std::vector<Scale> trained_scales(double log_noise) {
+  std::vector<Scale> all;
+  for (const double a : {0.3, 1.0})
+    for (const double b : {0.1, 0.3, 1.0, 3.0})
+      for (const double q : {0.5, 1.0, 2.0})
+        all.push_back(
+            {a, b, std::pow(q * std::exp(log_noise), 2),
+             -half_square(std::log(a), 1) - half_square(std::log(b), 1) - half_square(std::log(q), 0.6)});
+  return all;
+}
+
+std::vector<Scale> untrained_scales() {
+  std::vector<Scale> all;
+  for (const double b : {2e-4, 1e-3, 5e-3, 2e-2, 8e-2})
+    for (const double noise : {0.007, 0.014, 0.028, 0.05})
+      all.push_back({1, b, noise * noise, -half_square(std::log(noise / 0.015), 0.7)});
+  return all;
+}
+
+// Weighted workloads: what they have in common and how they differ.
+struct Cloud {
+  std::vector<std::size_t> which;  // positions among those that are simulated
+  Eigen::VectorXf weights;         // sum 1
+};
+
+// Logs of the cloud at modes, each less its level on the support; mean and deviations.
+struct CloudLogs {
+  Vector mean;  // [n]
+  Rows root;    // [which, n], sqrt(weight) (log - mean): covariance = root' root
+};
+
+CloudLogs at_modes(const Cloud& cloud, const Rows& logs, const Eigen::VectorXf& levels) {
+  const Rows some = logs(cloud.which, Eigen::all).colwise() - levels(cloud.which);
+  const Eigen::RowVectorXf mean = cloud.weights.transpose() * some;
+  Rows root = some.rowwise() - mean;
+  root.array().colwise() *= cloud.weights.array().sqrt();
+  return {mean.transpose().cast<double>(), std::move(root)};
+}
+
+enum class Mean { cloud, training, physics };
+
+// One prior and one residual, averaged over scales. With the functions u(x) = [m(x), 1, C(x, support),
+// R(x, support)] of a mode, the mean of log y is u . mean_of, and its second moment
+//   a C(x,x) + b R(x,x) + constant + u' moment u.
+struct Hypothesis {
+  std::size_t cloud;  // 0: retrieved, 1: all
+  Mean mean;
+  std::size_t residual;
+  double weight = 0, a = 0, b = 0, constant = 0;
+  Vector mean_of;          // [2 k + 2]
+  Eigen::MatrixXd moment;  // [2 k + 2, 2 k + 2]
+};
+
+struct Fit {
+  double level = 0;  // of log y on the support
+  std::vector<hw::PowerMode> modes;
+  SimInputs inputs;
+  std::array<Cloud, 2> clouds;
+  Eigen::VectorXf levels;           // of each simulated workload's log on the support
+  std::array<Rows, 2> roots;        // on the support
+  std::array<double, 3> offsets{};  // by Mean: of its mean function on the support
+  std::vector<SimResidual> residuals;
+  std::vector<Hypothesis> hypotheses;
+};
+
+double mean_over(const Vector& values) {
+  return values.mean();
+}
+
+class SimPriorPredictor final : public Predictor {
+ public:
+  std::shared_ptr<const hw::PowerModeSpace> space;
+  std::shared_ptr<const SimPopulation> population;
+  std::vector<std::size_t> simulated;  // workloads of the population
+  std::array<std::optional<Fit>, kNumTargets> fits;
+  std::unique_ptr<const Predictor> physics;
+  std::vector<hw::PowerMode> curve_modes;  // of curves, ascending
+  std::array<Vector, kNumTargets> curves;  // [0]: none
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    const auto n = static_cast<Index>(modes.size());
+    Prediction out{Matrix::Constant(n, kNumTargets, std::nan("")),
+                   Matrix::Constant(n, kNumTargets, std::nan(""))};
+    for (Index from = 0; from < n; from += kChunk) {
+      const auto count = std::min(kChunk, n - from);
+      const auto some = modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
+      const auto logs = population->simulate(*space, some, simulated);
+      const auto inputs = sim_inputs(*space, some);
+      for (int t = 0; t < kNumTargets; ++t) {
+        if (!fits[t]) continue;
+        const auto [mean, variance] =
+            predict_logs(t, some, inputs, t == tasks::kTimeMs ? logs.time : logs.power);
+        out.mean.col(t).segment(from, count) = mean.array().exp();
+        out.stddev.col(t).segment(from, count) = mean.array().exp() * (variance.array().exp() - 1).sqrt();
+      }
+    }
+    return out;
+  }
+
+  // The mean function of a hypothesis at modes, before its offset; that of the cloud where the training workloads have
+  // none.
+  Vector mean_function(int t, Mean kind, std::span<const hw::PowerMode> modes, const Vector& cloud) const {
+    if (kind == Mean::cloud) return cloud;
+    if (kind == Mean::physics) return physics->predict(modes).mean.col(t).array().log();
+    Vector mean = cloud;
+    for (std::size_t i = 0; i < modes.size(); ++i) {
+      const auto at = std::lower_bound(curve_modes.begin(), curve_modes.end(), modes[i]);
+      if (at != curve_modes.end() && *at == modes[i])
+        mean[static_cast<Index>(i)] = curves[t][at - curve_modes.begin()];
+    }
+    return mean;
+  }
+
+ private:
+  struct LogPrediction {
+    Vector mean, variance;
+  };
+  LogPrediction predict_logs(int t, std::span<const hw::PowerMode> modes, const SimInputs& inputs,
+                             const Rows& logs) const {
+    const auto& fit = *fits[t];
+    const auto n = static_cast<Index>(modes.size()), k = static_cast<Index>(fit.modes.size());
+    std::array<CloudLogs, 2> clouds;
+    std::array<Matrix, 2> cross;
+    std::array<Vector, 2> own;
+    for (std::size_t c = 0; c < 2; ++c) {
+      clouds[c] = at_modes(fit.clouds[c], logs, fit.levels);
+      cross[c] = (clouds[c].root.transpose() * fit.roots[c]).cast<double>();
+      own[c] = clouds[c].root.colwise().squaredNorm().transpose().cast<double>();
+    }
+    std::vector<Matrix> residual_cross(fit.residuals.size());
+    std::vector<Vector> residual_own(fit.residuals.size());
+    Vector mean = Vector::Zero(n), second = Vector::Zero(n);
+    Matrix u(n, 2 * k + 2);
+    u.col(1).setOnes();
+    for (const auto& h : fit.hypotheses) {
+      if (residual_own[h.residual].size() == 0) {
+        residual_cross[h.residual] = sim_covariance(fit.residuals[h.residual], inputs, fit.inputs);
+        residual_own[h.residual] = residual_variance(fit.residuals[h.residual], inputs);
+      }
+      u.col(0) = mean_function(t, h.mean, modes, clouds[h.cloud].mean).array() -
+                 fit.offsets[static_cast<std::size_t>(h.mean)];
+      u.middleCols(2, k) = cross[h.cloud];
+      u.rightCols(k) = residual_cross[h.residual];
+      mean += u * h.mean_of;
+      second.array() += h.a * own[h.cloud].array() + h.b * residual_own[h.residual].array() + h.constant +
+                        (u * h.moment).cwiseProduct(u).rowwise().sum().array();
+    }
+    const Vector variance = (second.array() - mean.array().square()).max(1e-10);
+    return {mean.array() + fit.level, variance};
+  }
+};
+
+}  // namespace
+
+Vector SimResidual::flat() const {
+  Vector all(1 + log_lengths.size() + log_amplitudes.size() + log_widths.size() + log_slopes.size());
+  all << log_signal, log_lengths, log_amplitudes, log_widths, log_slopes;
+  return all;
+}
+
+SimResidual SimResidual::from_flat(const Vector& flat, Index d) {
+  return {flat[0], flat.segment(1, d), flat.segment(1 + d, d), flat.segment(1 + 2 * d, d),
+          flat.tail(flat.size() - 1 - 3 * d)};
+}
+
+SimResidual usual_residual(Index d, Index p) {
+  return {-1.5, Vector::Constant(d, 0.7), Vector::Constant(d, -1.5), Vector::Constant(d, 0.3),
+          Vector::Constant(p, -1.5)};
+}
+
+namespace {
+
+// x and 1 / x of each knob with more than one level, n c and 1 / (n c) where both are knobs.
+Matrix raw_psi(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  const Matrix x = encode(FeatureSet::raw, space, modes);
+  const auto cores = space.knob_with(hw::KnobRole::cpu_cores), cpu = space.knob_with(hw::KnobRole::cpu_khz);
+  std::vector<Vector> columns;
+  const auto add = [&](const Vector& column) {
+    columns.push_back(column);
+    columns.emplace_back(column.cwiseInverse());
+  };
+  for (std::size_t k = 0; k < space.knobs().size(); ++k)
+    if (space.knobs()[k].levels.size() > 1) add(x.col(static_cast<Index>(k)));
+  if (cores && cpu) add(x.col(static_cast<Index>(*cores)).cwiseProduct(x.col(static_cast<Index>(*cpu))));
+  Matrix psi(x.rows(), static_cast<Index>(columns.size()));
+  for (std::size_t j = 0; j < columns.size(); ++j) psi.col(static_cast<Index>(j)) = columns[j];
+  return psi;
+}
+
+Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  return encode(FeatureSet::raw, space, modes).array().log().matrix();
+}
+
+}  // namespace
+
+Index sim_features(const hw::PowerModeSpace& space) {
+  return raw_psi(space, {}).cols();
+}
+
+SimInputs sim_inputs(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  const auto all = space.modes();
+  return {Scaler::fit(log_settings(space, all))(log_settings(space, modes)),
+          Scaler::fit(raw_psi(space, all))(raw_psi(space, modes))};
+}
+
+Matrix sim_covariance(const SimResidual& r, const SimInputs& a, const SimInputs& b) {
+  const auto differences = squared_differences(a.knobs, b.knobs);
+  Matrix joint = Matrix::Constant(a.knobs.rows(), b.knobs.rows(), 2 * r.log_signal);
+  for (std::size_t d = 0; d < differences.size(); ++d)
+    joint -= 0.5 * std::exp(-2 * r.log_lengths[static_cast<Index>(d)]) * differences[d];
+  Matrix sum = joint.array().exp();
+  for (std::size_t d = 0; d < differences.size(); ++d) {
+    const auto i = static_cast<Index>(d);
+    if (std::isinf(r.log_amplitudes[i])) continue;
+    sum.array() +=
+        (2 * r.log_amplitudes[i] - 0.5 * std::exp(-2 * r.log_widths[i]) * differences[d].array()).exp();
+  }
+  return sum + a.psi * (2 * r.log_slopes.array()).exp().matrix().asDiagonal() * b.psi.transpose();
+}
+
+std::string SimPriorOptions::error() const {
+  if (population < 1) return "SimPriorOptions: population must be >= 1, got 0";
+  if (kept < 1) return "SimPriorOptions: kept must be >= 1, got 0";
+  for (const double value : {effective, time_error, power_error, temper}) {
+    if (!(value > 0) || !std::isfinite(value))
+      return "SimPriorOptions: effective, time_error, power_error and temper must be > 0";
+  }
+  return "";
+}
+
+// ---- the model ----
+
+std::string SimPriorModel::error() const {
+  const auto d = static_cast<Index>(std::count(knobs.begin(), knobs.end(), ' ')) + 1;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& target = *targets[t];
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    for (const auto* part :
+         {&target.residual.log_lengths, &target.residual.log_amplitudes, &target.residual.log_widths})
+      if (part->size() != d) return prefix + "residual does not fit knobs";
+    if (!target.residual.flat().allFinite() || !std::isfinite(target.log_noise) ||
+        !std::isfinite(target.log_scale) || !target.curve.allFinite())
+      return prefix + "residual, log_noise, log_scale and curve must be finite";
+    if (target.curve.size() != 0 && target.curve.size() != static_cast<Index>(modes.size()))
+      return prefix + "curve must have a value for each of modes";
+  }
+  for (const auto& mode : modes)
+    if (static_cast<Index>(mode.size()) != d) return "modes do not fit knobs";
+  if (!std::is_sorted(modes.begin(), modes.end())) return "modes must be ascending";
+  return "";
+}
+
+Checkpoint SimPriorModel::to_checkpoint() const {
+  Checkpoint c;
+  c.learner = "sim_prior";
+  c.texts["trained_by"] = "sim_prior";
+  c.texts["knobs"] = knobs;
+  Matrix settings(static_cast<Index>(modes.size()), modes.empty() ? 0 : static_cast<Index>(modes[0].size()));
+  for (std::size_t i = 0; i < modes.size(); ++i)
+    for (std::size_t k = 0; k < modes[i].size(); ++k)
+      settings(static_cast<Index>(i), static_cast<Index>(k)) = modes[i][k];
+  c.tensors["modes"] = settings;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    c.tensors[prefix + "residual"] = targets[t]->residual.flat().transpose();
+    c.tensors[prefix + "curve"] = targets[t]->curve.transpose();
+    c.numbers[prefix + "log_noise"] = {targets[t]->log_noise};
+    c.numbers[prefix + "log_scale"] = {targets[t]->log_scale};
+  }
+  return c;
+}
+
+SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
+  SimPriorModel model;
+  model.knobs = c.text("knobs");
+  const auto d = static_cast<Index>(std::count(model.knobs.begin(), model.knobs.end(), ' ')) + 1;
+  const auto& settings = c.tensor("modes");
+  for (Index i = 0; i < settings.rows(); ++i) {
+    std::vector<int> mode;
+    for (const double setting : settings.row(i)) mode.push_back(static_cast<int>(setting));
+    model.modes.emplace_back(std::span<const int>(mode));
+  }
+  for (int t = 0; t < kNumTargets; ++t) {
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (!c.tensors.contains(prefix + "residual")) continue;
+    const Vector flat = c.vector(prefix + "residual");
+    if (flat.size() < 1 + 3 * d)
+      throw std::invalid_argument("checkpoint of sim_prior: " + prefix + "residual must have at least " +
+                                  std::to_string(1 + 3 * d) + " values, found " +
+                                  std::to_string(flat.size()));
+    SimPriorTarget target;
+    target.residual = SimResidual::from_flat(flat, d);
+    target.log_noise = c.number(prefix + "log_noise");
+    target.log_scale = c.number(prefix + "log_scale");
+    if (const auto& curve = c.tensor(prefix + "curve"); curve.size() > 0)
+      target.curve = c.vector(prefix + "curve");
+    model.targets[t] = std::move(target);
+  }
+  return model;
+}
+
+// ---- the learner ----
+
+SimPrior::SimPrior(std::optional<SimPriorModel> model, SimPriorOptions options)
+    : model_(std::move(model)), options_(options) {
+  if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
+  if (model_)
+    if (const auto error = model_->error(); !error.empty())
+      throw std::invalid_argument("sim_prior: " + error);
+  population_ = std::make_shared<const SimPopulation>(options_.population, options_.population_seed);
+}
+
+namespace {
+
+struct TargetSupport {
+  TargetRows rows;
+  Vector logs;  // centred
+  double level = 0;
+};
+
+// sum over support rows of (log y - log of the simulated)^2, both less their means, per workload.
+Eigen::VectorXd misfits(const Rows& logs, const Vector& centred) {
+  const Rows deviations =
+      (logs.colwise() - logs.rowwise().mean()).rowwise() - centred.transpose().cast<float>();
+  return deviations.rowwise().squaredNorm().cast<double>();
+}
+
+// exp(-q / (2 tau)), with the tau that makes 1 / sum w^2 of the normalised weights `effective`, or as near as it gets.
+Vector retrieval_weights(const Vector& q, double effective) {
+  const Vector above = q.array() - q.minCoeff();
+  const auto weights = [&](double tau) {
+    const Vector w = (-above.array() / (2 * tau)).exp();
+    return Vector(w / w.sum());
+  };
+  double low = 1e-6, high = 1e6;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = std::sqrt(low * high);
+    (1 / weights(middle).squaredNorm() < effective ? low : high) = middle;
+  }
+  return weights(std::sqrt(low * high));
+}
+
+// Every mode of the space is among `modes`, ascending.
+bool covers(const std::vector<hw::PowerMode>& modes, const hw::PowerModeSpace& space) {
+  for (std::size_t i = 0; i < space.size(); ++i)
+    if (!std::binary_search(modes.begin(), modes.end(), space.at(i))) return false;
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
+  check_support("sim_prior", support, 1);
+  if (model_) check_roles("sim_prior", model_->knobs, *support.space);
+  const auto& space = *support.space;
+  auto predictor = std::make_unique<SimPriorPredictor>();
+  predictor->space = support.space;
+  predictor->population = population_;
+  predictor->physics = Physics().adapt(support);
+
+  // Retrieval, with time and power together.
+  std::vector<std::size_t> everyone(population_->size());
+  std::iota(everyone.begin(), everyone.end(), std::size_t{0});
+  std::array<std::optional<TargetSupport>, kNumTargets> targets;
+  std::array<Rows, kNumTargets> simulated;
+  Vector q = Vector::Zero(static_cast<Index>(everyone.size()));
+  for (int t = 0; t < kNumTargets; ++t) {
+    TargetSupport known{rows_of(support, static_cast<tasks::Target>(t)), {}, 0};
+    if (known.rows.modes.empty()) continue;
+    known.logs = known.rows.values.array().log();
+    known.level = known.logs.mean();
+    known.logs.array() -= known.level;
+    auto logs = population_->simulate(space, known.rows.modes, everyone);
+    simulated[t] = std::move(t == tasks::kTimeMs ? logs.time : logs.power);
+    const double error = t == tasks::kTimeMs ? options_.time_error : options_.power_error;
+    q += misfits(simulated[t], known.logs) / (error * error);
+    targets[t] = std::move(known);
+  }
+  const Vector weights = retrieval_weights(q, options_.effective);
+  auto ranked = everyone;
+  std::stable_sort(ranked.begin(), ranked.end(), [&](std::size_t a, std::size_t b) {
+    return q[static_cast<Index>(a)] < q[static_cast<Index>(b)];
+  });
+  ranked.resize(std::min(ranked.size(), options_.kept));
+  const auto unweighted = std::min(population_->size(), kUnweighted);
+  predictor->simulated = ranked;
+  Cloud retrieved, all;
+  for (std::size_t i = 0; i < ranked.size(); ++i) retrieved.which.push_back(i);
+  retrieved.weights = weights(ranked).cast<float>();
+  retrieved.weights /= retrieved.weights.sum();
+  for (std::size_t i = 0; i < unweighted; ++i) {
+    all.which.push_back(predictor->simulated.size());
+    predictor->simulated.push_back(i);
+  }
+  all.weights =
+      Eigen::VectorXf::Constant(static_cast<Index>(unweighted), 1.0F / static_cast<float>(unweighted));
+
+  const bool same_grid = model_ && !model_->modes.empty() && covers(model_->modes, space);
+  if (same_grid) predictor->curve_modes = model_->modes;
+
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& known = *targets[t];
+    const auto k = known.logs.size();
+    const auto* trained = model_ && model_->targets[t] ? &*model_->targets[t] : nullptr;
+    Fit fit;
+    fit.level = known.level;
+    fit.modes = known.rows.modes;
+    fit.inputs = sim_inputs(space, fit.modes);
+    fit.clouds = {retrieved, all};
+    const Rows logs = simulated[t](predictor->simulated, Eigen::all);
+    fit.levels = logs.rowwise().mean();
+
+    struct Prior {
+      std::size_t cloud;
+      Mean mean;
+      double scale, log_prior;
+    };
+    std::vector<Prior> priors = {{0, Mean::cloud, 1, 0}};
+    std::vector<Scale> scales;
+    const double scale = trained != nullptr ? std::exp(trained->log_scale) : 1;
+    if (trained != nullptr) {
+      fit.residuals = {trained->residual};
+      if (trained->residual.log_slopes.size() != fit.inputs.psi.cols())
+        throw std::invalid_argument("sim_prior: residual of " + std::string(kTargetNames[t]) + " must have " +
+                                    std::to_string(fit.inputs.psi.cols()) + " slopes, found " +
+                                    std::to_string(trained->residual.log_slopes.size()));
+      scales = trained_scales(trained->log_noise);
+      priors.push_back({1, Mean::cloud, scale, 0});
+      if (same_grid && trained->curve.size() > 0) {
+        predictor->curves[t] = trained->curve;
+        priors.push_back({1, Mean::training, scale, 0});
+      }
+      if (t == tasks::kTimeMs) priors.push_back({1, Mean::physics, 0.1 * scale, -1});
+    } else {
+      fit.residuals = residual_family(fit.inputs.knobs.cols(), fit.inputs.psi.cols());
+      if (known.rows.modes.size() < kRowsForFamily) fit.residuals.resize(1);
+      scales = untrained_scales();
+    }
+
+    std::array<CloudLogs, 2> clouds;
+    std::array<Matrix, 2> simulated_covariance;
+    for (std::size_t c = 0; c < 2; ++c) {
+      clouds[c] = at_modes(fit.clouds[c], logs, fit.levels);
+      simulated_covariance[c] = (clouds[c].root.transpose() * clouds[c].root).cast<double>();
+      fit.roots[c] = clouds[c].root;
+    }
+    std::vector<Matrix> residuals;
+    for (const auto& residual : fit.residuals)
+      residuals.push_back(sim_covariance(residual, fit.inputs, fit.inputs));
+
+    struct Member {
+      std::size_t prior, residual;
+      Scale scale;
+      double log_evidence;
+    };
+    std::vector<Member> members;
+    std::vector<Vector> means;
+    for (const auto& prior : priors) {
+      Vector mean = predictor->mean_function(t, prior.mean, fit.modes, clouds[prior.cloud].mean);
+      fit.offsets[static_cast<std::size_t>(prior.mean)] = mean_over(mean);
+      mean.array() -= mean_over(mean);
+      means.push_back(std::move(mean));
+    }
+    const auto factorise = [&](const Prior& prior, const Member& m) {
+      Eigen::MatrixXd sum =
+          prior.scale * m.scale.a * simulated_covariance[prior.cloud] + m.scale.b * residuals[m.residual];
+      sum.array() += kSimLevelVariance;
+      sum.diagonal().array() += m.scale.noise;
+      return Eigen::LLT<Eigen::MatrixXd>(sum);
+    };
+    for (std::size_t p = 0; p < priors.size(); ++p) {
+      const Vector left = known.logs - means[p];
+      for (std::size_t r = 0; r < residuals.size(); ++r) {
+        for (const auto& s : scales) {
+          Member m{p, r, s, 0};
+          const auto llt = factorise(priors[p], m);
+          if (llt.info() != Eigen::Success) continue;
+          const Vector half = llt.matrixL().solve(left);
+          m.log_evidence = -0.5 * half.squaredNorm() -
+                           Eigen::MatrixXd(llt.matrixL()).diagonal().array().log().sum() + s.log_prior +
+                           priors[p].log_prior;
+          members.push_back(m);
+        }
+      }
+    }
+    if (members.empty())
+      throw std::runtime_error("sim_prior: no covariance of " + std::to_string(k) +
+                               " support rows is positive definite");
+
+    // Tempered weights; hypotheses without weight are dropped.
+    double best = -std::numeric_limits<double>::infinity();
+    for (const auto& m : members) best = std::max(best, m.log_evidence);
+    const auto hypothesis_of = [&](const Member& m) { return m.prior * residuals.size() + m.residual; };
+    std::vector<double> member_weights, shares(priors.size() * residuals.size(), 0.0);
+    double sum = 0;
+    for (const auto& m : members) {
+      member_weights.push_back(std::exp(options_.temper * (m.log_evidence - best)));
+      sum += member_weights.back();
+      shares[hypothesis_of(m)] += member_weights.back();
+    }
+    double kept = 0;
+    for (auto& share : shares) {
+      if (share < kSmallestShare * sum) share = 0;
+      kept += share;
+    }
+    std::vector<std::optional<Hypothesis>> found(shares.size());
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const auto& m = members[i];
+      if (shares[hypothesis_of(m)] == 0) continue;
+      const auto& prior = priors[m.prior];
+      const double w = member_weights[i] / kept;
+      auto& h = found[hypothesis_of(m)];
+      if (!h) {
+        h = Hypothesis{
+            .cloud = prior.cloud, .mean = prior.mean, .residual = m.residual, .mean_of = {}, .moment = {}};
+        h->mean_of = Vector::Zero(2 * k + 2);
+        h->moment = Eigen::MatrixXd::Zero(2 * k + 2, 2 * k + 2);
+      }
+      const auto llt = factorise(prior, m);
+      const double a = prior.scale * m.scale.a, b = m.scale.b;
+      const Vector alpha = llt.solve(known.logs - means[m.prior]);
+      Vector coefficients(2 * k + 2);
+      coefficients << 1, kSimLevelVariance * alpha.sum(), a * alpha, b * alpha;
+      // [1, C, R] -> the covariance with the support.
+      Eigen::MatrixXd spread = Eigen::MatrixXd::Zero(k, 2 * k + 2);
+      spread.col(1).setConstant(kSimLevelVariance);
+      spread.middleCols(2, k).diagonal().setConstant(a);
+      spread.rightCols(k).diagonal().setConstant(b);
+      const Eigen::MatrixXd half = llt.matrixL().solve(spread);
+      h->weight += w;
+      h->a += w * a;
+      h->b += w * b;
+      h->constant += w * (kSimLevelVariance + m.scale.noise);
+      h->mean_of += w * coefficients;
+      h->moment += w * (coefficients * coefficients.transpose() - half.transpose() * half);
+    }
+    for (auto& h : found)
+      if (h) fit.hypotheses.push_back(std::move(*h));
+    predictor->fits[t] = std::move(fit);
+  }
+  return predictor;
+}
+
+}  // namespace fewwatt::learners

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "learners/checkpoint.hpp"
+#include "learners/encode.hpp"
+#include "learners/learner.hpp"
+#include "learners/sim_population.hpp"
+
+namespace fewwatt::learners {
+
+// What a measured workload may have that no simulated one has, as a Gaussian process over knobs z (log settings,
+// standardised over the space) and features psi (x and 1 / x of each knob, n c and 1 / (n c); standardised, constant ones
+// left out); x = setting / highest level. Standard deviations in log units of the target, as logs.
+//   R(z, z') = signal^2 exp(-sum_d (z_d - z'_d)^2 / (2 length_d^2))
+//            + sum_d amplitude_d^2 exp(-(z_d - z'_d)^2 / (2 width_d^2)) + sum_j slope_j^2 psi_j psi'_j
+struct SimResidual {
+  double log_signal = 0;
+  Vector log_lengths, log_amplitudes, log_widths;  // [d]
+  Vector log_slopes;                               // [p]
+
+  Vector flat() const;  // in this order, [1 + 3 d + p]
+  static SimResidual from_flat(const Vector& flat, Eigen::Index knobs);
+};
+
+// Modes as SimPrior sees them.
+struct SimInputs {
+  Matrix knobs, psi;  // [n,d], [n,p]
+};
+// Number of columns of psi for a space's knobs.
+Eigen::Index sim_features(const hw::PowerModeSpace& space);
+SimInputs sim_inputs(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes);
+Matrix sim_covariance(const SimResidual& residual, const SimInputs& a, const SimInputs& b);  // [n,m]
+
+// Where training on workloads with the same knobs starts from, and is drawn to.
+SimResidual usual_residual(Eigen::Index knobs, Eigen::Index features);
+inline constexpr double kUsualLogNoise = -4.0;
+inline constexpr double kSimLevelVariance =
+    10;  // of the level around the rows' mean, log units^2; as good as free
+
+struct SimPriorOptions {
+  std::size_t population = 3000;  // simulated workloads
+  std::uint64_t population_seed = 0;
+  std::size_t kept = 300;  // that are most like the support
+  double effective = 100;  // of them, by weight: 1 / sum w^2
+  double time_error = 0.05,
+         power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
+  double temper = 0.3;        // weights ~ (evidence prior)^temper
+  std::string error() const;  // "" when valid
+};
+
+// What there is of one target after training on other workloads.
+struct SimPriorTarget {
+  SimResidual residual;
+  double log_noise = kUsualLogNoise;
+  double log_scale = 0;  // of the simulated covariance
+  Vector
+      curve;  // [g] mean over the training workloads of log y less its mean, in the modes of SimPriorModel; [0]: none
+};
+
+// A Checkpoint holds it as
+//   texts    trained_by, knobs
+//   numbers  t/log_noise, t/log_scale
+//   tensors  t/residual [1, 1 + 3 d + p], t/curve [1,g], modes [g,d] (settings)
+struct SimPriorModel {
+  std::string knobs;                 // roles_text() of the training spaces
+  std::vector<hw::PowerMode> modes;  // [g] that all training profiles have, ascending
+  std::array<std::optional<SimPriorTarget>, tasks::kNumTargets> targets;
+
+  std::string error() const;  // "" when valid
+  Checkpoint to_checkpoint() const;
+  static SimPriorModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
+};
+
+// Retrieval of simulated workloads. Those that fit the support in time and power together are weighted; their mean and
+// covariance are the prior of a Gaussian process with a residual; other priors (all simulated workloads, what the
+// training workloads have in common, physics) and scales compete, averaged by tempered evidence. Without a trained model
+// the residual is averaged over a fixed family. With uncertainty.
+class SimPrior final : public Learner {
+ public:
+  explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+
+ private:
+  std::optional<SimPriorModel> model_;
+  SimPriorOptions options_;
+  std::shared_ptr<const SimPopulation> population_;
+};
+
+}  // namespace fewwatt::learners

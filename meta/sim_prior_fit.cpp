@@ -1,0 +1,206 @@
+#include "meta/sim_prior_fit.hpp"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "hw/random.hpp"
+#include "learners/optimizer.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using learners::SimPriorTarget;
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+using tasks::Matrix;
+using tasks::Vector;
+using Index = Eigen::Index;
+
+constexpr std::size_t kSimulated = 300;  // workloads that the covariance is of
+
+Matrix squared_difference(const Vector& a) {
+  const Matrix difference = a.replicate(1, a.size()) - a.transpose().replicate(a.size(), 1);
+  return difference.array().square();
+}
+
+// All known rows of a workload, and what the simulated ones do there, [simulated, n].
+struct Workload {
+  std::shared_ptr<const hw::PowerModeSpace> space;
+  learners::SimInputs inputs;
+  Matrix simulated;
+  Vector logs;
+};
+
+Workload workload_of(const datasets::Profile& profile, tasks::Target target,
+                     const learners::SimPopulation& population) {
+  const auto rows = learners::rows_of(tasks::samples_of(profile), target);
+  Workload workload{rows.space, {}, {}, {}};
+  if (rows.modes.empty()) return workload;
+  std::vector<std::size_t> which(population.size());
+  std::iota(which.begin(), which.end(), std::size_t{0});
+  auto logs = population.simulate(*rows.space, rows.modes, which);
+  workload.simulated = (target == tasks::kTimeMs ? logs.time : logs.power).cast<double>();
+  workload.simulated.colwise() -= workload.simulated.rowwise().mean().eval();
+  workload.inputs = learners::sim_inputs(*rows.space, rows.modes);
+  workload.logs = rows.values.array().log();
+  return workload;
+}
+
+SimPriorRows some_rows(const Workload& workload, const std::vector<std::size_t>& drawn) {
+  SimPriorRows rows;
+  rows.inputs = {workload.inputs.knobs(drawn, Eigen::all), workload.inputs.psi(drawn, Eigen::all)};
+  Matrix logs = workload.simulated(Eigen::all, drawn);
+  const Eigen::RowVectorXd mean = logs.colwise().mean();
+  logs.rowwise() -= mean;
+  rows.simulated = logs.transpose() * logs / static_cast<double>(logs.rows());
+  rows.left = workload.logs(drawn) - mean.transpose();
+  rows.left.array() -= rows.left.mean();
+  return rows;
+}
+
+// The modes in which every profile that has the target was measured; empty when they differ.
+std::vector<hw::PowerMode> common_modes(std::span<const datasets::Profile> training) {
+  for (const auto& profile : training)
+    if (profile.modes != training[0].modes) return {};
+  return training[0].modes;
+}
+
+}  // namespace
+
+std::string SimPriorFitOptions::error() const {
+  if (steps < 0) return "SimPriorFitOptions: steps must be >= 0, got " + std::to_string(steps);
+  if (rows < 1) return "SimPriorFitOptions: rows must be >= 1, got 0";
+  if (!(rate > 0) || !std::isfinite(rate))
+    return "SimPriorFitOptions: rate must be > 0, got " + std::to_string(rate);
+  if (!(pull >= 0) || !std::isfinite(pull))
+    return "SimPriorFitOptions: pull must be >= 0, got " + std::to_string(pull);
+  return "";
+}
+
+Vector sim_prior_parameters(const SimPriorTarget& target) {
+  const Vector residual = target.residual.flat();
+  Vector all(residual.size() + 2);
+  all << residual, target.log_noise, target.log_scale;
+  return all;
+}
+
+void set_sim_prior_parameters(SimPriorTarget& target, const Vector& parameters) {
+  const auto n = parameters.size() - 2;
+  target.residual = learners::SimResidual::from_flat(parameters.head(n), target.residual.log_lengths.size());
+  target.log_noise = parameters[n];
+  target.log_scale = parameters[n + 1];
+}
+
+double sim_prior_objective(const SimPriorTarget& target, const SimPriorRows& rows, Vector* gradient) {
+  const auto& r = target.residual;
+  const auto n = rows.left.size(), d = r.log_lengths.size();
+  const Matrix simulated = std::exp(target.log_scale) * rows.simulated;
+  Eigen::MatrixXd sum = simulated + learners::sim_covariance(r, rows.inputs, rows.inputs);
+  sum.array() += learners::kSimLevelVariance;
+  sum.diagonal().array() += std::exp(2 * target.log_noise);
+  const Eigen::LLT<Eigen::MatrixXd> llt(sum);
+  if (llt.info() != Eigen::Success)
+    throw std::runtime_error("sim_prior: a covariance of " + std::to_string(n) +
+                             " training rows is not positive definite");
+  const Vector alpha = llt.solve(rows.left);
+  const double count = static_cast<double>(n);
+  const double value =
+      (0.5 * rows.left.dot(alpha) + Eigen::MatrixXd(llt.matrixL()).diagonal().array().log().sum()) / count;
+  if (gradient == nullptr) return value;
+
+  // d / d theta = tr((A^-1 - alpha alpha') dA / d theta) / 2
+  const Eigen::MatrixXd weight =
+      0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
+  const auto along = [&](const Matrix& derivative) { return (weight.array() * derivative.array()).sum(); };
+  SimPriorTarget slope = target;
+  std::vector<Matrix> differences;
+  Matrix joint = Matrix::Constant(n, n, 2 * r.log_signal);
+  for (Index k = 0; k < d; ++k) {
+    differences.push_back(squared_difference(rows.inputs.knobs.col(k)));
+    joint -= 0.5 * std::exp(-2 * r.log_lengths[k]) * differences.back();
+  }
+  joint = joint.array().exp().eval();
+  slope.residual.log_signal = 2 * along(joint);
+  for (Index k = 0; k < d; ++k) {
+    const auto& difference = differences[static_cast<std::size_t>(k)];
+    const double narrow = std::exp(-2 * r.log_widths[k]);
+    const Matrix alone = (2 * r.log_amplitudes[k] - 0.5 * narrow * difference.array()).exp();
+    slope.residual.log_lengths[k] = std::exp(-2 * r.log_lengths[k]) * along(joint.cwiseProduct(difference));
+    slope.residual.log_amplitudes[k] = 2 * along(alone);
+    slope.residual.log_widths[k] = narrow * along(alone.cwiseProduct(difference));
+  }
+  slope.residual.log_slopes =
+      2 * (2 * r.log_slopes.array()).exp() *
+      (weight * rows.inputs.psi).cwiseProduct(rows.inputs.psi).colwise().sum().transpose().array();
+  slope.log_noise = 2 * std::exp(2 * target.log_noise) * weight.trace();
+  slope.log_scale = along(simulated);
+  *gradient = sim_prior_parameters(slope) / count;
+  return value;
+}
+
+learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> training,
+                                      const SimPriorFitOptions& options, std::uint64_t seed,
+                                      const std::function<void(const std::string&)>& log) {
+  if (const auto error = options.error(); !error.empty()) throw std::invalid_argument(error);
+  if (training.empty()) throw std::invalid_argument("sim_prior: no profile to train on");
+  learners::SimPriorModel model;
+  model.knobs = learners::roles_text(*training[0].space);
+  const auto d = static_cast<Index>(training[0].space->knobs().size());
+  const auto p = learners::sim_features(*training[0].space);
+  for (const auto& profile : training) {
+    learners::check_roles("sim_prior", model.knobs, *profile.space);
+    if (learners::sim_features(*profile.space) != p)
+      throw std::invalid_argument("sim_prior: knobs of " + profile.device + "/" + profile.workload +
+                                  " that have one level have more in other profiles");
+  }
+  model.modes = common_modes(training);
+  const learners::SimPopulation population(kSimulated, 0);
+  for (int t = 0; t < kNumTargets; ++t) {
+    std::vector<Workload> workloads;
+    for (const auto& profile : training) {
+      auto workload = workload_of(profile, static_cast<tasks::Target>(t), population);
+      if (workload.logs.size() > 1) workloads.push_back(std::move(workload));
+    }
+    if (workloads.empty()) continue;
+    SimPriorTarget target;
+    target.residual = learners::usual_residual(d, p);
+    const Vector start = sim_prior_parameters(target);
+    Vector parameters = start, gradient;
+    learners::Adam<double> adam(parameters.size(), options.rate);
+    double objective = 0;
+    for (int step = 0; step < options.steps; ++step) {
+      objective = options.pull * (parameters - start).squaredNorm();
+      Vector sum = 2 * options.pull * (parameters - start);
+      for (std::size_t w = 0; w < workloads.size(); ++w) {
+        auto rng = hw::Rng::stream(seed, std::string("sim_prior rows of ") + kTargetNames[t],
+                                   static_cast<std::uint64_t>(step) * workloads.size() + w);
+        const auto n = static_cast<std::size_t>(workloads[w].logs.size());
+        const auto rows = some_rows(workloads[w], rng.sample(n, std::min(n, options.rows)));
+        objective += sim_prior_objective(target, rows, &gradient) / static_cast<double>(workloads.size());
+        sum += gradient / static_cast<double>(workloads.size());
+      }
+      adam.step(parameters, sum);
+      set_sim_prior_parameters(target, parameters);
+    }
+    const bool same_rows = std::all_of(workloads.begin(), workloads.end(), [&](const Workload& w) {
+      return static_cast<std::size_t>(w.logs.size()) == model.modes.size();
+    });
+    if (!model.modes.empty() && same_rows) {
+      target.curve = Vector::Zero(static_cast<Index>(model.modes.size()));
+      for (const auto& workload : workloads)
+        target.curve +=
+            (workload.logs.array() - workload.logs.mean()).matrix() / static_cast<double>(workloads.size());
+    }
+    if (log)
+      log(std::string(kTargetNames[t]) + ": noise " + std::to_string(100 * std::exp(target.log_noise)) +
+          " %, residual " + std::to_string(100 * std::exp(target.residual.log_signal)) +
+          " %, -log likelihood per row " + std::to_string(objective));
+    model.targets[t] = std::move(target);
+  }
+  return model;
+}
+
+}  // namespace fewwatt::meta

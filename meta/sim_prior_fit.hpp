@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/profile.hpp"
+#include "learners/sim_prior.hpp"
+
+namespace fewwatt::meta {
+
+struct SimPriorFitOptions {
+  int steps = 150;  // of Adam
+  double rate = 0.05;
+  std::size_t rows = 60;  // of each workload, drawn anew in each step
+  // The objective is  mean over workloads of -log p(rows) / rows + pull |h - h_0|^2,  h_0 = usual_residual() and
+  // usual noise and scale.
+  double pull = 0.0007;
+  std::string error() const;  // "" when valid
+};
+
+// Rows of one workload, as the marginal likelihood sees them.
+struct SimPriorRows {
+  learners::SimInputs inputs;
+  tasks::Matrix simulated;  // [n,n] covariance of the simulated workloads
+  tasks::Vector left;       // [n] log y less the simulated mean, centred
+};
+
+// Hyper-parameters of a target as one vector: residual, log_noise, log_scale.
+tasks::Vector sim_prior_parameters(const learners::SimPriorTarget& target);
+void set_sim_prior_parameters(learners::SimPriorTarget& target, const tasks::Vector& parameters);
+
+// -log p(left) / n of one workload's rows, up to a constant, Rasmussen & Williams 2006, eq. 2.30, with the covariance
+//   10 + scale C + R + noise^2 I
+// and its gradient in the order of sim_prior_parameters. Throws std::runtime_error when that is not positive definite.
+double sim_prior_objective(const learners::SimPriorTarget& target, const SimPriorRows& rows,
+                           tasks::Vector* gradient);
+
+// The hyper-parameters that make the training workloads most likely, and what these have in common where all were measured
+// in the same modes. Throws std::invalid_argument when there is no profile, or the profiles' knobs differ in role.
+learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> training,
+                                      const SimPriorFitOptions& options, std::uint64_t seed,
+                                      const std::function<void(const std::string&)>& log = {});
+
+}  // namespace fewwatt::meta

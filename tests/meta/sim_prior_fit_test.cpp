@@ -1,0 +1,91 @@
+#include "meta/sim_prior_fit.hpp"
+
+#include <gtest/gtest.h>
+
+#include "learners/registry.hpp"
+#include "tests/gradient_check.hpp"
+#include "tests/meta/made_up_family.hpp"
+#include "tests/tolerances.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using tasks::Matrix;
+using tasks::Vector;
+
+SimPriorRows some_rows() {
+  const auto space = tests::family_space();
+  const auto modes = space->modes();
+  SimPriorRows rows;
+  rows.inputs = learners::sim_inputs(*space, std::span(modes).first(20));
+  hw::Rng rng(4);
+  Matrix root(3, 20);
+  for (auto& value : root.reshaped()) value = 0.2 * rng.normal();
+  rows.simulated = root.transpose() * root;
+  rows.left.resize(20);
+  for (auto& value : rows.left) value = 0.3 * rng.normal();
+  return rows;
+}
+
+TEST(SimPriorFit, GradientIsThatOfTheObjective) {
+  const auto rows = some_rows();
+  learners::SimPriorTarget target;
+  target.residual = learners::usual_residual(3, rows.inputs.psi.cols());
+  hw::Rng rng(6);
+  Vector at = sim_prior_parameters(target);
+  for (auto& value : at) value += 0.3 * rng.normal();
+  const auto loss = [&](const Eigen::VectorXd& parameters) {
+    auto moved = target;
+    set_sim_prior_parameters(moved, parameters);
+    return sim_prior_objective(moved, rows, nullptr);
+  };
+  auto moved = target;
+  set_sim_prior_parameters(moved, at);
+  Vector gradient;
+  EXPECT_EQ(sim_prior_objective(moved, rows, &gradient), loss(at));
+  EXPECT_LT(tests::gradient_error(loss, at, gradient), tests::kGradient);
+}
+
+TEST(SimPriorFit, MoreStepsFitTheTrainingWorkloadsBetter) {
+  const auto training = tests::family(4);
+  const auto noise = [&](int steps) {
+    return fit_sim_prior(training, {.steps = steps}, 1).targets[tasks::kTimeMs]->log_noise;
+  };
+  EXPECT_LT(noise(60), noise(0) - 0.5);  // the family has no noise
+}
+
+TEST(SimPriorFit, KnowsWhatTrainingWorkloadsHaveInCommon) {
+  const auto training = tests::family(3);
+  const auto model = fit_sim_prior(training, {.steps = 0}, 1);
+  EXPECT_EQ(model.modes, training[0].modes);
+  double mean = 0;
+  for (const auto& profile : training) {
+    const Vector logs = tasks::samples_of(profile).targets.col(0).array().log();
+    mean += (logs[7] - logs.mean()) / 3;
+  }
+  EXPECT_NEAR(model.targets[0]->curve[7], mean, 1e-12);
+
+  auto fewer = training;
+  fewer[1].modes.pop_back();
+  fewer[1].measurements.pop_back();
+  EXPECT_EQ(fit_sim_prior(fewer, {.steps = 0}, 1).targets[0]->curve.size(), 0);
+}
+
+TEST(SimPriorFit, LearnsATargetThatOnlySomeHave) {
+  auto training = tests::family(2, false);
+  EXPECT_FALSE(fit_sim_prior(training, {.steps = 1}, 1).targets[tasks::kPowerW]);
+  training.push_back(tests::family_profile(5));
+  const auto model = fit_sim_prior(training, {.steps = 1}, 1);
+  EXPECT_TRUE(model.targets[tasks::kPowerW]);
+}
+
+TEST(SimPriorFit, BadRequestsThrow) {
+  EXPECT_THROW(fit_sim_prior({}, {}, 1), std::invalid_argument);
+  const auto training = tests::family(1);
+  EXPECT_THROW(fit_sim_prior(training, {.rate = 0}, 1), std::invalid_argument);
+  EXPECT_THROW(fit_sim_prior(training, {.rows = 0}, 1), std::invalid_argument);
+  EXPECT_THROW(fit_sim_prior(training, {.pull = -1}, 1), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace fewwatt::meta
