@@ -1,4 +1,4 @@
-// fewwatt adapt --init INIT.h5 | --learner NAME
+// fewwatt adapt [--init INIT.h5 | --learner NAME]
 //               --profiles P.h5 --device D --workload W --shots 50 --sampler random | --measurements M.csv
 //               --out MODEL.h5
 //
@@ -68,12 +68,13 @@ void require(bool holds, const std::string& otherwise) {
 }
 
 void check(const Options& options, bool draws_shots) {
-  require(options.init.empty() != options.learner.empty(), "give one of --init and --learner");
+  require(options.init.empty() || options.learner.empty(),
+          "give one of --init and --learner, or neither for auto");
   require(options.profiles.empty() != options.measurements.empty(),
           "give one of --profiles and --measurements");
   program::refuse_overwriting(options.out,
                               {options.init, options.profiles, options.measurements, options.mapping});
-  if (!options.learner.empty()) {
+  if (options.init.empty()) {
     const auto& facts = as_usage([&] { return learners::find_learner(options.learner); });
     require(!facts.needs_checkpoint,
             "--learner " + options.learner + " must be trained first: give its checkpoint as --init");
@@ -111,7 +112,7 @@ std::optional<Options> parse(int argc, char** argv) {
   program::Manual manual;
   manual.verb = "adapt";
   manual.synopsis =
-      "(--init INIT.h5 | --learner NAME) (--profiles P.h5 --device D --workload W | --measurements M.csv) "
+      "[--init INIT.h5 | --learner NAME] (--profiles P.h5 --device D --workload W | --measurements M.csv) "
       "--out MODEL.h5";
   manual.about =
       "Fits a learner to few measured modes of a workload and writes what it predicts of all modes of the "
@@ -121,7 +122,8 @@ std::optional<Options> parse(int argc, char** argv) {
   auto add = manual.options.add_options();
   add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
   add("learner", po::value(&options.learner)->value_name("NAME"),
-      "a learner that needs no checkpoint: physics, gp, scratch, scratch-log");
+      "a learner that needs no checkpoint: auto (if no --init is given), sim_only, physics, gp, scratch, "
+      "scratch-log");
   add("profiles", po::value(&options.profiles)->value_name("FILE"), "file of profiles");
   add("measurements", po::value(&options.measurements)->value_name("FILE"),
       "CSV file with a row per measured mode; columns cpu_cores, cpu_khz, gpu_khz, mem_khz, ..., time_ms, "
@@ -146,6 +148,7 @@ std::optional<Options> parse(int argc, char** argv) {
   add("out", po::value(&options.out)->required()->value_name("FILE"), "model to write");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
+  if (options.init.empty() && options.learner.empty()) options.learner = "auto";
   if (values->count("minibatches-per-epoch") > 0) options.minibatches_per_epoch = minibatches;
   check(options, !(*values)["shots"].defaulted() || !(*values)["sampler"].defaulted());
   if (!options.space_name.empty()) {
@@ -333,6 +336,18 @@ void print(const Json& report) {
       std::cout << ", error on the other measured modes " << target["mape"].get<double>() << " %";
     std::cout << '\n';
   }
+  if (report.contains("weighs")) {
+    std::cout << "  weighs: ";
+    bool first = true;
+    for (const auto& one : report["weighs"]) {
+      std::cout << (first ? "" : ", ") << one["learner"].get<std::string>();
+      for (const char* name : tasks::kTargetNames)
+        if (one.contains(name))
+          std::cout << ' ' << name << ' ' << std::lround(100 * one[name].get<double>()) << " %";
+      first = false;
+    }
+    std::cout << '\n';
+  }
   if (report.contains("behaves_like")) {
     std::cout << "  behaves like: ";
     bool first = true;
@@ -392,6 +407,12 @@ int run(const Options& options) {
   }
   for (const auto& [workload, weight] : predictor->behaves_like())
     report["behaves_like"].push_back({{"workload", workload}, {"weight", weight}});
+  for (const auto& [name, weights] : predictor->chosen()) {
+    Json one{{"learner", name}};
+    for (std::size_t t = 0; t < weights.size(); ++t)
+      if (!std::isnan(weights[t])) one[tasks::kTargetNames[t]] = weights[t];
+    report["weighs"].push_back(std::move(one));
+  }
   if (options.common.json) {
     std::cout << report << '\n';
   } else if (!options.common.quiet) {

@@ -96,6 +96,13 @@ class GpPredictor final : public Predictor {
     return out;
   }
 
+  LeftOut left_out(tasks::Target target) const override {
+    if (!fits[target]) return {};
+    const auto n = fits[target]->alpha.size();
+    const Vector precision = fits[target]->llt.solve(Eigen::MatrixXd::Identity(n, n)).diagonal();
+    return {fits[target]->alpha.cwiseQuotient(precision), precision.cwiseInverse()};
+  }
+
   std::array<std::optional<Fit>, tasks::kNumTargets> fits;
 
  private:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -21,6 +22,18 @@ struct Similarity {
   double weight = 0;     // in [0,1]; all of them sum to 1
 };
 
+// What a combination of learners makes of one of them: its weight, per target; NaN where that is not predicted.
+struct Chosen {
+  std::string learner;
+  std::array<double, tasks::kNumTargets> weights{};
+};
+
+// What would have been predicted of each row of the support from the others, rows as those of rows_of(), in logs: [k].
+struct LeftOut {
+  Vector error;     // log y less the predicted mean
+  Vector variance;  // predicted, of a new measurement
+};
+
 // The result of adapting to a workload. Immutable; one object serves many threads.
 class Predictor {
  public:
@@ -29,6 +42,11 @@ class Predictor {
   virtual Prediction predict(std::span<const hw::PowerMode> modes) const = 0;
   // Falling by weight; empty when the learner has no such explanation.
   virtual std::vector<Similarity> behaves_like() const { return {}; }
+  // Rasmussen & Williams 2006, eq. 5.12; hyper-parameters stay those of all rows. Empty when the target is not predicted, or
+  // the learner does not know.
+  virtual LeftOut left_out(tasks::Target) const { return {}; }
+  // Empty when the learner is not a combination of others.
+  virtual std::vector<Chosen> chosen() const { return {}; }
 };
 
 // A way of learning a workload from few measured modes. Immutable; one object serves many threads.

@@ -109,6 +109,9 @@ class ProtoPredictor final : public Predictor {
   }
 
   std::vector<Similarity> behaves_like() const override { return similarities; }
+  LeftOut left_out(tasks::Target target) const override {
+    return fits[target] ? fits[target]->posterior.left_out() : LeftOut{};
+  }
 
   struct Fit {
     ProtoPosterior posterior;  // of log y less the curves
@@ -337,6 +340,13 @@ ProtoPosterior::LogPrediction ProtoPosterior::predict(const ProtoInputs& query) 
   variance -= half.colwise().squaredNorm().transpose();
   variance = variance.cwiseMax(0.0).array() + std::exp(2 * kernel_.log_noise);
   return {mean, variance};
+}
+
+LeftOut ProtoPosterior::left_out() const {
+  const auto n = alpha_.size();
+  const Eigen::MatrixXd half = lower_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
+  const Vector precision = half.colwise().squaredNorm().transpose();
+  return {alpha_.cwiseQuotient(precision), precision.cwiseInverse()};
 }
 
 // ---- the model ----

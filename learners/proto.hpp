@@ -138,6 +138,7 @@ class ProtoPosterior {
     Vector mean, variance;  // [m] of a new measurement's log
   };
   LogPrediction predict(const ProtoInputs& query) const;
+  LeftOut left_out() const;  // at the current coefficients as point of linearisation
 
   // Negative log posterior density of the kernel, up to a constant, at the current coefficients as point of
   // linearisation, and its gradient in the order of ProtoKernel::flat.

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "learners/auto.hpp"
 #include "learners/fine_tune.hpp"
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
@@ -27,7 +28,12 @@ Made make_transfer(const Checkpoint& c) {
 }
 
 const auto& entries() {
-  static const std::array<Entry, 10> table = {{
+  static const std::array<Entry, 11> table = {{
+      {{.name = "auto",
+        .about = "the default: sim_prior and others, weighed by how they predict rows of the support",
+        .gives_uncertainty = true,
+        .joint_targets = true},
+       [](const Checkpoint& c) -> Made { return std::make_unique<Auto>(c.learner.empty() ? nullptr : &c); }},
       {{.name = "scratch", .about = "the published net from random weights"},
        [](const Checkpoint&) -> Made { return std::make_unique<Scratch>(false); }},
       {{.name = "scratch-log", .about = "the same net with log targets, inverse and log features"},

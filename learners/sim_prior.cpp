@@ -18,6 +18,7 @@ using Rows = SimPopulation::Rows;
 using Index = Eigen::Index;
 
 constexpr double kSmallestShare = 0.01;   // of the weight, that a hypothesis must have to be kept
+constexpr double kSmallestMember = 1e-4;  // of the weight, that one of its scales must have
 constexpr std::size_t kUnweighted = 300;  // simulated workloads that stand for all of them
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
@@ -133,6 +134,7 @@ struct Fit {
   std::array<double, 3> offsets{};  // by Mean: of its mean function on the support
   std::vector<SimResidual> residuals;
   std::vector<Hypothesis> hypotheses;
+  LeftOut left_out;
 };
 
 double mean_over(const Vector& values) {
@@ -167,6 +169,10 @@ class SimPriorPredictor final : public Predictor {
       }
     }
     return out;
+  }
+
+  LeftOut left_out(tasks::Target target) const override {
+    return fits[target] ? fits[target]->left_out : LeftOut{};
   }
 
   // The mean function of a hypothesis at modes, before its offset; that of the cloud where the training workloads have
@@ -508,7 +514,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       if (t == tasks::kTimeMs) priors.push_back({1, Mean::physics, 0.1 * scale, -1});
     } else {
       fit.residuals = residual_family(fit.inputs.knobs.cols(), fit.inputs.psi.cols());
-      if (known.rows.modes.size() < kRowsForFamily) fit.residuals.resize(1);
+      if (!options_.family || known.rows.modes.size() < kRowsForFamily) fit.residuals.resize(1);
       scales = untrained_scales();
     }
 
@@ -574,14 +580,18 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       shares[hypothesis_of(m)] += member_weights.back();
     }
     double kept = 0;
-    for (auto& share : shares) {
-      if (share < kSmallestShare * sum) share = 0;
-      kept += share;
+    const double smallest = kSmallestMember * sum;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const bool dropped =
+          shares[hypothesis_of(members[i])] < kSmallestShare * sum || member_weights[i] < smallest;
+      if (dropped) member_weights[i] = 0;
+      kept += member_weights[i];
     }
     std::vector<std::optional<Hypothesis>> found(shares.size());
+    Vector error = Vector::Zero(k), second = Vector::Zero(k);  // of rows left out
     for (std::size_t i = 0; i < members.size(); ++i) {
       const auto& m = members[i];
-      if (shares[hypothesis_of(m)] == 0) continue;
+      if (member_weights[i] == 0) continue;
       const auto& prior = priors[m.prior];
       const double w = member_weights[i] / kept;
       auto& h = found[hypothesis_of(m)];
@@ -608,9 +618,14 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       h->constant += w * (kSimLevelVariance + m.scale.noise);
       h->mean_of += w * coefficients;
       h->moment += w * (coefficients * coefficients.transpose() - half.transpose() * half);
+      const Vector precision = llt.solve(Eigen::MatrixXd::Identity(k, k)).diagonal();
+      const Vector off = alpha.cwiseQuotient(precision);
+      error += w * off;
+      second += w * (precision.cwiseInverse() + off.cwiseAbs2());
     }
     for (auto& h : found)
       if (h) fit.hypotheses.push_back(std::move(*h));
+    fit.left_out = {error, second - error.cwiseAbs2()};
     predictor->fits[t] = std::move(fit);
   }
   return predictor;

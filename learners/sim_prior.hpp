@@ -48,6 +48,8 @@ struct SimPriorOptions {
   double effective = 100;  // of them, by weight: 1 / sum w^2
   double time_error = 0.05,
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
+  bool family =
+      true;  // false: without a trained model, only the first of the residuals that are averaged over
   double temper = 0.3;        // weights ~ (evidence prior)^temper
   std::string error() const;  // "" when valid
 };

@@ -5,7 +5,9 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "datasets/generate.hpp"
 #include "hw/version.hpp"
+#include "learners/auto.hpp"
 #include "meta/fine_tune_search.hpp"
 #include "meta/maml.hpp"
 #include "meta/pretrain.hpp"
@@ -172,6 +174,18 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
   return fit_sim_prior(training, options, request.seed, log).to_checkpoint();
 }
 
+// proto learns from simulated workloads too, in the modes of the first profile.
+learners::Checkpoint train_auto(const InitializerRequest& request, const Profiles& training, const Log& log) {
+  constexpr std::size_t kSimulated = 32;
+  auto sim_prior = request, proto = request;
+  sim_prior.name = "sim_prior";
+  proto.name = "proto";
+  proto.also =
+      datasets::generate_population(training[0].space, training[0].modes, kSimulated, {.seed = request.seed});
+  return learners::auto_checkpoint(
+      {train_initializer(sim_prior, training, log), train_initializer(proto, training, log)});
+}
+
 // ---- the table ----
 
 struct Entry {
@@ -183,11 +197,12 @@ struct Entry {
 };
 
 const auto& entries() {
-  static const std::array<Entry, 15> table = {{
+  static const std::array<Entry, 16> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false},
        nullptr,
        train_transfer},
       {{"transfer-log", "transfer with log targets", "transfer-log", "", false}, nullptr, train_transfer},
+      {{"auto", "sim_prior and proto, which auto weighs", "auto", "", false}, nullptr, train_auto},
       {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
        nullptr,
        train_sim_prior},

@@ -152,6 +152,15 @@ TEST_F(AdaptProgram, SaysWhatTheWorkloadBehavesLike) {
   EXPECT_FALSE(holds(adapt_profile("--learner physics --shots 8").out, "behaves like"));
 }
 
+TEST_F(AdaptProgram, WithoutALearnerAutoIsUsedAndSaysWhatItWeighs) {
+  const auto result = adapt_profile("--shots 8");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.out, ": auto adapted to 8 measured modes")) << result.out;
+  EXPECT_TRUE(holds(result.out, "weighs: sim_only time ")) << result.out;
+  EXPECT_TRUE(holds(adapt_profile("--shots 8 --json").out, R"("weighs":[{"learner":"sim_only","time":)"));
+  EXPECT_FALSE(holds(adapt_profile("--learner physics --shots 8").out, "weighs"));
+}
+
 TEST_F(AdaptProgram, SameSeedGivesTheSameBytesAndAnotherSeedAnotherSupport) {
   adapt_profile("--learner physics --shots 5 --seed 1");
   const auto first = tests::read_text(out_);
@@ -361,8 +370,7 @@ TEST_F(AdaptProgram, BadMeasurementsFailAndAreNamed) {
 }
 
 TEST_F(AdaptProgram, WrongUsageExits2) {
-  expect_failure(adapt_profile("--shots 8"), 2, "--init");
-  expect_failure(adapt_profile("--learner physics --init x.h5"), 2, "--init");
+  expect_failure(adapt_profile("--learner physics --init x.h5 --shots 8"), 2, "or neither for auto");
   expect_failure(adapt_profile("--learner nobody"), 2, "nobody");
   expect_failure(adapt_profile("--learner transfer"), 2, "transfer");
   expect_failure(adapt_profile("--learner physics --shots 0"), 2, "--shots");

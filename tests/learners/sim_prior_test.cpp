@@ -4,55 +4,24 @@
 
 #include <Eigen/Eigenvalues>
 
-#include "hw/modules.hpp"
-
 #include "tests/learners/made_checkpoints.hpp"
+#include "tests/learners/simulated_support.hpp"
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
 namespace {
 
-std::shared_ptr<const hw::PowerModeSpace> space() {
-  static const auto made =
-      std::make_shared<const hw::PowerModeSpace>(hw::module_space("orin-agx-64", "coarse"));
-  return made;
-}
-
-// Workload i of a population that the learner does not have, measured with noise, in `rows` modes of the space.
-struct Measured {
-  Samples support;
-  std::vector<hw::PowerMode> modes;  // all
-  Matrix truth;                      // [n,2]
-};
-Measured measured(std::size_t workload, std::size_t rows, double noise = 0.01) {
-  Measured made;
-  made.modes = space()->modes();
-  const std::vector<std::size_t> which = {workload};
-  const auto logs = SimPopulation(workload + 1, 77).simulate(*space(), made.modes, which);
-  made.truth.resize(static_cast<Eigen::Index>(made.modes.size()), 2);
-  made.truth.col(0) = 20 * logs.time.row(0).transpose().cast<double>().array().exp();
-  made.truth.col(1) = logs.power.row(0).transpose().cast<double>().array().exp();
-  auto rng = hw::Rng::stream(9, "rows", workload);
-  const auto drawn = rng.sample(made.modes.size(), rows);
-  made.support.space = space();
-  made.support.targets.resize(static_cast<Eigen::Index>(rows), 2);
-  for (std::size_t i = 0; i < rows; ++i) {
-    made.support.modes.push_back(made.modes[drawn[i]]);
-    for (Eigen::Index t = 0; t < 2; ++t)
-      made.support.targets(static_cast<Eigen::Index>(i), t) =
-          made.truth(static_cast<Eigen::Index>(drawn[i]), t) * std::exp(noise * rng.normal());
-  }
-  return made;
-}
+using tests::simulated_space;
+using tests::simulated_workload;
 
 TEST(SimPrior, TenModesOfAWorkloadLikeTheSimulatedOnesAreEnough) {
-  const SimPrior only, prior(tests::usual_sim_prior(*space()));
+  const SimPrior only, prior(tests::usual_sim_prior(*simulated_space()));
   for (const auto* learner : {&only, &prior}) {
     Eigen::Array2d mean_error = Eigen::Array2d::Zero();
     double inside = 0;
     constexpr int kWorkloads = 8;
     for (std::size_t w = 0; w < kWorkloads; ++w) {
-      const auto m = measured(w, 10);
+      const auto m = simulated_workload(w, 10);
       const auto p = learner->adapt(m.support)->predict(m.modes);
       const Matrix error = (p.mean - m.truth).cwiseAbs();
       for (Eigen::Index t = 0; t < 2; ++t) {
@@ -69,7 +38,7 @@ TEST(SimPrior, TenModesOfAWorkloadLikeTheSimulatedOnesAreEnough) {
 
 TEST(SimPrior, IsSurestWhereItMeasuredAndSurerWithMore) {
   const SimPrior learner;
-  const auto few = measured(3, 10), many = measured(3, 40);
+  const auto few = simulated_workload(3, 10), many = simulated_workload(3, 40);
   const auto of_few = learner.adapt(few.support), of_many = learner.adapt(many.support);
   const auto there = of_few->predict(few.support.modes), all = of_few->predict(few.modes);
   EXPECT_LT(there.stddev.col(0).cwiseQuotient(there.mean.col(0)).mean(),
@@ -80,8 +49,8 @@ TEST(SimPrior, IsSurestWhereItMeasuredAndSurerWithMore) {
 }
 
 TEST(SimPrior, AModesPredictionDoesNotDependOnTheOthers) {
-  const auto m = measured(5, 12);
-  const auto predictor = SimPrior(tests::usual_sim_prior(*space())).adapt(m.support);
+  const auto m = simulated_workload(5, 12);
+  const auto predictor = SimPrior(tests::usual_sim_prior(*simulated_space())).adapt(m.support);
   const auto together = predictor->predict(m.modes);
   for (std::size_t i = 0; i < m.modes.size(); i += 60) {
     const auto alone = predictor->predict(std::span(m.modes).subspan(i, 1));
@@ -96,7 +65,7 @@ TEST(SimPrior, AModesPredictionDoesNotDependOnTheOthers) {
 TEST(SimPrior, MeasuredTimeTellsOfPower) {
   double with = 0, without = 0;
   for (std::size_t w = 0; w < 12; ++w) {
-    auto m = measured(w, 6);
+    auto m = simulated_workload(w, 6);
     for (Eigen::Index i = 3; i < 6; ++i) m.support.targets(i, tasks::kPowerW) = std::nan("");
     const auto error = [&] {
       const Vector predicted = SimPrior().adapt(m.support)->predict(m.modes).mean.col(tasks::kPowerW);
@@ -111,13 +80,13 @@ TEST(SimPrior, MeasuredTimeTellsOfPower) {
 
 TEST(SimPrior, WhatTrainingWorkloadsHaveInCommonHelpsThoseThatHaveItToo) {
   // Times with a step at the lowest memory clock that no simulated workload has.
-  auto m = measured(2, 10);
-  auto model = tests::usual_sim_prior(*space());
+  auto m = simulated_workload(2, 10);
+  auto model = tests::usual_sim_prior(*simulated_space());
   Vector step(static_cast<Eigen::Index>(m.modes.size()));
   for (std::size_t i = 0; i < m.modes.size(); ++i)
     step[static_cast<Eigen::Index>(i)] = m.modes[i][3] < 700000 && m.modes[i][0] > 4 ? 0.6 : 0;
   const auto with_step = [&](hw::PowerMode mode) {
-    return std::exp(step[static_cast<Eigen::Index>(*space()->index_of(mode))]);
+    return std::exp(step[static_cast<Eigen::Index>(*simulated_space()->index_of(mode))]);
   };
   model.targets[0]->curve = m.truth.col(0).array().log() + step.array();
   model.targets[0]->curve.array() -= model.targets[0]->curve.mean();
@@ -134,9 +103,9 @@ TEST(SimPrior, WhatTrainingWorkloadsHaveInCommonHelpsThoseThatHaveItToo) {
 }
 
 TEST(SimPrior, CovarianceIsOneOfAGaussianProcess) {
-  const auto modes = space()->modes();
-  const auto inputs = sim_inputs(*space(), std::span(modes).first(80));
-  EXPECT_EQ(inputs.psi.cols(), sim_features(*space()));
+  const auto modes = simulated_space()->modes();
+  const auto inputs = sim_inputs(*simulated_space(), std::span(modes).first(80));
+  EXPECT_EQ(inputs.psi.cols(), sim_features(*simulated_space()));
   EXPECT_EQ(inputs.psi.cols(), 10);
   const auto residual = usual_residual(4, 10);
   const Matrix k = sim_covariance(residual, inputs, inputs);
@@ -146,7 +115,7 @@ TEST(SimPrior, CovarianceIsOneOfAGaussianProcess) {
 }
 
 TEST(SimPrior, CheckpointIsTheModel) {
-  auto model = tests::usual_sim_prior(*space());
+  auto model = tests::usual_sim_prior(*simulated_space());
   model.targets[1]->curve.resize(0);
   model.targets[0]->log_scale = 0.25;
   const auto again = SimPriorModel::from_checkpoint(model.to_checkpoint());
@@ -160,7 +129,7 @@ TEST(SimPrior, CheckpointIsTheModel) {
 
 TEST(SimPrior, BadModelsAreRefused) {
   const auto refused = [](auto change) {
-    auto model = tests::usual_sim_prior(*space());
+    auto model = tests::usual_sim_prior(*simulated_space());
     change(model);
     EXPECT_THROW(SimPrior{model}, std::invalid_argument);
   };
@@ -169,18 +138,18 @@ TEST(SimPrior, BadModelsAreRefused) {
   refused([](auto& m) { m.targets[1]->residual.log_widths.resize(2); });
   refused([](auto& m) { m.knobs = "gpu_khz"; });
   refused([](auto& m) { std::swap(m.modes[0], m.modes[1]); });
-  auto slopes = tests::usual_sim_prior(*space());
+  auto slopes = tests::usual_sim_prior(*simulated_space());
   slopes.targets[0]->residual.log_slopes.resize(3);
-  EXPECT_THROW(SimPrior(slopes).adapt(measured(1, 5).support), std::invalid_argument);
+  EXPECT_THROW(SimPrior(slopes).adapt(simulated_workload(1, 5).support), std::invalid_argument);
   EXPECT_THROW(SimPrior(std::nullopt, {.population = 0}), std::invalid_argument);
   EXPECT_THROW(SimPrior(std::nullopt, {.temper = 0}), std::invalid_argument);
-  auto short_residual = tests::usual_sim_prior(*space()).to_checkpoint();
+  auto short_residual = tests::usual_sim_prior(*simulated_space()).to_checkpoint();
   short_residual.tensors.at("time/residual").conservativeResize(1, 4);
   EXPECT_THROW(SimPriorModel::from_checkpoint(short_residual), std::invalid_argument);
 }
 
 TEST(SimPrior, EqualRowsAndFewRowsAreFine) {
-  auto m = measured(4, 6);
+  auto m = simulated_workload(4, 6);
   m.support.targets.col(0).setConstant(7);
   EXPECT_TRUE(SimPrior().adapt(m.support)->predict(m.modes).mean.allFinite());
   const std::vector<std::size_t> one = {2};
