@@ -176,7 +176,8 @@ TEST(FitHead, RecoversASumOfItsTerms) {
   const Vector logs = tasks::samples_of(profile).targets.col(0).array().log();
   const Vector fitted = learners::head(inputs.log_terms, fit_head(inputs.log_terms, logs));
   EXPECT_NEAR(fitted.mean(), 0, 1e-9);
-  EXPECT_LT((fitted - (logs.array() - logs.mean()).matrix()).cwiseAbs().maxCoeff(), 0.01);
+  // The floor adds a hundredth of the greatest term to each of four.
+  EXPECT_LT((fitted - (logs.array() - logs.mean()).matrix()).cwiseAbs().maxCoeff(), 0.02);
 }
 
 TEST(ProtoNet, NoTermOfAHeadDiesOut) {
