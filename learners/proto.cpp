@@ -183,6 +183,13 @@ Vector mix_heads(const Matrix& heads, const Vector& weights) {
   return head(heads.transpose(), weights.array().log().matrix());
 }
 
+HeadPrior head_prior(const ProtoTarget& target, const Vector& weights) {
+  HeadPrior prior{mix_heads(target.heads, weights.cwiseMax(1e-300)), target.heads};
+  prior.deviations.rowwise() -= prior.beta_0.transpose();
+  prior.deviations.array().colwise() *= target.head_share * weights.array().sqrt();
+  return prior;
+}
+
 Matrix residual_covariance(const ProtoKernel& kernel, const Matrix& a, const Matrix& b) {
   return covariance_of(kernel, squared_differences(a, b));
 }
@@ -217,22 +224,21 @@ Vector prototype_weights(const ProtoTarget& target, const Vector& p) {
 // ---- the posterior ----
 
 ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kernel,
-                               const ProtoFineTune& fine_tune, Vector beta_0, ProtoInputs support,
+                               const ProtoFineTune& fine_tune, HeadPrior prior, ProtoInputs support,
                                const Vector& logs)
     : parts_(parts),
       kernel_(kernel),
       trained_(kernel),
       fine_tune_(fine_tune),
-      beta_0_(std::move(beta_0)),
-      beta_(beta_0_),
+      prior_(std::move(prior)),
+      beta_(prior_.beta_0),
       support_(std::move(support)),
       mean_(logs.mean()),
       logs_(logs.array() - mean_),
       differences_(squared_differences(support_.knobs, support_.knobs)) {
   // The iterated linearisation of a Gaussian model: Bell & Cathey 1993.
   const auto gauss_newton = [&] {
-    const Vector to =
-        beta_0_ + (2 * kernel_.log_spreads.array()).exp().matrix().cwiseProduct(slopes_.transpose() * alpha_);
+    const Vector to = prior_.beta_0 + times_head_covariance(slopes_).transpose() * alpha_;
     beta_ += (to - beta_).cwiseMax(-kProtoLongestStep).cwiseMin(kProtoLongestStep);
   };
   linearise();
@@ -265,14 +271,20 @@ void ProtoPosterior::linearise() {
     return;
   }
   slopes_ = shares(support_.log_terms, beta_);
-  residual_ = logs_ - head(support_.log_terms, beta_) - slopes_ * (beta_0_ - beta_);
+  residual_ = logs_ - head(support_.log_terms, beta_) - slopes_ * (prior_.beta_0 - beta_);
+}
+
+Matrix ProtoPosterior::times_head_covariance(const Matrix& slopes) const {
+  Matrix product = slopes * (2 * kernel_.log_spreads.array()).exp().matrix().asDiagonal();
+  product += slopes * prior_.deviations.transpose() * prior_.deviations;
+  return product;
 }
 
 void ProtoPosterior::solve() {
   const auto n = logs_.size();
   Eigen::MatrixXd covariance = Eigen::MatrixXd::Constant(n, n, kProtoLevel * kProtoLevel);
   if (parts_.residual) covariance += covariance_of(kernel_, differences_);
-  covariance += slopes_ * (2 * kernel_.log_spreads.array()).exp().matrix().asDiagonal() * slopes_.transpose();
+  covariance += times_head_covariance(slopes_) * slopes_.transpose();
   covariance.diagonal().array() += std::exp(2 * kernel_.log_noise) + kProtoJitter;
   const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
   if (llt.info() != Eigen::Success) {
@@ -330,8 +342,8 @@ ProtoPosterior::LogPrediction ProtoPosterior::predict(const ProtoInputs& query) 
   }
   if (parts_.heads) {
     const Matrix slopes = shares(query.log_terms, beta_);
-    const Matrix scaled = slopes * (2 * kernel_.log_spreads.array()).exp().matrix().asDiagonal();
-    mean += head(query.log_terms, beta_) + slopes * (beta_0_ - beta_);
+    const Matrix scaled = times_head_covariance(slopes);
+    mean += head(query.log_terms, beta_) + slopes * (prior_.beta_0 - beta_);
     cross += scaled * slopes_.transpose();
     variance += scaled.cwiseProduct(slopes).rowwise().sum();
   }
@@ -379,7 +391,8 @@ std::string ProtoModel::error() const {
       return prefix + "kernel does not fit knob_mean and heads";
     if (!target.embedding.allFinite() || !target.prototypes.allFinite() || !target.heads.allFinite() ||
         !k.flat().allFinite() || !std::isfinite(target.log_sharpness) || !target.curve_knobs.allFinite() ||
-        !target.curve_weights.allFinite() || !std::isfinite(target.curve_share))
+        !target.curve_weights.allFinite() || !std::isfinite(target.curve_share) ||
+        !std::isfinite(target.head_share))
       return prefix + "embedding, prototypes, heads, curves, kernel and log_sharpness must be finite";
     if (!(target.deviation_scale > 0) || !std::isfinite(target.deviation_scale))
       return prefix + "deviation_scale must be > 0 and finite";
@@ -412,6 +425,7 @@ Checkpoint ProtoModel::to_checkpoint() const {
     c.tensors[prefix + "curve_knobs"] = target.curve_knobs;
     c.tensors[prefix + "curve_weights"] = target.curve_weights;
     c.numbers[prefix + "curve_share"] = {target.curve_share};
+    c.numbers[prefix + "head_share"] = {target.head_share};
     c.tensors[prefix + "kernel"] = target.kernel.flat().transpose();
     c.numbers[prefix + "deviation_scale"] = {target.deviation_scale};
     c.numbers[prefix + "log_sharpness"] = {target.log_sharpness};
@@ -450,6 +464,7 @@ ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
     target.curve_knobs = c.tensor(prefix + "curve_knobs");
     target.curve_weights = c.tensor(prefix + "curve_weights");
     target.curve_share = c.number(prefix + "curve_share");
+    target.head_share = c.number(prefix + "head_share");
     const Vector kernel = c.vector(prefix + "kernel");
     if (kernel.size() != 3 * d + 2 + target.heads.cols()) {
       throw std::invalid_argument("checkpoint of proto: " + prefix + "kernel must have " +
@@ -501,7 +516,7 @@ std::unique_ptr<const Predictor> Proto::adapt(const Samples& support) const {
     for (Eigen::Index i = 0; i < w; ++i)
       similar[target->workloads[static_cast<std::size_t>(i)]] += weights[i];
     ++explained;
-    const Vector beta_0 = mix_heads(target->heads, weights.cwiseMax(1e-300));
+    const auto prior = head_prior(*target, weights);
     const Vector curve_weights = (model_.parts.heads ? target->curve_share : 0.0) * weights;
     const Vector left = logs - curves(*target, inputs.knobs) * curve_weights;
     auto kernel = target->kernel;
@@ -511,11 +526,11 @@ std::unique_ptr<const Predictor> Proto::adapt(const Samples& support) const {
       const auto some = rng.sample(rows.modes.size(), kMaxKernelRows);
       const ProtoInputs fewer{inputs.features(some, Eigen::all), inputs.knobs(some, Eigen::all),
                               inputs.log_terms(some, Eigen::all)};
-      kernel = ProtoPosterior(model_.parts, kernel, fine_tune, beta_0, fewer, left(some)).kernel();
+      kernel = ProtoPosterior(model_.parts, kernel, fine_tune, prior, fewer, left(some)).kernel();
       fine_tune.kernel_steps = 0;
     }
     predictor->fits[t] = ProtoPredictor::Fit{
-        ProtoPosterior(model_.parts, kernel, fine_tune, beta_0, std::move(inputs), left), curve_weights};
+        ProtoPosterior(model_.parts, kernel, fine_tune, prior, std::move(inputs), left), curve_weights};
   }
   for (const auto& [workload, weight] : similar)
     predictor->similarities.push_back({workload, weight / explained});

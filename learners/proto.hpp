@@ -17,7 +17,7 @@ namespace fewwatt::learners {
 // modes) and heads log sum_j exp(beta_j) phi_j(x):
 //   residual  k(z, z') = signal^2 exp(-sum_d (z_d - z'_d)^2 / (2 length_d^2))
 //                        + sum_d amplitude_d^2 exp(-(z_d - z'_d)^2 / (2 width_d^2)),   y = f + k + noise
-//   heads     beta_j ~ N(beta_0j, spread_j^2)
+//   heads     beta ~ N(beta_0, diag(spread^2) + sum_w deviation_w deviation_w')
 struct ProtoKernel {
   double log_signal = 0;
   Vector log_lengths, log_amplitudes, log_widths;  // [d]
@@ -59,6 +59,7 @@ struct ProtoTarget {
   Matrix curve_knobs;    // [r,d]
   Matrix curve_weights;  // [r,w]
   double curve_share = 0.5;
+  double head_share = 1;  // see head_prior
   ProtoKernel kernel;
   ProtoFineTune fine_tune;
 };
@@ -77,7 +78,7 @@ struct ProtoParts {
 //   text     t/workloads, one per line
 //   tensors  t/embedding [1,n], t/prototypes [w,e], t/heads [w,p], t/curve_knobs [r,d], t/curve_weights [r,w],
 //            t/kernel [1,3 d + 2 + p]
-//   numbers  t/hidden, t/deviation_scale, t/log_sharpness, t/curve_share, t/fine_tune/head_steps, t/fine_tune/kernel_steps,
+//   numbers  t/hidden, t/deviation_scale, t/log_sharpness, t/curve_share, t/head_share, t/fine_tune/head_steps, t/fine_tune/kernel_steps,
 //            t/fine_tune/kernel_rate, t/fine_tune/kernel_freedom
 struct ProtoModel {
   std::string trained_by;  // "proto"
@@ -107,6 +108,15 @@ Vector head(const Matrix& log_terms, const Vector& beta);
 // Heads [w,p] mixed as sums of what clocks cost:  beta_j = log sum_w weight_w exp(beta_wj).
 Vector mix_heads(const Matrix& heads, const Vector& weights);
 
+// What the heads of the training workloads say of a new one's.
+struct HeadPrior {
+  Vector beta_0;      // [p]
+  Matrix deviations;  // [w,p]
+};
+// beta_0 of mix_heads;  deviation_w = head_share sqrt(weight_w) (beta_w - beta_0): as the training workloads, weighed,
+// lie about it.
+HeadPrior head_prior(const ProtoTarget& target, const Vector& weights);
+
 // k(a_i, b_j) of the residual: [n,m].
 Matrix residual_covariance(const ProtoKernel& kernel, const Matrix& a, const Matrix& b);
 
@@ -130,9 +140,9 @@ Vector prototype_weights(const ProtoTarget& target, const Vector& p);
 // The fitted log-linear Gaussian model of one target.
 class ProtoPosterior {
  public:
-  // Heads from `beta_0` [p] and kernel fitted to support rows with log targets `logs` [n].
+  // Heads from `prior` and kernel fitted to support rows with log targets `logs` [n].
   ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kernel, const ProtoFineTune& fine_tune,
-                 Vector beta_0, ProtoInputs support, const Vector& logs);
+                 HeadPrior prior, ProtoInputs support, const Vector& logs);
 
   struct LogPrediction {
     Vector mean, variance;  // [m] of a new measurement's log
@@ -150,11 +160,13 @@ class ProtoPosterior {
  private:
   void linearise();
   void solve();
+  Matrix times_head_covariance(const Matrix& slopes) const;  // [n,p] -> [n,p]
 
   ProtoParts parts_;
   ProtoKernel kernel_, trained_;
   ProtoFineTune fine_tune_;
-  Vector beta_0_, beta_;
+  HeadPrior prior_;
+  Vector beta_;
   ProtoInputs support_;
   double mean_ = 0;
   Vector logs_;                      // centred

@@ -128,7 +128,8 @@ struct LogPrediction {
 
 // learners::ProtoPosterior, for all tasks at once.
 LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_steps, const at::Tensor& beta_0,
-                      const at::Tensor& curve_weights, std::span<const ProtoEpisode> episodes) {
+                      const at::Tensor& deviations, const at::Tensor& curve_weights,
+                      std::span<const ProtoEpisode> episodes) {
   const auto support_knobs = stack(episodes, [](const auto& e) { return e.support.knobs; });
   const auto query_knobs = stack(episodes, [](const auto& e) { return e.query.knobs; });
   const auto support_terms = stack(episodes, [](const auto& e) { return e.support.log_terms; });
@@ -146,7 +147,8 @@ LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_st
   if (parts.residual) base = base + kernel.residual_covariance(support_knobs, support_knobs);
   base = base.expand({logs.size(0), k, k});
 
-  const auto spreads = (2 * kernel.log_spreads).exp();
+  const auto head_covariance = at::diag((2 * kernel.log_spreads).exp()) +
+                               at::matmul(deviations.transpose(1, 2), deviations);  // [b,p,p]
   auto beta = beta_0;
   at::Tensor slopes, lower, alpha;
   for (int step = 0;; ++step) {
@@ -155,12 +157,12 @@ LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_st
     if (parts.heads) {
       slopes = at::softmax(support_terms + beta.unsqueeze(1), -1);
       residual = centred - head(support_terms, beta) - times(slopes, beta_0 - beta);
-      covariance = base + at::matmul(slopes * spreads, slopes.transpose(1, 2));
+      covariance = base + at::matmul(at::matmul(slopes, head_covariance), slopes.transpose(1, 2));
     }
     lower = at::linalg_cholesky(covariance);
     alpha = at::cholesky_solve(residual.unsqueeze(-1), lower).squeeze(-1);
     if (!parts.heads || step + 1 >= head_steps) break;
-    const auto to = beta_0 + spreads * times(slopes.transpose(1, 2), alpha);
+    const auto to = beta_0 + times(head_covariance, times(slopes.transpose(1, 2), alpha));
     beta = beta + (to - beta).clamp(-learners::kProtoLongestStep, learners::kProtoLongestStep);
   }
 
@@ -174,7 +176,7 @@ LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_st
   }
   if (parts.heads) {
     const auto query_slopes = at::softmax(query_terms + beta.unsqueeze(1), -1);
-    const auto scaled = query_slopes * spreads;
+    const auto scaled = at::matmul(query_slopes, head_covariance);
     mean = mean + head(query_terms, beta) + times(query_slopes, beta_0 - beta) +
            times(stack(episodes, [](const auto& e) { return e.query_curves; }), curve_weights);
     cross = cross + at::matmul(scaled, slopes.transpose(1, 2));
@@ -293,17 +295,18 @@ std::string ProtoLoss::error() const {
 
 Vector proto_parameters(const ProtoTarget& target) {
   const Vector kernel = target.kernel.flat();
-  Vector all(target.embedding.size() + kernel.size() + 2);
-  all << target.embedding, kernel, target.log_sharpness, target.curve_share;
+  Vector all(target.embedding.size() + kernel.size() + 3);
+  all << target.embedding, kernel, target.log_sharpness, target.curve_share, target.head_share;
   return all;
 }
 
 void set_proto_parameters(ProtoTarget& target, const Vector& parameters) {
-  const auto e = target.embedding.size(), k = parameters.size() - e - 2;
+  const auto e = target.embedding.size(), k = parameters.size() - e - 3;
   target.embedding = parameters.head(e);
   target.kernel = ProtoKernel::from_flat(parameters.segment(e, k), target.kernel.log_lengths.size());
   target.log_sharpness = parameters[e + k];
   target.curve_share = parameters[e + k + 1];
+  target.head_share = parameters[e + k + 2];
 }
 
 ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts, std::span<const Matrix> rows,
@@ -319,6 +322,7 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
   const auto flat_kernel = parameters.narrow(0, target.embedding.size(), kernel_size);
   const auto log_sharpness = parameters[target.embedding.size() + kernel_size];
   const auto curve_share = parameters[target.embedding.size() + kernel_size + 1];
+  const auto head_share = parameters[target.embedding.size() + kernel_size + 2];
 
   // Eq. 1, of the tasks and of the training workloads.
   const auto support_rows = stack(episodes, [](const auto& e) { return e.support_rows; });
@@ -343,12 +347,15 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
   const auto log_weights = at::log_softmax(logits, -1);  // [b,w+1]
   const auto heads = at::cat({to_tensor(target.heads), at::full({1, p}, -std::log(p), at::kDouble)});
   const auto beta_0 = at::logsumexp(log_weights.unsqueeze(-1) + heads, 1);  // [b,p]
+  const auto deviations =
+      head_share * (log_weights / 2).exp().unsqueeze(-1) * (heads - beta_0.unsqueeze(1));  // [b,w+1,p]
 
   const Kernel kernel(flat_kernel, d);
   LogPrediction predicted;
   try {
     const auto curve_weights = curve_share * log_weights.narrow(1, 0, target.heads.rows()).exp();
-    predicted = predict(parts, kernel, target.fine_tune.head_steps, beta_0, curve_weights, episodes);
+    predicted =
+        predict(parts, kernel, target.fine_tune.head_steps, beta_0, deviations, curve_weights, episodes);
   } catch (const c10::Error& e) {
     throw Diverged("a covariance is not positive definite");
   }
@@ -358,7 +365,8 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
           .mean(1);
   const auto medians = to_tensor(ProtoKernel::medians(d, p).flat());
   const auto spreads = to_tensor(ProtoKernel::prior_spreads(d, p).flat());
-  const auto prior = ((flat_kernel - medians) / spreads).square().sum() + (2 * curve_share - 1).square();
+  const auto prior = ((flat_kernel - medians) / spreads).square().sum() + (2 * curve_share - 1).square() +
+                     (2 * (head_share - 1)).square();
   const auto whole = task_losses.mean() + loss.classification * classification + loss.prior * prior;
 
   ProtoGradient result;
@@ -496,7 +504,7 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
     }
     target.deviation_scale = std::max(kSmallestDeviation, std::sqrt(sum / count));
     for (auto& rows : rows_[t]) rows.rightCols(f + 1) /= target.deviation_scale;
-    const auto kernel_size = target.kernel.flat().size() + 2;
+    const auto kernel_size = target.kernel.flat().size() + 3;
     adam_[t].emplace(
         Optimizers{{target.embedding.size(), options_.outer_rate}, {kernel_size, options_.kernel_rate}});
     model_.targets[t] = std::move(target);

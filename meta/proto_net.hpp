@@ -31,7 +31,8 @@ struct ProtoLoss {
   //      + classification * mean over query rows of -log p(own task)   Snell et al. 2017, eq. 2: each task of
   //                                                                    the batch is a class, and distances are
   //                                                                    those of learners::prototype_weights
-  //      + prior * ( | (kernel - medians) / prior_spreads |^2 + |(curve_share - 1/2) / (1/2)|^2 )
+  //      + prior * ( | (kernel - medians) / prior_spreads |^2 + |(curve_share - 1/2) / (1/2)|^2
+  //                  + |(head_share - 1) / (1/2)|^2 )
   double classification = 1;
   double prior = 0.002;
   std::string error() const;  // "" when valid
@@ -45,7 +46,7 @@ struct ProtoGradient {
   Vector gradient;                      // d loss / d parameters, in the order of proto_parameters
 };
 
-// What training changes: embedding, kernel, log_sharpness, curve_share.
+// What training changes: embedding, kernel, log_sharpness, curve_share, head_share.
 Vector proto_parameters(const learners::ProtoTarget& target);
 void set_proto_parameters(learners::ProtoTarget& target, const Vector& parameters);
 
@@ -67,7 +68,7 @@ struct ProtoNetOptions {
   int embedding = 16;  // dimensions
   learners::Activation activation = learners::Activation::silu;
   ProtoLoss loss;
-  // Adam's rates of the embedding, and of kernel, log_sharpness and curve_share, in outer step t:
+  // Adam's rates of the embedding, and of kernel, log_sharpness and the shares, in outer step t:
   //   rate * (1 + cos(pi t / max_steps)) / 2
   double outer_rate = 1e-2, kernel_rate = 0.05;
   int max_steps = 150;

@@ -31,7 +31,8 @@ struct Rows {
     logs = rows.values.array().log();
   }
   ProtoPosterior posterior(ProtoFineTune fine_tune = {}, ProtoParts parts = {}) const {
-    return {parts, target.kernel, fine_tune, target.heads.row(0).transpose(), inputs, logs};
+    return {parts,  target.kernel, fine_tune, head_prior(target, Eigen::Vector3d(0.5, 0.3, 0.2)),
+            inputs, logs};
   }
 };
 
@@ -63,6 +64,23 @@ TEST(Proto, MixedHeadIsTheLogOfTheMixture) {
   }
   const Vector mixed = head(rows.inputs.log_terms, mix_heads(rows.target.heads, weights));
   EXPECT_LT((mixed - sum.array().log().matrix()).cwiseAbs().maxCoeff(), 1e-12);
+}
+
+TEST(Proto, HeadPriorIsAsUncertainAsTheTrainingWorkloadsDisagree) {
+  Rows rows(6);
+  const Vector weights = Eigen::Vector3d(0.2, 0.5, 0.3);
+  const auto prior = head_prior(rows.target, weights);
+  Matrix sum = Matrix::Zero(prior.beta_0.size(), prior.beta_0.size());
+  for (Eigen::Index w = 0; w < 3; ++w) {
+    const Vector off = rows.target.heads.row(w).transpose() - prior.beta_0;
+    sum += weights[w] * off * off.transpose();
+  }
+  EXPECT_LT((prior.deviations.transpose() * prior.deviations - sum).cwiseAbs().maxCoeff(), 1e-12);
+
+  const auto wide = rows.posterior().predict(rows.inputs).variance;
+  rows.target.head_share = 0;
+  const auto narrow = rows.posterior().predict(rows.inputs).variance;
+  EXPECT_GT((wide - narrow).maxCoeff(), 0);
 }
 
 TEST(Proto, PrototypeIsTheMeanEmbedding) {

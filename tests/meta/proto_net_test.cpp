@@ -132,7 +132,7 @@ TEST(ProtoGradient, PredictionIsThatOfTheBoard) {
       const Vector weights = prototype_weights(target, prototype(target, e.support_rows));
       const Vector curve_weights = target.curve_share * weights;
       const learners::ProtoPosterior posterior({}, target.kernel, target.fine_tune,
-                                               learners::mix_heads(target.heads, weights), e.support,
+                                               learners::head_prior(target, weights), e.support,
                                                e.support_logs - e.support_curves * curve_weights);
       auto [mean, variance] = posterior.predict(e.query);
       mean += e.query_curves * curve_weights;
