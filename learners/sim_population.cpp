@@ -1,7 +1,9 @@
 #include "learners/sim_population.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <map>
 #include <stdexcept>
 #include <string>
 
@@ -32,10 +34,16 @@ float workers(hw::Rng& rng) {
 // Settings of modes, and two more: half of everything, where stalls get their scale, and all of everything, where
 // power limits get theirs. What a mode costs must not depend on the modes beside it.
 struct Settings {
-  Array cores;                       // in number
-  Array c, g, e, n, limit, batch;    // x
-  Array log_c, log_g, log_e, log_n;  // of x
+  Array cores;                     // in number
+  Array c, g, e, n, limit, batch;  // x
+  Array log_c, log_g, log_e;       // of x
   bool has_limit = false;
+
+  void take_logs() {
+    log_c = c.log();
+    log_g = g.log();
+    log_e = e.log();
+  }
 };
 
 Settings settings_of(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
@@ -74,12 +82,31 @@ Settings settings_of(const hw::PowerModeSpace& space, std::span<const hw::PowerM
         break;
     }
   }
-  s.log_c = s.c.log();
-  s.log_g = s.g.log();
-  s.log_e = s.e.log();
-  s.log_n = s.n.log();
   return s;
 }
+
+// Modes share their clocks with others, and what is costly to compute depends on clocks and batch alone.
+struct Grid {
+  Settings modes;
+  Settings clocks;                  // c, g, e and batch, each combination once
+  std::vector<Eigen::Index> index;  // of each mode, among the combinations
+
+  Grid(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> of) : modes(settings_of(space, of)) {
+    std::map<std::array<float, 4>, Eigen::Index> seen;
+    std::vector<Eigen::Index> first;
+    for (Eigen::Index i = 0; i < modes.c.size(); ++i) {
+      const auto [at, is_new] = seen.emplace(std::array{modes.c[i], modes.g[i], modes.e[i], modes.batch[i]},
+                                             static_cast<Eigen::Index>(first.size()));
+      if (is_new) first.push_back(i);
+      index.push_back(at->second);
+    }
+    clocks.c = modes.c(first);
+    clocks.g = modes.g(first);
+    clocks.e = modes.e(first);
+    clocks.batch = modes.batch(first);
+    clocks.take_logs();
+  }
+};
 
 // |a, b|_p for positive a and b >= 0.
 Array norm(float p, const Array& a, const Array& b) {
@@ -149,82 +176,112 @@ struct SimPopulation::Workload {
     limit_power = uniform(rng, 1.5, 3.5);
   }
 
-  struct Cost {
-    Array time, kernels, mem_time, serial_load, gpu_activity;
+  // What is to do with these clocks, in time, and what power is made of.
+  struct AtClocks {
+    Array kernels, traffic, launching, gpu, one_thread;
+    Array mem_w, traffic_w, core_idle_w, core_busy_w, cpu_leak_w, gpu_w, gpu_busy_w;
+
+    // Each row's, of those at `index`.
+    AtClocks operator()(const std::vector<Eigen::Index>& index) const {
+      return {kernels(index),     traffic(index),    launching(index), gpu(index),
+              one_thread(index),  mem_w(index),      traffic_w(index), core_idle_w(index),
+              core_busy_w(index), cpu_leak_w(index), gpu_w(index),     gpu_busy_w(index)};
+    }
   };
 
-  Cost time_of(const Settings& s, const Array& g, const Array& log_g) const {
-    const Array work = fixed_share + (1 - fixed_share) * s.batch;
+  // Of |c| clocks, but the GPU's are g.
+  void times_at(AtClocks& at, const Settings& clocks, const Array& g, const Array& log_g) const {
+    const Array work = fixed_share + (1 - fixed_share) * clocks.batch;
     const Array by_gpu = gpu * work * (-gpu_power * log_g).exp();
-    const Array traffic = mem * work * ((-mem_power * s.log_e).exp() + mem_by_gpu / g);
-    Array kernels = norm(overlap, by_gpu, traffic);
-    const Array launching = launch * (-launch_power * s.log_c).exp();
-    Array all = launch_kind == 2 ? norm(launch_overlap, kernels, launching)
-                                 : Array(kernels + launch_kind * launching);
-    all *= gpu_scale;
-    kernels *= gpu_scale;
-    const Array one_thread = serial * s.batch * (-serial_power * s.log_c).exp();
-    const Array threads = s.cores.min(parallel_workers), fetchers = s.cores.min(fetch_workers);
-    const Array many_threads = parallel * s.batch / (s.c * threads);
-    const Array from_memory = mem_cpu * s.batch / s.e;
-    const Array fetching = fetch * s.batch / (s.c * fetchers);
-    Array stall = Array::Zero(g.size());
-    if (fetch > 0) {
-      const float scale = corner * all[g.size() - 2] + 1e-6F;
-      const Array x = (fetching - all) / scale;
-      stall = scale * (x.max(0.0F) + (1 + (-x.abs()).exp()).log());
-    }
-    Cost cost;
-    cost.time = (all + one_thread + many_threads + from_memory + stall + fixed + fixed_cpu / s.c) *
-                (1 + crowding * (1 / s.cores - 0.25F));
-    cost.kernels = (kernels / cost.time).min(1.0F);
-    cost.mem_time = ((gpu_scale * traffic + from_memory) / cost.time).min(1.0F);
-    cost.serial_load = ((one_thread + many_threads * threads +
-                         (launching * gpu_scale).min(all) * launch_load + fetching * fetchers) /
-                        cost.time)
-                           .min(4.0F);
-    return cost;
+    at.traffic = mem * work * ((-mem_power * clocks.log_e).exp() + mem_by_gpu / g);
+    at.kernels = norm(overlap, by_gpu, at.traffic);
+    at.launching = launch * (-launch_power * clocks.log_c).exp();
+    at.gpu = launch_kind == 2 ? norm(launch_overlap, at.kernels, at.launching)
+                              : Array(at.kernels + launch_kind * at.launching);
+    for (auto* part : {&at.traffic, &at.kernels, &at.launching, &at.gpu}) *part *= gpu_scale;
+    at.one_thread = serial * clocks.batch * (-serial_power * clocks.log_c).exp();
   }
 
   static Array voltage(float floor, float knee, const Array& x) {
     return floor + (1 - floor) * ((x - knee).max(0.0F) / (1 - knee));
   }
 
-  // Without the GPU's clock, and what comes with it.
-  Array host_power(const Settings& s, const Cost& cost) const {
-    const Array v = voltage(cpu_floor, cpu_knee, s.c);
-    return base + mem_w * (mem_w_power * s.log_e).exp() +
-           traffic_w * cost.mem_time * (traffic_power * s.log_e).exp() +
-           v.square() * s.c * (core_idle * s.cores + core_busy * cost.serial_load) + cpu_leak * v * s.n;
-  }
-  Array gpu_watts(const Array& g, const Cost& cost) const {
-    const Array v = voltage(gpu_floor, gpu_knee, g);
-    return v.square() * g * (gpu_idle + gpu_busy * cost.kernels) + gpu_leak * v;
+  void powers_at(AtClocks& at, const Settings& clocks, const Array& g) const {
+    at.mem_w = mem_w * (mem_w_power * clocks.log_e).exp();
+    at.traffic_w = traffic_w * (traffic_power * clocks.log_e).exp();
+    const Array cpu = voltage(cpu_floor, cpu_knee, clocks.c), dynamic = cpu.square() * clocks.c;
+    at.core_idle_w = core_idle * dynamic;
+    at.core_busy_w = core_busy * dynamic;
+    at.cpu_leak_w = cpu_leak * cpu;
+    const Array v = voltage(gpu_floor, gpu_knee, g), gpu_dynamic = v.square() * g;
+    at.gpu_w = gpu_idle * gpu_dynamic + gpu_leak * v;
+    at.gpu_busy_w = gpu_busy * gpu_dynamic;
   }
 
-  void evaluate(const Settings& s, Array& log_time, Array& log_power) const {
+  struct Cost {
+    Array time, kernels, mem_time, serial_load;
+  };
+
+  Cost cost_of(const Settings& s, const AtClocks& at) const {
+    const Array threads = s.cores.min(parallel_workers), fetchers = s.cores.min(fetch_workers);
+    const Array many_threads = parallel * s.batch / (s.c * threads);
+    const Array from_memory = mem_cpu * s.batch / s.e;
+    const Array fetching = fetch * s.batch / (s.c * fetchers);
     Cost cost;
-    Array power;
-    if (s.has_limit) {
-      // In units of the highest limit, the power is  fixed + clocked g^limit_power;  the clock is the highest, up to the
-      // one that is set, with which that is inside the limit.
-      const Array top_clock = Array::Ones(s.g.size());
-      cost = time_of(s, top_clock, Array::Zero(s.g.size()));
-      Array fixed_part = host_power(s, cost), clocked = gpu_watts(top_clock, cost);
-      const float highest = (fixed_part + clocked)[s.g.size() - 1] / demand;
-      fixed_part /= highest;
-      clocked /= highest;
-      constexpr float kLowest = 0.1F;
-      const Array room = ((s.limit - fixed_part) / clocked).max(1e-6F).min(1.0F);
-      const Array g = (room.log() / limit_power).exp().max(kLowest).min(s.g);
-      cost = time_of(s, g, g.log());
-      power = fixed_part + clocked * (limit_power * g.log()).exp();
-    } else {
-      cost = time_of(s, s.g, s.log_g);
-      power = host_power(s, cost) + gpu_watts(s.g, cost);
+    cost.time = at.gpu + at.one_thread + many_threads + from_memory + fixed + fixed_cpu / s.c;
+    if (fetch > 0) {
+      const float scale = corner * at.gpu[at.gpu.size() - 2] + 1e-6F;
+      const Array x = (fetching - at.gpu) / scale;
+      cost.time += scale * (x.max(0.0F) + (1 + (-x.abs()).exp()).log());
     }
+    if (crowding > 0) cost.time *= 1 + crowding * (1 / s.cores - 0.25F);
+    const Array rate = 1 / cost.time;
+    cost.kernels = (at.kernels * rate).min(1.0F);
+    cost.mem_time = ((at.traffic + from_memory) * rate).min(1.0F);
+    cost.serial_load = ((at.one_thread + many_threads * threads + at.launching.min(at.gpu) * launch_load +
+                         fetching * fetchers) *
+                        rate)
+                           .min(4.0F);
+    return cost;
+  }
+
+  // Without the GPU's clock, and what comes with it.
+  Array host_power(const Settings& s, const AtClocks& at, const Cost& cost) const {
+    return base + at.mem_w + at.traffic_w * cost.mem_time + at.core_idle_w * s.cores +
+           at.core_busy_w * cost.serial_load + at.cpu_leak_w * s.n;
+  }
+
+  void evaluate(const Grid& grid, Array& log_time, Array& log_power) const {
+    const auto& s = grid.modes;
+    AtClocks at_clocks;
+    times_at(at_clocks, grid.clocks, grid.clocks.g, grid.clocks.log_g);
+    powers_at(at_clocks, grid.clocks, grid.clocks.g);
+    const auto at = at_clocks(grid.index);
+    const auto cost = cost_of(s, at);
     log_time = (cost.time / s.batch).log();
-    log_power = power.log();
+    log_power = (host_power(s, at, cost) + at.gpu_w + at.gpu_busy_w * cost.kernels).log();
+  }
+
+  // The same where a limit sets the GPU's clock, in units of the highest limit: the power is
+  //   fixed + clocked g^limit_power,
+  // and the clock is the highest, up to the one that is set, with which that is inside the limit.
+  void evaluate_limited(Settings s, Array& log_time, Array& log_power) const {
+    s.take_logs();
+    const Array top_clock = Array::Ones(s.g.size());
+    AtClocks at;
+    times_at(at, s, top_clock, Array::Zero(s.g.size()));
+    powers_at(at, s, top_clock);
+    auto cost = cost_of(s, at);
+    Array fixed_part = host_power(s, at, cost), clocked = at.gpu_w + at.gpu_busy_w * cost.kernels;
+    const float highest = (fixed_part + clocked)[s.g.size() - 1] / demand;
+    fixed_part /= highest;
+    clocked /= highest;
+    constexpr float kLowest = 0.1F;
+    const Array room = ((s.limit - fixed_part) / clocked).max(1e-6F).min(1.0F);
+    const Array g = (room.log() / limit_power).exp().max(kLowest).min(s.g), log_g = g.log();
+    times_at(at, s, g, log_g);
+    log_time = (cost_of(s, at).time / s.batch).log();
+    log_power = (fixed_part + clocked * (limit_power * log_g).exp()).log();
   }
 };
 
@@ -245,7 +302,7 @@ std::size_t SimPopulation::size() const {
 SimPopulation::Logs SimPopulation::simulate(const hw::PowerModeSpace& space,
                                             std::span<const hw::PowerMode> modes,
                                             std::span<const std::size_t> which) const {
-  const auto settings = settings_of(space, modes);
+  const Grid grid(space, modes);
   const auto n = static_cast<Eigen::Index>(modes.size());
   Logs logs{Rows(static_cast<Eigen::Index>(which.size()), n),
             Rows(static_cast<Eigen::Index>(which.size()), n)};
@@ -254,7 +311,12 @@ SimPopulation::Logs SimPopulation::simulate(const hw::PowerModeSpace& space,
     if (which[i] >= size())
       throw std::invalid_argument("SimPopulation: no workload " + std::to_string(which[i]) + " of " +
                                   std::to_string(size()));
-    workloads_[which[i]].evaluate(settings, time, power);
+    const auto& workload = workloads_[which[i]];
+    if (grid.modes.has_limit) {
+      workload.evaluate_limited(grid.modes, time, power);
+    } else {
+      workload.evaluate(grid, time, power);
+    }
     logs.time.row(static_cast<Eigen::Index>(i)) = time.head(n).matrix().transpose();
     logs.power.row(static_cast<Eigen::Index>(i)) = power.head(n).matrix().transpose();
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <stdexcept>
 
@@ -23,15 +24,6 @@ constexpr std::size_t kUnweighted = 300;  // simulated workloads that stand for 
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
 constexpr Index kChunk = 1024;  // modes predicted at once
-
-std::vector<Matrix> squared_differences(const Matrix& a, const Matrix& b) {
-  std::vector<Matrix> all;
-  for (Index d = 0; d < a.cols(); ++d) {
-    all.emplace_back(
-        (a.col(d).replicate(1, b.rows()) - b.col(d).transpose().replicate(a.rows(), 1)).array().square());
-  }
-  return all;
-}
 
 Vector residual_variance(const SimResidual& r, const SimInputs& a) {
   const double smooth = std::exp(2 * r.log_signal) + (2 * r.log_amplitudes.array()).exp().sum();
@@ -90,6 +82,21 @@ std::vector<Scale> untrained_scales() {
   return all;
 }
 
+// Positions of modes, with those beside each other that differ in the number of cores alone.
+std::vector<Index> alike_together(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  std::vector<Index> order(modes.size());
+  std::iota(order.begin(), order.end(), Index{0});
+  const auto cores = space.knob_with(hw::KnobRole::cpu_cores);
+  if (!cores) return order;
+  std::stable_sort(order.begin(), order.end(), [&](Index i, Index j) {
+    const auto &a = modes[static_cast<std::size_t>(i)], &b = modes[static_cast<std::size_t>(j)];
+    for (std::size_t k = 0; k < a.size(); ++k)
+      if (k != *cores && a[k] != b[k]) return a[k] < b[k];
+    return false;
+  });
+  return order;
+}
+
 // Weighted workloads: what they have in common and how they differ.
 struct Cloud {
   std::vector<std::size_t> which;  // positions among those that are simulated
@@ -137,13 +144,22 @@ struct Fit {
   LeftOut left_out;
 };
 
+bool uses(const Fit& fit, std::size_t cloud) {
+  return std::any_of(fit.hypotheses.begin(), fit.hypotheses.end(),
+                     [&](const Hypothesis& h) { return h.cloud == cloud; });
+}
+
 double mean_over(const Vector& values) {
   return values.mean();
 }
 
 class SimPriorPredictor final : public Predictor {
  public:
+  explicit SimPriorPredictor(std::shared_ptr<const hw::PowerModeSpace> of)
+      : space(std::move(of)), encoder(*space) {}
+
   std::shared_ptr<const hw::PowerModeSpace> space;
+  SimEncoder encoder;
   std::shared_ptr<const SimPopulation> population;
   std::vector<std::size_t> simulated;  // workloads of the population
   std::array<std::optional<Fit>, kNumTargets> fits;
@@ -155,17 +171,20 @@ class SimPriorPredictor final : public Predictor {
     const auto n = static_cast<Index>(modes.size());
     Prediction out{Matrix::Constant(n, kNumTargets, std::nan("")),
                    Matrix::Constant(n, kNumTargets, std::nan(""))};
+    const auto order = alike_together(*space, modes);
     for (Index from = 0; from < n; from += kChunk) {
       const auto count = std::min(kChunk, n - from);
-      const auto some = modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
+      const std::span which(order.data() + from, static_cast<std::size_t>(count));
+      std::vector<hw::PowerMode> some;
+      for (const auto i : which) some.push_back(modes[static_cast<std::size_t>(i)]);
       const auto logs = population->simulate(*space, some, simulated);
-      const auto inputs = sim_inputs(*space, some);
+      const auto inputs = encoder(some);
       for (int t = 0; t < kNumTargets; ++t) {
         if (!fits[t]) continue;
         const auto [mean, variance] =
             predict_logs(t, some, inputs, t == tasks::kTimeMs ? logs.time : logs.power);
-        out.mean.col(t).segment(from, count) = mean.array().exp();
-        out.stddev.col(t).segment(from, count) = mean.array().exp() * (variance.array().exp() - 1).sqrt();
+        out.mean.col(t)(which) = mean.array().exp();
+        out.stddev.col(t)(which) = mean.array().exp() * (variance.array().exp() - 1).sqrt();
       }
     }
     return out;
@@ -201,6 +220,7 @@ class SimPriorPredictor final : public Predictor {
     std::array<Matrix, 2> cross;
     std::array<Vector, 2> own;
     for (std::size_t c = 0; c < 2; ++c) {
+      if (!uses(fit, c)) continue;
       clouds[c] = at_modes(fit.clouds[c], logs, fit.levels);
       cross[c] = (clouds[c].root.transpose() * fit.roots[c]).cast<double>();
       own[c] = clouds[c].root.colwise().squaredNorm().transpose().cast<double>();
@@ -275,25 +295,41 @@ Index sim_features(const hw::PowerModeSpace& space) {
   return raw_psi(space, {}).cols();
 }
 
-SimInputs sim_inputs(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+SimEncoder::SimEncoder(const hw::PowerModeSpace& space) : space_(space) {
   const auto all = space.modes();
-  return {Scaler::fit(log_settings(space, all))(log_settings(space, modes)),
-          Scaler::fit(raw_psi(space, all))(raw_psi(space, modes))};
+  knobs_ = Scaler::fit(log_settings(space, all));
+  psi_ = Scaler::fit(raw_psi(space, all));
+}
+
+SimInputs SimEncoder::operator()(std::span<const hw::PowerMode> modes) const {
+  return {knobs_(log_settings(space_, modes)), psi_(raw_psi(space_, modes))};
 }
 
 Matrix sim_covariance(const SimResidual& r, const SimInputs& a, const SimInputs& b) {
-  const auto differences = squared_differences(a.knobs, b.knobs);
-  Matrix joint = Matrix::Constant(a.knobs.rows(), b.knobs.rows(), 2 * r.log_signal);
-  for (std::size_t d = 0; d < differences.size(); ++d)
-    joint -= 0.5 * std::exp(-2 * r.log_lengths[static_cast<Index>(d)]) * differences[d];
-  Matrix sum = joint.array().exp();
-  for (std::size_t d = 0; d < differences.size(); ++d) {
-    const auto i = static_cast<Index>(d);
-    if (std::isinf(r.log_amplitudes[i])) continue;
-    sum.array() +=
-        (2 * r.log_amplitudes[i] - 0.5 * std::exp(-2 * r.log_widths[i]) * differences[d].array()).exp();
+  // Modes share their levels with others: every exponential once for each level.
+  const Index n = a.knobs.rows(), m = b.knobs.rows();
+  Matrix joint = Matrix::Constant(n, m, std::exp(2 * r.log_signal)), sum = Matrix::Zero(n, m);
+  for (Index d = 0; d < a.knobs.cols(); ++d) {
+    std::map<double, Index> seen;
+    std::vector<Index> level(static_cast<std::size_t>(n));
+    for (Index i = 0; i < n; ++i)
+      level[static_cast<std::size_t>(i)] =
+          seen.emplace(a.knobs(i, d), static_cast<Index>(seen.size())).first->second;
+    Matrix squared(static_cast<Index>(seen.size()), m);
+    for (const auto& [value, row] : seen)
+      squared.row(row) = (b.knobs.col(d).array() - value).square().matrix().transpose();
+    const Matrix together = (-0.5 * std::exp(-2 * r.log_lengths[d]) * squared.array()).exp();
+    const Matrix alone =
+        (2 * r.log_amplitudes[d] - 0.5 * std::exp(-2 * r.log_widths[d]) * squared.array()).exp();
+    for (Index i = 0; i < n; ++i) {
+      joint.row(i).array() *= together.row(level[static_cast<std::size_t>(i)]).array();
+      sum.row(i) += alone.row(level[static_cast<std::size_t>(i)]);
+    }
   }
-  return sum + a.psi * (2 * r.log_slopes.array()).exp().matrix().asDiagonal() * b.psi.transpose();
+  sum += joint;
+  if (!r.log_slopes.array().isInf().all())
+    sum += a.psi * (2 * r.log_slopes.array()).exp().matrix().asDiagonal() * b.psi.transpose();
+  return sum;
 }
 
 std::string SimPriorOptions::error() const {
@@ -433,8 +469,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
   check_support("sim_prior", support, 1);
   if (model_) check_roles("sim_prior", model_->knobs, *support.space);
   const auto& space = *support.space;
-  auto predictor = std::make_unique<SimPriorPredictor>();
-  predictor->space = support.space;
+  auto predictor = std::make_unique<SimPriorPredictor>(support.space);
   predictor->population = population_;
   predictor->physics = Physics().adapt(support);
 
@@ -486,7 +521,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     Fit fit;
     fit.level = known.level;
     fit.modes = known.rows.modes;
-    fit.inputs = sim_inputs(space, fit.modes);
+    fit.inputs = predictor->encoder(fit.modes);
     fit.clouds = {retrieved, all};
     const Rows logs = simulated[t](predictor->simulated, Eigen::all);
     fit.levels = logs.rowwise().mean();
@@ -628,6 +663,9 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     fit.left_out = {error, second - error.cwiseAbs2()};
     predictor->fits[t] = std::move(fit);
   }
+  const bool need_all = std::any_of(predictor->fits.begin(), predictor->fits.end(),
+                                    [](const auto& fit) { return fit && uses(*fit, 1); });
+  if (!need_all) predictor->simulated.resize(ranked.size());
   return predictor;
 }
 

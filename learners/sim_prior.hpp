@@ -32,7 +32,15 @@ struct SimInputs {
 };
 // Number of columns of psi for a space's knobs.
 Eigen::Index sim_features(const hw::PowerModeSpace& space);
-SimInputs sim_inputs(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes);
+class SimEncoder {
+ public:
+  explicit SimEncoder(const hw::PowerModeSpace& space);  // which must outlive this
+  SimInputs operator()(std::span<const hw::PowerMode> modes) const;
+
+ private:
+  const hw::PowerModeSpace& space_;
+  Scaler knobs_, psi_;
+};
 Matrix sim_covariance(const SimResidual& residual, const SimInputs& a, const SimInputs& b);  // [n,m]
 
 // Where training on workloads with the same knobs starts from, and is drawn to.

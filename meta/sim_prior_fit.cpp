@@ -44,7 +44,7 @@ Workload workload_of(const datasets::Profile& profile, tasks::Target target,
   auto logs = population.simulate(*rows.space, rows.modes, which);
   workload.simulated = (target == tasks::kTimeMs ? logs.time : logs.power).cast<double>();
   workload.simulated.colwise() -= workload.simulated.rowwise().mean().eval();
-  workload.inputs = learners::sim_inputs(*rows.space, rows.modes);
+  workload.inputs = learners::SimEncoder(*rows.space)(rows.modes);
   workload.logs = rows.values.array().log();
   return workload;
 }

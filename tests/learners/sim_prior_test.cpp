@@ -104,7 +104,7 @@ TEST(SimPrior, WhatTrainingWorkloadsHaveInCommonHelpsThoseThatHaveItToo) {
 
 TEST(SimPrior, CovarianceIsOneOfAGaussianProcess) {
   const auto modes = simulated_space()->modes();
-  const auto inputs = sim_inputs(*simulated_space(), std::span(modes).first(80));
+  const auto inputs = SimEncoder(*simulated_space())(std::span(modes).first(80));
   EXPECT_EQ(inputs.psi.cols(), sim_features(*simulated_space()));
   EXPECT_EQ(inputs.psi.cols(), 10);
   const auto residual = usual_residual(4, 10);

@@ -17,7 +17,7 @@ SimPriorRows some_rows() {
   const auto space = tests::family_space();
   const auto modes = space->modes();
   SimPriorRows rows;
-  rows.inputs = learners::sim_inputs(*space, std::span(modes).first(20));
+  rows.inputs = learners::SimEncoder(*space)(std::span(modes).first(20));
   hw::Rng rng(4);
   Matrix root(3, 20);
   for (auto& value : root.reshaped()) value = 0.2 * rng.normal();
