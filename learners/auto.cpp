@@ -119,7 +119,8 @@ Checkpoint auto_checkpoint(const std::vector<Checkpoint>& candidates) {
 }
 
 Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
-    : doubter_(std::nullopt, {.family = false}), options_(options) {
+    : doubter_(std::nullopt, {.population = 1000, .kept = 200, .effective = 50, .family = false}),
+      options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (checkpoint == nullptr) {
     candidates_.push_back({"sim_only", make_learner("sim_only"), 1});
