@@ -99,7 +99,7 @@ std::optional<Options> parse(int argc, char** argv) {
   program::Manual manual;
   manual.verb = "meta-train";
   manual.synopsis =
-      "--profiles P.h5[,...] --learner maml --holdout-workloads W,... --out INIT.h5 [--resume STATE]";
+      "--profiles P.h5[,...] --learner auto --holdout-workloads W,... --out INIT.h5 [--resume STATE]";
   manual.about =
       "Trains an initializer on recorded profiles. Training, early stopping and the choice of fine-tuning\n"
       "see nothing of what is held out: they leave out each training workload in turn and validate on it "
@@ -112,7 +112,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "files of profiles, separated by commas");
   add("also", po::value(&also)->value_name("P.h5,..."),
       "files of profiles to train on as well, for half of the tasks, but not to validate on: simulated ones");
-  add("learner", po::value(&options.request.name)->default_value("maml")->value_name("NAME"),
+  add("learner", po::value(&options.request.name)->default_value("auto")->value_name("NAME"),
       "what to train");
   add("holdout-workloads", po::value(&workloads)->value_name("W,..."),
       "workloads that training must not see");

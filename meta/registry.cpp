@@ -174,16 +174,23 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
   return fit_sim_prior(training, options, request.seed, log).to_checkpoint();
 }
 
-// proto learns from simulated workloads too, in the modes of the first profile.
-learners::Checkpoint train_auto(const InitializerRequest& request, const Profiles& training, const Log& log) {
+// ---- auto ----
+
+// proto learns from simulated workloads too, in the modes of the first profile, where no others are given.
+InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& training) {
   constexpr std::size_t kSimulated = 32;
-  auto sim_prior = request, proto = request;
-  sim_prior.name = "sim_prior";
-  proto.name = "proto";
-  proto.also =
-      datasets::generate_population(training[0].space, training[0].modes, kSimulated, {.seed = request.seed});
-  return learners::auto_checkpoint(
-      {train_initializer(sim_prior, training, log), train_initializer(proto, training, log)});
+  request.name = "proto";
+  if (request.also.empty())
+    request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
+                                                 {.seed = request.seed});
+  return request;
+}
+
+learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& training, const Log& log,
+                                   const learners::Checkpoint& proto) {
+  request.name = "sim_prior";
+  request.steps = 0;  // they are proto's
+  return learners::auto_checkpoint({train_sim_prior(request, training, log), proto});
 }
 
 // ---- the table ----
@@ -191,9 +198,14 @@ learners::Checkpoint train_auto(const InitializerRequest& request, const Profile
 struct Entry {
   MetaLearnerFacts facts;
   OuterLoop (*plan)(const InitializerRequest&, const Profiles&);  // nullptr for what has no outer loop
-  learners::Checkpoint (*train)(const InitializerRequest&, const Profiles&, const Log&) = nullptr;
+  learners::Checkpoint (*train)(const InitializerRequest&, const Profiles&,
+                                const Log&) = nullptr;  // without plan
   // From what the plan gives, or the checkpoint of what this is the twin of; nullptr = as it is.
   learners::Checkpoint (*twin)(const learners::Checkpoint&) = nullptr;
+  // The request that the plan gets; what becomes of its checkpoint. nullptr = as they are.
+  InitializerRequest (*part)(InitializerRequest, const Profiles&) = nullptr;
+  learners::Checkpoint (*whole)(InitializerRequest, const Profiles&, const Log&,
+                                const learners::Checkpoint&) = nullptr;
 };
 
 const auto& entries() {
@@ -202,7 +214,12 @@ const auto& entries() {
        nullptr,
        train_transfer},
       {{"transfer-log", "transfer with log targets", "transfer-log", "", false}, nullptr, train_transfer},
-      {{"auto", "sim_prior and proto, which auto weighs", "auto", "", false}, nullptr, train_auto},
+      {{"auto", "sim_prior, and proto with simulated workloads too, which auto weighs", "auto", ""},
+       plan_proto,
+       nullptr,
+       nullptr,
+       proto_of_auto,
+       auto_of_proto},
       {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
        nullptr,
        train_sim_prior},
@@ -294,8 +311,11 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
     result.checkpoint = entry->train(request, sorted, hooks.log);
   } else {
     if (const auto warning = blas_warning(); !warning.empty() && hooks.log) hooks.log("warning: " + warning);
-    result = run_outer_loops(with_also, entry->plan, sorted, hooks, resume);
+    const auto part = entry->part != nullptr ? entry->part(with_also, sorted) : with_also;
+    result = run_outer_loops(part, entry->plan, sorted, hooks, resume);
     if (result.checkpoint.learner.empty()) return result;
+    if (entry->whole != nullptr)
+      result.checkpoint = entry->whole(with_also, sorted, hooks.log, result.checkpoint);
   }
   sorted.insert(sorted.end(), with_also.also.begin(), with_also.also.end());
   result.checkpoint.origin = {request.seed, std::string(hw::git_revision()), hash_of(sorted)};
