@@ -55,19 +55,6 @@ Matrix bell(double log_scale, const Vector& log_lengths, std::span<const Matrix>
   return exponent.array().exp();
 }
 
-Matrix covariance_of(const ProtoKernel& kernel, std::span<const Matrix> differences) {
-  Matrix sum = bell(kernel.log_signal, kernel.log_lengths, differences);
-  for (Eigen::Index d = 0; d < kernel.log_widths.size(); ++d) {
-    sum += bell(kernel.log_amplitudes[d], kernel.log_widths.segment(d, 1),
-                differences.subspan(static_cast<std::size_t>(d), 1));
-  }
-  return sum;
-}
-
-double residual_variance(const ProtoKernel& kernel) {
-  return std::exp(2 * kernel.log_signal) + (2 * kernel.log_amplitudes.array()).exp().sum();
-}
-
 // d head / d beta: the share of each term, [n,p].
 Matrix shares(const Matrix& log_terms, const Vector& beta) {
   const Matrix terms = log_terms.rowwise() + beta.transpose();
@@ -133,26 +120,22 @@ Vector ProtoKernel::flat() const {
 
 ProtoKernel ProtoKernel::from_flat(const Vector& flat, Eigen::Index knobs) {
   const auto d = knobs;
-  return {flat[0],
-          flat.segment(1, d),
-          flat.segment(1 + d, d),
-          flat.segment(1 + 2 * d, d),
+  return {{flat[0], flat.segment(1, d), flat.segment(1 + d, d), flat.segment(1 + 2 * d, d)},
           flat[1 + 3 * d],
           flat.tail(flat.size() - 2 - 3 * d)};
 }
 
 ProtoKernel ProtoKernel::medians(Eigen::Index knobs, Eigen::Index terms) {
-  return {std::log(0.15),
-          Vector::Constant(knobs, std::log(2.0)),
-          Vector::Constant(knobs, std::log(0.08)),
-          Vector::Constant(knobs, std::log(1.0)),
+  return {{std::log(0.15), Vector::Constant(knobs, std::log(2.0)), Vector::Constant(knobs, std::log(0.08)),
+           Vector::Constant(knobs, std::log(1.0))},
           std::log(0.02),
           Vector::Constant(terms, std::log(0.7))};
 }
 
 ProtoKernel ProtoKernel::prior_spreads(Eigen::Index knobs, Eigen::Index terms) {
-  return {1.0, Vector::Constant(knobs, 0.7), Vector::Constant(knobs, 1.0), Vector::Constant(knobs, 0.5),
-          0.7, Vector::Constant(terms, 0.7)};
+  return {{1.0, Vector::Constant(knobs, 0.7), Vector::Constant(knobs, 1.0), Vector::Constant(knobs, 0.5)},
+          0.7,
+          Vector::Constant(terms, 0.7)};
 }
 
 std::string ProtoFineTune::error() const {
@@ -190,13 +173,9 @@ HeadPrior head_prior(const ProtoTarget& target, const Vector& weights) {
   return prior;
 }
 
-Matrix residual_covariance(const ProtoKernel& kernel, const Matrix& a, const Matrix& b) {
-  return covariance_of(kernel, squared_differences(a, b));
-}
-
 Matrix curves(const ProtoTarget& target, const Matrix& knobs) {
   const auto medians = ProtoKernel::medians(knobs.cols(), target.heads.cols());
-  return residual_covariance(medians, knobs, target.curve_knobs) * target.curve_weights;
+  return knob_covariance(medians, knobs, target.curve_knobs) * target.curve_weights;
 }
 
 Matrix embedding_inputs(const ProtoTarget& target, const ProtoInputs& inputs, const Vector& logs,
@@ -283,7 +262,7 @@ Matrix ProtoPosterior::times_head_covariance(const Matrix& slopes) const {
 void ProtoPosterior::solve() {
   const auto n = logs_.size();
   Eigen::MatrixXd covariance = Eigen::MatrixXd::Constant(n, n, kProtoLevel * kProtoLevel);
-  if (parts_.residual) covariance += covariance_of(kernel_, differences_);
+  if (parts_.residual) covariance += knob_covariance(kernel_, support_.knobs, support_.knobs);
   covariance += times_head_covariance(slopes_) * slopes_.transpose();
   covariance.diagonal().array() += std::exp(2 * kernel_.log_noise) + kProtoJitter;
   const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
@@ -311,7 +290,7 @@ double ProtoPosterior::objective(const ProtoKernel& kernel, Vector* gradient) co
   weight = (0.5 * (weight.transpose() * weight - at.alpha_ * at.alpha_.transpose())).eval();
   const auto along = [&](const Matrix& derivative) { return (weight.array() * derivative.array()).sum(); };
   ProtoKernel slope{
-      0, Vector::Zero(d), Vector::Zero(d), Vector::Zero(d), 0, Vector::Zero(kernel.log_spreads.size())};
+      {0, Vector::Zero(d), Vector::Zero(d), Vector::Zero(d)}, 0, Vector::Zero(kernel.log_spreads.size())};
   if (parts_.residual) {
     const Matrix joint = bell(kernel.log_signal, kernel.log_lengths, differences_);
     slope.log_signal = 2 * along(joint);
@@ -337,8 +316,8 @@ ProtoPosterior::LogPrediction ProtoPosterior::predict(const ProtoInputs& query) 
   Vector mean = Vector::Constant(m, mean_);
   Vector variance = Vector::Constant(m, kProtoLevel * kProtoLevel);
   if (parts_.residual) {
-    cross += residual_covariance(kernel_, query.knobs, support_.knobs);
-    variance.array() += residual_variance(kernel_);
+    cross += knob_covariance(kernel_, query.knobs, support_.knobs);
+    variance.array() += knob_variance(kernel_);
   }
   if (parts_.heads) {
     const Matrix slopes = shares(query.log_terms, beta_);

@@ -7,20 +7,17 @@
 
 #include "learners/checkpoint.hpp"
 #include "learners/encode.hpp"
+#include "learners/knob_kernel.hpp"
 #include "learners/learner.hpp"
 #include "learners/mlp.hpp"
 
 namespace fewwatt::learners {
 
 // Logs of the hyper-parameters of what a workload may add to the heads of the training workloads, in log units of
-// the target; logs, so that a step is relative. With knobs z (log settings, standardised over the training
-// modes) and heads log sum_j exp(beta_j) phi_j(x):
-//   residual  k(z, z') = signal^2 exp(-sum_d (z_d - z'_d)^2 / (2 length_d^2))
-//                        + sum_d amplitude_d^2 exp(-(z_d - z'_d)^2 / (2 width_d^2)),   y = f + k + noise
+// the target. With knobs z (log settings, standardised over the training modes) and heads log sum_j exp(beta_j) phi_j(x):
+//   residual  k(z, z') of the KnobKernel,   y = f + k + noise
 //   heads     beta ~ N(beta_0, diag(spread^2) + sum_w deviation_w deviation_w')
-struct ProtoKernel {
-  double log_signal = 0;
-  Vector log_lengths, log_amplitudes, log_widths;  // [d]
+struct ProtoKernel : KnobKernel {
   double log_noise = 0;
   Vector log_spreads;  // [p]
 
@@ -116,9 +113,6 @@ struct HeadPrior {
 // beta_0 of mix_heads;  deviation_w = head_share sqrt(weight_w) (beta_w - beta_0): as the training workloads, weighed,
 // lie about it.
 HeadPrior head_prior(const ProtoTarget& target, const Vector& weights);
-
-// k(a_i, b_j) of the residual: [n,m].
-Matrix residual_covariance(const ProtoKernel& kernel, const Matrix& a, const Matrix& b);
 
 // The curve of each training workload at knobs [n,d]: [n,w].
 Matrix curves(const ProtoTarget& target, const Matrix& knobs);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <numeric>
 #include <stdexcept>
 
@@ -26,8 +25,8 @@ constexpr std::size_t kRowsForFamily = 8;
 constexpr Index kChunk = 1024;  // modes predicted at once
 
 Vector residual_variance(const SimResidual& r, const SimInputs& a) {
-  const double smooth = std::exp(2 * r.log_signal) + (2 * r.log_amplitudes.array()).exp().sum();
-  return (a.psi.array().square().matrix() * (2 * r.log_slopes.array()).exp().matrix()).array() + smooth;
+  return (a.psi.array().square().matrix() * (2 * r.log_slopes.array()).exp().matrix()).array() +
+         knob_variance(r);
 }
 
 // Standard deviations 0 are fine: exp(-inf).
@@ -40,8 +39,8 @@ std::vector<SimResidual> residual_family(Index d, Index p) {
   const auto make = [&](double joint, double length, double alone, double width, double slopes) {
     const double per_knob = std::sqrt(alone / static_cast<double>(d));
     const double per_feature = std::sqrt(slopes / static_cast<double>(std::max<Index>(1, p)));
-    return SimResidual{log_of(std::sqrt(joint)), Vector::Constant(d, std::log(length)),
-                       Vector::Constant(d, log_of(per_knob)), Vector::Constant(d, std::log(width)),
+    return SimResidual{{log_of(std::sqrt(joint)), Vector::Constant(d, std::log(length)),
+                        Vector::Constant(d, log_of(per_knob)), Vector::Constant(d, std::log(width))},
                        Vector::Constant(p, log_of(per_feature))};
   };
   std::vector<SimResidual> family = {make(0.5, 2, 0.5, 1.5, 0), make(0.5, 1, 0.5, 0.7, 0),
@@ -257,12 +256,12 @@ Vector SimResidual::flat() const {
 }
 
 SimResidual SimResidual::from_flat(const Vector& flat, Index d) {
-  return {flat[0], flat.segment(1, d), flat.segment(1 + d, d), flat.segment(1 + 2 * d, d),
+  return {{flat[0], flat.segment(1, d), flat.segment(1 + d, d), flat.segment(1 + 2 * d, d)},
           flat.tail(flat.size() - 1 - 3 * d)};
 }
 
 SimResidual usual_residual(Index d, Index p) {
-  return {-1.5, Vector::Constant(d, 0.7), Vector::Constant(d, -1.5), Vector::Constant(d, 0.3),
+  return {{-1.5, Vector::Constant(d, 0.7), Vector::Constant(d, -1.5), Vector::Constant(d, 0.3)},
           Vector::Constant(p, -1.5)};
 }
 
@@ -306,27 +305,7 @@ SimInputs SimEncoder::operator()(std::span<const hw::PowerMode> modes) const {
 }
 
 Matrix sim_covariance(const SimResidual& r, const SimInputs& a, const SimInputs& b) {
-  // Modes share their levels with others: every exponential once for each level.
-  const Index n = a.knobs.rows(), m = b.knobs.rows();
-  Matrix joint = Matrix::Constant(n, m, std::exp(2 * r.log_signal)), sum = Matrix::Zero(n, m);
-  for (Index d = 0; d < a.knobs.cols(); ++d) {
-    std::map<double, Index> seen;
-    std::vector<Index> level(static_cast<std::size_t>(n));
-    for (Index i = 0; i < n; ++i)
-      level[static_cast<std::size_t>(i)] =
-          seen.emplace(a.knobs(i, d), static_cast<Index>(seen.size())).first->second;
-    Matrix squared(static_cast<Index>(seen.size()), m);
-    for (const auto& [value, row] : seen)
-      squared.row(row) = (b.knobs.col(d).array() - value).square().matrix().transpose();
-    const Matrix together = (-0.5 * std::exp(-2 * r.log_lengths[d]) * squared.array()).exp();
-    const Matrix alone =
-        (2 * r.log_amplitudes[d] - 0.5 * std::exp(-2 * r.log_widths[d]) * squared.array()).exp();
-    for (Index i = 0; i < n; ++i) {
-      joint.row(i).array() *= together.row(level[static_cast<std::size_t>(i)]).array();
-      sum.row(i) += alone.row(level[static_cast<std::size_t>(i)]);
-    }
-  }
-  sum += joint;
+  Matrix sum = knob_covariance(r, a.knobs, b.knobs);
   if (!r.log_slopes.array().isInf().all())
     sum += a.psi * (2 * r.log_slopes.array()).exp().matrix().asDiagonal() * b.psi.transpose();
   return sum;

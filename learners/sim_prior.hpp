@@ -7,6 +7,7 @@
 
 #include "learners/checkpoint.hpp"
 #include "learners/encode.hpp"
+#include "learners/knob_kernel.hpp"
 #include "learners/learner.hpp"
 #include "learners/sim_population.hpp"
 
@@ -15,12 +16,9 @@ namespace fewwatt::learners {
 // What a measured workload may have that no simulated one has, as a Gaussian process over knobs z (log settings,
 // standardised over the space) and features psi (x and 1 / x of each knob, n c and 1 / (n c); standardised, constant ones
 // left out); x = setting / highest level. Standard deviations in log units of the target, as logs.
-//   R(z, z') = signal^2 exp(-sum_d (z_d - z'_d)^2 / (2 length_d^2))
-//            + sum_d amplitude_d^2 exp(-(z_d - z'_d)^2 / (2 width_d^2)) + sum_j slope_j^2 psi_j psi'_j
-struct SimResidual {
-  double log_signal = 0;
-  Vector log_lengths, log_amplitudes, log_widths;  // [d]
-  Vector log_slopes;                               // [p]
+//   R(z, z') = k(z, z') of the KnobKernel + sum_j slope_j^2 psi_j psi'_j
+struct SimResidual : KnobKernel {
+  Vector log_slopes;  // [p]
 
   Vector flat() const;  // in this order, [1 + 3 d + p]
   static SimResidual from_flat(const Vector& flat, Eigen::Index knobs);

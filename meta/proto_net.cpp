@@ -271,11 +271,11 @@ void fit_curves(ProtoTarget& target, const std::vector<ProtoInputs>& inputs, con
   }
   target.curve_weights.resize(r, static_cast<Eigen::Index>(inputs.size()));
   const auto medians = ProtoKernel::medians(d, target.heads.cols());
-  const Matrix among = residual_covariance(medians, target.curve_knobs, target.curve_knobs);
+  const Matrix among = learners::knob_covariance(medians, target.curve_knobs, target.curve_knobs);
   for (std::size_t w = 0; w < inputs.size(); ++w) {
     const auto column = static_cast<Eigen::Index>(w);
     const Vector left = logs[w] - learners::head(inputs[w].log_terms, target.heads.row(column).transpose());
-    const Matrix cross = residual_covariance(medians, inputs[w].knobs, target.curve_knobs);
+    const Matrix cross = learners::knob_covariance(medians, inputs[w].knobs, target.curve_knobs);
     Eigen::MatrixXd normal = cross.transpose() * cross + kCurveNoise * kCurveNoise * among;
     normal.diagonal().array() += 1e-6 * normal.diagonal().mean();
     target.curve_weights.col(column) =

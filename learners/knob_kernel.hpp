@@ -1,0 +1,24 @@
+#pragma once
+
+#include "tasks/task.hpp"
+
+namespace fewwatt::learners {
+
+using tasks::Matrix;
+using tasks::Vector;
+
+// A smooth function of all knobs together, and one of each knob alone:
+//   k(z, z') = signal^2 exp(-sum_d (z_d - z'_d)^2 / (2 length_d^2))
+//            + sum_d amplitude_d^2 exp(-(z_d - z'_d)^2 / (2 width_d^2))
+// Logs, so that a step is relative; -inf is no signal or no amplitude.
+struct KnobKernel {
+  double log_signal = 0;
+  Vector log_lengths, log_amplitudes, log_widths;  // [d]
+};
+
+// k(a_i, b_j): [n,m]. Quick where rows of a share their levels, as modes do.
+Matrix knob_covariance(const KnobKernel& kernel, const Matrix& a, const Matrix& b);
+// k(z, z), the same for all z.
+double knob_variance(const KnobKernel& kernel);
+
+}  // namespace fewwatt::learners

@@ -1,0 +1,45 @@
+#include "learners/knob_kernel.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace fewwatt::learners {
+namespace {
+
+TEST(KnobKernel, IsWhatItsFormulaSays) {
+  const Matrix a = (Matrix(4, 2) << 0.5, -1, 0.5, 2, -0.3, -1, 1.7, 0.1).finished(),
+               b = (Matrix(3, 2) << 0, 0, 0.5, -1, -2, 1).finished();
+  const auto check = [&](const KnobKernel& k) {
+    const Matrix found = knob_covariance(k, a, b);
+    ASSERT_EQ(found.rows(), 4);
+    ASSERT_EQ(found.cols(), 3);
+    for (Eigen::Index i = 0; i < 4; ++i) {
+      for (Eigen::Index j = 0; j < 3; ++j) {
+        double exponent = 0, sum = 0;
+        for (Eigen::Index d = 0; d < 2; ++d) {
+          const double squared = std::pow(a(i, d) - b(j, d), 2);
+          exponent -= squared / (2 * std::exp(2 * k.log_lengths[d]));
+          sum += std::exp(2 * k.log_amplitudes[d] - squared / (2 * std::exp(2 * k.log_widths[d])));
+        }
+        EXPECT_NEAR(found(i, j), std::exp(2 * k.log_signal + exponent) + sum, 1e-14);
+      }
+    }
+    EXPECT_NEAR(knob_covariance(k, a, a)(2, 2), knob_variance(k), 1e-14);
+  };
+  KnobKernel k{-0.2, Eigen::Vector2d(0.3, -0.4), Eigen::Vector2d(-1, 0.2), Eigen::Vector2d(0.1, 0.5)};
+  check(k);
+  k.log_amplitudes[0] = -std::numeric_limits<double>::infinity();
+  check(k);
+  k.log_signal = -std::numeric_limits<double>::infinity();
+  check(k);
+}
+
+TEST(KnobKernel, NoModesGiveNoCovariance) {
+  const KnobKernel k{0, Vector::Zero(2), Vector::Zero(2), Vector::Zero(2)};
+  EXPECT_EQ(knob_covariance(k, Matrix(0, 2), Matrix::Zero(3, 2)).rows(), 0);
+}
+
+}  // namespace
+}  // namespace fewwatt::learners
