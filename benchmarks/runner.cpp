@@ -379,8 +379,9 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     if (progress.log) progress.log(text);
   };
 
+  const auto rules = split_rules(suite, store);
   std::vector<SplitRun> splits;
-  for (const auto& rule : suite.splits) {
+  for (const auto& rule : rules) {
     splits.push_back({&rule, make_split(suite, rule, store), {}, {}});
     const auto& first = splits.back().profiles.train.front();
     splits.back().population =

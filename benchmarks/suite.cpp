@@ -101,10 +101,18 @@ void check_names(const IniSection& section, const std::string& key, const std::v
 }
 
 SplitRule parse_split(const IniSection& section) {
-  section.check_keys({"train", "test"});
+  section.check_keys({"train", "test", "one_out"});
   SplitRule rule{.name = trim(std::string_view(section.name).substr(std::string_view("split").size())),
                  .train = {},
-                 .test = list(section, "test")};
+                 .test = {}};
+  if (section.find("one_out") != nullptr) {
+    if (section.find("train") != nullptr || section.find("test") != nullptr)
+      throw DataError(section.where + ": one_out stands in place of train and test");
+    rule.one_out = true;
+    rule.test = list(section, "one_out");
+    return rule;
+  }
+  rule.test = list(section, "test");
   if (section.find("train") != nullptr) rule.train = list(section, "train");
   return rule;
 }
@@ -125,8 +133,36 @@ datasets::SimulationRequest parse_simulation(const IniSection& section) {
   return request;
 }
 
-bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
-  return std::any_of(globs.begin(), globs.end(), [&](const auto& glob) { return glob_matches(glob, name); });
+std::string full_name(const datasets::Profile& profile) {
+  return profile.device + '/' + profile.workload;
+}
+
+bool names_device(const std::string& glob) {
+  return glob.find('/') != std::string::npos;
+}
+
+bool matches(const std::string& glob, const datasets::Profile& profile) {
+  return glob_matches(glob, names_device(glob) ? full_name(profile) : profile.workload);
+}
+
+bool matches_any(const std::vector<std::string>& globs, const datasets::Profile& profile) {
+  return std::any_of(globs.begin(), globs.end(), [&](const auto& glob) { return matches(glob, profile); });
+}
+
+// Throws where one matches nothing.
+void check_globs(const std::string& where, const std::vector<std::string>& globs,
+                 const datasets::ProfileStore& store) {
+  for (const auto& glob : globs) {
+    if (std::any_of(store.profiles.begin(), store.profiles.end(),
+                    [&](const auto& profile) { return matches(glob, profile); }))
+      continue;
+    std::set<std::string> names;
+    for (const auto& profile : store.profiles)
+      names.insert(names_device(glob) ? full_name(profile) : profile.workload);
+    std::string known;
+    for (const auto& name : names) known += (known.empty() ? "" : ", ") + name;
+    throw DataError(where + ": '" + glob + "' matches nothing, there are: " + known);
+  }
 }
 
 void remove_target(datasets::Profile& profile, tasks::Target target) {
@@ -323,31 +359,47 @@ datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data
   return store;
 }
 
+std::vector<SplitRule> split_rules(const Suite& suite, const datasets::ProfileStore& store) {
+  std::vector<SplitRule> rules;
+  for (const auto& rule : suite.splits) {
+    if (!rule.one_out) {
+      rules.push_back(rule);
+      continue;
+    }
+    check_globs(suite.path + ": [split " + rule.name + "]: one_out", rule.test, store);
+    for (const auto& tested : store.profiles) {
+      if (!matches_any(rule.test, tested)) continue;
+      SplitRule one{.name = rule.name + ' ' + full_name(tested), .train = {}, .test = {full_name(tested)}};
+      for (const auto& other : store.profiles)
+        if (matches_any(rule.test, other) && other.workload != tested.workload)
+          one.train.push_back(full_name(other));
+      rules.push_back(std::move(one));
+    }
+  }
+  return rules;
+}
+
 tasks::Split make_split(const Suite& suite, const SplitRule& rule, const datasets::ProfileStore& store) {
   const std::string where = suite.path + ": [split " + rule.name + "]: ";
-  std::set<std::string> workloads;
-  for (const auto& profile : store.profiles) workloads.insert(profile.workload);
-  for (const auto* globs : {&rule.train, &rule.test})
-    for (const auto& glob : *globs)
-      if (std::none_of(workloads.begin(), workloads.end(),
-                       [&](const auto& name) { return glob_matches(glob, name); })) {
-        std::string known;
-        for (const auto& name : workloads) known += (known.empty() ? "" : ", ") + name;
-        throw DataError(where + (globs == &rule.train ? "train" : "test") + ": '" + glob +
-                        "' matches no workload, there are: " + known);
-      }
-
-  tasks::HoldOut hold_out;
-  for (const auto& name : workloads) {
-    if (!matches_any(rule.test, name)) continue;
-    if (matches_any(rule.train, name))
-      throw DataError(where + "workload " + name + " is both trained on and tested");
-    hold_out.workloads.push_back(name);
+  check_globs(where + "train", rule.train, store);
+  check_globs(where + "test", rule.test, store);
+  tasks::Split split;
+  std::set<std::string> tested;
+  for (const auto& profile : store.profiles) {
+    if (!matches_any(rule.test, profile)) continue;
+    tested.insert(profile.workload);
+    split.test.push_back(profile);
   }
-  auto split = tasks::split_profiles(store.profiles, hold_out);
-  if (!rule.train.empty())
-    std::erase_if(split.train,
-                  [&](const auto& profile) { return !matches_any(rule.train, profile.workload); });
+  for (const auto& profile : store.profiles) {
+    const bool other_workload = !tested.contains(profile.workload),
+               is_tested = matches_any(rule.test, profile);
+    for (const auto& glob : rule.train) {
+      if (matches(glob, profile) && (is_tested || (!other_workload && !names_device(glob))))
+        throw DataError(where + "workload " + profile.workload + " is both trained on and tested");
+    }
+    if (rule.train.empty() ? other_workload : matches_any(rule.train, profile))
+      split.train.push_back(profile);
+  }
   if (split.train.empty()) throw DataError(where + "no workload is left to train on");
   return split;
 }

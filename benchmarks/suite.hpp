@@ -13,11 +13,14 @@
 
 namespace fewwatt::benchmarks {
 
-// Which workloads are trained on and which are tested: globs ('*' any characters, '?' one).
+// Which profiles are trained on and which are tested: globs ('*' any characters, '?' one) of workloads, or of
+// DEVICE/WORKLOAD where they have a '/'.
 struct SplitRule {
   std::string name;
-  std::vector<std::string> train;  // none: everything that is not tested
+  std::vector<std::string> train;  // none: every workload that is not tested
   std::vector<std::string> test;
+  bool one_out =
+      false;  // test has the profiles that are tested one after the other, each without its own workload
 };
 
 // A benchmark as a file:
@@ -48,8 +51,10 @@ struct SplitRule {
 //   rows_per_mode = 40       with scratch and transfer, log or not: each measured mode stands for so many rows, as
 //                            published, so an epoch is so many passes over the support; 1, the default, is faster
 //   [split NAME]             one or more
-//   train = inceptionv3_*    globs of workloads; without it, all that are not tested
+//   train = inceptionv3_*    globs of workloads, or of DEVICE/WORKLOAD; without it, all workloads that are not tested
 //   test = xception_*
+//   one_out = v100/*         in place of train and test: as many splits as profiles match, each testing one of them and
+//                            trained on the others
 struct Suite {
   std::string path;  // of the file
   std::string name;
@@ -100,8 +105,11 @@ void check_sampler(const std::string& name);
 // a target is missing.
 datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root);
 
-// Throws datasets::DataError naming the suite and the split when a glob matches no workload, a workload is
-// both trained on and tested, or nothing is left to train on.
+// One after the other, those of one_out as the splits they stand for. Throws datasets::DataError as make_split.
+std::vector<SplitRule> split_rules(const Suite& suite, const datasets::ProfileStore& store);
+
+// Throws datasets::DataError naming the suite and the split when a glob matches nothing, a profile is both trained on and
+// tested, or its workload is where the globs of train do not name devices, or nothing is left to train on.
 tasks::Split make_split(const Suite& suite, const SplitRule& rule, const datasets::ProfileStore& store);
 
 bool glob_matches(std::string_view glob, std::string_view text);

@@ -49,6 +49,7 @@ TEST(Suite, IsReadAsWritten) {
   ASSERT_EQ(suite.splits.size(), 2u);
   EXPECT_EQ(suite.splits[1].name, "rest");
   EXPECT_EQ(suite.splits[1].test, (std::vector<std::string>{"beta", "g*"}));
+  EXPECT_FALSE(suite.splits[1].one_out);
 }
 
 TEST(Suite, ShippedOnesAreGoodAndHaveTheBaselines) {
@@ -136,6 +137,7 @@ TEST(Suite, MistakesAreNamed) {
   EXPECT_HAS(refusal("mapping.ini", "no-such.ini"), "no-such.ini");
   EXPECT_HAS(refusal("[split one]\ntest = alpha\n", ""), "split");
   EXPECT_HAS(refusal("test = alpha", "train = alpha"), "test");
+  EXPECT_HAS(refusal("test = alpha", "test = alpha\none_out = beta"), "one_out");
   EXPECT_HAS(refusal("[split one]", "[spilt one]"), "spilt");
 }
 
@@ -205,6 +207,45 @@ TEST(Split, KeepsTestedWorkloadsOutOfTraining) {
   EXPECT_EQ(names(everything_else.test), (std::vector<std::string>{"beta"}));
   const auto named = make_split(suite, {"s", {"alpha"}, {"beta"}}, store);
   EXPECT_EQ(names(named.train), (std::vector<std::string>{"alpha"}));
+}
+
+TEST(Split, GlobsWithASlashNameDevices) {
+  const TempDir dir;
+  const Suite suite = read_suite(tests::write_made_up_suite(dir));
+  datasets::ProfileStore store;
+  for (const auto& [device, workload] : std::vector<std::pair<std::string, std::string>>{
+           {"new", "alpha"}, {"new", "beta"}, {"old", "alpha"}, {"old", "beta"}, {"old", "gamma"}}) {
+    store.profiles.emplace_back();
+    store.profiles.back().device = device;
+    store.profiles.back().workload = workload;
+  }
+  const auto names = [](const std::vector<datasets::Profile>& profiles) {
+    std::vector<std::string> found;
+    for (const auto& profile : profiles) found.push_back(profile.device + "/" + profile.workload);
+    return found;
+  };
+  using Names = std::vector<std::string>;
+  const auto new_device = make_split(suite, {"s", {"old/*"}, {"new/*"}}, store);
+  EXPECT_EQ(names(new_device.train), (Names{"old/alpha", "old/beta", "old/gamma"}));
+  EXPECT_EQ(names(new_device.test), (Names{"new/alpha", "new/beta"}));
+  // Without devices a workload is kept from training on all of them.
+  const auto one = make_split(suite, {"s", {}, {"new/alpha"}}, store);
+  EXPECT_EQ(names(one.train), (Names{"new/beta", "old/beta", "old/gamma"}));
+  EXPECT_THROW(make_split(suite, {"s", {"al*"}, {"new/*"}}, store), DataError);
+  EXPECT_THROW(make_split(suite, {"s", {"new/alpha"}, {"new/*"}}, store), DataError);
+  EXPECT_THROW(make_split(suite, {"s", {"older/*"}, {"new/*"}}, store), DataError);
+
+  auto each = suite;
+  each.splits = {{.name = "each", .train = {}, .test = {"old/*"}, .one_out = true}, {"s", {}, {"alpha"}}};
+  const auto rules = split_rules(each, store);
+  ASSERT_EQ(rules.size(), 4u);
+  EXPECT_EQ(rules[1].name, "each old/beta");
+  const auto second = make_split(each, rules[1], store);
+  EXPECT_EQ(names(second.train), (Names{"old/alpha", "old/gamma"}));
+  EXPECT_EQ(names(second.test), (Names{"old/beta"}));
+  EXPECT_EQ(rules[3].test, (Names{"alpha"}));
+  each.splits[0].test = {"older/*"};
+  EXPECT_THROW(split_rules(each, store), DataError);
 }
 
 TEST(Split, ThatMakesNoSenseThrows) {
