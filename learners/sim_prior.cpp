@@ -7,6 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "hw/random.hpp"
 #include "learners/physics.hpp"
 
 namespace fewwatt::learners {
@@ -19,7 +20,7 @@ using Index = Eigen::Index;
 
 constexpr double kSmallestShare = 0.01;   // of the weight, that a hypothesis must have to be kept
 constexpr double kSmallestMember = 1e-4;  // of the weight, that one of its scales must have
-constexpr std::size_t kUnweighted = 300;  // simulated workloads that stand for all of them
+constexpr std::size_t kUnweighted = 300;  // workloads that stand for all of them
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
 constexpr Index kChunk = 1024;  // modes predicted at once
@@ -96,11 +97,85 @@ std::vector<Index> alike_together(const hw::PowerModeSpace& space, std::span<con
   return order;
 }
 
+// Time and power of workloads that are two training workloads one after the other: times add up, power is mixed by their
+// shares of the time. The training workloads themselves come first.
+class Mixtures {
+ public:
+  Mixtures(const SimPriorModel& model, std::size_t count, std::uint64_t seed) : modes_(model.modes) {
+    Index w = 0;
+    for (const auto& target : model.targets)
+      if (target) w = std::max(w, target->training.rows());
+    if (w < kMixedFrom) return;
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (!model.targets[t] || model.targets[t]->training.rows() != w) continue;
+      Matrix logs = model.targets[t]->training;
+      // How long a training workload took says nothing of how much of it is in another.
+      if (t == tasks::kTimeMs) logs.colwise() -= logs.rowwise().mean().eval();
+      values_[t] = logs.array().exp().cast<float>();
+    }
+    auto rng = hw::Rng::stream(seed, "sim_prior mixtures");
+    for (Index i = 0; i < w; ++i) pairs_.push_back({i, i, 1});
+    while (pairs_.size() < count) {
+      const auto i = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w))),
+                 j = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w)));
+      pairs_.push_back({i, j, static_cast<float>(rng.uniform())});
+    }
+  }
+
+  std::size_t size() const { return pairs_.size(); }
+
+  // Logs of the mixtures `which`; a target that the training workloads lack is empty. All modes must be among the model's.
+  SimPopulation::Logs simulate(std::span<const hw::PowerMode> modes,
+                               std::span<const std::size_t> which) const {
+    std::vector<Index> at;
+    for (const auto& mode : modes)
+      at.push_back(std::lower_bound(modes_.begin(), modes_.end(), mode) - modes_.begin());
+    std::array<Rows, kNumTargets> here;
+    for (int t = 0; t < kNumTargets; ++t)
+      if (values_[t].size() > 0) here[t] = values_[t](Eigen::all, at);
+    const auto rows = static_cast<Index>(which.size()), n = static_cast<Index>(at.size());
+    const auto &time = here[tasks::kTimeMs], &power = here[tasks::kPowerW];
+    SimPopulation::Logs logs{time.size() > 0 ? Rows(rows, n) : Rows(),
+                             power.size() > 0 ? Rows(rows, n) : Rows()};
+    for (Index row = 0; row < rows; ++row) {
+      const auto& [i, j, share] = pairs_[which[static_cast<std::size_t>(row)]];
+      Eigen::ArrayXf first = Eigen::ArrayXf::Constant(n, share),
+                     second = Eigen::ArrayXf::Constant(n, 1 - share);
+      if (time.size() > 0) {
+        first *= time.row(i).transpose().array();
+        second *= time.row(j).transpose().array();
+        logs.time.row(row) = (first + second).log().matrix().transpose();
+      }
+      if (power.size() > 0)
+        logs.power.row(row) =
+            ((first * power.row(i).transpose().array() + second * power.row(j).transpose().array()) /
+             (first + second))
+                .log()
+                .matrix()
+                .transpose();
+    }
+    return logs;
+  }
+
+ private:
+  struct Pair {
+    Index i, j;
+    float share;
+  };
+  std::vector<hw::PowerMode> modes_;
+  std::array<Rows, kNumTargets> values_;  // [w,g]
+  std::vector<Pair> pairs_;
+};
+
 // Weighted workloads: what they have in common and how they differ.
 struct Cloud {
-  std::vector<std::size_t> which;  // positions among those that are simulated
+  std::vector<std::size_t> which;  // of the simulated ones, or of the mixtures
   Eigen::VectorXf weights;         // sum 1
 };
+enum CloudName : std::size_t { kRetrieved, kAll, kRetrievedMixtures, kAllMixtures, kNumClouds };
+bool is_mixed(std::size_t cloud) {
+  return cloud == kRetrievedMixtures || cloud == kAllMixtures;
+}
 
 // Logs of the cloud at modes, each less its level on the support; mean and deviations.
 struct CloudLogs {
@@ -109,9 +184,9 @@ struct CloudLogs {
 };
 
 CloudLogs at_modes(const Cloud& cloud, const Rows& logs, const Eigen::VectorXf& levels) {
-  const Rows some = logs(cloud.which, Eigen::all).colwise() - levels(cloud.which);
-  const Eigen::RowVectorXf mean = cloud.weights.transpose() * some;
-  Rows root = some.rowwise() - mean;
+  Rows root = logs.colwise() - levels;
+  const Eigen::RowVectorXf mean = cloud.weights.transpose() * root;
+  root.rowwise() -= mean;
   root.array().colwise() *= cloud.weights.array().sqrt();
   return {mean.transpose().cast<double>(), std::move(root)};
 }
@@ -122,9 +197,10 @@ enum class Mean { cloud, training, physics };
 // R(x, support)] of a mode, the mean of log y is u . mean_of, and its second moment
 //   a C(x,x) + b R(x,x) + constant + u' moment u.
 struct Hypothesis {
-  std::size_t cloud;  // 0: retrieved, 1: all
+  std::size_t cloud;
   Mean mean;
   std::size_t residual;
+  double offset = 0;  // of the mean function on the support
   double weight = 0, a = 0, b = 0, constant = 0;
   Vector mean_of;          // [2 k + 2]
   Eigen::MatrixXd moment;  // [2 k + 2, 2 k + 2]
@@ -134,10 +210,8 @@ struct Fit {
   double level = 0;  // of log y on the support
   std::vector<hw::PowerMode> modes;
   SimInputs inputs;
-  std::array<Cloud, 2> clouds;
-  Eigen::VectorXf levels;           // of each simulated workload's log on the support
-  std::array<Rows, 2> roots;        // on the support
-  std::array<double, 3> offsets{};  // by Mean: of its mean function on the support
+  std::array<Eigen::VectorXf, kNumClouds> levels;  // of each workload's log on the support
+  std::array<Rows, kNumClouds> roots;              // on the support
   std::vector<SimResidual> residuals;
   std::vector<Hypothesis> hypotheses;
   LeftOut left_out;
@@ -148,10 +222,6 @@ bool uses(const Fit& fit, std::size_t cloud) {
                      [&](const Hypothesis& h) { return h.cloud == cloud; });
 }
 
-double mean_over(const Vector& values) {
-  return values.mean();
-}
-
 class SimPriorPredictor final : public Predictor {
  public:
   explicit SimPriorPredictor(std::shared_ptr<const hw::PowerModeSpace> of)
@@ -160,11 +230,12 @@ class SimPriorPredictor final : public Predictor {
   std::shared_ptr<const hw::PowerModeSpace> space;
   SimEncoder encoder;
   std::shared_ptr<const SimPopulation> population;
-  std::vector<std::size_t> simulated;  // workloads of the population
+  std::optional<Mixtures> mixtures;
+  std::array<Cloud, kNumClouds> clouds;
   std::array<std::optional<Fit>, kNumTargets> fits;
   std::unique_ptr<const Predictor> physics;
   std::vector<hw::PowerMode> curve_modes;  // of curves, ascending
-  std::array<Vector, kNumTargets> curves;  // [0]: none
+  std::array<Vector, kNumTargets> curves;  // mean of the training workloads; [0]: none
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Index>(modes.size());
@@ -176,12 +247,17 @@ class SimPriorPredictor final : public Predictor {
       const std::span which(order.data() + from, static_cast<std::size_t>(count));
       std::vector<hw::PowerMode> some;
       for (const auto i : which) some.push_back(modes[static_cast<std::size_t>(i)]);
-      const auto logs = population->simulate(*space, some, simulated);
+      std::array<SimPopulation::Logs, kNumClouds> logs;
+      for (std::size_t c = 0; c < kNumClouds; ++c) {
+        if (std::none_of(fits.begin(), fits.end(), [&](const auto& fit) { return fit && uses(*fit, c); }))
+          continue;
+        logs[c] = is_mixed(c) ? mixtures->simulate(some, clouds[c].which)
+                              : population->simulate(*space, some, clouds[c].which);
+      }
       const auto inputs = encoder(some);
       for (int t = 0; t < kNumTargets; ++t) {
         if (!fits[t]) continue;
-        const auto [mean, variance] =
-            predict_logs(t, some, inputs, t == tasks::kTimeMs ? logs.time : logs.power);
+        const auto [mean, variance] = predict_logs(t, some, inputs, logs);
         out.mean.col(t)(which) = mean.array().exp();
         out.stddev.col(t)(which) = mean.array().exp() * (variance.array().exp() - 1).sqrt();
       }
@@ -212,17 +288,17 @@ class SimPriorPredictor final : public Predictor {
     Vector mean, variance;
   };
   LogPrediction predict_logs(int t, std::span<const hw::PowerMode> modes, const SimInputs& inputs,
-                             const Rows& logs) const {
+                             const std::array<SimPopulation::Logs, kNumClouds>& logs) const {
     const auto& fit = *fits[t];
     const auto n = static_cast<Index>(modes.size()), k = static_cast<Index>(fit.modes.size());
-    std::array<CloudLogs, 2> clouds;
-    std::array<Matrix, 2> cross;
-    std::array<Vector, 2> own;
-    for (std::size_t c = 0; c < 2; ++c) {
+    std::array<CloudLogs, kNumClouds> at;
+    std::array<Matrix, kNumClouds> cross;
+    std::array<Vector, kNumClouds> own;
+    for (std::size_t c = 0; c < kNumClouds; ++c) {
       if (!uses(fit, c)) continue;
-      clouds[c] = at_modes(fit.clouds[c], logs, fit.levels);
-      cross[c] = (clouds[c].root.transpose() * fit.roots[c]).cast<double>();
-      own[c] = clouds[c].root.colwise().squaredNorm().transpose().cast<double>();
+      at[c] = at_modes(clouds[c], t == tasks::kTimeMs ? logs[c].time : logs[c].power, fit.levels[c]);
+      cross[c] = (at[c].root.transpose() * fit.roots[c]).cast<double>();
+      own[c] = at[c].root.colwise().squaredNorm().transpose().cast<double>();
     }
     std::vector<Matrix> residual_cross(fit.residuals.size());
     std::vector<Vector> residual_own(fit.residuals.size());
@@ -234,8 +310,7 @@ class SimPriorPredictor final : public Predictor {
         residual_cross[h.residual] = sim_covariance(fit.residuals[h.residual], inputs, fit.inputs);
         residual_own[h.residual] = residual_variance(fit.residuals[h.residual], inputs);
       }
-      u.col(0) = mean_function(t, h.mean, modes, clouds[h.cloud].mean).array() -
-                 fit.offsets[static_cast<std::size_t>(h.mean)];
+      u.col(0) = mean_function(t, h.mean, modes, at[h.cloud].mean).array() - h.offset;
       u.middleCols(2, k) = cross[h.cloud];
       u.rightCols(k) = residual_cross[h.residual];
       mean += u * h.mean_of;
@@ -313,7 +388,7 @@ Matrix sim_covariance(const SimResidual& r, const SimInputs& a, const SimInputs&
 
 std::string SimPriorOptions::error() const {
   if (population < 1) return "SimPriorOptions: population must be >= 1, got 0";
-  if (kept < 1) return "SimPriorOptions: kept must be >= 1, got 0";
+  if (kept < 1 || mixtures < 1) return "SimPriorOptions: kept and mixtures must be >= 1, got 0";
   for (const double value : {effective, time_error, power_error, temper}) {
     if (!(value > 0) || !std::isfinite(value))
       return "SimPriorOptions: effective, time_error, power_error and temper must be > 0";
@@ -333,10 +408,10 @@ std::string SimPriorModel::error() const {
          {&target.residual.log_lengths, &target.residual.log_amplitudes, &target.residual.log_widths})
       if (part->size() != d) return prefix + "residual does not fit knobs";
     if (!target.residual.flat().allFinite() || !std::isfinite(target.log_noise) ||
-        !std::isfinite(target.log_scale) || !target.curve.allFinite())
-      return prefix + "residual, log_noise, log_scale and curve must be finite";
-    if (target.curve.size() != 0 && target.curve.size() != static_cast<Index>(modes.size()))
-      return prefix + "curve must have a value for each of modes";
+        !std::isfinite(target.log_scale) || !target.training.allFinite())
+      return prefix + "residual, log_noise, log_scale and training must be finite";
+    if (target.training.size() != 0 && target.training.cols() != static_cast<Index>(modes.size()))
+      return prefix + "training must have a value for each of modes";
   }
   for (const auto& mode : modes)
     if (static_cast<Index>(mode.size()) != d) return "modes do not fit knobs";
@@ -358,7 +433,7 @@ Checkpoint SimPriorModel::to_checkpoint() const {
     if (!targets[t]) continue;
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     c.tensors[prefix + "residual"] = targets[t]->residual.flat().transpose();
-    c.tensors[prefix + "curve"] = targets[t]->curve.transpose();
+    c.tensors[prefix + "training"] = targets[t]->training;
     c.numbers[prefix + "log_noise"] = {targets[t]->log_noise};
     c.numbers[prefix + "log_scale"] = {targets[t]->log_scale};
   }
@@ -387,8 +462,7 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
     target.residual = SimResidual::from_flat(flat, d);
     target.log_noise = c.number(prefix + "log_noise");
     target.log_scale = c.number(prefix + "log_scale");
-    if (const auto& curve = c.tensor(prefix + "curve"); curve.size() > 0)
-      target.curve = c.vector(prefix + "curve");
+    target.training = c.tensor(prefix + "training");
     model.targets[t] = std::move(target);
   }
   return model;
@@ -451,46 +525,61 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
   auto predictor = std::make_unique<SimPriorPredictor>(support.space);
   predictor->population = population_;
   predictor->physics = Physics().adapt(support);
+  const bool same_grid = model_ && !model_->modes.empty() && covers(model_->modes, space);
+  if (same_grid) {
+    predictor->curve_modes = model_->modes;
+    predictor->mixtures.emplace(*model_, options_.mixtures, options_.population_seed);
+  }
 
-  // Retrieval, with time and power together.
-  std::vector<std::size_t> everyone(population_->size());
-  std::iota(everyone.begin(), everyone.end(), std::size_t{0});
   std::array<std::optional<TargetSupport>, kNumTargets> targets;
-  std::array<Rows, kNumTargets> simulated;
-  Vector q = Vector::Zero(static_cast<Index>(everyone.size()));
   for (int t = 0; t < kNumTargets; ++t) {
     TargetSupport known{rows_of(support, static_cast<tasks::Target>(t)), {}, 0};
     if (known.rows.modes.empty()) continue;
     known.logs = known.rows.values.array().log();
     known.level = known.logs.mean();
     known.logs.array() -= known.level;
-    auto logs = population_->simulate(space, known.rows.modes, everyone);
-    simulated[t] = std::move(t == tasks::kTimeMs ? logs.time : logs.power);
-    const double error = t == tasks::kTimeMs ? options_.time_error : options_.power_error;
-    q += misfits(simulated[t], known.logs) / (error * error);
     targets[t] = std::move(known);
   }
-  const Vector weights = retrieval_weights(q, options_.effective);
-  auto ranked = everyone;
-  std::stable_sort(ranked.begin(), ranked.end(), [&](std::size_t a, std::size_t b) {
-    return q[static_cast<Index>(a)] < q[static_cast<Index>(b)];
-  });
-  ranked.resize(std::min(ranked.size(), options_.kept));
-  const auto unweighted = std::min(population_->size(), kUnweighted);
-  predictor->simulated = ranked;
-  Cloud retrieved, all;
-  for (std::size_t i = 0; i < ranked.size(); ++i) retrieved.which.push_back(i);
-  retrieved.weights = weights(ranked).cast<float>();
-  retrieved.weights /= retrieved.weights.sum();
-  for (std::size_t i = 0; i < unweighted; ++i) {
-    all.which.push_back(predictor->simulated.size());
-    predictor->simulated.push_back(i);
-  }
-  all.weights =
-      Eigen::VectorXf::Constant(static_cast<Index>(unweighted), 1.0F / static_cast<float>(unweighted));
 
-  const bool same_grid = model_ && !model_->modes.empty() && covers(model_->modes, space);
-  if (same_grid) predictor->curve_modes = model_->modes;
+  // Retrieval, with time and power together; logs on the support of all there are, and of those in the clouds.
+  std::array<std::array<Rows, kNumClouds>, kNumTargets> cloud_logs;
+  const auto retrieve = [&](std::size_t count, std::size_t retrieved, std::size_t all, const auto& simulate) {
+    std::vector<std::size_t> everyone(count);
+    std::iota(everyone.begin(), everyone.end(), std::size_t{0});
+    std::array<Rows, kNumTargets> simulated;
+    Vector q = Vector::Zero(static_cast<Index>(count));
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (!targets[t]) continue;
+      auto logs = simulate(targets[t]->rows.modes, everyone);
+      simulated[t] = std::move(t == tasks::kTimeMs ? logs.time : logs.power);
+      if (simulated[t].size() == 0) continue;
+      const double error = t == tasks::kTimeMs ? options_.time_error : options_.power_error;
+      q += misfits(simulated[t], targets[t]->logs) / (error * error);
+    }
+    const Vector weights = retrieval_weights(q, options_.effective);
+    auto ranked = everyone;
+    std::stable_sort(ranked.begin(), ranked.end(), [&](std::size_t a, std::size_t b) {
+      return q[static_cast<Index>(a)] < q[static_cast<Index>(b)];
+    });
+    ranked.resize(std::min(count, options_.kept));
+    auto& clouds = predictor->clouds;
+    clouds[retrieved].weights = weights(ranked).cast<float>();
+    clouds[retrieved].weights /= clouds[retrieved].weights.sum();
+    clouds[retrieved].which = std::move(ranked);
+    everyone.resize(std::min(count, kUnweighted));
+    clouds[all].weights = Eigen::VectorXf::Constant(static_cast<Index>(everyone.size()),
+                                                    1.0F / static_cast<float>(everyone.size()));
+    clouds[all].which = std::move(everyone);
+    for (const auto cloud : {retrieved, all})
+      for (int t = 0; t < kNumTargets; ++t)
+        if (simulated[t].size() > 0) cloud_logs[t][cloud] = simulated[t](clouds[cloud].which, Eigen::all);
+  };
+  retrieve(population_->size(), kRetrieved, kAll,
+           [&](const auto& modes, const auto& which) { return population_->simulate(space, modes, which); });
+  if (predictor->mixtures && predictor->mixtures->size() > 0)
+    retrieve(
+        predictor->mixtures->size(), kRetrievedMixtures, kAllMixtures,
+        [&](const auto& modes, const auto& which) { return predictor->mixtures->simulate(modes, which); });
 
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;
@@ -501,16 +590,13 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     fit.level = known.level;
     fit.modes = known.rows.modes;
     fit.inputs = predictor->encoder(fit.modes);
-    fit.clouds = {retrieved, all};
-    const Rows logs = simulated[t](predictor->simulated, Eigen::all);
-    fit.levels = logs.rowwise().mean();
 
     struct Prior {
       std::size_t cloud;
       Mean mean;
       double scale, log_prior;
     };
-    std::vector<Prior> priors = {{0, Mean::cloud, 1, 0}};
+    std::vector<Prior> priors = {{kRetrieved, Mean::cloud, 1, 0}};
     std::vector<Scale> scales;
     const double scale = trained != nullptr ? std::exp(trained->log_scale) : 1;
     if (trained != nullptr) {
@@ -520,23 +606,28 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
                                     std::to_string(fit.inputs.psi.cols()) + " slopes, found " +
                                     std::to_string(trained->residual.log_slopes.size()));
       scales = trained_scales(trained->log_noise);
-      priors.push_back({1, Mean::cloud, scale, 0});
-      if (same_grid && trained->curve.size() > 0) {
-        predictor->curves[t] = trained->curve;
-        priors.push_back({1, Mean::training, scale, 0});
+      priors.push_back({kAll, Mean::cloud, scale, 0});
+      if (same_grid && trained->training.size() > 0) {
+        const auto& logs = trained->training;
+        predictor->curves[t] = (logs.colwise() - logs.rowwise().mean()).colwise().mean().transpose();
+        priors.push_back({kAll, Mean::training, scale, 0});
       }
-      if (t == tasks::kTimeMs) priors.push_back({1, Mean::physics, 0.1 * scale, -1});
+      if (t == tasks::kTimeMs) priors.push_back({kAll, Mean::physics, 0.1 * scale, -1});
+      for (const auto cloud : {kRetrievedMixtures, kAllMixtures})
+        if (cloud_logs[t][cloud].size() > 0) priors.push_back({cloud, Mean::cloud, 1, 0});
     } else {
       fit.residuals = residual_family(fit.inputs.knobs.cols(), fit.inputs.psi.cols());
       if (!options_.family || known.rows.modes.size() < kRowsForFamily) fit.residuals.resize(1);
       scales = untrained_scales();
     }
 
-    std::array<CloudLogs, 2> clouds;
-    std::array<Matrix, 2> simulated_covariance;
-    for (std::size_t c = 0; c < 2; ++c) {
-      clouds[c] = at_modes(fit.clouds[c], logs, fit.levels);
-      simulated_covariance[c] = (clouds[c].root.transpose() * clouds[c].root).cast<double>();
+    std::array<CloudLogs, kNumClouds> clouds;
+    std::array<Matrix, kNumClouds> cloud_covariance;
+    for (std::size_t c = 0; c < kNumClouds; ++c) {
+      if (cloud_logs[t][c].size() == 0) continue;
+      fit.levels[c] = cloud_logs[t][c].rowwise().mean();
+      clouds[c] = at_modes(predictor->clouds[c], cloud_logs[t][c], fit.levels[c]);
+      cloud_covariance[c] = (clouds[c].root.transpose() * clouds[c].root).cast<double>();
       fit.roots[c] = clouds[c].root;
     }
     std::vector<Matrix> residuals;
@@ -550,15 +641,16 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     };
     std::vector<Member> members;
     std::vector<Vector> means;
+    std::vector<double> offsets;
     for (const auto& prior : priors) {
       Vector mean = predictor->mean_function(t, prior.mean, fit.modes, clouds[prior.cloud].mean);
-      fit.offsets[static_cast<std::size_t>(prior.mean)] = mean_over(mean);
-      mean.array() -= mean_over(mean);
+      offsets.push_back(mean.mean());
+      mean.array() -= offsets.back();
       means.push_back(std::move(mean));
     }
     const auto factorise = [&](const Prior& prior, const Member& m) {
       Eigen::MatrixXd sum =
-          prior.scale * m.scale.a * simulated_covariance[prior.cloud] + m.scale.b * residuals[m.residual];
+          prior.scale * m.scale.a * cloud_covariance[prior.cloud] + m.scale.b * residuals[m.residual];
       sum.array() += kSimLevelVariance;
       sum.diagonal().array() += m.scale.noise;
       return Eigen::LLT<Eigen::MatrixXd>(sum);
@@ -610,8 +702,12 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       const double w = member_weights[i] / kept;
       auto& h = found[hypothesis_of(m)];
       if (!h) {
-        h = Hypothesis{
-            .cloud = prior.cloud, .mean = prior.mean, .residual = m.residual, .mean_of = {}, .moment = {}};
+        h = Hypothesis{.cloud = prior.cloud,
+                       .mean = prior.mean,
+                       .residual = m.residual,
+                       .offset = offsets[m.prior],
+                       .mean_of = {},
+                       .moment = {}};
         h->mean_of = Vector::Zero(2 * k + 2);
         h->moment = Eigen::MatrixXd::Zero(2 * k + 2, 2 * k + 2);
       }
@@ -642,9 +738,6 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     fit.left_out = {error, second - error.cwiseAbs2()};
     predictor->fits[t] = std::move(fit);
   }
-  const bool need_all = std::any_of(predictor->fits.begin(), predictor->fits.end(),
-                                    [](const auto& fit) { return fit && uses(*fit, 1); });
-  if (!need_all) predictor->simulated.resize(ranked.size());
   return predictor;
 }
 

@@ -47,11 +47,15 @@ inline constexpr double kUsualLogNoise = -4.0;
 inline constexpr double kSimLevelVariance =
     10;  // of the level around the rows' mean, log units^2; as good as free
 
+// Fewer training workloads do not span what another may be.
+inline constexpr Eigen::Index kMixedFrom = 8;
+
 struct SimPriorOptions {
   std::size_t population = 3000;  // simulated workloads
   std::uint64_t population_seed = 0;
-  std::size_t kept = 300;  // that are most like the support
-  double effective = 100;  // of them, by weight: 1 / sum w^2
+  std::size_t mixtures = 3000;  // of training workloads
+  std::size_t kept = 300;       // of either, that are most like the support
+  double effective = 100;       // of them, by weight: 1 / sum w^2
   double time_error = 0.05,
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
   bool family =
@@ -65,14 +69,13 @@ struct SimPriorTarget {
   SimResidual residual;
   double log_noise = kUsualLogNoise;
   double log_scale = 0;  // of the simulated covariance
-  Vector
-      curve;  // [g] mean over the training workloads of log y less its mean, in the modes of SimPriorModel; [0]: none
+  Matrix training;       // [w,g] log y of the training workloads in the modes of SimPriorModel; [0,0]: none
 };
 
 // A Checkpoint holds it as
 //   texts    trained_by, knobs
 //   numbers  t/log_noise, t/log_scale
-//   tensors  t/residual [1, 1 + 3 d + p], t/curve [1,g], modes [g,d] (settings)
+//   tensors  t/residual [1, 1 + 3 d + p], t/training [w,g], modes [g,d] (settings)
 struct SimPriorModel {
   std::string knobs;                 // roles_text() of the training spaces
   std::vector<hw::PowerMode> modes;  // [g] that all training profiles have, ascending
@@ -85,8 +88,9 @@ struct SimPriorModel {
 
 // Retrieval of simulated workloads. Those that fit the support in time and power together are weighted; their mean and
 // covariance are the prior of a Gaussian process with a residual; other priors (all simulated workloads, what the
-// training workloads have in common, physics) and scales compete, averaged by tempered evidence. Without a trained model
-// the residual is averaged over a fixed family. With uncertainty.
+// training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are kMixedFrom
+// training workloads or more on the same grid, workloads that are two of them one after the other compete too, those that
+// fit the support and all. Without a trained model the residual is averaged over a fixed family. With uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});

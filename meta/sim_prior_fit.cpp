@@ -189,10 +189,9 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
       return static_cast<std::size_t>(w.logs.size()) == model.modes.size();
     });
     if (!model.modes.empty() && same_rows) {
-      target.curve = Vector::Zero(static_cast<Index>(model.modes.size()));
-      for (const auto& workload : workloads)
-        target.curve +=
-            (workload.logs.array() - workload.logs.mean()).matrix() / static_cast<double>(workloads.size());
+      target.training.resize(static_cast<Index>(workloads.size()), static_cast<Index>(model.modes.size()));
+      for (std::size_t w = 0; w < workloads.size(); ++w)
+        target.training.row(static_cast<Index>(w)) = workloads[w].logs.transpose();
     }
     if (log)
       log(std::string(kTargetNames[t]) + ": noise " + std::to_string(100 * std::exp(target.log_noise)) +

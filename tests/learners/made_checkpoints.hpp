@@ -82,7 +82,8 @@ inline learners::SimPriorModel usual_sim_prior(const hw::PowerModeSpace& space) 
   for (auto& target : model.targets) {
     target.emplace();
     target->residual = usual_residual(static_cast<Eigen::Index>(space.knobs().size()), sim_features(space));
-    target->curve = Vector::LinSpaced(static_cast<Eigen::Index>(model.modes.size()), 0.5, -0.5);
+    target->training =
+        Vector::LinSpaced(static_cast<Eigen::Index>(model.modes.size()), 0.5, -0.5).transpose();
   }
   return model;
 }

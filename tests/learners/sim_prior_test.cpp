@@ -88,8 +88,7 @@ TEST(SimPrior, WhatTrainingWorkloadsHaveInCommonHelpsThoseThatHaveItToo) {
   const auto with_step = [&](hw::PowerMode mode) {
     return std::exp(step[static_cast<Eigen::Index>(*simulated_space()->index_of(mode))]);
   };
-  model.targets[0]->curve = m.truth.col(0).array().log() + step.array();
-  model.targets[0]->curve.array() -= model.targets[0]->curve.mean();
+  model.targets[0]->training = (m.truth.col(0).array().log() + step.array()).transpose();
   for (std::size_t i = 0; i < 10; ++i)
     m.support.targets(static_cast<Eigen::Index>(i), 0) *= with_step(m.support.modes[i]);
   const Vector truth = m.truth.col(0).array() * step.array().exp();
@@ -98,8 +97,44 @@ TEST(SimPrior, WhatTrainingWorkloadsHaveInCommonHelpsThoseThatHaveItToo) {
     return (predicted - truth).cwiseAbs().cwiseQuotient(truth).mean();
   };
   const double helped = error(model);
-  model.targets[0]->curve.resize(0);
+  model.targets[0]->training.resize(0, 0);
   EXPECT_LT(helped, 0.8 * error(model));
+}
+
+TEST(SimPrior, TwoOfManyTrainingWorkloadsOneAfterTheOtherAreRecognised) {
+  // Each training workload has times and powers of its own kind, that no simulated one has.
+  const auto modes = simulated_space()->modes();
+  const auto g = static_cast<Eigen::Index>(modes.size());
+  auto model = tests::usual_sim_prior(*simulated_space());
+  const auto training = [&](Eigen::Index workloads, int target) {
+    Matrix logs(workloads, g);
+    for (Eigen::Index w = 0; w < workloads; ++w)
+      for (Eigen::Index i = 0; i < g; ++i)
+        logs(w, i) = 0.4 * std::sin(static_cast<double>((w + 1) * (i % 17) + 5 * w + 3 * target)) + target;
+    return logs;
+  };
+  for (int t = 0; t < 2; ++t) model.targets[t]->training = training(kMixedFrom, t);
+  Matrix truth(g, 2);
+  for (Eigen::Index i = 0; i < g; ++i) {
+    const auto value = [&](int t, Eigen::Index w) { return std::exp(model.targets[t]->training(w, i)); };
+    truth(i, 0) = 0.7 * value(0, 2) + 0.3 * value(0, 5);
+    truth(i, 1) = (0.7 * value(0, 2) * value(1, 2) + 0.3 * value(0, 5) * value(1, 5)) / truth(i, 0);
+  }
+  tasks::Samples support{simulated_space(), {}, Matrix(6, 2)};
+  for (Eigen::Index i = 0; i < 6; ++i) {
+    support.modes.push_back(modes[static_cast<std::size_t>(11 * i)]);
+    support.targets.row(i) = truth.row(11 * i);
+  }
+  const auto errors = [&](const SimPriorModel& known) {
+    const auto prediction = SimPrior(known).adapt(support)->predict(modes);
+    return ((prediction.mean - truth).cwiseAbs().array() / truth.array()).colwise().mean().eval();
+  };
+  const auto many = errors(model);
+  for (int t = 0; t < 2; ++t) model.targets[t]->training = training(kMixedFrom - 1, t);
+  const auto few = errors(model);
+  for (int t = 0; t < 2; ++t) {
+    EXPECT_LT(many[t], 0.5 * few[t]) << t;
+  }
 }
 
 TEST(SimPrior, CovarianceIsOneOfAGaussianProcess) {
@@ -116,14 +151,14 @@ TEST(SimPrior, CovarianceIsOneOfAGaussianProcess) {
 
 TEST(SimPrior, CheckpointIsTheModel) {
   auto model = tests::usual_sim_prior(*simulated_space());
-  model.targets[1]->curve.resize(0);
+  model.targets[1]->training.resize(0, 0);
   model.targets[0]->log_scale = 0.25;
   const auto again = SimPriorModel::from_checkpoint(model.to_checkpoint());
   EXPECT_EQ(again.knobs, model.knobs);
   EXPECT_EQ(again.modes, model.modes);
-  EXPECT_EQ(again.targets[0]->curve, model.targets[0]->curve);
+  EXPECT_EQ(again.targets[0]->training, model.targets[0]->training);
   EXPECT_EQ(again.targets[0]->log_scale, 0.25);
-  EXPECT_EQ(again.targets[1]->curve.size(), 0);
+  EXPECT_EQ(again.targets[1]->training.size(), 0);
   EXPECT_EQ(again.targets[1]->residual.flat(), model.targets[1]->residual.flat());
 }
 
@@ -133,7 +168,7 @@ TEST(SimPrior, BadModelsAreRefused) {
     change(model);
     EXPECT_THROW(SimPrior{model}, std::invalid_argument);
   };
-  refused([](auto& m) { m.targets[0]->curve.conservativeResize(5); });
+  refused([](auto& m) { m.targets[0]->training.conservativeResize(1, 5); });
   refused([](auto& m) { m.targets[0]->log_noise = std::nan(""); });
   refused([](auto& m) { m.targets[1]->residual.log_widths.resize(2); });
   refused([](auto& m) { m.knobs = "gpu_khz"; });

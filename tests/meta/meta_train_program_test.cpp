@@ -109,7 +109,7 @@ TEST_F(MetaTrainProgram, RatesAndCountsThatMakeNoSenseAreWrongUsage) {
 
 TEST_F(MetaTrainProgram, LogHasOneObjectPerStep) {
   const auto log = dir / "log.jsonl";
-  ASSERT_EQ(run("--validate-every 1 --patience 0 --log " + log).code, 0);
+  ASSERT_EQ(run("--learner maml --validate-every 1 --patience 0 --log " + log).code, 0);
   std::istringstream lines(tests::read_text(log));
   int steps = 0, validated = 0;
   double done = 0;
