@@ -404,12 +404,24 @@ std::string SimPriorModel::error() const {
     if (!targets[t]) continue;
     const auto& target = *targets[t];
     const std::string prefix = std::string(kTargetNames[t]) + "/";
-    for (const auto* part :
-         {&target.residual.log_lengths, &target.residual.log_amplitudes, &target.residual.log_widths})
-      if (part->size() != d) return prefix + "residual does not fit knobs";
-    if (!target.residual.flat().allFinite() || !std::isfinite(target.log_noise) ||
-        !std::isfinite(target.log_scale) || !target.training.allFinite())
-      return prefix + "residual, log_noise, log_scale and training must be finite";
+    const auto check = [&](const SimPriorFitted& fitted) {
+      for (const auto* part :
+           {&fitted.residual.log_lengths, &fitted.residual.log_amplitudes, &fitted.residual.log_widths})
+        if (part->size() != d) return prefix + "residual does not fit knobs";
+      if (!fitted.residual.flat().allFinite() || !std::isfinite(fitted.log_noise) ||
+          !std::isfinite(fitted.log_scale))
+        return prefix + "residual, log_noise and log_scale must be finite";
+      return std::string();
+    };
+    if (auto bad = check(target); !bad.empty()) return bad;
+    if (target.mixed) {
+      if (auto bad = check(*target.mixed); !bad.empty()) return bad;
+      if (target.mixed->residual.log_slopes.size() != target.residual.log_slopes.size())
+        return prefix + "mixed/residual must be as long as residual";
+    }
+    if (!(target.mixed_share > 0 && target.mixed_share < 1))
+      return prefix + "mixed/share must be above 0 and below 1";
+    if (!target.training.allFinite()) return prefix + "training must be finite";
     if (target.training.size() != 0 && target.training.cols() != static_cast<Index>(modes.size()))
       return prefix + "training must have a value for each of modes";
   }
@@ -432,10 +444,16 @@ Checkpoint SimPriorModel::to_checkpoint() const {
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;
     const std::string prefix = std::string(kTargetNames[t]) + "/";
-    c.tensors[prefix + "residual"] = targets[t]->residual.flat().transpose();
+    const auto write = [&](const SimPriorFitted& fitted, const std::string& to) {
+      c.tensors[to + "residual"] = fitted.residual.flat().transpose();
+      c.numbers[to + "log_noise"] = {fitted.log_noise};
+      c.numbers[to + "log_scale"] = {fitted.log_scale};
+    };
+    write(*targets[t], prefix);
     c.tensors[prefix + "training"] = targets[t]->training;
-    c.numbers[prefix + "log_noise"] = {targets[t]->log_noise};
-    c.numbers[prefix + "log_scale"] = {targets[t]->log_scale};
+    if (!targets[t]->mixed) continue;
+    write(*targets[t]->mixed, prefix + "mixed/");
+    c.numbers[prefix + "mixed/share"] = {targets[t]->mixed_share};
   }
   return c;
 }
@@ -453,15 +471,22 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "residual")) continue;
-    const Vector flat = c.vector(prefix + "residual");
-    if (flat.size() < 1 + 3 * d)
-      throw std::invalid_argument("checkpoint of sim_prior: " + prefix + "residual must have at least " +
-                                  std::to_string(1 + 3 * d) + " values, found " +
-                                  std::to_string(flat.size()));
+    const auto read = [&](const std::string& from, SimPriorFitted& fitted) {
+      const Vector flat = c.vector(from + "residual");
+      if (flat.size() < 1 + 3 * d)
+        throw std::invalid_argument("checkpoint of sim_prior: " + from + "residual must have at least " +
+                                    std::to_string(1 + 3 * d) + " values, found " +
+                                    std::to_string(flat.size()));
+      fitted.residual = SimResidual::from_flat(flat, d);
+      fitted.log_noise = c.number(from + "log_noise");
+      fitted.log_scale = c.number(from + "log_scale");
+    };
     SimPriorTarget target;
-    target.residual = SimResidual::from_flat(flat, d);
-    target.log_noise = c.number(prefix + "log_noise");
-    target.log_scale = c.number(prefix + "log_scale");
+    read(prefix, target);
+    if (c.tensors.contains(prefix + "mixed/residual")) {
+      read(prefix + "mixed/", target.mixed.emplace());
+      target.mixed_share = c.number(prefix + "mixed/share");
+    }
     target.training = c.tensor(prefix + "training");
     model.targets[t] = std::move(target);
   }
@@ -595,9 +620,10 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       std::size_t cloud;
       Mean mean;
       double scale, log_prior;
+      bool mixed = false;  // its residual is that of the mixtures, the last, and so are its scales
     };
     std::vector<Prior> priors = {{kRetrieved, Mean::cloud, 1, 0}};
-    std::vector<Scale> scales;
+    std::vector<Scale> scales, mixed_scales;
     const double scale = trained != nullptr ? std::exp(trained->log_scale) : 1;
     if (trained != nullptr) {
       fit.residuals = {trained->residual};
@@ -613,8 +639,14 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
         priors.push_back({kAll, Mean::training, scale, 0});
       }
       if (t == tasks::kTimeMs) priors.push_back({kAll, Mean::physics, 0.1 * scale, -1});
-      for (const auto cloud : {kRetrievedMixtures, kAllMixtures})
-        if (cloud_logs[t][cloud].size() > 0) priors.push_back({cloud, Mean::cloud, 1, 0});
+      if (trained->mixed && cloud_logs[t][kAllMixtures].size() > 0) {
+        fit.residuals.push_back(trained->mixed->residual);
+        mixed_scales = trained_scales(trained->mixed->log_noise);
+        // The odds are not tempered.
+        const double odds = std::log(trained->mixed_share / (1 - trained->mixed_share)) / options_.temper;
+        priors.push_back({kRetrievedMixtures, Mean::cloud, 1, odds, true});
+        priors.push_back({kAllMixtures, Mean::cloud, std::exp(trained->mixed->log_scale), odds, true});
+      }
     } else {
       fit.residuals = residual_family(fit.inputs.knobs.cols(), fit.inputs.psi.cols());
       if (!options_.family || known.rows.modes.size() < kRowsForFamily) fit.residuals.resize(1);
@@ -658,7 +690,8 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     for (std::size_t p = 0; p < priors.size(); ++p) {
       const Vector left = known.logs - means[p];
       for (std::size_t r = 0; r < residuals.size(); ++r) {
-        for (const auto& s : scales) {
+        if (!mixed_scales.empty() && priors[p].mixed != (r + 1 == residuals.size())) continue;
+        for (const auto& s : priors[p].mixed ? mixed_scales : scales) {
           Member m{p, r, s, 0};
           const auto llt = factorise(priors[p], m);
           if (llt.info() != Eigen::Success) continue;

@@ -64,18 +64,25 @@ struct SimPriorOptions {
   std::string error() const;  // "" when valid
 };
 
-// What there is of one target after training on other workloads.
-struct SimPriorTarget {
+// A residual that goes with simulated workloads, or with mixtures of the training workloads.
+struct SimPriorFitted {
   SimResidual residual;
   double log_noise = kUsualLogNoise;
-  double log_scale = 0;  // of the simulated covariance
-  Matrix training;       // [w,g] log y of the training workloads in the modes of SimPriorModel; [0,0]: none
+  double log_scale = 0;  // of the covariance of these workloads
+};
+
+// What there is of one target after training on other workloads.
+struct SimPriorTarget : SimPriorFitted {
+  Matrix training;  // [w,g] log y of the training workloads in the modes of SimPriorModel; [0,0]: none
+  std::optional<SimPriorFitted> mixed;  // where there are kMixedFrom of them
+  // Share of the training workloads, each left out, that mixtures of the others explain better than simulated workloads.
+  double mixed_share = 0.5;
 };
 
 // A Checkpoint holds it as
 //   texts    trained_by, knobs
-//   numbers  t/log_noise, t/log_scale
-//   tensors  t/residual [1, 1 + 3 d + p], t/training [w,g], modes [g,d] (settings)
+//   numbers  t/log_noise, t/log_scale; t/mixed/log_noise, t/mixed/log_scale, t/mixed/share
+//   tensors  t/residual [1, 1 + 3 d + p], t/mixed/residual, t/training [w,g], modes [g,d] (settings)
 struct SimPriorModel {
   std::string knobs;                 // roles_text() of the training spaces
   std::vector<hw::PowerMode> modes;  // [g] that all training profiles have, ascending

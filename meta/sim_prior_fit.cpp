@@ -12,6 +12,7 @@
 namespace fewwatt::meta {
 namespace {
 
+using learners::SimPriorFitted;
 using learners::SimPriorTarget;
 using tasks::kNumTargets;
 using tasks::kTargetNames;
@@ -61,6 +62,12 @@ SimPriorRows some_rows(const Workload& workload, const std::vector<std::size_t>&
   return rows;
 }
 
+std::vector<std::size_t> drawn_rows(const Workload& workload, const SimPriorFitOptions& options,
+                                    hw::Rng& rng) {
+  const auto n = static_cast<std::size_t>(workload.logs.size());
+  return rng.sample(n, std::min(n, options.rows));
+}
+
 // The modes in which every profile that has the target was measured; empty when they differ.
 std::vector<hw::PowerMode> common_modes(std::span<const datasets::Profile> training) {
   for (const auto& profile : training)
@@ -80,21 +87,21 @@ std::string SimPriorFitOptions::error() const {
   return "";
 }
 
-Vector sim_prior_parameters(const SimPriorTarget& target) {
+Vector sim_prior_parameters(const SimPriorFitted& target) {
   const Vector residual = target.residual.flat();
   Vector all(residual.size() + 2);
   all << residual, target.log_noise, target.log_scale;
   return all;
 }
 
-void set_sim_prior_parameters(SimPriorTarget& target, const Vector& parameters) {
+void set_sim_prior_parameters(SimPriorFitted& target, const Vector& parameters) {
   const auto n = parameters.size() - 2;
   target.residual = learners::SimResidual::from_flat(parameters.head(n), target.residual.log_lengths.size());
   target.log_noise = parameters[n];
   target.log_scale = parameters[n + 1];
 }
 
-double sim_prior_objective(const SimPriorTarget& target, const SimPriorRows& rows, Vector* gradient) {
+double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& rows, Vector* gradient) {
   const auto& r = target.residual;
   const auto n = rows.left.size(), d = r.log_lengths.size();
   const Matrix simulated = std::exp(target.log_scale) * rows.simulated;
@@ -115,7 +122,7 @@ double sim_prior_objective(const SimPriorTarget& target, const SimPriorRows& row
   const Eigen::MatrixXd weight =
       0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
   const auto along = [&](const Matrix& derivative) { return (weight.array() * derivative.array()).sum(); };
-  SimPriorTarget slope = target;
+  SimPriorFitted slope = target;
   std::vector<Matrix> differences;
   Matrix joint = Matrix::Constant(n, n, 2 * r.log_signal);
   for (Index k = 0; k < d; ++k) {
@@ -140,6 +147,63 @@ double sim_prior_objective(const SimPriorTarget& target, const SimPriorRows& row
   *gradient = sim_prior_parameters(slope) / count;
   return value;
 }
+
+namespace {
+
+// Adam on the objective, from where `target` is, which it is drawn to. Returns the last value.
+double fit(const std::vector<Workload>& workloads, const SimPriorFitOptions& options, std::uint64_t seed,
+           const std::string& stream, SimPriorFitted& target) {
+  const Vector start = sim_prior_parameters(target);
+  const auto count = static_cast<double>(workloads.size());
+  Vector parameters = start, gradient;
+  learners::Adam<double> adam(parameters.size(), options.rate);
+  double objective = 0;
+  for (int step = 0; step < options.steps; ++step) {
+    objective = options.pull * (parameters - start).squaredNorm();
+    Vector sum = 2 * options.pull * (parameters - start);
+    for (std::size_t w = 0; w < workloads.size(); ++w) {
+      auto rng = hw::Rng::stream(seed, stream, static_cast<std::uint64_t>(step) * workloads.size() + w);
+      const auto rows = some_rows(workloads[w], drawn_rows(workloads[w], options, rng));
+      objective += sim_prior_objective(target, rows, &gradient) / count;
+      sum += gradient / count;
+    }
+    adam.step(parameters, sum);
+    set_sim_prior_parameters(target, parameters);
+  }
+  return objective;
+}
+
+// Workloads that were measured in the same modes, each with the others in place of the simulated ones.
+std::vector<Workload> each_by_the_others(const std::vector<Workload>& workloads) {
+  std::vector<Workload> all;
+  for (std::size_t w = 0; w < workloads.size(); ++w) {
+    auto one = workloads[w];
+    one.simulated.resize(static_cast<Index>(workloads.size()) - 1, one.logs.size());
+    Index row = 0;
+    for (std::size_t other = 0; other < workloads.size(); ++other)
+      if (other != w)
+        one.simulated.row(row++) = (workloads[other].logs.array() - workloads[other].logs.mean()).transpose();
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+// Of the workloads, how many `a` explains rather than `b`, with one more for either.
+double share_of(const std::vector<Workload>& by_a, const SimPriorFitted& a, const std::vector<Workload>& by_b,
+                const SimPriorFitted& b, const SimPriorFitOptions& options, std::uint64_t seed) {
+  double sum = 1;
+  for (std::size_t w = 0; w < by_a.size(); ++w) {
+    auto rng = hw::Rng::stream(seed, "sim_prior share", w);
+    const auto drawn = drawn_rows(by_a[w], options, rng);
+    const double more =
+        static_cast<double>(drawn.size()) * (sim_prior_objective(b, some_rows(by_b[w], drawn), nullptr) -
+                                             sim_prior_objective(a, some_rows(by_a[w], drawn), nullptr));
+    sum += 1 / (1 + std::exp(-more));
+  }
+  return sum / (static_cast<double>(by_a.size()) + 2);
+}
+
+}  // namespace
 
 learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> training,
                                       const SimPriorFitOptions& options, std::uint64_t seed,
@@ -167,24 +231,8 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
     if (workloads.empty()) continue;
     SimPriorTarget target;
     target.residual = learners::usual_residual(d, p);
-    const Vector start = sim_prior_parameters(target);
-    Vector parameters = start, gradient;
-    learners::Adam<double> adam(parameters.size(), options.rate);
-    double objective = 0;
-    for (int step = 0; step < options.steps; ++step) {
-      objective = options.pull * (parameters - start).squaredNorm();
-      Vector sum = 2 * options.pull * (parameters - start);
-      for (std::size_t w = 0; w < workloads.size(); ++w) {
-        auto rng = hw::Rng::stream(seed, std::string("sim_prior rows of ") + kTargetNames[t],
-                                   static_cast<std::uint64_t>(step) * workloads.size() + w);
-        const auto n = static_cast<std::size_t>(workloads[w].logs.size());
-        const auto rows = some_rows(workloads[w], rng.sample(n, std::min(n, options.rows)));
-        objective += sim_prior_objective(target, rows, &gradient) / static_cast<double>(workloads.size());
-        sum += gradient / static_cast<double>(workloads.size());
-      }
-      adam.step(parameters, sum);
-      set_sim_prior_parameters(target, parameters);
-    }
+    const std::string name = kTargetNames[t];
+    const double objective = fit(workloads, options, seed, "sim_prior rows of " + name, target);
     const bool same_rows = std::all_of(workloads.begin(), workloads.end(), [&](const Workload& w) {
       return static_cast<std::size_t>(w.logs.size()) == model.modes.size();
     });
@@ -193,10 +241,22 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
       for (std::size_t w = 0; w < workloads.size(); ++w)
         target.training.row(static_cast<Index>(w)) = workloads[w].logs.transpose();
     }
+    std::string mixed;
+    if (target.training.rows() >= learners::kMixedFrom) {
+      const auto others = each_by_the_others(workloads);
+      target.mixed.emplace().residual = learners::usual_residual(d, p);
+      const double mixed_objective =
+          fit(others, options, seed, "sim_prior mixed rows of " + name, *target.mixed);
+      target.mixed_share = share_of(others, *target.mixed, workloads, target, options, seed);
+      mixed = "; " + std::to_string(100 * target.mixed_share) +
+              " % are mixtures of the others rather, noise " +
+              std::to_string(100 * std::exp(target.mixed->log_noise)) + " %, -log likelihood per row " +
+              std::to_string(mixed_objective);
+    }
     if (log)
-      log(std::string(kTargetNames[t]) + ": noise " + std::to_string(100 * std::exp(target.log_noise)) +
-          " %, residual " + std::to_string(100 * std::exp(target.residual.log_signal)) +
-          " %, -log likelihood per row " + std::to_string(objective));
+      log(name + ": noise " + std::to_string(100 * std::exp(target.log_noise)) + " %, residual " +
+          std::to_string(100 * std::exp(target.residual.log_signal)) + " %, -log likelihood per row " +
+          std::to_string(objective) + mixed);
     model.targets[t] = std::move(target);
   }
   return model;

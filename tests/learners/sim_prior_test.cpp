@@ -113,7 +113,11 @@ TEST(SimPrior, TwoOfManyTrainingWorkloadsOneAfterTheOtherAreRecognised) {
         logs(w, i) = 0.4 * std::sin(static_cast<double>((w + 1) * (i % 17) + 5 * w + 3 * target)) + target;
     return logs;
   };
-  for (int t = 0; t < 2; ++t) model.targets[t]->training = training(kMixedFrom, t);
+  for (int t = 0; t < 2; ++t) {
+    auto& target = *model.targets[t];
+    target.training = training(kMixedFrom, t);
+    target.mixed.emplace().residual = target.residual;
+  }
   Matrix truth(g, 2);
   for (Eigen::Index i = 0; i < g; ++i) {
     const auto value = [&](int t, Eigen::Index w) { return std::exp(model.targets[t]->training(w, i)); };
@@ -130,7 +134,7 @@ TEST(SimPrior, TwoOfManyTrainingWorkloadsOneAfterTheOtherAreRecognised) {
     return ((prediction.mean - truth).cwiseAbs().array() / truth.array()).colwise().mean().eval();
   };
   const auto many = errors(model);
-  for (int t = 0; t < 2; ++t) model.targets[t]->training = training(kMixedFrom - 1, t);
+  for (auto& target : model.targets) target->mixed.reset();
   const auto few = errors(model);
   for (int t = 0; t < 2; ++t) {
     EXPECT_LT(many[t], 0.5 * few[t]) << t;
@@ -153,11 +157,19 @@ TEST(SimPrior, CheckpointIsTheModel) {
   auto model = tests::usual_sim_prior(*simulated_space());
   model.targets[1]->training.resize(0, 0);
   model.targets[0]->log_scale = 0.25;
+  model.targets[0]->mixed = *model.targets[1];
+  model.targets[0]->mixed->log_noise = -5;
+  model.targets[0]->mixed_share = 0.75;
   const auto again = SimPriorModel::from_checkpoint(model.to_checkpoint());
   EXPECT_EQ(again.knobs, model.knobs);
   EXPECT_EQ(again.modes, model.modes);
   EXPECT_EQ(again.targets[0]->training, model.targets[0]->training);
   EXPECT_EQ(again.targets[0]->log_scale, 0.25);
+  ASSERT_TRUE(again.targets[0]->mixed);
+  EXPECT_EQ(again.targets[0]->mixed->residual.flat(), model.targets[0]->mixed->residual.flat());
+  EXPECT_EQ(again.targets[0]->mixed->log_noise, -5);
+  EXPECT_EQ(again.targets[0]->mixed_share, 0.75);
+  EXPECT_FALSE(again.targets[1]->mixed);
   EXPECT_EQ(again.targets[1]->training.size(), 0);
   EXPECT_EQ(again.targets[1]->residual.flat(), model.targets[1]->residual.flat());
 }
@@ -170,6 +182,8 @@ TEST(SimPrior, BadModelsAreRefused) {
   };
   refused([](auto& m) { m.targets[0]->training.conservativeResize(1, 5); });
   refused([](auto& m) { m.targets[0]->log_noise = std::nan(""); });
+  refused([](auto& m) { m.targets[0]->mixed_share = 1; });
+  refused([](auto& m) { m.targets[0]->mixed.emplace(); });
   refused([](auto& m) { m.targets[1]->residual.log_widths.resize(2); });
   refused([](auto& m) { m.knobs = "gpu_khz"; });
   refused([](auto& m) { std::swap(m.modes[0], m.modes[1]); });
