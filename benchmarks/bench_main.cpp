@@ -121,7 +121,7 @@ nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t 
   if (suite.population > 0) options["population"] = suite.population;
   if (suite.rows_per_mode > 1) options["rows_per_mode"] = suite.rows_per_mode;
   if (suite.simulation) {
-    options["simulate"] = suite.simulation->devices.front();
+    options["simulate"] = join(suite.simulation->devices);
     options["grid"] = suite.simulation->grid;
   }
   return options;

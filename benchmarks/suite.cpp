@@ -123,7 +123,7 @@ datasets::SimulationRequest parse_simulation(const IniSection& section) {
     if (section.find(key) != nullptr)
       throw DataError(section.where + ": " + key + ": a suite with simulate has none");
   datasets::SimulationRequest request;
-  request.devices = {section.text("simulate")};
+  request.devices = list(section, "simulate");
   request.grid = section.text_or("grid", request.grid);
   request.workloads = list(section, "workloads");
   check_names(section, "simulate", request.devices, [](const auto& name) { hw::find_simulated_board(name); });

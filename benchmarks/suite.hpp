@@ -30,9 +30,9 @@ struct SplitRule {
 //                            up; or a file ending in .ini, from the suite's folder; without it, inputs are
 //                            profile files
 //   inputs = tx2-osldvfs     files or folders below the data root
-//   simulate = orin-agx-64   in place of mapping and inputs: a simulated board (hw/simulated_device.hpp),
-//   grid = powertrain        its modes: full, the default, the name of a published grid, or a number of modes,
-//   workloads = lstm, ...    and what runs on it
+//   simulate = orin-agx-64   in place of mapping and inputs: simulated boards (hw/simulated_device.hpp),
+//   grid = powertrain        their modes: full, the default, the name of a published grid, or a number of modes,
+//   workloads = lstm, ...    and what runs on each
 //   targets = time, power    what is used of the profiles
 //   shots = 5, 10, 25, 50    modes measured
 //   seeds = 10               draws of the measured modes

@@ -58,7 +58,9 @@ TEST(Suite, ShippedOnesAreGoodAndHaveTheBaselines) {
                                               "proto",   "scratch-log", "transfer-log"};
   // With 40 rows per mode a net of the published recipe takes minutes: orin-sim has them without log targets only.
   const std::map<std::string, std::size_t> expected = {
-      {"tx2-time", baselines.size()}, {"tx2-power", baselines.size()}, {"orin-sim", baselines.size() - 2}};
+      {"tx2-time", baselines.size()},      {"tx2-power", baselines.size()},
+      {"gpu-zeus-p100", baselines.size()}, {"titanx", baselines.size()},
+      {"gpu-zeus-v100", baselines.size()}, {"orin-sim", baselines.size() - 2}};
   for (const auto& [name, count] : expected) {
     const Suite suite = read_suite(FEWWATT_SOURCE_DIR "/benchmarks/suites/" + name + ".ini");
     EXPECT_EQ(suite.name, name);
