@@ -10,6 +10,7 @@
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
 #include "learners/proto.hpp"
+#include "learners/ridge.hpp"
 #include "learners/sim_prior.hpp"
 #include "learners/transfer.hpp"
 
@@ -28,7 +29,7 @@ Made make_transfer(const Checkpoint& c) {
 }
 
 const auto& entries() {
-  static const std::array<Entry, 11> table = {{
+  static const std::array<Entry, 12> table = {{
       {{.name = "auto",
         .about = "the default: sim_prior and others, weighed by how they predict rows of the support",
         .gives_uncertainty = true,
@@ -57,6 +58,11 @@ const auto& entries() {
         .needs_checkpoint = true,
         .gives_uncertainty = true},
        [](const Checkpoint& c) -> Made { return std::make_unique<Proto>(ProtoModel::from_checkpoint(c)); }},
+      {{.name = "ridge",
+        .about = "a meta-learned net whose last layer is fitted in closed form",
+        .needs_checkpoint = true,
+        .gives_uncertainty = true},
+       [](const Checkpoint& c) -> Made { return std::make_unique<Ridge>(RidgeModel::from_checkpoint(c)); }},
       {{.name = "sim_only",
         .about = "Gaussian process around simulated workloads that fit the support",
         .gives_uncertainty = true,

@@ -1,7 +1,5 @@
 #include "meta/proto_net.hpp"
 
-#include <dlfcn.h>
-
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
@@ -11,7 +9,7 @@
 
 #include "hw/random.hpp"
 #include "meta/net_state.hpp"
-#include "meta/torch.hpp"
+#include "meta/torch_nets.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -30,65 +28,6 @@ constexpr double kHeadError = 0.1;           // log units
 constexpr double kHeadFloor = 0.01;          // of the greatest term, what the least may be
 constexpr double kCurveNoise = 0.03;         // log units, of what the curves smooth
 constexpr double kSmallestDeviation = 0.02;  // about the noise of measurements, log units
-
-void use_one_thread() {
-  static const bool done = [] {
-    at::set_num_threads(1);
-    if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
-      reinterpret_cast<void (*)(int)>(set)(1);
-    }
-    return true;
-  }();
-  (void)done;
-}
-
-at::Tensor to_tensor(const Matrix& m) {
-  auto t = at::empty({m.rows(), m.cols()}, at::kDouble);
-  std::copy(m.data(), m.data() + m.size(), t.data_ptr<double>());
-  return t;
-}
-
-at::Tensor to_tensor(const Vector& v) {
-  auto t = at::empty({v.size()}, at::kDouble);
-  std::copy(v.data(), v.data() + v.size(), t.data_ptr<double>());
-  return t;
-}
-
-Matrix to_matrix(const at::Tensor& t) {
-  const auto flat = t.detach().contiguous();
-  return Eigen::Map<const Matrix>(flat.data_ptr<double>(), t.size(0), t.size(1));
-}
-
-template <class Part>
-at::Tensor stack(std::span<const ProtoEpisode> episodes, const Part& part) {
-  std::vector<at::Tensor> all;
-  for (const auto& episode : episodes) all.push_back(to_tensor(part(episode)));
-  return at::stack(all);
-}
-
-at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
-  switch (activation) {
-    case learners::Activation::relu:
-      return at::relu(z);
-    case learners::Activation::silu:
-      return at::silu(z);
-    case learners::Activation::tanh:
-      return at::tanh(z);
-  }
-  return z;
-}
-
-// rows [...,f+1] -> [...,e], with the parameters flat in the order of learners::Mlp.
-at::Tensor embed(const learners::MlpShape& shape, const at::Tensor& parameters, at::Tensor rows) {
-  for (std::size_t l = 0; l < shape.num_layers(); ++l) {
-    const std::int64_t in = shape.sizes[l], out = shape.sizes[l + 1];
-    const auto at = static_cast<std::int64_t>(shape.offset(l));
-    rows = at::matmul(rows, parameters.narrow(0, at, in * out).view({in, out})) +
-           parameters.narrow(0, at + in * out, out);
-    if (l + 1 < shape.num_layers()) rows = activate(shape.activation, rows);
-  }
-  return rows;
-}
 
 struct Kernel {
   at::Tensor log_signal, log_lengths, log_amplitudes, log_widths, log_noise, log_spreads;
@@ -116,10 +55,6 @@ struct Kernel {
 // log_terms [b,n,p], beta [b,p] -> [b,n]
 at::Tensor head(const at::Tensor& log_terms, const at::Tensor& beta) {
   return at::logsumexp(log_terms + beta.unsqueeze(1), -1);
-}
-
-at::Tensor times(const at::Tensor& matrix, const at::Tensor& vector) {
-  return at::matmul(matrix, vector.unsqueeze(-1)).squeeze(-1);
 }
 
 struct LogPrediction {
@@ -327,13 +262,13 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
   // Eq. 1, of the tasks and of the training workloads.
   const auto support_rows = stack(episodes, [](const auto& e) { return e.support_rows; });
   const auto query_rows = stack(episodes, [](const auto& e) { return e.query_rows; });
-  const auto own = embed(target.shape, embedding, support_rows).mean(1);  // [b,e]
+  const auto own = forward(target.shape, embedding, support_rows).mean(1);  // [b,e]
   std::vector<at::Tensor> means;
-  for (const auto& part : rows) means.push_back(embed(target.shape, embedding, to_tensor(part)).mean(0));
+  for (const auto& part : rows) means.push_back(forward(target.shape, embedding, to_tensor(part)).mean(0));
   const auto prototypes = at::stack(means);  // [w,e]
 
   // Eq. 2 over the tasks of the batch.
-  const auto embedded = embed(target.shape, embedding, query_rows).reshape({b * q, -1});
+  const auto embedded = forward(target.shape, embedding, query_rows).reshape({b * q, -1});
   const auto log_p = at::log_softmax(log_sharpness.exp() * negative_squared_distances(embedded, own), -1);
   const auto labels = at::arange(b, at::kLong).repeat_interleave(q);
   const auto classification = -log_p.gather(1, labels.unsqueeze(1)).mean();

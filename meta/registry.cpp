@@ -13,6 +13,7 @@
 #include "meta/pretrain.hpp"
 #include "meta/proto_net.hpp"
 #include "meta/reptile.hpp"
+#include "meta/ridge_meta.hpp"
 #include "meta/sim_prior_fit.hpp"
 
 namespace fewwatt::meta {
@@ -147,6 +148,32 @@ OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training
   return loop;
 }
 
+OuterLoop plan_ridge(const InitializerRequest& request, const Profiles& training) {
+  using learners::RidgeModel;
+  RidgeMetaOptions options;
+  if (request.steps > 0) options.max_steps = request.steps;
+  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
+  if (request.name == "r2d2") options.loss = RidgeLoss::squared;
+  auto loop = loop_for(request, training, options.max_steps);
+  loop.learner = std::make_unique<RidgeMeta>(request.name, training, options, request.seed);
+  static constexpr std::array kScales = {0.3, 1.0, 3.0, 10.0};
+  loop.settings = {
+      kScales.size(),
+      [](const learners::Checkpoint& snapshot, tasks::Target target, const tasks::Task& task) {
+        std::vector<double> errors;
+        for (const double scale : kScales) errors.push_back(try_ridge(snapshot, scale, target, task));
+        return errors;
+      },
+      [](learners::Checkpoint& snapshot, tasks::Target target, std::size_t setting) {
+        auto model = RidgeModel::from_checkpoint(snapshot);
+        if (!model.targets[target]) return;
+        model.targets[target]->prior_scale = kScales[setting];
+        snapshot = model.to_checkpoint();
+      },
+      [](std::size_t setting) { return "prior spreads times " + std::to_string(kScales[setting]); }};
+  return loop;
+}
+
 learners::Checkpoint even_prototypes(const learners::Checkpoint& proto) {
   auto model = learners::ProtoModel::from_checkpoint(proto);
   model.trained_by = "proto-even";
@@ -209,7 +236,7 @@ struct Entry {
 };
 
 const auto& entries() {
-  static const std::array<Entry, 16> table = {{
+  static const std::array<Entry, 18> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false},
        nullptr,
        train_transfer},
@@ -234,6 +261,9 @@ const auto& entries() {
        plan_maml,
        nullptr,
        untrained},
+      {{"ridge", "ALPaCA: a net whose last layer is Bayesian, with a learned prior", "ridge", ""},
+       plan_ridge},
+      {{"r2d2", "R2D2: a net whose last layer is a ridge regression", "ridge", ""}, plan_ridge},
       {{"proto", "prototypical network: heads of the nearest workloads, and a residual", "proto", ""},
        plan_proto},
       {{"proto-even", "proto with the same weight for all workloads", "proto", "proto"},

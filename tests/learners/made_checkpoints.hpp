@@ -4,6 +4,7 @@
 #include "learners/physics.hpp"
 #include "learners/proto.hpp"
 #include "learners/registry.hpp"
+#include "learners/ridge.hpp"
 #include "learners/sim_prior.hpp"
 #include "learners/transfer.hpp"
 #include "tests/learners/example_model.hpp"
@@ -88,12 +89,34 @@ inline learners::SimPriorModel usual_sim_prior(const hw::PowerModeSpace& space) 
   return model;
 }
 
+inline learners::RidgeModel random_ridge(const hw::PowerModeSpace& space) {
+  using namespace learners;
+  RidgeModel model;
+  model.trained_by = "ridge";
+  model.knobs = roles_text(space);
+  model.scaler = Scaler::fit(encode(FeatureSet::physical, space, space.modes()));
+  const auto f = static_cast<int>(model.scaler.mean.size());
+  model.shape = {{f, 8, 5}, Activation::tanh, {}};
+  for (int t = 0; t < tasks::kNumTargets; ++t) {
+    hw::Rng rng(static_cast<std::uint64_t>(t) + 1);
+    RidgeTarget target;
+    target.weights = random_parameters(model.shape, rng);
+    target.target_scale = 0.4;
+    target.prior_mean.resize(f + 5);
+    for (auto& value : target.prior_mean) value = 0.1 * rng.normal();
+    target.log_spreads = Vector::Constant(f + 5, -1.5);
+    model.targets[static_cast<std::size_t>(t)] = std::move(target);
+  }
+  return model;
+}
+
 // A learner of every name in the registry, with a made-up checkpoint where it needs one.
 inline std::unique_ptr<const learners::Learner> learner_for(std::string_view name,
                                                             const hw::PowerModeSpace& space) {
   if (!learners::find_learner(name).needs_checkpoint) return learners::make_learner(name);
   if (name == "fine_tune") return learners::make_learner(random_fine_tune(space));
   if (name == "proto") return learners::make_learner(random_proto(space).to_checkpoint());
+  if (name == "ridge") return learners::make_learner(random_ridge(space).to_checkpoint());
   if (name == "sim_prior") return learners::make_learner(usual_sim_prior(space).to_checkpoint());
   return learners::make_learner(random_transfer(space, name == "transfer-log"));
 }

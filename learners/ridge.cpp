@@ -1,0 +1,206 @@
+#include "learners/ridge.hpp"
+
+#include <Eigen/Cholesky>
+#include <cmath>
+#include <stdexcept>
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+
+// Variances are multiplied by (kCalm + sum_i z_i^2) / (kCalm + rows), z_i = error / predicted stddev of row i left out.
+constexpr double kCalm = 5;
+// No row is left out entirely by the others: its leverage is below 1.
+constexpr double kMostLeverage = 0.999;
+
+class RidgePredictor final : public Predictor {
+ public:
+  RidgePredictor(std::shared_ptr<const RidgeModel> model, std::shared_ptr<const hw::PowerModeSpace> space)
+      : model_(std::move(model)), space_(std::move(space)) {}
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    Prediction out;
+    out.mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), kNumTargets, std::nan(""));
+    out.stddev = out.mean;
+    const Matrix x = model_->scaler(encode(FeatureSet::physical, *space_, modes));
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (!fits[t]) continue;
+      const auto& fit = *fits[t];
+      const Matrix features = ridge_features(model_->shape, model_->targets[t]->weights, x);
+      const Vector logs = fit.level + fit.scale * (features * fit.posterior.mean).array();
+      const Eigen::ArrayXd variance =
+          fit.variance_scale *
+          (fit.noise_variance +
+           (features * fit.posterior.covariance).cwiseProduct(features).rowwise().sum().array());
+      out.mean.col(t) = logs.array().exp();
+      out.stddev.col(t) = logs.array().exp() * (variance.exp() - 1).sqrt();  // of a log-normal
+    }
+    return out;
+  }
+
+  LeftOut left_out(tasks::Target target) const override {
+    return fits[target] ? fits[target]->left_out : LeftOut{};
+  }
+
+  struct Fit {
+    double level = 0, scale = 1;
+    RidgePosterior posterior;  // covariance in log units squared, mean in units of the target
+    double noise_variance = 0, variance_scale = 1;
+    LeftOut left_out;
+  };
+  std::array<std::optional<Fit>, kNumTargets> fits;
+
+ private:
+  std::shared_ptr<const RidgeModel> model_;
+  std::shared_ptr<const hw::PowerModeSpace> space_;
+};
+
+Eigen::LLT<Eigen::MatrixXd> factor(const Eigen::MatrixXd& matrix, const char* what) {
+  Eigen::LLT<Eigen::MatrixXd> llt(matrix);
+  if (llt.info() != Eigen::Success)
+    throw std::runtime_error(std::string("ridge: the ") + what + " of " + std::to_string(matrix.rows()) +
+                             " rows is not positive definite");
+  return llt;
+}
+
+}  // namespace
+
+std::string RidgeModel::error() const {
+  const auto f = scaler.mean.size();
+  if (scaler.stddev.size() != f) return "feature_mean and feature_stddev differ in size";
+  if (shape.sizes.size() < 2 || shape.sizes.front() != f) return "hidden does not fit feature_mean";
+  const auto p = shape.sizes.back() + f;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& target = *targets[t];
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (target.weights.size() != static_cast<Eigen::Index>(shape.num_parameters()))
+      return prefix + "weights does not fit hidden and feature_mean";
+    if (target.prior_mean.size() != p || target.log_spreads.size() != p)
+      return prefix + "prior_mean and log_spreads must have " + std::to_string(p) + " values";
+    if (!target.weights.allFinite() || !target.prior_mean.allFinite() || !target.log_spreads.allFinite() ||
+        !std::isfinite(target.log_noise))
+      return prefix + "weights, prior_mean, log_spreads and log_noise must be finite";
+    for (const double value : {target.target_scale, target.prior_scale})
+      if (!(value > 0) || !std::isfinite(value))
+        return prefix + "target_scale and prior_scale must be > 0 and finite";
+  }
+  return "";
+}
+
+Checkpoint RidgeModel::to_checkpoint() const {
+  Checkpoint c;
+  c.learner = "ridge";
+  c.texts["trained_by"] = trained_by;
+  c.texts["knobs"] = knobs;
+  c.texts["activation"] = to_string(shape.activation);
+  c.tensors["feature_mean"] = scaler.mean.transpose();
+  c.tensors["feature_stddev"] = scaler.stddev.transpose();
+  c.numbers["hidden"] = {shape.sizes.begin() + 1, shape.sizes.end()};
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    c.tensors[prefix + "weights"] = targets[t]->weights.transpose();
+    c.tensors[prefix + "prior_mean"] = targets[t]->prior_mean.transpose();
+    c.tensors[prefix + "log_spreads"] = targets[t]->log_spreads.transpose();
+    c.numbers[prefix + "target_scale"] = {targets[t]->target_scale};
+    c.numbers[prefix + "log_noise"] = {targets[t]->log_noise};
+    c.numbers[prefix + "prior_scale"] = {targets[t]->prior_scale};
+  }
+  return c;
+}
+
+RidgeModel RidgeModel::from_checkpoint(const Checkpoint& c) {
+  RidgeModel model;
+  model.trained_by = c.text("trained_by");
+  model.knobs = c.text("knobs");
+  model.shape.activation = parse_activation(c.text("activation"));
+  model.scaler = {c.vector("feature_mean"), c.vector("feature_stddev")};
+  model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
+  for (const double size : c.number_list("hidden")) model.shape.sizes.push_back(static_cast<int>(size));
+  for (int t = 0; t < kNumTargets; ++t) {
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (!c.tensors.contains(prefix + "weights")) continue;
+    model.targets[t] = {c.vector(prefix + "weights"),    c.number(prefix + "target_scale"),
+                        c.vector(prefix + "prior_mean"), c.vector(prefix + "log_spreads"),
+                        c.number(prefix + "log_noise"),  c.number(prefix + "prior_scale")};
+  }
+  return model;
+}
+
+Matrix ridge_features(const MlpShape& shape, const Vector& weights, const Matrix& x) {
+  Matrix features(x.rows(), 1 + shape.sizes.back() + x.cols());
+  features << Vector::Ones(x.rows()), Mlp<double>(shape, weights).forward(x), x;
+  return features;
+}
+
+RidgePosterior ridge_posterior(const Matrix& features, const Vector& targets, const Vector& prior_mean,
+                               const Vector& prior_variance, double noise_variance) {
+  const auto n = features.rows(), p = features.cols();
+  const Vector left = targets - features * prior_mean;
+  RidgePosterior posterior;
+  if (n < p) {
+    const Eigen::MatrixXd spread = prior_variance.asDiagonal() * features.transpose();  // [p,n]
+    Eigen::MatrixXd among = features * spread;
+    among.diagonal().array() += noise_variance;
+    const auto llt = factor(among, "covariance");
+    posterior.mean = prior_mean + spread * llt.solve(left);
+    const Eigen::MatrixXd half = llt.matrixL().solve(spread.transpose());
+    posterior.covariance = Eigen::MatrixXd(prior_variance.asDiagonal()) - half.transpose() * half;
+  } else {
+    Eigen::MatrixXd precision = features.transpose() * features / noise_variance;
+    precision.diagonal() += prior_variance.cwiseInverse();
+    const auto llt = factor(precision, "precision");
+    posterior.mean = prior_mean + llt.solve(features.transpose() * left / noise_variance);
+    posterior.covariance = llt.solve(Eigen::MatrixXd::Identity(p, p));
+  }
+  return posterior;
+}
+
+Ridge::Ridge(RidgeModel model) : model_(std::move(model)) {
+  if (const auto error = model_.error(); !error.empty()) throw std::invalid_argument("ridge: " + error);
+}
+
+std::unique_ptr<const Predictor> Ridge::adapt(const Samples& support) const {
+  check_support("ridge", support, 1);
+  check_roles("ridge", model_.knobs, *support.space);
+  auto predictor =
+      std::make_unique<RidgePredictor>(std::make_shared<const RidgeModel>(model_), support.space);
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto rows = rows_of(support, static_cast<tasks::Target>(t));
+    if (!model_.targets[t] || rows.modes.empty()) continue;
+    const auto& target = *model_.targets[t];
+    const Vector logs = rows.values.array().log();
+    RidgePredictor::Fit fit{
+        .level = logs.mean(), .scale = target.target_scale, .posterior = {}, .left_out = {}};
+    const Vector y = (logs.array() - fit.level) / fit.scale;
+    const Matrix features =
+        ridge_features(model_.shape, target.weights,
+                       model_.scaler(encode(FeatureSet::physical, *support.space, rows.modes)));
+    Vector mean(features.cols()), variance(features.cols());
+    mean << 0, target.prior_mean;
+    variance << kRidgeLevelVariance,
+        (target.prior_scale * target.log_spreads.array().exp()).square().matrix();
+    const double noise = std::exp(2 * target.log_noise), unit = fit.scale * fit.scale;
+    fit.posterior = ridge_posterior(features, y, mean, variance, noise);
+
+    // Of a linear model: the error of a row left out is its residual over 1 - leverage.
+    const Vector leverage =
+        ((features * fit.posterior.covariance).cwiseProduct(features).rowwise().sum() / noise)
+            .cwiseMin(kMostLeverage);
+    const Vector room = 1 - leverage.array();
+    fit.left_out = {fit.scale * (y - features * fit.posterior.mean).cwiseQuotient(room),
+                    unit * noise * room.cwiseInverse()};
+    const double z_squared = (fit.left_out.error.array().square() / fit.left_out.variance.array()).sum();
+    fit.variance_scale = (kCalm + z_squared) / (kCalm + static_cast<double>(y.size()));
+    fit.left_out.variance *= fit.variance_scale;
+    fit.noise_variance = unit * noise;
+    fit.posterior.covariance *= unit;
+    predictor->fits[t] = std::move(fit);
+  }
+  return predictor;
+}
+
+}  // namespace fewwatt::learners

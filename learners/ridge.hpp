@@ -1,0 +1,73 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "learners/checkpoint.hpp"
+#include "learners/encode.hpp"
+#include "learners/learner.hpp"
+#include "learners/mlp.hpp"
+
+namespace fewwatt::learners {
+
+// Of the level around the support's mean, squared units of the target: as good as free.
+inline constexpr double kRidgeLevelVariance = 10;
+
+// One target:  log y = m + target_scale (1, phi(x), x) . w + noise,   m = mean log y of the support rows, phi a net, x the
+// standardised features, which skip the net,
+//   w ~ N((0, prior_mean), diag(kRidgeLevelVariance, (prior_scale spread)^2)),   noise ~ N(0, noise^2)
+// w being in units of target_scale, and so is noise.
+struct RidgeTarget {
+  Vector weights;           // of phi, [MlpShape::num_parameters()]
+  double target_scale = 1;  // > 0; log units
+  Vector prior_mean;        // [e + f]
+  Vector log_spreads;       // [e + f]
+  double log_noise = -3;
+  double prior_scale = 1;  // > 0; chosen on validation workloads
+};
+
+// What meta/ trains and Ridge adapts, as plain data; a Checkpoint holds it under these names:
+//   texts    trained_by, knobs, activation
+//   tensors  feature_mean, feature_stddev [1,f]
+// and for each target t = time, power that is trained
+//   tensors  t/weights [1,n], t/prior_mean, t/log_spreads [1,e + f]
+//   numbers  hidden, t/target_scale, t/log_noise, t/prior_scale
+struct RidgeModel {
+  std::string trained_by;  // "ridge", "r2d2"
+  std::string knobs;       // roles_text() of the training spaces
+  Scaler scaler;           // of FeatureSet::physical
+  MlpShape shape;          // of phi, {f, hidden..., e}
+  std::array<std::optional<RidgeTarget>, tasks::kNumTargets> targets;
+
+  std::string error() const;                             // "" when valid
+  Checkpoint to_checkpoint() const;                      // origin is left to the caller
+  static RidgeModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
+};
+
+// (1, phi(x), x): [n,1 + e + f].
+Matrix ridge_features(const MlpShape& shape, const Vector& weights, const Matrix& x);
+
+// The posterior of the weights, N(mean, covariance).
+struct RidgePosterior {
+  Vector mean;        // [p]
+  Matrix covariance;  // [p,p]
+};
+// Of y = features w + noise for w ~ N(prior_mean, diag(prior_variance)): Harrison et al. 2018 (ALPaCA), eq. 4 and 5; with
+// fewer rows than features by Woodbury's identity, Bertinetto et al. 2019 (R2D2), eq. 4, at the cost of inverting [n,n].
+// features [n,p], targets [n]. Throws std::runtime_error when what is to be inverted is not positive definite.
+RidgePosterior ridge_posterior(const Matrix& features, const Vector& targets, const Vector& prior_mean,
+                               const Vector& prior_variance, double noise_variance);
+
+// A net whose last layer is fitted to the support in closed form. With uncertainty, scaled by how the support's rows are
+// predicted from each other.
+class Ridge final : public Learner {
+ public:
+  explicit Ridge(RidgeModel model);
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+
+ private:
+  RidgeModel model_;
+};
+
+}  // namespace fewwatt::learners

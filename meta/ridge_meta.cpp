@@ -1,0 +1,266 @@
+#include "meta/ridge_meta.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "meta/net_state.hpp"
+#include "meta/torch_nets.hpp"
+
+namespace fewwatt::meta {
+namespace {
+
+using learners::RidgeModel;
+using learners::RidgeTarget;
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+
+constexpr const char* kStateName = "ridge-state";
+// Where training starts from, in units of the target; 64 features of that spread are about 1 together.
+constexpr double kStartLogSpread = -2, kStartLogNoise = -3;
+
+void check_sizes(const learners::MlpShape& shape, const RidgeTarget& target,
+                 std::span<const Episode> episodes) {
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument("ridge_gradient: " + std::string(what));
+  };
+  require(!episodes.empty(), "needs at least one episode");
+  const auto f = static_cast<Eigen::Index>(shape.sizes.front()), p = f + shape.sizes.back();
+  require(target.weights.size() == static_cast<Eigen::Index>(shape.num_parameters()),
+          "weights do not fit the shape");
+  require(target.prior_mean.size() == p && target.log_spreads.size() == p,
+          "the prior does not fit the shape");
+  for (const auto& e : episodes) {
+    require(e.support_x.rows() > 0 && e.query_x.rows() > 0, "an episode needs support and query rows");
+    require(
+        e.support_x.rows() == episodes[0].support_x.rows() && e.query_x.rows() == episodes[0].query_x.rows(),
+        "episodes differ in size");
+    require(e.support_x.cols() == f && e.query_x.cols() == f, "features do not fit the shape");
+    require(e.support_y.rows() == e.support_x.rows() && e.query_y.rows() == e.query_x.rows(),
+            "rows and targets differ in number");
+  }
+}
+
+// (1, phi(x), x): [b,n,1 + e + f]
+at::Tensor features_of(const learners::MlpShape& shape, const at::Tensor& weights, const at::Tensor& x) {
+  return at::cat({at::ones({x.size(0), x.size(1), 1}, at::kDouble), forward(shape, weights, x), x}, -1);
+}
+
+// Where the prior's parameters start from, in the order of ridge_parameters.
+Vector start_of_prior(Eigen::Index p) {
+  Vector start(2 * p + 1);
+  start << Vector::Zero(p), Vector::Constant(p, kStartLogSpread), kStartLogNoise;
+  return start;
+}
+
+}  // namespace
+
+Vector ridge_parameters(const RidgeTarget& target) {
+  Vector all(target.weights.size() + 2 * target.prior_mean.size() + 1);
+  all << target.weights, target.prior_mean, target.log_spreads, target.log_noise;
+  return all;
+}
+
+void set_ridge_parameters(RidgeTarget& target, const Vector& parameters) {
+  const auto n = target.weights.size(), p = target.prior_mean.size();
+  target.weights = parameters.head(n);
+  target.prior_mean = parameters.segment(n, p);
+  target.log_spreads = parameters.segment(n + p, p);
+  target.log_noise = parameters[n + 2 * p];
+}
+
+RidgeGradient ridge_gradient(const learners::MlpShape& shape, const RidgeTarget& target,
+                             std::span<const Episode> episodes, RidgeLoss kind, double pull) {
+  check_sizes(shape, target, episodes);
+  use_one_thread();
+  const auto n = target.weights.size(), p = target.prior_mean.size();
+  const auto k = episodes[0].support_x.rows();
+  const auto parameters = to_tensor(ridge_parameters(target)).set_requires_grad(true);
+  const auto weights = parameters.narrow(0, 0, n);
+  const auto prior = parameters.narrow(0, n, 2 * p + 1);
+  auto mean = prior.narrow(0, 0, p), log_spreads = prior.narrow(0, p, p), log_noise = prior[2 * p];
+  if (kind == RidgeLoss::squared) {
+    mean = at::zeros({p}, at::kDouble);
+    log_spreads = log_spreads.mean().expand({p});
+    log_noise = log_noise.detach();
+  }
+  const auto one = at::ones({1}, at::kDouble);
+  const auto w_0 = at::cat({0 * one, mean});
+  const auto variance_0 = at::cat({learners::kRidgeLevelVariance * one, (2 * log_spreads).exp()});
+  const auto noise = (2 * log_noise).exp();
+
+  const auto support =
+      features_of(shape, weights, stack(episodes, [](const auto& e) { return e.support_x; }));
+  const auto query = features_of(shape, weights, stack(episodes, [](const auto& e) { return e.query_x; }));
+  const auto support_y = stack(episodes, [](const auto& e) { return e.support_y; }).squeeze(-1);
+  const auto query_y = stack(episodes, [](const auto& e) { return e.query_y; }).squeeze(-1);
+  at::Tensor predicted, variance;
+  try {
+    const auto spread = support * variance_0;  // [b,k,p]
+    const auto lower =
+        at::linalg_cholesky(at::matmul(spread, support.transpose(1, 2)) + noise * at::eye(k, at::kDouble));
+    const auto alpha = at::cholesky_solve((support_y - at::matmul(support, w_0)).unsqueeze(-1), lower);
+    const auto cross = at::matmul(query, spread.transpose(1, 2));  // [b,q,k]
+    predicted = at::matmul(query, w_0) + at::matmul(cross, alpha).squeeze(-1);
+    const auto half = at::linalg_solve_triangular(lower, cross.transpose(1, 2), /*upper=*/false);
+    variance = ((query * variance_0 * query).sum(-1) - half.square().sum(1)).clamp_min(0.0) + noise;
+  } catch (const c10::Error&) {
+    throw Diverged("a covariance is not positive definite");
+  }
+  const auto squared = (query_y - predicted).square();
+  const auto task_losses =
+      (kind == RidgeLoss::squared ? squared : variance.log() / 2 + squared / (2 * variance)).mean(1);
+  const auto pulled =
+      (prior - to_tensor(start_of_prior(p))).narrow(0, 0, kind == RidgeLoss::squared ? 2 * p : 2 * p + 1);
+  const auto whole = task_losses.mean() + pull * pulled.square().sum();
+
+  RidgeGradient result;
+  const auto gradient = torch::autograd::grad({whole}, {parameters})[0].contiguous();
+  result.gradient = Eigen::Map<const Vector>(gradient.data_ptr<double>(), gradient.numel());
+  result.loss = whole.item<double>();
+  const auto losses = task_losses.detach().contiguous();
+  result.task_losses.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + losses.numel());
+  result.means = to_matrix(predicted);
+  result.variances = to_matrix(variance);
+  return result;
+}
+
+std::string RidgeMetaOptions::error() const {
+  for (const int size : hidden)
+    if (size < 1) return "RidgeMetaOptions: hidden must be >= 1, got " + std::to_string(size);
+  if (features < 1) return "RidgeMetaOptions: features must be >= 1, got " + std::to_string(features);
+  if (!(outer_rate > 0) || !std::isfinite(outer_rate))
+    return "RidgeMetaOptions: outer_rate must be > 0, got " + std::to_string(outer_rate);
+  if (!(pull >= 0) || !std::isfinite(pull))
+    return "RidgeMetaOptions: pull must be >= 0, got " + std::to_string(pull);
+  if (max_steps < 0) return "RidgeMetaOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
+  if (!(clip_norm > 0)) return "RidgeMetaOptions: clip_norm must be > 0, got " + std::to_string(clip_norm);
+  return "";
+}
+
+RidgeMeta::RidgeMeta(std::string name, std::span<const datasets::Profile> training, RidgeMetaOptions options,
+                     std::uint64_t seed)
+    : options_(std::move(options)) {
+  if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
+  NetOptions net;
+  net.hidden = options_.hidden;
+  net.activation = options_.activation;
+  inputs_ = new_model(name, training, net, seed);
+  model_.trained_by = name;
+  model_.knobs = inputs_.knobs;
+  model_.scaler = inputs_.scaler;
+  model_.shape = inputs_.shape;
+  model_.shape.sizes.back() = options_.features;
+  const auto p = static_cast<Eigen::Index>(options_.features) + model_.scaler.mean.size();
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!inputs_.targets[t]) continue;
+    RidgeTarget target;
+    target.weights = initial_weights(model_.shape, seed, t);
+    target.target_scale = inputs_.targets[t]->target_scale;
+    target.prior_mean = Vector::Zero(p);
+    target.log_spreads = Vector::Constant(p, kStartLogSpread);
+    target.log_noise = kStartLogNoise;
+    adam_[t].emplace(ridge_parameters(target).size(), options_.outer_rate);
+    model_.targets[t] = std::move(target);
+  }
+}
+
+std::vector<Episode> RidgeMeta::episodes(tasks::Target target, std::span<const tasks::Task> batch) const {
+  auto [all, of] = make_episodes(inputs_, target, batch);
+  Eigen::Index k = std::numeric_limits<Eigen::Index>::max(), q = k;
+  for (const auto& e : all) {
+    k = std::min(k, e.support_x.rows());
+    q = std::min(q, e.query_x.rows());
+  }
+  for (auto& e : all) {
+    for (auto* part : {&e.support_x, &e.support_y}) part->conservativeResize(k, Eigen::NoChange);
+    for (auto* part : {&e.query_x, &e.query_y}) part->conservativeResize(q, Eigen::NoChange);
+  }
+  return all;
+}
+
+StepReport RidgeMeta::step(std::span<const tasks::Task> batch) {
+  const double rate = cosine_rate(options_.outer_rate, step_, options_.max_steps);
+  auto targets = model_.targets;
+  auto optimizers = adam_;
+  StepReport report;
+  int trained = 0;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto all = episodes(static_cast<tasks::Target>(t), batch);
+    if (all.empty()) continue;
+    const auto diverged = [&](const std::string& what) {
+      return Diverged(model_.trained_by + ": " + kTargetNames[t] + ", step " + std::to_string(step_ + 1) +
+                      ", task " + batch[0].name + " and others: " + what);
+    };
+    RidgeGradient outer;
+    try {
+      outer = ridge_gradient(model_.shape, *targets[t], all, options_.loss, options_.pull);
+    } catch (const Diverged& e) {
+      throw diverged(e.what());
+    }
+    const double norm = outer.gradient.norm();
+    if (!std::isfinite(outer.loss) || !std::isfinite(norm)) throw diverged("the loss is not finite");
+    if (norm > options_.clip_norm) outer.gradient *= options_.clip_norm / norm;
+    Vector parameters = ridge_parameters(*targets[t]);
+    optimizers[t]->set_rate(rate);
+    optimizers[t]->step(parameters, outer.gradient);
+    set_ridge_parameters(*targets[t], parameters);
+    report.loss += outer.loss;
+    ++trained;
+  }
+  if (trained > 0) report.loss /= trained;
+  model_.targets = std::move(targets);
+  adam_ = std::move(optimizers);
+  ++step_;
+  return report;
+}
+
+learners::Checkpoint RidgeMeta::snapshot() const {
+  return model_.to_checkpoint();
+}
+
+learners::Checkpoint RidgeMeta::state() const {
+  learners::Checkpoint state;
+  state.learner = kStateName;
+  state.numbers["step"] = {static_cast<double>(step_)};
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!model_.targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    state.tensors[prefix + "parameters"] = ridge_parameters(*model_.targets[t]).transpose();
+    write_adam(state, prefix, *adam_[t]);
+  }
+  return state;
+}
+
+void RidgeMeta::set_state(const learners::Checkpoint& state) {
+  check_state(state, kStateName);
+  auto model = model_;
+  auto optimizers = adam_;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!model.targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    set_ridge_parameters(*model.targets[t], sized_vector(state, prefix + "parameters",
+                                                         ridge_parameters(*model.targets[t]).size()));
+    read_adam(state, prefix, *optimizers[t]);
+  }
+  step_ = static_cast<int>(state.number("step"));
+  model_ = std::move(model);
+  adam_ = std::move(optimizers);
+}
+
+double try_ridge(const learners::Checkpoint& ridge, double prior_scale, tasks::Target target,
+                 const tasks::Task& task) {
+  auto model = RidgeModel::from_checkpoint(ridge);
+  model.targets[1 - target].reset();
+  if (!model.targets[target]) return std::numeric_limits<double>::infinity();
+  model.targets[target]->prior_scale = prior_scale;
+  const auto query = learners::rows_of(task.query, target);
+  const Vector predicted =
+      learners::Ridge(std::move(model)).adapt(task.support)->predict(query.modes).mean.col(target);
+  const double error = 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace fewwatt::meta

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <span>
+
+#include "learners/mlp.hpp"
+#include "meta/torch.hpp"
+#include "tasks/task.hpp"
+
+// What meta-learners that LibTorch differentiates have in common. For .cpp files of this folder only. All in double.
+namespace fewwatt::meta {
+
+// LibTorch and its BLAS, from now on and for the whole process: results must not depend on the machine's cores.
+void use_one_thread();
+
+at::Tensor to_tensor(const tasks::Matrix& m);  // [n,m]
+at::Tensor to_tensor(const tasks::Vector& v);  // [n]
+tasks::Matrix to_matrix(const at::Tensor& t);
+
+// rows [...,in] -> [...,out], with the parameters flat in the order of learners::Mlp.
+at::Tensor forward(const learners::MlpShape& shape, const at::Tensor& parameters, at::Tensor rows);
+
+// [b,n,m] from part(e), [n,m] or [n], of each of b items.
+template <class Item, class Part>
+at::Tensor stack(std::span<const Item> items, const Part& part) {
+  std::vector<at::Tensor> all;
+  for (const auto& item : items) all.push_back(to_tensor(part(item)));
+  return at::stack(all);
+}
+
+// matrix [b,n,m], vector [b,m] -> [b,n]
+at::Tensor times(const at::Tensor& matrix, const at::Tensor& vector);
+
+}  // namespace fewwatt::meta

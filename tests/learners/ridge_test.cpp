@@ -1,0 +1,128 @@
+#include "learners/ridge.hpp"
+
+#include <gtest/gtest.h>
+
+#include <Eigen/Dense>
+#include <cmath>
+
+#include "tests/learners/example_model.hpp"
+#include "tests/learners/made_checkpoints.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tests::example_space;
+using tests::example_support;
+using tests::random_ridge;
+
+struct Problem {
+  Matrix features;
+  Vector targets, mean, variance;
+  Problem(Eigen::Index n, Eigen::Index p) : features(n, p), targets(n), mean(p), variance(p) {
+    hw::Rng rng(4);
+    for (auto* part : {&targets, &mean})
+      for (auto& value : *part) value = rng.normal();
+    for (auto& value : features.reshaped()) value = rng.normal();
+    for (auto& value : variance) value = rng.uniform(0.1, 2);
+  }
+};
+
+TEST(RidgePosterior, MinimisesWhatItsPriorAndNoiseSay) {
+  constexpr double kNoise = 0.3;
+  for (const Eigen::Index n : {2, 7, 20}) {  // below, at and above the number of features
+    const Problem a(n, 7);
+    const auto found = ridge_posterior(a.features, a.targets, a.mean, a.variance, kNoise);
+    // Harrison et al. 2018, eq. 4 and 5, with the inverses written out.
+    const Eigen::MatrixXd precision = a.features.transpose() * a.features / kNoise +
+                                      Eigen::MatrixXd(a.variance.cwiseInverse().asDiagonal());
+    const Eigen::MatrixXd covariance = precision.inverse();
+    const Vector mean =
+        covariance * (a.features.transpose() * a.targets / kNoise + a.mean.cwiseQuotient(a.variance));
+    EXPECT_LT((found.mean - mean).cwiseAbs().maxCoeff(), 1e-12) << n;
+    EXPECT_LT((found.covariance - covariance).cwiseAbs().maxCoeff(), 1e-12) << n;
+  }
+}
+
+TEST(RidgePosterior, WithoutRowsIsThePrior) {
+  const Problem a(0, 3);
+  const auto found = ridge_posterior(a.features, a.targets, a.mean, a.variance, 1);
+  EXPECT_EQ(found.mean, a.mean);
+  EXPECT_EQ(Vector(found.covariance.diagonal()), a.variance);
+}
+
+TEST(RidgePosterior, WhatIsNotPositiveDefiniteIsRefused) {
+  const Problem few(2, 3), many(9, 3);
+  EXPECT_THROW(ridge_posterior(few.features, few.targets, few.mean, -100 * few.variance, 1),
+               std::runtime_error);
+  EXPECT_THROW(ridge_posterior(many.features, many.targets, many.mean, -1e-6 * many.variance, 1),
+               std::runtime_error);
+}
+
+TEST(Ridge, FeaturesSkipTheNet) {
+  const auto model = random_ridge(*example_space());
+  const Matrix x = model.scaler(encode(FeatureSet::physical, *example_space(), example_space()->modes()));
+  const Matrix features = ridge_features(model.shape, model.targets[0]->weights, x);
+  EXPECT_EQ(Vector(features.col(0)), Vector::Ones(x.rows()));
+  EXPECT_EQ(Matrix(features.rightCols(x.cols())), x);
+  EXPECT_EQ(features.cols(), 1 + 5 + x.cols());
+}
+
+TEST(Ridge, RowsLeftOutArePredictedAsFromTheOthers) {
+  const auto support = example_support(9, 3);
+  auto model = random_ridge(*example_space());
+  const auto all = Ridge(model).adapt(support)->left_out(tasks::kTimeMs);
+  const auto rows = rows_of(support, tasks::kTimeMs);
+  ASSERT_EQ(all.error.size(), 9);
+  for (std::size_t i = 0; i < 9; ++i) {
+    std::vector<std::size_t> others;
+    for (std::size_t j = 0; j < 9; ++j)
+      if (support.modes[j] != rows.modes[i]) others.push_back(j);
+    const auto one = Ridge(model).adapt(support.subset(others))->predict(std::span(&rows.modes[i], 1));
+    const auto at = static_cast<Eigen::Index>(i);
+    const double error = std::log(rows.values[at]) - std::log(one.mean(0, tasks::kTimeMs));
+    // The level is nearly free, not free.
+    EXPECT_NEAR(all.error[at], error, 0.02 * std::abs(error) + 1e-4);
+  }
+}
+
+TEST(Ridge, IsSurestWhereItMeasured) {
+  const auto support = example_support(6, 3);
+  const auto predictor = Ridge(random_ridge(*example_space())).adapt(support);
+  const Matrix relative =
+      predictor->predict(support.modes).stddev.array() / predictor->predict(support.modes).mean.array();
+  const auto everywhere = predictor->predict(example_space()->modes());
+  const Matrix all = everywhere.stddev.array() / everywhere.mean.array();
+  for (int t = 0; t < 2; ++t) EXPECT_LT(relative.col(t).mean(), all.col(t).mean());
+}
+
+TEST(Ridge, CheckpointIsTheModel) {
+  const auto model = random_ridge(*example_space());
+  auto part = model;
+  part.targets[1].reset();
+  part.targets[0]->prior_scale = 3;
+  const auto again = RidgeModel::from_checkpoint(part.to_checkpoint());
+  EXPECT_EQ(again.shape.sizes, model.shape.sizes);
+  EXPECT_EQ(again.shape.activation, Activation::tanh);
+  EXPECT_EQ(again.targets[0]->weights, model.targets[0]->weights);
+  EXPECT_EQ(again.targets[0]->log_spreads, model.targets[0]->log_spreads);
+  EXPECT_EQ(again.targets[0]->prior_scale, 3);
+  EXPECT_FALSE(again.targets[1]);
+}
+
+TEST(Ridge, BadModelsAreRefused) {
+  const auto refused = [](auto change) {
+    auto model = random_ridge(*example_space());
+    change(model);
+    EXPECT_THROW(Ridge{model}, std::invalid_argument);
+  };
+  refused([](auto& m) { m.targets[0]->weights.conservativeResize(3); });
+  refused([](auto& m) { m.targets[0]->prior_mean.conservativeResize(3); });
+  refused([](auto& m) { m.targets[1]->log_noise = std::nan(""); });
+  refused([](auto& m) { m.targets[1]->prior_scale = 0; });
+  refused([](auto& m) { m.targets[1]->target_scale = -1; });
+  refused([](auto& m) { m.scaler.mean.conservativeResize(2); });
+  refused([](auto& m) { m.shape.sizes.pop_back(); });
+}
+
+}  // namespace
+}  // namespace fewwatt::learners
