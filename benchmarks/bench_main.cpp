@@ -220,7 +220,7 @@ int bench(const Options& options, const std::string& command) {
   datasets::write_file(out / "table.csv", benchmarks::to_csv(tables));
   datasets::write_file(out / "table.md", benchmarks::to_markdown(suite.name, tables, provenance));
   datasets::write_file(out / "report.html",
-                       benchmarks::to_html(suite, all_learners, tables, result.showcases, provenance));
+                       benchmarks::to_html(suite, all_learners, tables, result, provenance));
 
   say_where(options, suite.name, result.rows.size(), start);
   return program::kDone;

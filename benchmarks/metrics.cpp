@@ -53,6 +53,10 @@ double mape(std::span<const double> predicted, std::span<const double> measured)
                        [&](std::size_t i) { return std::abs(predicted[i] - measured[i]) / measured[i]; });
 }
 
+double central_probability(double mean, double stddev, double measured) {
+  return std::erf(std::abs(measured - mean) / (stddev * std::numbers::sqrt2));
+}
+
 double coverage90(std::span<const double> mean, std::span<const double> stddev,
                   std::span<const double> measured) {
   check(mean, measured, "coverage90");

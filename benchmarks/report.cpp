@@ -42,12 +42,12 @@ constexpr std::array kColours = {"#7f7f7f", "#b8860b", "#4477aa", "#17a2b8", "#2
 class Report {
  public:
   Report(const Suite& suite, std::span<const std::string> learners, std::span<const Table> tables,
-         std::span<const Showcase> showcases, const Provenance& provenance)
-      : suite_(suite), learners_(learners), tables_(tables), showcases_(showcases), provenance_(provenance) {}
+         const Result& result, const Provenance& provenance)
+      : suite_(suite), learners_(learners), tables_(tables), result_(result), provenance_(provenance) {}
 
   std::string html() const {
-    return html_page(suite_.name, header() + errors() + decisions() + scatters() + fronts() + all_tables() +
-                                      explanations() + provenance());
+    return html_page(suite_.name, header() + errors() + decisions() + calibration() + combinations() +
+                                      scatters() + fronts() + all_tables() + explanations() + provenance());
   }
 
  private:
@@ -195,10 +195,129 @@ class Report {
     return "<figure>\n" + svg::document(kWidth, static_cast<double>(rows) * cell_height, title, body);
   }
 
+  // Observed against asked-for coverage of central intervals, a panel for each number of modes.
+  std::string calibration() const {
+    std::string text;
+    for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+      std::vector<const Calibration*> of_target;
+      for (const auto& one : result_.calibrations)
+        if (one.target == target) of_target.push_back(&one);
+      if (of_target.empty()) continue;
+      const std::string what = tasks::kTargetNames[target];
+      text += "<h3>" + what + "</h3>\n" +
+              panels(suite_.shots.size(), 290, "Coverage of the intervals of " + what,
+                     [&](std::size_t i, double x, double y, double width, double height) {
+                       return coverage_panel(of_target, suite_.shots[i], x, y, width, height);
+                     }) +
+              "</figure>\n";
+    }
+    if (text.empty()) return text;
+    return "<h2>Calibration</h2>\n<p>Share of the unmeasured modes inside the central interval that is asked "
+           "to hold so "
+           "many, over all draws and workloads. Dashed: what is right. Above it a learner is less sure than "
+           "it may be, below "
+           "it surer than it should be.</p>\n" +
+           text;
+  }
+
+  std::string coverage_panel(const std::vector<const Calibration*>& all, std::size_t shots, double x,
+                             double y, double width, double height) const {
+    const svg::Frame frame{x + 60,
+                           y + 24,
+                           std::min(width, height + 40) - 74,
+                           height - 66,
+                           {0, 1, false, "asked for"},
+                           {0, 1, false, "observed"}};
+    std::string body =
+        frame.draw() + svg::text(frame.x, y + 15, std::to_string(shots) + " modes", "class=\"panel\"");
+    body += svg::line(frame.px(0), frame.py(0), frame.px(1), frame.py(1),
+                      "stroke=\"#8a949d\" stroke-dasharray=\"4 3\"");
+    double row = frame.y + frame.height - 8;
+    for (const auto* one : all) {
+      if (one->shots != shots) continue;
+      const std::string hue = colour(one->learner);
+      const auto most = static_cast<double>(one->inside.back());
+      std::string path = 'M' + number(frame.px(0)) + ' ' + number(frame.py(0));
+      for (std::size_t bin = 0; bin < kCalibrationBins; ++bin)
+        path += 'L' + number(frame.px(static_cast<double>(bin + 1) / kCalibrationBins)) + ' ' +
+                number(frame.py(static_cast<double>(one->inside[bin]) / most));
+      body += "<g><title>" + svg::escape(one->learner) + "</title><path d=\"" + path +
+              "\" fill=\"none\" stroke=\"" + hue + "\" stroke-width=\"1.6\"/></g>\n";
+      body += svg::text(frame.x + frame.width - 6, row, one->learner,
+                        "text-anchor=\"end\" fill=\"" + hue + "\" font-weight=\"600\"");
+      row -= 14;
+    }
+    return body;
+  }
+
+  // Median error of a learner with the first sampler, of a workload in a table.
+  static std::optional<double> median_error(const Table& t, const std::string& workload,
+                                            const std::string& learner, const std::string& sampler,
+                                            std::size_t shots) {
+    const auto w = std::find(t.workloads.begin(), t.workloads.end(), workload) - t.workloads.begin();
+    const auto k = std::find(t.shots.begin(), t.shots.end(), shots) - t.shots.begin();
+    const auto s = std::find(t.series.begin(), t.series.end(), Series{learner, sampler}) - t.series.begin();
+    if (w == std::ssize(t.workloads) || k == std::ssize(t.shots) || s == std::ssize(t.series))
+      return std::nullopt;
+    const auto& cell =
+        t.cells[static_cast<std::size_t>(w)][static_cast<std::size_t>(s)][static_cast<std::size_t>(k)];
+    return cell ? std::optional(cell->median) : std::nullopt;
+  }
+
+  // What combinations weigh, and how far their errors are above those of the best single learner of the suite.
+  std::string combinations() const {
+    if (result_.combinations.empty()) return "";
+    const auto is_combination = [&](const std::string& learner) {
+      return std::any_of(result_.combinations.begin(), result_.combinations.end(),
+                         [&](const Combination& c) { return c.learner == learner; });
+    };
+    std::string text =
+        "<h2>What combinations chose</h2>\n<p>Mean weights over the draws. Regret: how far the median error "
+        "is above that "
+        "of the other learner of this suite that, in hindsight, had the least for this workload and number "
+        "of "
+        "modes; negative "
+        "where the combination is better than all of "
+        "them.</p>\n<table><thead><tr><th>workload</th><th>learner</th>"
+        "<th>modes</th><th>target</th><th>weights</th><th>error, %</th><th>best single</th><th>regret, "
+        "%</th></tr></thead>"
+        "<tbody>\n";
+    for (const auto& combination : result_.combinations) {
+      for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+        const Table* t = table(std::string(tasks::kTargetNames[target]) + "_mape");
+        if (t == nullptr || combination.chosen.empty() || std::isnan(combination.chosen[0].weights[target]))
+          continue;
+        std::string weights;
+        for (const auto& chosen : combination.chosen)
+          weights += (weights.empty() ? "" : ", ") + chosen.learner + ' ' +
+                     std::to_string(std::lround(100 * chosen.weights[target])) + " %";
+        const std::string workload = combination.device + '/' + combination.workload;
+        const auto error_of = [&](const std::string& learner) {
+          return median_error(*t, workload, learner, suite_.samplers.front(), combination.shots);
+        };
+        std::string best;
+        std::optional<double> least;
+        for (const auto& series : t->series) {
+          const auto error = is_combination(series.learner) ? std::nullopt : error_of(series.learner);
+          if (!error || (least && *least <= *error)) continue;
+          least = error;
+          best = series.learner + ' ' + to_text(*error);
+        }
+        const auto own = error_of(combination.learner);
+        const auto cell = [](const std::string& value) { return "<td>" + svg::escape(value) + "</td>"; };
+        text += "<tr>" + cell(workload) + cell(combination.learner) +
+                cell(std::to_string(combination.shots)) + cell(tasks::kTargetNames[target]) + cell(weights) +
+                cell(own ? to_text(*own) : "–") + cell(least ? best : "–") +
+                cell(own && least ? to_text(100 * (*own / *least - 1)) : "–") + "</tr>\n";
+      }
+    }
+    return text + "</tbody></table>\n";
+  }
+
   // Showcases of one workload, in the order they ran.
   std::vector<std::vector<const Showcase*>> by_workload() const {
     std::vector<std::vector<const Showcase*>> groups;
-    for (const auto& showcase : showcases_) {
+    for (const auto& showcase : result_.showcases) {
       if (groups.empty() || groups.back().front()->workload != showcase.workload) groups.emplace_back();
       groups.back().push_back(&showcase);
     }
@@ -444,7 +563,7 @@ class Report {
   const Suite& suite_;
   std::span<const std::string> learners_;
   std::span<const Table> tables_;
-  std::span<const Showcase> showcases_;
+  const Result& result_;
   const Provenance& provenance_;
 };
 
@@ -462,8 +581,8 @@ std::string colour_of(std::size_t learner) {
 }
 
 std::string to_html(const Suite& suite, std::span<const std::string> learners, std::span<const Table> tables,
-                    std::span<const Showcase> showcases, const Provenance& provenance) {
-  return Report(suite, learners, tables, showcases, provenance).html();
+                    const Result& result, const Provenance& provenance) {
+  return Report(suite, learners, tables, result, provenance).html();
 }
 
 }  // namespace fewwatt::benchmarks

@@ -19,6 +19,6 @@ std::string colour_of(std::size_t learner);
 // was made. `learners` gives each its colour by position, so that reports of one suite look alike whichever
 // learners ran.
 std::string to_html(const Suite& suite, std::span<const std::string> learners, std::span<const Table> tables,
-                    std::span<const Showcase> showcases, const Provenance& provenance);
+                    const Result& result, const Provenance& provenance);
 
 }  // namespace fewwatt::benchmarks

@@ -237,7 +237,8 @@ Row common_row(const Suite& suite, const Subject& subject, const std::string& le
 
 // Error and calibration of one target over the query rows whose value is known.
 void score_target(RowWriter& writer, tasks::Target target, const tasks::Samples& all,
-                  const std::vector<bool>& in_support, const Prediction& prediction) {
+                  const std::vector<bool>& in_support, const Prediction& prediction,
+                  Calibration& calibration) {
   const bool uncertain = prediction.stddev.size() > 0;
   std::vector<double> mean, stddev, measured;
   for (Eigen::Index i = 0; i < all.targets.rows(); ++i) {
@@ -251,6 +252,15 @@ void score_target(RowWriter& writer, tasks::Target target, const tasks::Samples&
   if (!uncertain) return;
   writer.add(name + "_coverage90", coverage90(mean, stddev, measured));
   writer.add(name + "_nll", negative_log_likelihood(mean, stddev, measured));
+  for (std::size_t i = 0; i < measured.size(); ++i) {
+    const double probability = central_probability(mean[i], stddev[i], measured[i]);
+    // NaN goes to the last, as what no interval holds.
+    std::size_t bin = 0;
+    while (bin + 1 < kCalibrationBins &&
+           !(probability <= static_cast<double>(bin + 1) / static_cast<double>(kCalibrationBins)))
+      ++bin;
+    for (; bin < kCalibrationBins; ++bin) ++calibration.inside[bin];
+  }
 }
 
 // "gp@0.9": decides only for modes that are inside the budget with this probability.
@@ -272,6 +282,8 @@ struct Job {
 struct JobResult {
   std::vector<Row> rows;
   std::vector<Showcase> showcases;
+  std::vector<Calibration> calibrations;
+  std::vector<Combination> combinations;
 };
 
 void answer(const Suite& suite, const Job& job, const Contestant& contestant, const tasks::Samples& support,
@@ -288,7 +300,14 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
   RowWriter writer(result.rows,
                    common_row(suite, subject, contestant.name, *job.sampler, job.shots, job.draw, seconds));
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
-    if (suite.targets[target]) score_target(writer, target, subject.all, in_support, prediction);
+    if (suite.targets[target]) {
+      Calibration calibration{contestant.name, target, job.shots, {}};
+      score_target(writer, target, subject.all, in_support, prediction, calibration);
+      if (prediction.stddev.size() > 0) result.calibrations.push_back(std::move(calibration));
+    }
+  if (auto chosen = predictor->chosen(); !chosen.empty())
+    result.combinations.push_back(
+        {subject.profile->device, subject.profile->workload, contestant.name, job.shots, std::move(chosen)});
   std::vector<Decision> decisions;
   if (subject.decides) {
     const Prediction believed{
@@ -358,6 +377,42 @@ std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) 
   if (!suite.module.empty())
     score_baseline("presets", decide_among(subject, preset_rows(suite, subject, false)));
   return rows;
+}
+
+// Those of many draws as one for each learner, target and number of modes, by their first.
+void add(std::vector<Calibration>& sums, const Calibration& one) {
+  const auto at = std::find_if(sums.begin(), sums.end(), [&](const Calibration& sum) {
+    return sum.learner == one.learner && sum.target == one.target && sum.shots == one.shots;
+  });
+  if (at == sums.end()) {
+    sums.push_back(one);
+    return;
+  }
+  for (std::size_t bin = 0; bin < kCalibrationBins; ++bin) at->inside[bin] += one.inside[bin];
+}
+
+// The means of those that differ in their draw alone, by their first.
+std::vector<Combination> mean_of_draws(const std::vector<Combination>& all) {
+  std::vector<Combination> means;
+  std::vector<double> draws;
+  for (const auto& one : all) {
+    const auto same = std::find_if(means.begin(), means.end(), [&](const Combination& mean) {
+      return mean.device == one.device && mean.workload == one.workload && mean.learner == one.learner &&
+             mean.shots == one.shots;
+    });
+    const auto at = static_cast<std::size_t>(same - means.begin());
+    if (same == means.end()) {
+      means.push_back(one);
+      draws.push_back(1);
+      continue;
+    }
+    ++draws[at];
+    for (std::size_t c = 0; c < one.chosen.size(); ++c)
+      for (int t = 0; t < tasks::kNumTargets; ++t)
+        means[at].chosen[c].weights[t] +=
+            (one.chosen[c].weights[t] - means[at].chosen[c].weights[t]) / draws[at];
+  }
+  return means;
 }
 
 std::size_t nearest(const std::vector<std::size_t>& values, std::size_t wanted) {
@@ -452,7 +507,9 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
   Result result;
   result.threads = threads;
   for (std::size_t i = 0, subject = 0; i < jobs.size(); ++i) {
-    auto& [rows, showcases] = results[i];
+    auto& [rows, showcases, calibrations, combinations] = results[i];
+    for (const auto& calibration : calibrations) add(result.calibrations, calibration);
+    std::move(combinations.begin(), combinations.end(), std::back_inserter(result.combinations));
     std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
     std::move(showcases.begin(), showcases.end(), std::back_inserter(result.showcases));
     const bool last_of_subject = i + 1 == jobs.size() || jobs[i + 1].subject != jobs[i].subject;
@@ -460,6 +517,7 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     const auto extra = rows_without_shots(suite, subjects[subject++]);
     result.rows.insert(result.rows.end(), extra.begin(), extra.end());
   }
+  result.combinations = mean_of_draws(result.combinations);
   return result;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "benchmarks/rows.hpp"
 #include "benchmarks/suite.hpp"
+#include "learners/learner.hpp"
 
 namespace fewwatt::benchmarks {
 
@@ -25,11 +27,30 @@ struct Showcase {
   std::vector<Decision> decisions;   // rows of measured; none without power
 };
 
+// How often a learner's intervals hold, over all draws and workloads of one number of modes: how many of the unmeasured
+// values lie inside the central interval of each probability, in steps of 1 / kCalibrationBins, the last being 1.
+inline constexpr std::size_t kCalibrationBins = 20;
+struct Calibration {
+  std::string learner;
+  tasks::Target target = tasks::kTimeMs;
+  std::size_t shots = 0;
+  std::array<std::size_t, kCalibrationBins> inside{};  // cumulative
+};
+
+// What a combination of learners made of the others for one workload and number of modes, means over draws.
+struct Combination {
+  std::string device, workload, learner;
+  std::size_t shots = 0;
+  std::vector<learners::Chosen> chosen;
+};
+
 struct Result {
   std::vector<Row>
       rows;  // by split, workload, sampler, shots, seed, learner: the same for any number of threads
-  std::vector<Showcase> showcases;  // every learner, for the first workload of each split
-  std::size_t threads = 1;          // that were at work
+  std::vector<Showcase> showcases;        // every learner, for the first workload of each split
+  std::vector<Calibration> calibrations;  // by learner, target, shots
+  std::vector<Combination> combinations;  // by workload, learner, shots
+  std::size_t threads = 1;                // that were at work
 };
 
 struct Progress {

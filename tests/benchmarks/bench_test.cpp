@@ -199,6 +199,18 @@ TEST_F(Bench, ReportStandsAlone) {
     EXPECT_NE(html.find(part), std::string::npos) << part;
 }
 
+TEST_F(Bench, ReportShowsCalibrationAndWhatCombinationsChose) {
+  const auto result = run_program("bench", "--suite " + (*dir_ / "suite.ini") + " --data-root " +
+                                               (*dir_ / "data") + " --out " + (*dir_ / "auto") +
+                                               " --learners physics,gp,auto --shots 6 --seeds 2 --quiet");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto html = read_text(*dir_ / "auto/report.html");
+  for (const char* part :
+       {"<h2>Calibration", "asked for", "<h2>What combinations chose", "sim_prior ", "regret, %"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  EXPECT_EQ(read_text(*dir_ / "out/report.html").find("<h2>Calibration"), std::string::npos);
+}
+
 TEST_F(Bench, LeavesNoTemporaryFiles) {
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(*dir_ / "out"))

@@ -54,6 +54,12 @@ TEST(Coverage, CountsWhatLiesInsideTheNinetyPercentInterval) {
   EXPECT_DOUBLE_EQ(coverage90(mean, stddev, measured), 50);
 }
 
+TEST(Metrics, CentralProbabilityIsThatOfTheIntervalThatJustHolds) {
+  EXPECT_NEAR(central_probability(10, 2, 10 + 2 * 1.6448536269514722), 0.9, 1e-12);
+  EXPECT_NEAR(central_probability(10, 2, 10 - 2 * 0.6744897501960817), 0.5, 1e-12);
+  EXPECT_EQ(central_probability(3, 1, 3), 0);
+}
+
 TEST(NegativeLogLikelihood, IsThatOfTheNormalDensity) {
   const std::vector<double> mean{0, 1}, stddev{1, 2}, measured{1, 1};
   const double first = 0.5 * std::log(2 * M_PI) + 0.5, second = 0.5 * std::log(2 * M_PI) + std::log(2.0);

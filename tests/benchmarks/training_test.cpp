@@ -53,6 +53,26 @@ std::vector<std::string> trained_here(const Result& result) {
   return names;
 }
 
+TEST(Training, CombinationsAndCalibrationAreSummedOverDraws) {
+  auto [suite, store] = small_suite({"physics", "gp", "auto"});
+  suite.seeds = 3;
+  const auto result = run_suite(suite, store, {});
+  const std::size_t unmeasured = 3 * (store.profiles[0].modes.size() - 5);
+  ASSERT_EQ(result.calibrations.size(), 4u);  // of gp and auto, time and power
+  for (const auto& calibration : result.calibrations) {
+    EXPECT_NE(calibration.learner, "physics");
+    EXPECT_EQ(calibration.inside.back(), unmeasured);
+    EXPECT_TRUE(std::is_sorted(calibration.inside.begin(), calibration.inside.end()));
+  }
+  ASSERT_EQ(result.combinations.size(), 1u);
+  EXPECT_EQ(result.combinations[0].workload, "alpha");
+  for (int t = 0; t < 2; ++t) {
+    double sum = 0;
+    for (const auto& chosen : result.combinations[0].chosen) sum += chosen.weights[t];
+    EXPECT_NEAR(sum, 1, 1e-12);
+  }
+}
+
 TEST(Training, HappensOncePerLearnerAndRandomInitStartsFromTheCheckpointOfMaml) {
   const auto [suite, store] = small_suite({"transfer", "random-init", "maml"});
   const auto together = run_suite(suite, store, {.threads = 1});
