@@ -573,10 +573,14 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     std::iota(everyone.begin(), everyone.end(), std::size_t{0});
     std::array<Rows, kNumTargets> simulated;
     Vector q = Vector::Zero(static_cast<Index>(count));
+    SimPopulation::Logs logs;
+    const std::vector<hw::PowerMode>* at = nullptr;  // modes of logs
     for (int t = 0; t < kNumTargets; ++t) {
       if (!targets[t]) continue;
-      auto logs = simulate(targets[t]->rows.modes, everyone);
-      simulated[t] = std::move(t == tasks::kTimeMs ? logs.time : logs.power);
+      const auto& modes = targets[t]->rows.modes;
+      if (at == nullptr || *at != modes) logs = simulate(modes, everyone);
+      at = &modes;
+      simulated[t] = t == tasks::kTimeMs ? logs.time : logs.power;
       if (simulated[t].size() == 0) continue;
       const double error = t == tasks::kTimeMs ? options_.time_error : options_.power_error;
       q += misfits(simulated[t], targets[t]->logs) / (error * error);
