@@ -1,12 +1,12 @@
 #include "learners/gp.hpp"
 
-#include <Eigen/Cholesky>
 #include <array>
 #include <cmath>
 #include <optional>
 #include <stdexcept>
 
 #include "hw/random.hpp"
+#include "learners/cholesky.hpp"
 #include "learners/encode.hpp"
 #include "learners/optimizer.hpp"
 
@@ -40,18 +40,11 @@ Matrix covariance(const GpOptions& options, const GpParameters& p, const Matrix&
       .matrix();
 }
 
-// Cholesky of k + noise^2 I, with more and more on the diagonal until it succeeds.
+// Cholesky of k + noise^2 I.
 Llt factorise(const Matrix& k, double log_noise) {
-  const double noise = std::exp(2 * log_noise);
-  const double size = k.diagonal().mean();
-  for (double jitter = 0; jitter <= 1e-2; jitter = jitter == 0 ? 1e-12 : jitter * 100) {
-    Eigen::MatrixXd sum = k;
-    sum.diagonal().array() += noise + jitter * size;
-    Llt llt(sum);
-    if (llt.info() == Eigen::Success) return llt;
-  }
-  throw std::runtime_error("gp: the covariance of " + std::to_string(k.rows()) +
-                           " support rows is not positive definite");
+  Eigen::MatrixXd sum = k;
+  sum.diagonal().array() += std::exp(2 * log_noise);
+  return cholesky(sum, "gp: the covariance of " + std::to_string(k.rows()) + " support rows");
 }
 
 // Adds -log N(value; log median, spread) and its derivative.

@@ -1,6 +1,5 @@
 #include "learners/proto.hpp"
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -8,6 +7,7 @@
 #include <stdexcept>
 
 #include "hw/random.hpp"
+#include "learners/cholesky.hpp"
 #include "learners/optimizer.hpp"
 #include "learners/physics.hpp"
 
@@ -265,11 +265,7 @@ void ProtoPosterior::solve() {
   if (parts_.residual) covariance += knob_covariance(kernel_, support_.knobs, support_.knobs);
   covariance += times_head_covariance(slopes_) * slopes_.transpose();
   covariance.diagonal().array() += std::exp(2 * kernel_.log_noise) + kProtoJitter;
-  const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
-  if (llt.info() != Eigen::Success) {
-    throw std::runtime_error("proto: the covariance of " + std::to_string(n) +
-                             " support rows is not positive definite");
-  }
+  const auto llt = cholesky(covariance, "proto: the covariance of " + std::to_string(n) + " support rows");
   lower_ = llt.matrixL();
   alpha_ = llt.solve(residual_);
 }

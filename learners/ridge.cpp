@@ -1,8 +1,9 @@
 #include "learners/ridge.hpp"
 
-#include <Eigen/Cholesky>
 #include <cmath>
 #include <stdexcept>
+
+#include "learners/cholesky.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -56,14 +57,6 @@ class RidgePredictor final : public Predictor {
   std::shared_ptr<const RidgeModel> model_;
   std::shared_ptr<const hw::PowerModeSpace> space_;
 };
-
-Eigen::LLT<Eigen::MatrixXd> factor(const Eigen::MatrixXd& matrix, const char* what) {
-  Eigen::LLT<Eigen::MatrixXd> llt(matrix);
-  if (llt.info() != Eigen::Success)
-    throw std::runtime_error(std::string("ridge: the ") + what + " of " + std::to_string(matrix.rows()) +
-                             " rows is not positive definite");
-  return llt;
-}
 
 }  // namespace
 
@@ -145,14 +138,14 @@ RidgePosterior ridge_posterior(const Matrix& features, const Vector& targets, co
     const Eigen::MatrixXd spread = prior_variance.asDiagonal() * features.transpose();  // [p,n]
     Eigen::MatrixXd among = features * spread;
     among.diagonal().array() += noise_variance;
-    const auto llt = factor(among, "covariance");
+    const auto llt = cholesky(among, "ridge: the covariance of " + std::to_string(n) + " rows");
     posterior.mean = prior_mean + spread * llt.solve(left);
     const Eigen::MatrixXd half = llt.matrixL().solve(spread.transpose());
     posterior.covariance = Eigen::MatrixXd(prior_variance.asDiagonal()) - half.transpose() * half;
   } else {
     Eigen::MatrixXd precision = features.transpose() * features / noise_variance;
     precision.diagonal() += prior_variance.cwiseInverse();
-    const auto llt = factor(precision, "precision");
+    const auto llt = cholesky(precision, "ridge: the precision of " + std::to_string(p) + " weights");
     posterior.mean = prior_mean + llt.solve(features.transpose() * left / noise_variance);
     posterior.covariance = llt.solve(Eigen::MatrixXd::Identity(p, p));
   }

@@ -1,12 +1,12 @@
 #include "meta/sim_prior_fit.hpp"
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
 
 #include "hw/random.hpp"
+#include "learners/cholesky.hpp"
 #include "learners/optimizer.hpp"
 
 namespace fewwatt::meta {
@@ -108,10 +108,8 @@ double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& row
   Eigen::MatrixXd sum = simulated + learners::sim_covariance(r, rows.inputs, rows.inputs);
   sum.array() += learners::kSimLevelVariance;
   sum.diagonal().array() += std::exp(2 * target.log_noise);
-  const Eigen::LLT<Eigen::MatrixXd> llt(sum);
-  if (llt.info() != Eigen::Success)
-    throw std::runtime_error("sim_prior: a covariance of " + std::to_string(n) +
-                             " training rows is not positive definite");
+  const auto llt =
+      learners::cholesky(sum, "sim_prior: a covariance of " + std::to_string(n) + " training rows");
   const Vector alpha = llt.solve(rows.left);
   const double count = static_cast<double>(n);
   const double value =

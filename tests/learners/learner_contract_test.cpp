@@ -81,6 +81,28 @@ TEST_P(LearnerContract, UnitsOfTimeDoNotMatter) {
   EXPECT_LT((after.cwiseQuotient(before) / 1000).array().log().abs().maxCoeff(), 0.05);
 }
 
+TEST_P(LearnerContract, EqualRowsAreFine) {
+  for (const std::size_t rows : {1, 2, 8}) {
+    auto support = tests::example_support(rows, 6);
+    support.targets.col(tasks::kTimeMs).setConstant(7);
+    support.targets.col(tasks::kPowerW).setConstant(3);
+    const auto p = learner_->adapt(support)->predict(modes_);
+    EXPECT_TRUE(p.mean.allFinite());
+    EXPECT_GT(p.mean.minCoeff(), 0);
+    EXPECT_TRUE(p.stddev.allFinite());
+  }
+}
+
+TEST_P(LearnerContract, RowsWithoutATargetAreLeftOutOfItAlone) {
+  auto support = tests::example_support(8, 6);
+  for (const Eigen::Index row : {1, 4}) support.targets(row, tasks::kPowerW) = std::nan("");
+  support.targets(6, tasks::kTimeMs) = std::nan("");
+  const auto p = learner_->adapt(support)->predict(modes_);
+  EXPECT_TRUE(p.mean.allFinite());
+  EXPECT_GT(p.mean.minCoeff(), 0);
+  EXPECT_TRUE(p.stddev.allFinite());
+}
+
 TEST_P(LearnerContract, RefusesABadSupport) {
   const Samples empty{tests::example_space(), {}, Matrix(0, 2)};
   EXPECT_THROW(learner_->adapt(empty), std::invalid_argument);

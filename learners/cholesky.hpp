@@ -1,0 +1,14 @@
+#pragma once
+
+#include <Eigen/Cholesky>
+#include <string_view>
+
+namespace fewwatt::learners {
+
+// Of a symmetric matrix that is positive definite but for rounding. Where it is not, up to kMostJitter of its mean diagonal
+// is added to the diagonal, as little as does. Throws std::runtime_error naming `what` ("gp: the covariance of 8 rows")
+// when that does not do.
+inline constexpr double kMostJitter = 1e-2;
+Eigen::LLT<Eigen::MatrixXd> cholesky(const Eigen::MatrixXd& matrix, std::string_view what);
+
+}  // namespace fewwatt::learners
