@@ -24,7 +24,7 @@ GATES = [
     ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*\.hpp"),
     ("google/benchmark", r"benchmark/.*", r"benchmarks/.*"),
     ("the programs' common part", r"hw/program\.hpp", rf"hw/program\.cpp|{PROGRAM}"),
-    ("the door to LibTorch", r"meta/torch\.hpp", r"(tests/)?meta/.*\.cpp"),
+    ("the door to LibTorch", r"meta/torch(_nets)?\.hpp", r"(tests/)?meta/.*\.cpp|meta/torch_nets\.hpp"),
 ]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
