@@ -318,8 +318,8 @@ double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Of the workloads that the new one behaves like, those below are not printed.
-constexpr double kLeastPercent = 5;
+// Of the workloads that the new one behaves like, those below are not printed: among many, it is like none of them.
+constexpr double kLeastPercent = 10;
 
 void print(const Json& report) {
   std::cout << std::setprecision(5) << report["device"].get<std::string>() << '/'
@@ -348,18 +348,14 @@ void print(const Json& report) {
     }
     std::cout << '\n';
   }
-  if (report.contains("behaves_like")) {
-    std::cout << "  behaves like: ";
-    bool first = true;
-    for (const auto& similar : report["behaves_like"]) {
-      const double percent = 100 * similar["weight"].get<double>();
-      if (!first && percent < kLeastPercent) break;  // falling by weight
-      std::cout << (first ? "" : ", ") << similar["workload"].get<std::string>() << ' '
-                << std::lround(percent) << " %";
-      first = false;
-    }
-    std::cout << '\n';
+  std::string like;
+  for (const auto& similar : report.value("behaves_like", Json::array())) {
+    const double percent = 100 * similar["weight"].get<double>();
+    if (percent < kLeastPercent) break;  // falling by weight
+    like += (like.empty() ? "" : ", ") + similar["workload"].get<std::string>() + ' ' +
+            std::to_string(std::lround(percent)) + " %";
   }
+  if (!like.empty()) std::cout << "  behaves like: " << like << '\n';
   std::cout << "  -> " << report["out"].get<std::string>() << '\n';
 }
 
