@@ -109,6 +109,36 @@ EpisodeBatch make_episodes(const FineTuneModel& model, int target, std::span<con
   return batch;
 }
 
+StepReport gradient_step(const std::string& learner, int step, double clip_norm,
+                         std::span<const tasks::Task> batch,
+                         const std::function<std::optional<TargetGradient>(tasks::Target)>& gradient,
+                         const std::function<void(tasks::Target, const Vector&)>& take) {
+  std::array<std::optional<TargetGradient>, kNumTargets> all;
+  StepReport report;
+  int trained = 0;
+  for (const auto t : {tasks::kTimeMs, tasks::kPowerW}) {
+    const auto diverged = [&](const std::string& what) {
+      return Diverged(learner + ": " + tasks::kTargetNames[t] + ", step " + std::to_string(step + 1) +
+                      ", task " + batch[0].name + " and others: " + what);
+    };
+    try {
+      all[t] = gradient(t);
+    } catch (const Diverged& e) {
+      throw diverged(e.what());
+    }
+    if (!all[t]) continue;
+    const double norm = all[t]->gradient.norm();
+    if (!std::isfinite(all[t]->loss) || !std::isfinite(norm)) throw diverged("the loss is not finite");
+    if (norm > clip_norm) all[t]->gradient *= clip_norm / norm;
+    report.loss += all[t]->loss;
+    ++trained;
+  }
+  for (const auto t : {tasks::kTimeMs, tasks::kPowerW})
+    if (all[t]) take(t, all[t]->gradient);
+  if (trained > 0) report.loss /= trained;
+  return report;
+}
+
 double cosine_rate(double rate, int step, int max_steps) {
   const double progress = std::min(1.0, static_cast<double>(step) / std::max(1, max_steps));
   return rate * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));

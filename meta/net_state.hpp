@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include "learners/fine_tune.hpp"
 #include "learners/optimizer.hpp"
 #include "meta/maml_gradient.hpp"
+#include "meta/meta_learner.hpp"
 
 // What meta-learners of nets that the learner fine_tune adapts have in common.
 namespace fewwatt::meta {
@@ -39,6 +41,18 @@ struct EpisodeBatch {
 };
 EpisodeBatch make_episodes(const learners::FineTuneModel& model, int target,
                            std::span<const tasks::Task> tasks);
+
+struct TargetGradient {
+  double loss = 0;
+  Vector gradient;
+};
+// One outer step, where a target's whole step is a gradient g, which becomes g * min(1, clip_norm / |g|): gets those of all
+// targets, where there are any, then has all taken. Throws Diverged naming learner, target, step and a task when `gradient`
+// does or it is not finite; nothing is taken then.
+StepReport gradient_step(const std::string& learner, int step, double clip_norm,
+                         std::span<const tasks::Task> batch,
+                         const std::function<std::optional<TargetGradient>(tasks::Target)>& gradient,
+                         const std::function<void(tasks::Target, const Vector&)>& take);
 
 // Rate of outer step `step`:  rate * (1 + cos(pi step / max_steps)) / 2
 double cosine_rate(double rate, int step, int max_steps);

@@ -493,40 +493,25 @@ std::vector<ProtoEpisode> ProtoNet::episodes(tasks::Target t, std::span<const ta
 
 StepReport ProtoNet::step(std::span<const tasks::Task> batch) {
   const double share = cosine_rate(1.0, step_, options_.max_steps);
-  auto targets = model_.targets;
-  auto optimizers = adam_;
-  StepReport report;
-  int trained = 0;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const auto all = episodes(static_cast<tasks::Target>(t), batch);
-    if (all.empty()) continue;
-    const auto diverged = [&](const std::string& what) {
-      return Diverged(model_.trained_by + ": " + kTargetNames[t] + ", step " + std::to_string(step_ + 1) +
-                      ", task " + batch[0].name + " and others: " + what);
-    };
-    ProtoGradient outer;
-    try {
-      outer = proto_gradient(*targets[t], model_.parts, rows_[t], all, options_.loss);
-    } catch (const Diverged& e) {
-      throw diverged(e.what());
-    }
-    const double norm = outer.gradient.norm();
-    if (!std::isfinite(outer.loss) || !std::isfinite(norm)) throw diverged("the loss is not finite");
-    if (norm > options_.clip_norm) outer.gradient *= options_.clip_norm / norm;
-    Vector parameters = proto_parameters(*targets[t]);
-    const auto e = targets[t]->embedding.size(), rest = parameters.size() - e;
-    optimizers[t]->embedding.set_rate(share * options_.outer_rate);
-    optimizers[t]->kernel.set_rate(share * options_.kernel_rate);
-    optimizers[t]->embedding.step(parameters.head(e), outer.gradient.head(e));
-    optimizers[t]->kernel.step(parameters.tail(rest), outer.gradient.tail(rest));
-    set_proto_parameters(*targets[t], parameters);
-    report.loss += outer.loss;
-    ++trained;
-  }
-  if (trained > 0) report.loss /= trained;
-  model_.targets = std::move(targets);
-  adam_ = std::move(optimizers);
+  const auto report = gradient_step(
+      model_.trained_by, step_, options_.clip_norm, batch,
+      [&](tasks::Target t) -> std::optional<TargetGradient> {
+        if (!model_.targets[t]) return std::nullopt;
+        const auto all = episodes(t, batch);
+        if (all.empty()) return std::nullopt;
+        auto outer = proto_gradient(*model_.targets[t], model_.parts, rows_[t], all, options_.loss);
+        return TargetGradient{outer.loss, std::move(outer.gradient)};
+      },
+      [&](tasks::Target t, const Vector& gradient) {
+        Vector parameters = proto_parameters(*model_.targets[t]);
+        const auto e = model_.targets[t]->embedding.size(), rest = parameters.size() - e;
+        auto& [embedding, kernel] = *adam_[t];
+        embedding.set_rate(share * options_.outer_rate);
+        kernel.set_rate(share * options_.kernel_rate);
+        embedding.step(parameters.head(e), gradient.head(e));
+        kernel.step(parameters.tail(rest), gradient.tail(rest));
+        set_proto_parameters(*model_.targets[t], parameters);
+      });
   ++step_;
   return report;
 }

@@ -182,37 +182,21 @@ std::vector<Episode> RidgeMeta::episodes(tasks::Target target, std::span<const t
 
 StepReport RidgeMeta::step(std::span<const tasks::Task> batch) {
   const double rate = cosine_rate(options_.outer_rate, step_, options_.max_steps);
-  auto targets = model_.targets;
-  auto optimizers = adam_;
-  StepReport report;
-  int trained = 0;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const auto all = episodes(static_cast<tasks::Target>(t), batch);
-    if (all.empty()) continue;
-    const auto diverged = [&](const std::string& what) {
-      return Diverged(model_.trained_by + ": " + kTargetNames[t] + ", step " + std::to_string(step_ + 1) +
-                      ", task " + batch[0].name + " and others: " + what);
-    };
-    RidgeGradient outer;
-    try {
-      outer = ridge_gradient(model_.shape, *targets[t], all, options_.loss, options_.pull);
-    } catch (const Diverged& e) {
-      throw diverged(e.what());
-    }
-    const double norm = outer.gradient.norm();
-    if (!std::isfinite(outer.loss) || !std::isfinite(norm)) throw diverged("the loss is not finite");
-    if (norm > options_.clip_norm) outer.gradient *= options_.clip_norm / norm;
-    Vector parameters = ridge_parameters(*targets[t]);
-    optimizers[t]->set_rate(rate);
-    optimizers[t]->step(parameters, outer.gradient);
-    set_ridge_parameters(*targets[t], parameters);
-    report.loss += outer.loss;
-    ++trained;
-  }
-  if (trained > 0) report.loss /= trained;
-  model_.targets = std::move(targets);
-  adam_ = std::move(optimizers);
+  const auto report = gradient_step(
+      model_.trained_by, step_, options_.clip_norm, batch,
+      [&](tasks::Target t) -> std::optional<TargetGradient> {
+        if (!model_.targets[t]) return std::nullopt;
+        const auto all = episodes(t, batch);
+        if (all.empty()) return std::nullopt;
+        auto outer = ridge_gradient(model_.shape, *model_.targets[t], all, options_.loss, options_.pull);
+        return TargetGradient{outer.loss, std::move(outer.gradient)};
+      },
+      [&](tasks::Target t, const Vector& gradient) {
+        Vector parameters = ridge_parameters(*model_.targets[t]);
+        adam_[t]->set_rate(rate);
+        adam_[t]->step(parameters, gradient);
+        set_ridge_parameters(*model_.targets[t], parameters);
+      });
   ++step_;
   return report;
 }
