@@ -124,8 +124,9 @@ RidgeModel RidgeModel::from_checkpoint(const Checkpoint& c) {
 }
 
 Matrix ridge_features(const MlpShape& shape, const Vector& weights, const Matrix& x) {
+  const Matrix near = x.cwiseMax(-kRidgeFarthest).cwiseMin(kRidgeFarthest);
   Matrix features(x.rows(), 1 + shape.sizes.back() + x.cols());
-  features << Vector::Ones(x.rows()), Mlp<double>(shape, weights).forward(x), x;
+  features << Vector::Ones(x.rows()), Mlp<double>(shape, weights).forward(near), near;
   return features;
 }
 

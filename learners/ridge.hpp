@@ -45,7 +45,9 @@ struct RidgeModel {
   static RidgeModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
 };
 
-// (1, phi(x), x): [n,1 + e + f].
+// (1, phi(x), x): [n,1 + e + f]. Standardised features further from 0 than kRidgeFarthest count as that far: inverse batch
+// sizes of a new workload can lie dozens of standard deviations from all that training saw.
+inline constexpr double kRidgeFarthest = 4;
 Matrix ridge_features(const MlpShape& shape, const Vector& weights, const Matrix& x);
 
 // The posterior of the weights, N(mean, covariance).

@@ -44,7 +44,8 @@ void check_sizes(const learners::MlpShape& shape, const RidgeTarget& target,
 
 // (1, phi(x), x): [b,n,1 + e + f]
 at::Tensor features_of(const learners::MlpShape& shape, const at::Tensor& weights, const at::Tensor& x) {
-  return at::cat({at::ones({x.size(0), x.size(1), 1}, at::kDouble), forward(shape, weights, x), x}, -1);
+  const auto near = x.clamp(-learners::kRidgeFarthest, learners::kRidgeFarthest);
+  return at::cat({at::ones({x.size(0), x.size(1), 1}, at::kDouble), forward(shape, weights, near), near}, -1);
 }
 
 // Where the prior's parameters start from, in the order of ridge_parameters.

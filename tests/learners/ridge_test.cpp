@@ -65,6 +65,12 @@ TEST(Ridge, FeaturesSkipTheNet) {
   EXPECT_EQ(Vector(features.col(0)), Vector::Ones(x.rows()));
   EXPECT_EQ(Matrix(features.rightCols(x.cols())), x);
   EXPECT_EQ(features.cols(), 1 + 5 + x.cols());
+  Matrix far = x;
+  far(0, 1) = 50;
+  far(1, 1) = -50;
+  const Matrix clipped = ridge_features(model.shape, model.targets[0]->weights, far).rightCols(x.cols());
+  EXPECT_EQ(clipped(0, 1), kRidgeFarthest);
+  EXPECT_EQ(clipped(1, 1), -kRidgeFarthest);
 }
 
 TEST(Ridge, RowsLeftOutArePredictedAsFromTheOthers) {
