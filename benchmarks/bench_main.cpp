@@ -50,7 +50,7 @@ void apply(const Options& options, benchmarks::Suite& suite) {
     for (const auto& name : names) parse_option(option, name, check);
   };
   replace_names("--learners", options.learners, suite.learners, benchmarks::check_learner);
-  benchmarks::check_population(suite);
+  benchmarks::check_learners(suite);
   replace_names("--samplers", options.samplers, suite.samplers, benchmarks::check_sampler);
   if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_counts);
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");

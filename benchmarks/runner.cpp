@@ -68,17 +68,46 @@ void apply_rows_per_mode(const Suite& suite, Contestant& contestant) {
         learners::TransferModel::from_checkpoint(contestant.checkpoint.value()), recipe);
 }
 
+// The training profiles that a learner's name asks for.
+std::vector<datasets::Profile> corpus(const std::vector<datasets::Profile>& training,
+                                      const LearnerName& learner, std::uint64_t seed) {
+  if (learner.workloads == 0) return training;
+  const auto wanted = learner.workloads + learner.added;
+  if (wanted > training.size())
+    throw std::invalid_argument("there are " + std::to_string(training.size()) + " training workloads");
+  auto rng = hw::Rng::stream(seed, "corpus workloads");
+  auto order = rng.sample(training.size(), training.size());
+  order.resize(wanted);
+  std::vector<datasets::Profile> profiles;
+  for (const auto i : order) {
+    profiles.push_back(training[i]);
+    auto& profile = profiles.back();
+    if (learner.modes == 0 || learner.modes >= profile.modes.size()) continue;
+    auto rows_rng = hw::Rng::stream(seed, "corpus modes of " + profile.device + '/' + profile.workload);
+    auto rows = rows_rng.sample(profile.modes.size(), learner.modes);
+    std::sort(rows.begin(), rows.end());
+    profile = datasets::subset(profile, rows);
+  }
+  return profiles;
+}
+
+// `init` is what start() of the learner gave.
 Contestant train(const Suite& suite, const SplitRun& split, const std::string& name,
-                 const RunOptions& options, const std::function<void(const std::string&)>& log) try {
-  const auto [base, training] = parse_learner(name);
-  if (find_meta_learner(base) == nullptr)
+                 const std::optional<learners::Checkpoint>& init, const RunOptions& options,
+                 const std::function<void(const std::string&)>& log) try {
+  const auto parsed = parse_learner(name);
+  if (find_meta_learner(parsed.base) == nullptr)
     return {name, learners::make_learner(name), std::nullopt, std::nullopt};
   const auto start = Clock::now();
-  meta::InitializerRequest request{
-      .name = base, .seed = options.seed, .steps = static_cast<int>(suite.train_steps), .shots = suite.shots};
-  if (training == LearnerName::Training::both) request.also = split.population;
-  const auto& profiles =
-      training == LearnerName::Training::simulated ? split.population : split.profiles.train;
+  meta::InitializerRequest request{.name = parsed.base,
+                                   .seed = options.seed,
+                                   .steps = static_cast<int>(suite.train_steps),
+                                   .shots = suite.shots};
+  if (parsed.training == LearnerName::Training::both) request.also = split.population;
+  if (parsed.added > 0) request.init = init;
+  const auto profiles = parsed.training == LearnerName::Training::simulated
+                            ? split.population
+                            : corpus(split.profiles.train, parsed, options.seed);
   const std::string prefix = "split " + split.rule->name + ", " + name + ": ";
   auto checkpoint =
       meta::train_initializer(request, profiles, [&](const std::string& text) { log(prefix + text); });
@@ -467,13 +496,21 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     trained_as[i] =
         twin == suite.learners.end() ? i : static_cast<std::size_t>(twin - suite.learners.begin());
   }
-  run_jobs(splits.size() * suite.learners.size(), threads, [&](std::size_t i) {
-    SplitRun& split = splits[i / suite.learners.size()];
-    const std::size_t learner = i % suite.learners.size();
-    if (trained_as[learner] != learner) return;
-    split.contestants[learner] = train(suite, split, suite.learners[learner], options, log);
-    apply_rows_per_mode(suite, split.contestants[learner]);
-  });
+  // Those that add to another's training come after it.
+  for (const bool adding : {false, true}) {
+    run_jobs(splits.size() * suite.learners.size(), threads, [&](std::size_t i) {
+      SplitRun& split = splits[i / suite.learners.size()];
+      const std::size_t learner = i % suite.learners.size();
+      const auto& name = suite.learners[learner];
+      const auto start = parse_learner(name).start();
+      if (trained_as[learner] != learner || start.empty() == adding) return;
+      std::optional<learners::Checkpoint> init;
+      for (const auto& other : split.contestants)
+        if (adding && other.name == start) init = other.checkpoint;
+      split.contestants[learner] = train(suite, split, name, init, options, log);
+      apply_rows_per_mode(suite, split.contestants[learner]);
+    });
+  }
   for (auto& split : splits) {
     for (std::size_t i = 0; i < trained_as.size(); ++i) {
       if (trained_as[i] == i) continue;

@@ -126,6 +126,8 @@ datasets::SimulationRequest parse_simulation(const IniSection& section) {
   request.devices = list(section, "simulate");
   request.grid = section.text_or("grid", request.grid);
   request.workloads = list(section, "workloads");
+  if (const auto* text = section.find("random_workloads"))
+    request.random_workloads = parse_key(section, "random_workloads", *text, parse_count);
   check_names(section, "simulate", request.devices, [](const auto& name) { hw::find_simulated_board(name); });
   check_names(section, "workloads", request.workloads,
               [](const auto& name) { hw::find_simulated_workload(name); });
@@ -200,17 +202,39 @@ std::vector<std::size_t> parse_counts(const std::string& text) {
 
 LearnerName parse_learner(const std::string& name) {
   const std::string_view text = name;
-  const auto base = [&] { return name.substr(0, name.size() - kBothSuffix.size()); };
-  if (text.ends_with(kBothSuffix)) return {base(), LearnerName::Training::both};
-  if (text.ends_with(kSimulatedSuffix)) return {base(), LearnerName::Training::simulated};
-  return {name, LearnerName::Training::profiles};
+  LearnerName learner;
+  const auto cut_at = [&](std::size_t at) {
+    learner.base = name.substr(0, at);
+    learner.suffix = name.substr(at);
+  };
+  const auto colon = name.find(':');
+  if (colon == std::string::npos) {
+    const bool both = text.ends_with(kBothSuffix), simulated = text.ends_with(kSimulatedSuffix);
+    cut_at(both || simulated ? name.size() - kBothSuffix.size() : name.size());
+    if (both) learner.training = LearnerName::Training::both;
+    if (simulated) learner.training = LearnerName::Training::simulated;
+    return learner;
+  }
+  cut_at(colon);
+  const auto part = name.substr(colon + 1);
+  const auto middle = std::min(part.find_first_of("+x"), part.size());
+  try {
+    learner.workloads = parse_count(part.substr(0, middle));
+    if (middle < part.size())
+      (part[middle] == '+' ? learner.added : learner.modes) = parse_count(part.substr(middle + 1));
+  } catch (const std::invalid_argument&) {
+    throw std::invalid_argument("learner '" + name + "': expected NAME:WORKLOADS, NAME:WORKLOADSxMODES or " +
+                                "NAME:WORKLOADS+MORE");
+  }
+  return learner;
 }
 
 std::string LearnerName::with_base(std::string_view other) const {
-  const std::string_view suffix = training == Training::both        ? kBothSuffix
-                                  : training == Training::simulated ? kSimulatedSuffix
-                                                                    : "";
-  return std::string(other) + std::string(suffix);
+  return std::string(other) + suffix;
+}
+
+std::string LearnerName::start() const {
+  return added > 0 ? base + ':' + std::to_string(workloads) : "";
 }
 
 void check_learner(const std::string& name) {
@@ -220,18 +244,16 @@ void check_learner(const std::string& name) {
     known += (known.empty() ? "" : ", ") + std::string(other);
     return learner.base == other;
   };
-  if (learner.training == LearnerName::Training::profiles)
+  if (learner.suffix.empty())
     for (const auto& facts : learners::learner_facts())
       if (!facts.needs_checkpoint && is_named(facts.name)) return;
   for (const auto& facts : meta::meta_learner_facts()) {
-    const bool can = learner.training == LearnerName::Training::profiles || facts.has_outer_loop;
+    const bool can = (learner.training == LearnerName::Training::profiles || facts.has_outer_loop) &&
+                     (learner.added == 0 || facts.goes_on);
     if (can && is_named(facts.name)) return;
   }
-  throw std::invalid_argument(
-      "unknown learner '" + name + "', known are: " + known +
-      (learner.training == LearnerName::Training::profiles
-           ? ""
-           : "; each with " + std::string(kBothSuffix) + " or " + std::string(kSimulatedSuffix)));
+  throw std::invalid_argument("unknown learner '" + name + "', known are: " + known +
+                              (learner.suffix.empty() ? "" : "; each with " + learner.suffix));
 }
 
 void check_sampler(const std::string& name) {
@@ -243,18 +265,24 @@ void check_sampler(const std::string& name) {
   throw std::invalid_argument("unknown sampler '" + name + "', known are: " + known);
 }
 
-void check_population(const Suite& suite) {
-  for (const auto& learner : suite.learners)
-    if (suite.population == 0 && parse_learner(learner).training != LearnerName::Training::profiles)
+void check_learners(const Suite& suite) {
+  for (const auto& learner : suite.learners) {
+    const auto parsed = parse_learner(learner);
+    if (suite.population == 0 && parsed.training != LearnerName::Training::profiles)
       throw DataError(suite.path + ": [suite]: " + learner + " needs a key population");
+    if (const auto start = parsed.start();
+        !start.empty() &&
+        std::find(suite.learners.begin(), suite.learners.end(), start) == suite.learners.end())
+      throw DataError(suite.path + ": [suite]: " + learner + " needs " + start + " among the learners");
+  }
 }
 
 Suite read_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
-  head.check_keys({"name", "mapping", "inputs", "simulate", "grid", "workloads", "targets", "shots", "seeds",
-                   "samplers", "learners", "budgets", "confidence", "excess_margin", "module", "train_steps",
-                   "rows_per_mode", "population"});
+  head.check_keys({"name", "mapping", "inputs", "simulate", "grid", "workloads", "random_workloads",
+                   "targets", "shots", "seeds", "samplers", "learners", "budgets", "confidence",
+                   "excess_margin", "module", "train_steps", "rows_per_mode", "population"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -271,7 +299,7 @@ Suite read_suite(const std::string& path) {
     suite.simulation = parse_simulation(head);
   else
     suite.inputs = list(head, "inputs");
-  for (const char* key : {"grid", "workloads"})
+  for (const char* key : {"grid", "workloads", "random_workloads"})
     if (!suite.simulation && head.find(key) != nullptr)
       throw DataError(head.where + ": " + key + ": only for a suite with simulate");
 
@@ -292,7 +320,7 @@ Suite read_suite(const std::string& path) {
   check_names(head, "samplers", suite.samplers, check_sampler);
   suite.learners = list(head, "learners");
   check_names(head, "learners", suite.learners, check_learner);
-  check_population(suite);
+  check_learners(suite);
 
   if (head.find("budgets") != nullptr) {
     if (!suite.targets[tasks::kTimeMs] || !suite.targets[tasks::kPowerW])

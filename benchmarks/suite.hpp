@@ -32,7 +32,8 @@ struct SplitRule {
 //   inputs = tx2-osldvfs     files or folders below the data root
 //   simulate = orin-agx-64   in place of mapping and inputs: simulated boards (hw/simulated_device.hpp),
 //   grid = powertrain        their modes: full, the default, the name of a published grid, or a number of modes,
-//   workloads = lstm, ...    and what runs on each
+//   workloads = lstm, ...    and what runs on each,
+//   random_workloads = 32    and so many more, random-0 and so on
 //   targets = time, power    what is used of the profiles
 //   shots = 5, 10, 25, 50    modes measured
 //   seeds = 10               draws of the measured modes
@@ -45,7 +46,10 @@ struct SplitRule {
 //   module = tx2             the board whose presets are compared with
 //   population = 32          learners trained on others may have names as maml+sim, trained on so many simulated
 //                            workloads as well (datasets::generate_population, in the modes of the first training
-//                            profile), and maml-sim, trained on these alone
+//                            profile), and maml-sim, trained on these alone. Trained on fewer profiles: maml:4, the first 4
+//                            of the training workloads, in a drawn order, which all learners share; maml:4x200, 200 modes of
+//                            each, drawn for each; maml:4+4, 4 more added to maml:4, which must be among the learners
+//                            (InitializerRequest::init)
 //   train_steps = 30         outer steps or epochs of training, for quick looks; without it, each
 //                            meta-learner's own
 //   rows_per_mode = 40       with scratch and transfer, log or not: each measured mode stands for so many rows, as
@@ -82,9 +86,13 @@ struct LearnerName {
   enum class Training { profiles, both, simulated };  // maml, maml+sim, maml-sim
   std::string base;
   Training training = Training::profiles;
+  std::size_t workloads = 0, added = 0, modes = 0;  // maml:4+4, maml:4x200; 0 = all, none, all
+  std::string suffix;                               // what follows the base
+
   std::string with_base(std::string_view other) const;  // of another base, trained on the same
+  std::string start() const;                            // maml:4 of maml:4+4; "" where nothing is added
 };
-LearnerName parse_learner(const std::string& name);
+LearnerName parse_learner(const std::string& name);  // throws std::invalid_argument for a bad suffix
 
 // Throws datasets::DataError naming the file, section and key, what is expected and what stands there.
 Suite read_suite(const std::string& path);
@@ -95,8 +103,9 @@ std::vector<std::string> parse_list(const std::string& text);
 // "5, 10": a list of whole numbers from 1, none twice. Throws std::invalid_argument.
 std::vector<std::size_t> parse_counts(const std::string& text);
 
-// Throws datasets::DataError naming the learner that is trained on a population where the suite has none.
-void check_population(const Suite& suite);
+// Throws datasets::DataError naming the learner that is trained on a population where the suite has none, or adds to one that
+// is not among the learners.
+void check_learners(const Suite& suite);
 // Throws std::invalid_argument listing the known names.
 void check_learner(const std::string& name);
 void check_sampler(const std::string& name);

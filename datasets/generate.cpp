@@ -83,8 +83,6 @@ std::string SimulationRequest::error() const {
     return "simulation: expected at least one workload or a population of at least 1, found neither";
   if (!devices.empty() && random_devices > 0)
     return "simulation: named devices and a population of devices exclude each other";
-  if (!workloads.empty() && random_workloads > 0)
-    return "simulation: named workloads and a population of workloads exclude each other";
   if (has_repeats(devices) || has_repeats(workloads))
     return "simulation: a device or workload is named twice";
   if (whole_number(grid) == std::optional<std::size_t>(0))

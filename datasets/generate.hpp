@@ -11,7 +11,7 @@
 
 namespace fewwatt::datasets {
 
-// Every workload on every device. Named ones and random ones exclude each other, for devices as for workloads.
+// Every workload on every device. Named devices and random ones exclude each other.
 struct SimulationRequest {
   std::vector<std::string> devices{};    // of hw::simulated_boards()
   std::vector<std::string> workloads{};  // of hw::simulated_workloads()

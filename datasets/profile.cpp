@@ -120,6 +120,21 @@ void validate(const Profile& profile, const std::string& where) {
   check_column(profile.power_true_w, "power_true_w", false);
 }
 
+Profile subset(const Profile& profile, std::span<const std::size_t> rows) {
+  Profile part = profile;
+  const auto keep = [&](const auto& all, auto& kept) {
+    if (all.empty()) return;
+    kept.clear();
+    for (const auto row : rows) kept.push_back(all[row]);
+  };
+  keep(profile.modes, part.modes);
+  keep(profile.measurements, part.measurements);
+  for (const auto column :
+       {&Profile::time_std_ms, &Profile::power_std_w, &Profile::time_true_ms, &Profile::power_true_w})
+    keep(profile.*column, part.*column);
+  return part;
+}
+
 const Profile* ProfileStore::find(std::string_view device, std::string_view workload) const {
   for (const auto& profile : profiles) {
     if (profile.device == device && profile.workload == workload) return &profile;

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -74,6 +75,9 @@ struct Profile {
 // Throws DataError, naming `where`, the profile and the row, unless everything said above holds, every number
 // is positive where it is known, and there is at least one mode with a time or a power.
 void validate(const Profile& profile, const std::string& where);
+
+// The given rows, ascending, of a profile.
+Profile subset(const Profile& profile, std::span<const std::size_t> rows);
 
 // Attributes of a device: board, jetpack, rails summed in power_w, idle power where known. Free text.
 using DeviceAttributes = std::map<std::string, std::string>;

@@ -81,20 +81,6 @@ void forget(Samples& support, tasks::Target target, Eigen::Index row) {
     if (support.modes[i] == mode) support.targets(static_cast<Eigen::Index>(i), target) = std::nan("");
 }
 
-Checkpoint part_of(const Checkpoint& whole, const std::string& name) {
-  Checkpoint part;
-  part.learner = name;
-  part.origin = whole.origin;
-  const auto copy = [&](const auto& entries, auto& into) {
-    for (const auto& [key, value] : entries)
-      if (key.starts_with(name + "/")) into[key.substr(name.size() + 1)] = value;
-  };
-  copy(whole.tensors, part.tensors);
-  copy(whole.numbers, part.numbers);
-  copy(whole.texts, part.texts);
-  return part;
-}
-
 }  // namespace
 
 std::string AutoOptions::error() const {
@@ -118,6 +104,20 @@ Checkpoint auto_checkpoint(const std::vector<Checkpoint>& candidates) {
   return whole;
 }
 
+Checkpoint auto_candidate(const Checkpoint& whole, const std::string& name) {
+  Checkpoint part;
+  part.learner = name;
+  part.origin = whole.origin;
+  const auto copy = [&](const auto& entries, auto& into) {
+    for (const auto& [key, value] : entries)
+      if (key.starts_with(name + "/")) into[key.substr(name.size() + 1)] = value;
+  };
+  copy(whole.tensors, part.tensors);
+  copy(whole.numbers, part.numbers);
+  copy(whole.texts, part.texts);
+  return part;
+}
+
 Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
     : doubter_(std::nullopt, {.population = 1000, .kept = 200, .effective = 50, .family = false}),
       options_(options) {
@@ -137,7 +137,7 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
         throw std::invalid_argument("checkpoint of auto: the first candidate must be sim_prior, found " +
                                     names);
       candidates_.push_back(
-          {name, make_learner(part_of(*checkpoint, name)), first ? 1 : options_.trained_prior});
+          {name, make_learner(auto_candidate(*checkpoint, name)), first ? 1 : options_.trained_prior});
     }
   }
   candidates_.push_back({"gp", make_learner("gp"), options_.gp_prior});

@@ -49,7 +49,8 @@ class Auto final : public Learner {
   AutoOptions options_;
 };
 
-// The checkpoint of Auto from those of its candidates.
+// The checkpoint of Auto from those of its candidates, and that of one of them.
 Checkpoint auto_checkpoint(const std::vector<Checkpoint>& candidates);
+Checkpoint auto_candidate(const Checkpoint& whole, const std::string& name);
 
 }  // namespace fewwatt::learners

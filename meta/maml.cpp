@@ -34,6 +34,14 @@ Matrix gather(const learners::MlpShape& shape, const Matrix& all) {
   return per_layer;
 }
 
+// The inverse of spread().
+Matrix first_of_layers(const learners::MlpShape& shape, const Matrix& all) {
+  Matrix per_layer(all.rows(), static_cast<Eigen::Index>(shape.num_layers()));
+  for (std::size_t l = 0; l < shape.num_layers(); ++l)
+    per_layer.col(static_cast<Eigen::Index>(l)) = all.col(static_cast<Eigen::Index>(shape.offset(l)));
+  return per_layer;
+}
+
 }  // namespace
 
 std::string MamlOptions::error() const {
@@ -50,10 +58,12 @@ std::string MamlOptions::error() const {
 }
 
 Maml::Maml(std::string name, std::span<const datasets::Profile> training, MamlOptions options,
-           std::uint64_t seed)
+           std::uint64_t seed, const learners::Checkpoint* init)
     : options_(std::move(options)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
-  model_ = new_model(name, training, options_.net, seed);
+  std::optional<learners::FineTuneModel> start;
+  if (init != nullptr) start = learners::FineTuneModel::from_checkpoint(*init);
+  model_ = new_model(name, training, options_.net, seed, start ? &*start : nullptr);
   for (int t = 0; t < kNumTargets; ++t) {
     if (!model_.targets[t]) continue;
     const auto parameters = model_.targets[t]->weights.size();
@@ -63,6 +73,15 @@ Maml::Maml(std::string name, std::span<const datasets::Profile> training, MamlOp
     } else if (options_.learned_rates == LearnedRates::per_layer_and_step) {
       rates = Matrix::Constant(options_.inner.steps, static_cast<Eigen::Index>(model_.shape.num_layers()),
                                options_.inner.rate);
+    }
+    if (const auto& had = model_.targets[t]->rates; had.size() > 0 && rates.size() > 0) {
+      const auto layers = options_.learned_rates == LearnedRates::per_layer_and_step
+                              ? first_of_layers(model_.shape, had)
+                              : had;
+      if (layers.rows() != rates.rows() || layers.cols() != rates.cols())
+        throw std::invalid_argument("--init: has learned rates of " + std::to_string(layers.rows()) +
+                                    " inner steps, asked for are " + std::to_string(rates.rows()));
+      rates = layers;
     }
     trained_[t] = {learners::Adam<double>(parameters + rates.size(), options_.outer_rate), rates};
   }

@@ -40,10 +40,10 @@ struct MamlOptions {
 // joint pre-training: the same net fitted to all training workloads at once.
 class Maml final : public MetaLearner {
  public:
-  // `name` stands in the snapshot as what trained it. Throws std::invalid_argument when options are bad, there
-  // is no profile, or the profiles' knobs differ in role.
-  Maml(std::string name, std::span<const datasets::Profile> training, MamlOptions options,
-       std::uint64_t seed);
+  // `name` stands in the snapshot as what trained it; `init` is a snapshot to start from. Throws std::invalid_argument when
+  // options are bad, there is no profile, the profiles' knobs differ in role, or init is of another learner, or of other knobs.
+  Maml(std::string name, std::span<const datasets::Profile> training, MamlOptions options, std::uint64_t seed,
+       const learners::Checkpoint* init = nullptr);
 
   StepReport step(std::span<const tasks::Task> batch) override;
   learners::Checkpoint snapshot() const override;

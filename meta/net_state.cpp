@@ -72,8 +72,20 @@ Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int 
   return learners::random_parameters(shape, rng);
 }
 
+void check_start(const std::string& knobs, const std::string& training_knobs) {
+  if (knobs != training_knobs)
+    throw std::invalid_argument("--init: was trained for the knobs " + knobs + ", the profiles have " +
+                                training_knobs);
+}
+
+void check_start(const std::string& learner, const learners::MlpShape& shape,
+                 const learners::MlpShape& wanted) {
+  if (shape.sizes != wanted.sizes || shape.activation != wanted.activation)
+    throw std::invalid_argument("--init: its net is not of the shape that " + learner + " trains now");
+}
+
 FineTuneModel new_model(const std::string& learner, std::span<const datasets::Profile> training,
-                        const NetOptions& options, std::uint64_t seed) {
+                        const NetOptions& options, std::uint64_t seed, const FineTuneModel* start) {
   if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
   if (training.empty()) throw std::invalid_argument(learner + ": no profile to train on");
   FineTuneModel model;
@@ -86,10 +98,18 @@ FineTuneModel new_model(const std::string& learner, std::span<const datasets::Pr
   model.shape.sizes.insert(model.shape.sizes.end(), options.hidden.begin(), options.hidden.end());
   model.shape.sizes.push_back(1);
   model.shape.activation = options.activation;
+  if (start != nullptr) {
+    check_start(start->knobs, model.knobs);
+    check_start(learner, start->shape, model.shape);
+    model.scaler = start->scaler;
+  }
   for (int t = 0; t < kNumTargets; ++t) {
     const auto scale = target_scale(training, t);
     if (!scale) continue;
-    model.targets[t] = {initial_weights(model.shape, seed, t), *scale, options.fine_tune[t]};
+    if (start != nullptr && start->targets[t])
+      model.targets[t] = start->targets[t];
+    else
+      model.targets[t] = {initial_weights(model.shape, seed, t), *scale, options.fine_tune[t]};
   }
   return model;
 }

@@ -28,10 +28,18 @@ Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int 
 
 // One untrained net for each target that the training profiles have, from features standardised over the
 // training modes to   (log y - mean log y of the support) / target_scale,   target_scale = root mean square of
-// the log targets around their profile's mean. Throws std::invalid_argument naming `learner` when there is no
-// profile or the profiles' knobs differ in role.
+// the log targets around their profile's mean. With `start`, which the same learner trained, its features, scales, weights
+// and fine-tuning in their place, for the targets that it has. Throws std::invalid_argument naming `learner` when there is no
+// profile, the profiles' knobs differ in role, or those of start do.
 learners::FineTuneModel new_model(const std::string& learner, std::span<const datasets::Profile> training,
-                                  const NetOptions& options, std::uint64_t seed);
+                                  const NetOptions& options, std::uint64_t seed,
+                                  const learners::FineTuneModel* start = nullptr);
+
+// Throw std::invalid_argument unless what training starts from is for the knobs that the profiles have, and of the shape that
+// `learner` trains.
+void check_start(const std::string& knobs, const std::string& training_knobs);
+void check_start(const std::string& learner, const learners::MlpShape& shape,
+                 const learners::MlpShape& wanted);
 
 // The tasks that have a support and a query row with a known value of the target, in the net's units. Rows
 // without a known value are left out.

@@ -377,10 +377,12 @@ std::string ProtoNetOptions::error() const {
 }
 
 ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training, ProtoNetOptions options,
-                   std::uint64_t seed)
+                   std::uint64_t seed, const learners::Checkpoint* init)
     : options_(std::move(options)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
   if (training.empty()) throw std::invalid_argument(name + ": no profile to train on");
+  std::optional<learners::ProtoModel> start;
+  if (init != nullptr) start = learners::ProtoModel::from_checkpoint(*init);
   model_.trained_by = name;
   model_.knobs = learners::roles_text(*training[0].space);
   model_.parts = options_.parts;
@@ -391,8 +393,9 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
     settings.emplace_back(
         encode(learners::FeatureSet::raw, *profile.space, profile.modes).array().log().matrix());
   }
-  model_.features = learners::Scaler::fit(stacked(features));
-  model_.log_settings = learners::Scaler::fit(stacked(settings));
+  if (start) check_start(start->knobs, model_.knobs);
+  model_.features = start ? start->features : learners::Scaler::fit(stacked(features));
+  model_.log_settings = start ? start->log_settings : learners::Scaler::fit(stacked(settings));
 
   for (int t = 0; t < kNumTargets; ++t) {
     ProtoTarget target;
@@ -421,6 +424,12 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
     target.embedding = learners::random_parameters(target.shape, rng);
     target.kernel = ProtoKernel::medians(model_.log_settings.mean.size(), p);
     target.fine_tune = options_.fine_tune[static_cast<std::size_t>(t)];
+    const auto* had = start && start->targets[t] ? &*start->targets[t] : nullptr;
+    if (had != nullptr) {
+      check_start(name, had->shape, target.shape);
+      set_proto_parameters(target, proto_parameters(*had));
+      target.fine_tune = had->fine_tune;
+    }
 
     // Rows of the prototypes, and the spread of all deviations.
     const auto f = model_.features.mean.size();
@@ -437,7 +446,8 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
       sum += rows_[t].back().col(f).squaredNorm();
       count += static_cast<double>(drawn.size());
     }
-    target.deviation_scale = std::max(kSmallestDeviation, std::sqrt(sum / count));
+    target.deviation_scale =
+        had != nullptr ? had->deviation_scale : std::max(kSmallestDeviation, std::sqrt(sum / count));
     for (auto& rows : rows_[t]) rows.rightCols(f + 1) /= target.deviation_scale;
     const auto kernel_size = target.kernel.flat().size() + 3;
     adam_[t].emplace(

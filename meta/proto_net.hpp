@@ -84,10 +84,9 @@ struct ProtoNetOptions {
 // together with the regression that its prototypes serve, where no task may use what its own workload left.
 class ProtoNet final : public MetaLearner {
  public:
-  // Throws std::invalid_argument when options are bad, there is no profile, or the profiles' knobs differ in
-  // role.
+  // `init` and what is thrown as with Maml; heads, prototypes and curves are always those of `training`.
   ProtoNet(std::string name, std::span<const datasets::Profile> training, ProtoNetOptions options,
-           std::uint64_t seed);
+           std::uint64_t seed, const learners::Checkpoint* init = nullptr);
 
   StepReport step(std::span<const tasks::Task> batch) override;
   learners::Checkpoint snapshot() const override;

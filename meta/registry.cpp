@@ -26,6 +26,18 @@ using tasks::kNumTargets;
 
 // ---- what has an outer loop ----
 
+// Of the learner's own, what suffices where training goes on.
+constexpr double kStepsToGoOn = 0.25;
+
+int steps_of(const InitializerRequest& request, int own) {
+  if (request.steps > 0) return request.steps;
+  return request.init ? std::max(1, static_cast<int>(std::lround(kStepsToGoOn * own))) : own;
+}
+
+const learners::Checkpoint* init_of(const InitializerRequest& request) {
+  return request.init ? &*request.init : nullptr;
+}
+
 // Outer training that suits the profiles at hand; learner and settings are left to fill in.
 OuterLoop loop_for(const InitializerRequest& request, const Profiles& training, int max_steps) {
   OuterLoop loop;
@@ -71,7 +83,7 @@ OuterLoop plan_maml(const InitializerRequest& request, const Profiles& training)
   MamlOptions options;
   options.net = net_options();
   FineTuneGrid grid;
-  if (request.steps > 0) options.max_steps = request.steps;
+  options.max_steps = steps_of(request, options.max_steps);
   options.inner.rate = request.inner_rate.value_or(options.inner.rate);
   options.inner.steps = request.inner_steps.value_or(options.inner.steps);
   options.outer_rate = request.outer_rate.value_or(options.outer_rate);
@@ -84,7 +96,7 @@ OuterLoop plan_maml(const InitializerRequest& request, const Profiles& training)
   }
   if (options.learned_rates != LearnedRates::none) grid.learned_rate_steps = {5, 10, 20, 50};
   auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<Maml>(request.name, training, options, request.seed);
+  loop.learner = std::make_unique<Maml>(request.name, training, options, request.seed, init_of(request));
   loop.settings = fine_tune_settings(grid);
   loop.untrained = request.name == "random-init";
   return loop;
@@ -93,12 +105,12 @@ OuterLoop plan_maml(const InitializerRequest& request, const Profiles& training)
 OuterLoop plan_reptile(const InitializerRequest& request, const Profiles& training) {
   ReptileOptions options;
   options.net = net_options();
-  if (request.steps > 0) options.max_steps = request.steps;
+  options.max_steps = steps_of(request, options.max_steps);
   options.inner_rate = request.inner_rate.value_or(options.inner_rate);
   options.inner_steps = request.inner_steps.value_or(options.inner_steps);
   options.outer_rate = request.outer_rate.value_or(options.outer_rate);
   auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<Reptile>(training, options, request.seed);
+  loop.learner = std::make_unique<Reptile>(training, options, request.seed, init_of(request));
   loop.settings = fine_tune_settings({});
   return loop;
 }
@@ -136,12 +148,12 @@ TestTimeSettings proto_settings() {
 
 OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training) {
   ProtoNetOptions options;
-  if (request.steps > 0) options.max_steps = request.steps;
+  options.max_steps = steps_of(request, options.max_steps);
   options.outer_rate = request.outer_rate.value_or(options.outer_rate);
   options.parts.heads = request.name != "proto-no-heads";
   options.parts.residual = request.name != "proto-no-residual";
   auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<ProtoNet>(request.name, training, options, request.seed);
+  loop.learner = std::make_unique<ProtoNet>(request.name, training, options, request.seed, init_of(request));
   // The embedding needs its steps even where the regression does not.
   loop.train.validate_every = request.validate_every.value_or(std::max(1, options.max_steps / 3));
   loop.settings = proto_settings();
@@ -151,11 +163,11 @@ OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training
 OuterLoop plan_ridge(const InitializerRequest& request, const Profiles& training) {
   using learners::RidgeModel;
   RidgeMetaOptions options;
-  if (request.steps > 0) options.max_steps = request.steps;
+  options.max_steps = steps_of(request, options.max_steps);
   options.outer_rate = request.outer_rate.value_or(options.outer_rate);
   if (request.name == "r2d2") options.loss = RidgeLoss::squared;
   auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<RidgeMeta>(request.name, training, options, request.seed);
+  loop.learner = std::make_unique<RidgeMeta>(request.name, training, options, request.seed, init_of(request));
   static constexpr std::array kScales = {0.3, 1.0, 3.0, 10.0};
   loop.settings = {
       kScales.size(),
@@ -197,8 +209,10 @@ learners::Checkpoint train_transfer(const InitializerRequest& request, const Pro
 learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Profiles& training,
                                      const Log& log) {
   SimPriorFitOptions options;
-  if (request.steps > 0) options.steps = request.steps;
-  return fit_sim_prior(training, options, request.seed, log).to_checkpoint();
+  options.steps = steps_of(request, options.steps);
+  std::optional<learners::SimPriorModel> start;
+  if (request.init) start = learners::SimPriorModel::from_checkpoint(*request.init);
+  return fit_sim_prior(training, options, request.seed, log, start ? &*start : nullptr).to_checkpoint();
 }
 
 // ---- auto ----
@@ -207,6 +221,7 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
 InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& training) {
   constexpr std::size_t kSimulated = 32;
   request.name = "proto";
+  if (request.init) request.init = learners::auto_candidate(*request.init, "proto");
   if (request.also.empty())
     request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
                                                  {.seed = request.seed});
@@ -217,6 +232,7 @@ learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& t
                                    const learners::Checkpoint& proto) {
   request.name = "sim_prior";
   request.steps = 0;  // they are proto's
+  if (request.init) request.init = learners::auto_candidate(*request.init, "sim_prior");
   return learners::auto_checkpoint({train_sim_prior(request, training, log), proto});
 }
 
@@ -237,10 +253,12 @@ struct Entry {
 
 const auto& entries() {
   static const std::array<Entry, 18> table = {{
-      {{"transfer", "the published net, trained on one reference workload", "transfer", "", false},
+      {{"transfer", "the published net, trained on one reference workload", "transfer", "", false, false},
        nullptr,
        train_transfer},
-      {{"transfer-log", "transfer with log targets", "transfer-log", "", false}, nullptr, train_transfer},
+      {{"transfer-log", "transfer with log targets", "transfer-log", "", false, false},
+       nullptr,
+       train_transfer},
       {{"auto", "sim_prior, and proto with simulated workloads too, which auto weighs", "auto", ""},
        plan_proto,
        nullptr,
@@ -257,7 +275,7 @@ const auto& entries() {
        plan_maml},
       {{"reptile", "Reptile: moves towards what fine-tuning reaches", "fine_tune", ""}, plan_reptile},
       {{"joint", "MAML's net fitted to all training workloads at once", "fine_tune", ""}, plan_maml},
-      {{"random-init", "MAML's net and fine-tuning from random weights", "fine_tune", "maml"},
+      {{"random-init", "MAML's net and fine-tuning from random weights", "fine_tune", "maml", true, false},
        plan_maml,
        nullptr,
        untrained},
@@ -266,11 +284,12 @@ const auto& entries() {
       {{"r2d2", "R2D2: a net whose last layer is a ridge regression", "ridge", ""}, plan_ridge},
       {{"proto", "prototypical network: heads of the nearest workloads, and a residual", "proto", ""},
        plan_proto},
-      {{"proto-even", "proto with the same weight for all workloads", "proto", "proto"},
+      {{"proto-even", "proto with the same weight for all workloads", "proto", "proto", true, false},
        plan_proto,
        nullptr,
        even_prototypes},
-      {{"proto-shuffled", "proto with each prototype at its neighbour's place", "proto", "proto"},
+      {{"proto-shuffled", "proto with each prototype at its neighbour's place", "proto", "proto", true,
+        false},
        plan_proto,
        nullptr,
        shuffled_prototypes},
@@ -323,6 +342,11 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
     throw std::invalid_argument("train_initializer: steps must be >= 0, got " +
                                 std::to_string(request.steps));
   }
+  if (request.init && !entry->facts.goes_on)
+    throw std::invalid_argument("--init: training of " + request.name + " does not go on from another");
+  if (request.init && request.init->text("trained_by") != request.name)
+    throw std::invalid_argument("--init: expected an initializer trained by " + request.name +
+                                ", found one by " + request.init->text("trained_by"));
   const auto sort = [](Profiles& profiles) {  // their order in a file or list must not matter
     std::sort(profiles.begin(), profiles.end(), [](const Profile& a, const Profile& b) {
       return std::tie(a.device, a.workload) < std::tie(b.device, b.workload);

@@ -62,10 +62,13 @@ Displacement reptile_displacement(const learners::MlpShape& shape, const Vector&
   return found;
 }
 
-Reptile::Reptile(std::span<const datasets::Profile> training, ReptileOptions options, std::uint64_t seed)
+Reptile::Reptile(std::span<const datasets::Profile> training, ReptileOptions options, std::uint64_t seed,
+                 const learners::Checkpoint* init)
     : options_(std::move(options)), seed_(seed) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
-  model_ = new_model("reptile", training, options_.net, seed);
+  std::optional<learners::FineTuneModel> start;
+  if (init != nullptr) start = learners::FineTuneModel::from_checkpoint(*init);
+  model_ = new_model("reptile", training, options_.net, seed, start ? &*start : nullptr);
 }
 
 StepReport Reptile::step(std::span<const tasks::Task> batch) {

@@ -38,9 +38,9 @@ Displacement reptile_displacement(const learners::MlpShape& shape, const Vector&
 // an outer loss: the initial weights move towards what the tasks' inner loops reach, in Eigen's nets.
 class Reptile final : public MetaLearner {
  public:
-  // Throws std::invalid_argument when options are bad, there is no profile, or the profiles' knobs differ in
-  // role.
-  Reptile(std::span<const datasets::Profile> training, ReptileOptions options, std::uint64_t seed);
+  // `init` and what is thrown as with Maml.
+  Reptile(std::span<const datasets::Profile> training, ReptileOptions options, std::uint64_t seed,
+          const learners::Checkpoint* init = nullptr);
 
   StepReport step(std::span<const tasks::Task> batch) override;
   learners::Checkpoint snapshot() const override { return model_.to_checkpoint(); }

@@ -141,18 +141,25 @@ std::string RidgeMetaOptions::error() const {
 }
 
 RidgeMeta::RidgeMeta(std::string name, std::span<const datasets::Profile> training, RidgeMetaOptions options,
-                     std::uint64_t seed)
+                     std::uint64_t seed, const learners::Checkpoint* init)
     : options_(std::move(options)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
+  std::optional<RidgeModel> start;
+  if (init != nullptr) start = RidgeModel::from_checkpoint(*init);
   NetOptions net;
   net.hidden = options_.hidden;
   net.activation = options_.activation;
   inputs_ = new_model(name, training, net, seed);
   model_.trained_by = name;
   model_.knobs = inputs_.knobs;
-  model_.scaler = inputs_.scaler;
   model_.shape = inputs_.shape;
   model_.shape.sizes.back() = options_.features;
+  if (start) {
+    check_start(start->knobs, model_.knobs);
+    check_start(name, start->shape, model_.shape);
+    inputs_.scaler = start->scaler;
+  }
+  model_.scaler = inputs_.scaler;
   const auto p = static_cast<Eigen::Index>(options_.features) + model_.scaler.mean.size();
   for (int t = 0; t < kNumTargets; ++t) {
     if (!inputs_.targets[t]) continue;
@@ -162,6 +169,10 @@ RidgeMeta::RidgeMeta(std::string name, std::span<const datasets::Profile> traini
     target.prior_mean = Vector::Zero(p);
     target.log_spreads = Vector::Constant(p, kStartLogSpread);
     target.log_noise = kStartLogNoise;
+    if (start && start->targets[t]) {
+      target = *start->targets[t];
+      inputs_.targets[t]->target_scale = target.target_scale;
+    }
     adam_[t].emplace(ridge_parameters(target).size(), options_.outer_rate);
     model_.targets[t] = std::move(target);
   }

@@ -56,9 +56,9 @@ struct RidgeMetaOptions {
 
 class RidgeMeta final : public MetaLearner {
  public:
-  // Throws std::invalid_argument when options are bad, there is no profile, or the profiles' knobs differ in role.
+  // `init` and what is thrown as with Maml.
   RidgeMeta(std::string name, std::span<const datasets::Profile> training, RidgeMetaOptions options,
-            std::uint64_t seed);
+            std::uint64_t seed, const learners::Checkpoint* init = nullptr);
 
   StepReport step(std::span<const tasks::Task> batch) override;
   learners::Checkpoint snapshot() const override;

@@ -8,6 +8,7 @@
 #include "hw/random.hpp"
 #include "learners/cholesky.hpp"
 #include "learners/optimizer.hpp"
+#include "meta/net_state.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -148,17 +149,17 @@ double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& row
 
 namespace {
 
-// Adam on the objective, from where `target` is, which it is drawn to. Returns the last value.
+// Adam on the objective, from where `target` is, drawn to `usual`. Returns the last value.
 double fit(const std::vector<Workload>& workloads, const SimPriorFitOptions& options, std::uint64_t seed,
-           const std::string& stream, SimPriorFitted& target) {
-  const Vector start = sim_prior_parameters(target);
+           const std::string& stream, const SimPriorFitted& usual, SimPriorFitted& target) {
+  const Vector middle = sim_prior_parameters(usual);
   const auto count = static_cast<double>(workloads.size());
-  Vector parameters = start, gradient;
+  Vector parameters = sim_prior_parameters(target), gradient;
   learners::Adam<double> adam(parameters.size(), options.rate);
   double objective = 0;
   for (int step = 0; step < options.steps; ++step) {
-    objective = options.pull * (parameters - start).squaredNorm();
-    Vector sum = 2 * options.pull * (parameters - start);
+    objective = options.pull * (parameters - middle).squaredNorm();
+    Vector sum = 2 * options.pull * (parameters - middle);
     for (std::size_t w = 0; w < workloads.size(); ++w) {
       auto rng = hw::Rng::stream(seed, stream, static_cast<std::uint64_t>(step) * workloads.size() + w);
       const auto rows = some_rows(workloads[w], drawn_rows(workloads[w], options, rng));
@@ -205,7 +206,8 @@ double share_of(const std::vector<Workload>& by_a, const SimPriorFitted& a, cons
 
 learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> training,
                                       const SimPriorFitOptions& options, std::uint64_t seed,
-                                      const std::function<void(const std::string&)>& log) {
+                                      const std::function<void(const std::string&)>& log,
+                                      const learners::SimPriorModel* start) {
   if (const auto error = options.error(); !error.empty()) throw std::invalid_argument(error);
   if (training.empty()) throw std::invalid_argument("sim_prior: no profile to train on");
   learners::SimPriorModel model;
@@ -218,7 +220,10 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
       throw std::invalid_argument("sim_prior: knobs of " + profile.device + "/" + profile.workload +
                                   " that have one level have more in other profiles");
   }
+  if (start != nullptr) check_start(start->knobs, model.knobs);
   model.modes = common_modes(training);
+  SimPriorFitted usual;
+  usual.residual = learners::usual_residual(d, p);
   const learners::SimPopulation population(kSimulated, 0);
   for (int t = 0; t < kNumTargets; ++t) {
     std::vector<Workload> workloads;
@@ -227,10 +232,11 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
       if (workload.logs.size() > 1) workloads.push_back(std::move(workload));
     }
     if (workloads.empty()) continue;
+    const auto* had = start != nullptr && start->targets[t] ? &*start->targets[t] : nullptr;
     SimPriorTarget target;
-    target.residual = learners::usual_residual(d, p);
+    static_cast<SimPriorFitted&>(target) = had != nullptr ? static_cast<const SimPriorFitted&>(*had) : usual;
     const std::string name = kTargetNames[t];
-    const double objective = fit(workloads, options, seed, "sim_prior rows of " + name, target);
+    const double objective = fit(workloads, options, seed, "sim_prior rows of " + name, usual, target);
     const bool same_rows = std::all_of(workloads.begin(), workloads.end(), [&](const Workload& w) {
       return static_cast<std::size_t>(w.logs.size()) == model.modes.size();
     });
@@ -242,9 +248,9 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
     std::string mixed;
     if (target.training.rows() >= learners::kMixedFrom) {
       const auto others = each_by_the_others(workloads);
-      target.mixed.emplace().residual = learners::usual_residual(d, p);
+      target.mixed = had != nullptr && had->mixed ? *had->mixed : usual;
       const double mixed_objective =
-          fit(others, options, seed, "sim_prior mixed rows of " + name, *target.mixed);
+          fit(others, options, seed, "sim_prior mixed rows of " + name, usual, *target.mixed);
       target.mixed_share = share_of(others, *target.mixed, workloads, target, options, seed);
       mixed = "; " + std::to_string(100 * target.mixed_share) +
               " % are mixtures of the others rather, noise " +

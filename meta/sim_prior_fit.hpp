@@ -38,10 +38,12 @@ void set_sim_prior_parameters(learners::SimPriorFitted& target, const tasks::Vec
 double sim_prior_objective(const learners::SimPriorFitted& target, const SimPriorRows& rows,
                            tasks::Vector* gradient);
 
-// The hyper-parameters that make the training workloads most likely, and what these have in common where all were measured
-// in the same modes. Throws std::invalid_argument when there is no profile, or the profiles' knobs differ in role.
+// The hyper-parameters that make the training workloads most likely, searched for from those of `start` where it has the
+// target, and what the workloads have in common where all were measured in the same modes. Throws std::invalid_argument when
+// there is no profile, or the profiles' knobs differ in role, or those of start do.
 learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> training,
                                       const SimPriorFitOptions& options, std::uint64_t seed,
-                                      const std::function<void(const std::string&)>& log = {});
+                                      const std::function<void(const std::string&)>& log = {},
+                                      const learners::SimPriorModel* start = nullptr);
 
 }  // namespace fewwatt::meta

@@ -129,6 +129,23 @@ struct FoldScores {
   std::array<int, kNumTargets> scored{};                    // tasks
 };
 
+std::string hash_of_checkpoint(const Checkpoint& checkpoint) {
+  Hash hash;
+  for (const auto& [name, values] : checkpoint.tensors) {
+    hash.add(name);
+    for (const double value : values.reshaped<Eigen::RowMajor>()) hash.add(value);
+  }
+  for (const auto& [name, values] : checkpoint.numbers) {
+    hash.add(name);
+    for (const double value : values) hash.add(value);
+  }
+  for (const auto& [name, value] : checkpoint.texts) {
+    hash.add(name);
+    hash.add(value);
+  }
+  return hash.hex();
+}
+
 // Everything that must be the same for a run to go on, as option and value.
 std::map<std::string, std::string> identity(const InitializerRequest& request, const Profiles& training) {
   std::map<std::string, std::string> all;
@@ -158,6 +175,7 @@ std::map<std::string, std::string> identity(const InitializerRequest& request, c
   add_optional("validate-every", request.validate_every);
   add_optional("patience", request.patience);
   all["profiles"] = hash_of(joined(training, request.also));
+  all["init"] = request.init ? hash_of_checkpoint(*request.init) : "none";
   return all;
 }
 
@@ -193,6 +211,7 @@ void check_identity(const std::map<std::string, std::string>& wanted, const Chec
     if (name == "profiles") {
       throw std::invalid_argument("--resume: the run was trained on other profiles, or held out others");
     }
+    if (name == "init") throw std::invalid_argument("--resume: the run started from another --init");
     throw std::invalid_argument("--resume: the run has --" + name + " " + stored + ", asked for is " + value);
   }
 }
@@ -262,7 +281,7 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
 
   std::map<std::string, std::size_t> fold_of;
   for (const auto& profile : training) fold_of.try_emplace(profile.workload, fold_of.size());
-  const std::size_t folds = fold_of.size() < 2 ? 0 : std::min(kMaxFolds, fold_of.size());
+  const std::size_t folds = fold_of.size() < 2 || request.init ? 0 : std::min(kMaxFolds, fold_of.size());
 
   // One phase of the run: its loop, with the hooks of the whole.
   const auto run_phase = [&](const std::string& name, std::size_t index, OuterLoop& loop,

@@ -24,6 +24,10 @@ struct InitializerRequest {
   std::optional<int> inner_steps = {}, meta_batch = {}, validate_every = {}, patience = {};
   // Profiles that are trained on as well but never validated on, as a simulated population beside measured ones.
   std::vector<datasets::Profile> also = {};
+  // What the same meta-learner trained before, on some of the profiles. Training goes on from it, without folds, which is where
+  // the time goes: a quarter of the learner's own steps, and the test-time settings that were chosen then. What it knows of workloads that are not among the
+  // profiles any more, proto and sim_prior forget.
+  std::optional<learners::Checkpoint> init = {};
 };
 
 // How a snapshot can be fitted to a support set at test time: what is chosen on validation tasks, per target.

@@ -87,6 +87,12 @@ TEST(Suite, MayRunOnASimulatedBoard) {
     EXPECT_TRUE(profile.has_time() && profile.has_power());
   }
   EXPECT_EQ(make_split(suite, suite.splits.front(), store).train.front().workload, "yolov8n");
+
+  text.replace(text.find("grid = 60"), 9, "random_workloads = 2\ngrid = 60");
+  write_text(dir / "suite.ini", text);
+  const auto more = load_profiles(read_suite(dir / "suite.ini"), "");
+  ASSERT_EQ(more.profiles.size(), 4u);
+  EXPECT_NE(more.find("orin-nano-8", "random-1"), nullptr);
 }
 
 TEST(Suite, MistakesInASimulationAreNamed) {
@@ -172,6 +178,26 @@ TEST(Suite, LearnersTrainedOnAPopulationNeedOne) {
   EXPECT_EQ(parse_learner("proto-even+sim").with_base("proto"), "proto+sim");
   EXPECT_EQ(parse_learner("maml-sim").base, "maml");
   EXPECT_EQ(parse_learner("maml++").base, "maml++");
+}
+
+TEST(Suite, LearnersMayBeTrainedOnFewerProfiles) {
+  const auto some = parse_learner("maml++:4x200");
+  EXPECT_EQ(some.base, "maml++");
+  EXPECT_EQ(some.workloads, 4u);
+  EXPECT_EQ(some.modes, 200u);
+  EXPECT_EQ(some.added, 0u);
+  EXPECT_EQ(some.start(), "");
+  const auto added = parse_learner("auto:4+8");
+  EXPECT_EQ(added.workloads, 4u);
+  EXPECT_EQ(added.added, 8u);
+  EXPECT_EQ(added.start(), "auto:4");
+  EXPECT_EQ(parse_learner("proto-even:4").with_base("proto"), "proto:4");
+  for (const char* bad : {"maml:", "maml:0", "maml:x", "maml:4x", "maml:4+", "maml:4+4+4", "maml:4y4"})
+    EXPECT_THROW(parse_learner(bad), std::invalid_argument) << bad;
+  EXPECT_HAS(refusal("scratch-log, physics", "maml:4x"), "'maml:4x': expected NAME:WORKLOADS");
+  EXPECT_HAS(refusal("scratch-log, physics", "gp:4"), "unknown learner 'gp:4'");
+  EXPECT_HAS(refusal("scratch-log, physics", "transfer:1, transfer:1+1"), "unknown learner 'transfer:1+1'");
+  EXPECT_HAS(refusal("scratch-log, physics", "maml:1+1"), "maml:1+1 needs maml:1 among the learners");
 }
 
 TEST(Suite, InputsThatAreMissingAreNamed) {

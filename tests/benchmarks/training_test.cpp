@@ -109,6 +109,20 @@ TEST(Training, MayBeOnASimulatedPopulationTooOrAlone) {
   EXPECT_NE(changed.at({"proto+sim", "time_mape"}), values.at({"proto+sim", "time_mape"}));
 }
 
+TEST(Training, MayBeOnFewerWorkloadsAndModesAndGoOn) {
+  auto [suite, store] = small_suite({"reptile:1+1", "reptile", "reptile:1", "reptile:2", "reptile:2x20"});
+  const auto values = values_of(run_suite(suite, store, {.threads = 2}));
+  EXPECT_EQ(values, values_of(run_suite(suite, store, {.threads = 1})));
+  const auto error = [&](const std::string& name) { return values.at({name, "time_mape"}); };
+  EXPECT_EQ(error("reptile:2"), error("reptile"));  // there are two
+  std::set<double> errors;
+  for (const auto& learner : suite.learners) errors.insert(error(learner));
+  EXPECT_EQ(errors.size(), suite.learners.size() - 1);
+
+  suite.learners = {"reptile:3"};
+  EXPECT_THROW(run_suite(suite, store, {}), std::runtime_error);
+}
+
 TEST(Training, DoesNotDependOnTheNumberOfThreads) {
   const auto [suite, store] = small_suite({"transfer", "maml", "random-init"});
   const auto one = run_suite(suite, store, {.threads = 1}), two = run_suite(suite, store, {.threads = 2});

@@ -117,7 +117,6 @@ TEST(Generate, BadRequestsAreNamed) {
       {{.workloads = {"lstm"}}, "device"},
       {{.devices = {"tx2"}}, "workload"},
       {{.devices = {"tx2"}, .workloads = {"lstm"}, .random_devices = 1}, "devices exclude"},
-      {{.devices = {"tx2"}, .workloads = {"lstm"}, .random_workloads = 1}, "workloads exclude"},
       {{.devices = {"tx2"}, .workloads = {"lstm", "lstm"}}, "twice"},
       {{.devices = {"tx2"}, .workloads = {"lstm"}, .grid = "0"}, "grid"},
       {{.devices = {"tx2"}, .workloads = {"lstm"}, .grid = "powertrain"}, "powertrain"},

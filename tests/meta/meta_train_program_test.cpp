@@ -215,6 +215,23 @@ TEST_F(MetaTrainProgram, FileThatIsNoProfileStoreIsNamed) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST_F(MetaTrainProgram, AddsToAnInitializer) {
+  const std::string old = dir / "old.h5", two = "--learner reptile --holdout-workloads w2";
+  ASSERT_EQ(run(two).code, 0);
+  std::filesystem::rename(out, old);
+  const auto result = run("--learner reptile --init " + old);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err.find("fold"), std::string::npos) << result.err;
+  EXPECT_NE(learners::read_checkpoint(out).tensors, learners::read_checkpoint(old).tensors);
+
+  EXPECT_NE(run("--learner maml --init " + old).err.find("found one by reptile"), std::string::npos);
+  EXPECT_NE(run("--init " + profiles).err.find(profiles), std::string::npos);
+  const auto same = tests::run_program(
+      "meta-train", "--learner reptile --profiles " + profiles + " --init " + old + " --out " + old);
+  EXPECT_NE(same.code, 0);
+  EXPECT_NE(same.err.find(old), std::string::npos) << same.err;
+}
+
 TEST_F(MetaTrainProgram, QuietPrintsNothing) {
   const auto result = run("--learner transfer --quiet");
   EXPECT_EQ(result.code, 0);

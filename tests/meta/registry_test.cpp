@@ -133,6 +133,46 @@ TEST_P(EveryMetaLearner, DependsOnWhatItTrainsOn) {
   EXPECT_TRUE(a.tensors != b.tensors || a.numbers != b.numbers);
 }
 
+TEST_P(EveryMetaLearner, GoesOnFromWhatItTrainedBefore) {
+  const auto all = family(4);
+  const std::vector<datasets::Profile> old(all.begin(), all.begin() + 2);
+  auto request = quick(GetParam());
+  request.steps = 1;
+  const auto anew = train_initializer(request, all);
+  request.steps = 20;
+  request.init = train_initializer(request, old);
+  request.steps = 1;
+  const auto facts = std::find_if(meta_learner_facts().begin(), meta_learner_facts().end(),
+                                  [](const auto& f) { return f.name == GetParam(); });
+  if (!facts->goes_on) {
+    try {
+      train_initializer(request, all);
+      FAIL();
+    } catch (const std::invalid_argument& e) {
+      EXPECT_NE(std::string(e.what()).find("does not go on"), std::string::npos) << e.what();
+    }
+    return;
+  }
+  const auto added = train_initializer(request, all);
+  expect_equal(added, train_initializer(request, all));
+  EXPECT_EQ(added.origin.data_hash, anew.origin.data_hash);
+  EXPECT_NE(added.tensors, anew.tensors);  // where it starts matters
+  // A step does not go far.
+  double from_init = 0, from_anew = 0;
+  for (const auto& [name, values] : added.tensors) {
+    const auto& was = request.init->tensors.at(name);
+    if (was.rows() != values.rows() || was.cols() != values.cols()) continue;
+    from_init += (values - was).squaredNorm();
+    from_anew += (anew.tensors.at(name) - was).squaredNorm();
+  }
+  EXPECT_LT(from_init, from_anew);
+  EXPECT_GT(from_init, 0);
+  hw::Rng rng(1);
+  const auto task = tasks::sample_task(tests::family_profile(9), 8, rng);
+  const auto predicted = learners::make_learner(added)->adapt(task.support)->predict(task.query.modes).mean;
+  EXPECT_TRUE((predicted.array() > 0).all());
+}
+
 std::vector<std::string> names() {
   std::vector<std::string> all;
   for (const auto& facts : meta_learner_facts()) all.emplace_back(facts.name);
@@ -215,6 +255,43 @@ TEST(Registry, ResumingAnotherRunNamesWhatDiffers) {
   expect_refused(quick("transfer"), profiles, "no outer loop");
   *state = train_initializer(quick("maml"), family(1));
   expect_refused(quick("maml"), profiles, "--resume must name the state");
+}
+
+std::string refusal(const InitializerRequest& request, const std::vector<datasets::Profile>& training) {
+  try {
+    train_initializer(request, training);
+  } catch (const std::invalid_argument& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Registry, GoingOnFromAnotherLearnerOrOtherKnobsIsRefused) {
+  auto request = quick("proto");
+  request.init = train_initializer(quick("reptile"), family(2));
+  EXPECT_EQ(refusal(request, family(3)),
+            "--init: expected an initializer trained by proto, found one by reptile");
+  for (const std::string name : {"maml", "reptile", "ridge", "proto", "sim_prior", "auto"}) {
+    request = quick(name);
+    request.init = train_initializer(request, family(2));
+    auto other = family(2);
+    for (auto& profile : other) {
+      auto knobs = profile.space->knobs();
+      knobs.back().role = hw::KnobRole::power_limit_mw;
+      profile.space = std::make_shared<const hw::PowerModeSpace>(
+          hw::PowerModeSpace::list(std::move(knobs), profile.modes));
+    }
+    EXPECT_NE(refusal(request, other).find("--init: was trained for the knobs"), std::string::npos) << name;
+  }
+}
+
+TEST(Registry, StateOfAnotherStartIsRefused) {
+  auto request = quick("reptile");
+  std::optional<learners::Checkpoint> state;
+  run_training(request, family(3), {.save = [&](const learners::Checkpoint& s) { state = s; }});
+  request.init = train_initializer(request, family(2));
+  ASSERT_TRUE(state);
+  EXPECT_THROW(run_training(request, family(3), {}, &*state), std::invalid_argument);
 }
 
 TEST(Registry, OtherProfilesAreTrainedOnAndNotValidatedOn) {
