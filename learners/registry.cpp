@@ -6,6 +6,7 @@
 #include <string>
 
 #include "learners/auto.hpp"
+#include "learners/ensemble.hpp"
 #include "learners/fine_tune.hpp"
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
@@ -29,7 +30,7 @@ Made make_transfer(const Checkpoint& c) {
 }
 
 const auto& entries() {
-  static const std::array<Entry, 12> table = {{
+  static const std::array<Entry, 13> table = {{
       {{.name = "auto",
         .about = "the default: sim_prior and others, weighed by how they predict rows of the support",
         .gives_uncertainty = true,
@@ -63,6 +64,12 @@ const auto& entries() {
         .needs_checkpoint = true,
         .gives_uncertainty = true},
        [](const Checkpoint& c) -> Made { return std::make_unique<Ridge>(RidgeModel::from_checkpoint(c)); }},
+      {{.name = "ensemble",
+        .about = "several trained learners as one, by how they predict rows of the support",
+        .needs_checkpoint = true,
+        .gives_uncertainty = true,
+        .joint_targets = true},
+       [](const Checkpoint& c) -> Made { return std::make_unique<Ensemble>(c); }},
       {{.name = "sim_only",
         .about = "Gaussian process around simulated workloads that fit the support",
         .gives_uncertainty = true,

@@ -7,7 +7,7 @@
 
 #include "datasets/generate.hpp"
 #include "hw/version.hpp"
-#include "learners/auto.hpp"
+#include "learners/ensemble.hpp"
 #include "meta/fine_tune_search.hpp"
 #include "meta/maml.hpp"
 #include "meta/pretrain.hpp"
@@ -221,7 +221,7 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
 InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& training) {
   constexpr std::size_t kSimulated = 32;
   request.name = "proto";
-  if (request.init) request.init = learners::auto_candidate(*request.init, "proto");
+  if (request.init) request.init = learners::member_checkpoint(*request.init, "proto");
   if (request.also.empty())
     request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
                                                  {.seed = request.seed});
@@ -232,8 +232,54 @@ learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& t
                                    const learners::Checkpoint& proto) {
   request.name = "sim_prior";
   request.steps = 0;  // they are proto's
-  if (request.init) request.init = learners::auto_candidate(*request.init, "sim_prior");
-  return learners::auto_checkpoint({train_sim_prior(request, training, log), proto});
+  if (request.init) request.init = learners::member_checkpoint(*request.init, "sim_prior");
+  return learners::checkpoint_of_members(
+      "auto", {{"sim_prior", train_sim_prior(request, training, log)}, {"proto", proto}});
+}
+
+// ---- ensembles ----
+
+learners::Checkpoint with_combination(learners::Checkpoint ensemble, const std::string& trained_by,
+                                      learners::Combination combination) {
+  ensemble.texts["trained_by"] = trained_by;
+  ensemble.texts["combination"] = learners::to_string(combination);
+  return ensemble;
+}
+
+// Of methods, each trained as by itself.
+learners::Checkpoint train_stack(const InitializerRequest& request, const Profiles& training,
+                                 const Log& log) {
+  std::vector<learners::MemberCheckpoint> members;
+  for (const std::string name : {"sim_prior", "proto", "ridge"}) {
+    auto one = request;
+    one.name = name;
+    if (name == "proto") one = proto_of_auto(one, training);
+    members.push_back({name, train_initializer(one, training, log)});
+  }
+  members.push_back({"gp"});
+  return with_combination(learners::checkpoint_of_members("ensemble", members), request.name,
+                          learners::Combination::stacking);
+}
+
+learners::Checkpoint product_of(const learners::Checkpoint& stack) {
+  auto product = with_combination(stack, "poe", learners::Combination::product);
+  product.origin = stack.origin;
+  return product;
+}
+
+// Of initializers, that differ in their seed: "proto-seeds" of proto.
+learners::Checkpoint train_seeds(const InitializerRequest& request, const Profiles& training,
+                                 const Log& log) {
+  constexpr std::uint64_t kSeeds = 4;
+  auto one = request;
+  one.name = request.name.substr(0, request.name.find('-'));
+  std::vector<learners::MemberCheckpoint> members;
+  for (std::uint64_t i = 0; i < kSeeds; ++i) {
+    one.seed = request.seed + i;
+    members.push_back({one.name + "." + std::to_string(i), train_initializer(one, training, log)});
+  }
+  return with_combination(learners::checkpoint_of_members("ensemble", members), request.name,
+                          learners::Combination::stacking);
 }
 
 // ---- the table ----
@@ -252,7 +298,7 @@ struct Entry {
 };
 
 const auto& entries() {
-  static const std::array<Entry, 18> table = {{
+  static const std::array<Entry, 22> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false, false},
        nullptr,
        train_transfer},
@@ -284,6 +330,21 @@ const auto& entries() {
       {{"r2d2", "R2D2: a net whose last layer is a ridge regression", "ridge", ""}, plan_ridge},
       {{"proto", "prototypical network: heads of the nearest workloads, and a residual", "proto", ""},
        plan_proto},
+      {{"stack", "sim_prior, proto, ridge and gp, averaged by stacking", "ensemble", "", false, false},
+       nullptr,
+       train_stack},
+      {{"poe", "the same as a product of experts", "ensemble", "stack", false, false},
+       nullptr,
+       train_stack,
+       product_of},
+      {{"proto-seeds", "four protos from different seeds, averaged by stacking", "ensemble", "", false,
+        false},
+       nullptr,
+       train_seeds},
+      {{"ridge-seeds", "four ridges from different seeds, averaged by stacking", "ensemble", "", false,
+        false},
+       nullptr,
+       train_seeds},
       {{"proto-even", "proto with the same weight for all workloads", "proto", "proto", true, false},
        plan_proto,
        nullptr,

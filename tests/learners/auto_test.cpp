@@ -14,8 +14,9 @@ using tests::simulated_space;
 using tests::simulated_workload;
 
 Checkpoint trained() {
-  return auto_checkpoint({tests::usual_sim_prior(*simulated_space()).to_checkpoint(),
-                          tests::random_proto(*simulated_space()).to_checkpoint()});
+  return checkpoint_of_members("auto",
+                               {{"sim_prior", tests::usual_sim_prior(*simulated_space()).to_checkpoint()},
+                                {"proto", tests::random_proto(*simulated_space()).to_checkpoint()}});
 }
 
 double error_of(const Learner& learner, const tests::SimulatedSupport& m, int target) {
@@ -89,7 +90,8 @@ TEST(Auto, ABadCheckpointIsRefused) {
   refused([](auto& c) { c.texts["candidates"] = "sim_prior auto"; });
   refused([](auto& c) { c.texts["candidates"] = "sim_prior magic"; });
   refused([](auto& c) { c.tensors.erase("proto/time/heads"); });
-  EXPECT_THROW(Auto(nullptr, {.temper = 0}), std::invalid_argument);
+  EXPECT_THROW(Auto(nullptr, {.ensemble = {.temper = 0}}), std::invalid_argument);
+  EXPECT_THROW(Auto(nullptr, {.doubt = 0}), std::invalid_argument);
 }
 
 TEST(Auto, ACheckpointOfOtherKnobsIsRefused) {
@@ -121,7 +123,7 @@ TEST(LeftOut, IsGivenByLearnersWithUncertainty) {
   for (const auto& facts : learner_facts()) {
     const auto left_out =
         tests::learner_for(facts.name, *simulated_space())->adapt(support)->left_out(tasks::kPowerW);
-    EXPECT_EQ(left_out.error.size(), facts.gives_uncertainty && facts.name != "auto" ? 7 : 0) << facts.name;
+    EXPECT_EQ(left_out.error.size(), facts.gives_uncertainty ? 7 : 0) << facts.name;
     if (left_out.error.size() > 0) {
       EXPECT_GT(left_out.variance.minCoeff(), 0) << facts.name;
     }

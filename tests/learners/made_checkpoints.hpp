@@ -1,5 +1,6 @@
 #pragma once
 
+#include "learners/ensemble.hpp"
 #include "learners/fine_tune.hpp"
 #include "learners/physics.hpp"
 #include "learners/proto.hpp"
@@ -110,6 +111,16 @@ inline learners::RidgeModel random_ridge(const hw::PowerModeSpace& space) {
   return model;
 }
 
+inline learners::Checkpoint random_ensemble(const hw::PowerModeSpace& space,
+                                            learners::Combination combination) {
+  auto checkpoint =
+      learners::checkpoint_of_members("ensemble", {{"sim_prior", usual_sim_prior(space).to_checkpoint()},
+                                                   {"ridge.0", random_ridge(space).to_checkpoint()},
+                                                   {"gp"}});
+  checkpoint.texts["combination"] = learners::to_string(combination);
+  return checkpoint;
+}
+
 // A learner of every name in the registry, with a made-up checkpoint where it needs one.
 inline std::unique_ptr<const learners::Learner> learner_for(std::string_view name,
                                                             const hw::PowerModeSpace& space) {
@@ -117,6 +128,8 @@ inline std::unique_ptr<const learners::Learner> learner_for(std::string_view nam
   if (name == "fine_tune") return learners::make_learner(random_fine_tune(space));
   if (name == "proto") return learners::make_learner(random_proto(space).to_checkpoint());
   if (name == "ridge") return learners::make_learner(random_ridge(space).to_checkpoint());
+  if (name == "ensemble")
+    return learners::make_learner(random_ensemble(space, learners::Combination::product));
   if (name == "sim_prior") return learners::make_learner(usual_sim_prior(space).to_checkpoint());
   return learners::make_learner(random_transfer(space, name == "transfer-log"));
 }

@@ -1,0 +1,285 @@
+#include "learners/ensemble.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <stdexcept>
+
+#include "learners/optimizer.hpp"
+#include "learners/registry.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using Index = Eigen::Index;
+
+constexpr double kSmallestWeight = 0.01;  // below it a member is left out
+constexpr int kStackingSteps = 200, kProductSteps = 200;
+constexpr double kProductRate = 0.1;
+constexpr Combination kCombinations[] = {Combination::evidence, Combination::stacking, Combination::product};
+
+// What members say of the same rows, in logs; [rows, members].
+struct Said {
+  Matrix mean, variance;
+};
+struct Combined {
+  Vector mean, variance;
+};
+
+Combined combined(const Said& said, const Vector& weights, Combination combination) {
+  if (combination == Combination::product) {
+    const Matrix precision = said.variance.cwiseInverse() * weights.asDiagonal();
+    const Vector whole = precision.rowwise().sum();
+    return {precision.cwiseProduct(said.mean).rowwise().sum().cwiseQuotient(whole), whole.cwiseInverse()};
+  }
+  const Vector mean = said.mean * weights;
+  const Vector second = (said.variance + said.mean.cwiseAbs2()) * weights;
+  return {mean, (second - mean.cwiseAbs2()).cwiseMax(1e-12)};
+}
+
+// log N(0; mean, variance), where the means are errors.
+Matrix log_densities(const Said& errors) {
+  return -0.5 * (errors.mean.array().square() / errors.variance.array() +
+                 (2 * std::numbers::pi * errors.variance.array()).log());
+}
+
+Vector stacking_weights(const Said& errors, const Vector& prior, double strength) {
+  Matrix densities = log_densities(errors);
+  densities.colwise() -= densities.rowwise().maxCoeff().eval();
+  densities = densities.array().exp().eval();
+  Vector weights = prior;
+  const auto rows = static_cast<double>(densities.rows());
+  for (int step = 0; step < kStackingSteps; ++step) {  // expectation maximisation
+    Matrix shares = densities * weights.asDiagonal();
+    shares.array().colwise() /= shares.rowwise().sum().eval().array();
+    weights = (strength * prior + shares.colwise().sum().transpose()) / (strength + rows);
+  }
+  return weights;
+}
+
+// Weights as softmax of what Adam moves.
+Vector product_weights(const Said& errors, const Vector& prior, double strength) {
+  Vector logits = prior.array().log(), weights = prior;
+  Adam<double> adam(logits.size(), kProductRate);
+  for (int step = 0; step < kProductSteps; ++step) {
+    const auto [mean, variance] = combined(errors, weights, Combination::product);
+    // Of the log density at 0:  variance / 2 v_c - mean^2 / 2 v_c - mean (m_c - mean) / v_c
+    Matrix slopes = -(mean.asDiagonal() * (errors.mean.colwise() - mean).eval());
+    slopes.colwise() += 0.5 * (variance - mean.cwiseAbs2());
+    const Vector slope = slopes.cwiseQuotient(errors.variance).colwise().sum().transpose() +
+                         strength * prior.cwiseQuotient(weights);
+    adam.step(logits, -weights.cwiseProduct(slope - Vector::Constant(slope.size(), weights.dot(slope))));
+    weights = (logits.array() - logits.maxCoeff()).exp();
+    weights /= weights.sum();
+  }
+  return weights;
+}
+
+Vector weights_of(const Said& errors, const Vector& prior, const EnsembleOptions& options) {
+  switch (options.combination) {
+    case Combination::evidence: {
+      Vector scores = prior.array().log();
+      if (errors.mean.rows() > 1)
+        scores += options.temper * log_densities(errors).colwise().sum().transpose();
+      const Vector weights = (scores.array() - scores.maxCoeff()).exp();
+      return weights / weights.sum();
+    }
+    case Combination::stacking:
+      return stacking_weights(errors, prior, options.strength);
+    case Combination::product:
+      return product_weights(errors, prior, options.strength);
+  }
+  throw std::logic_error("unknown combination");
+}
+
+class EnsemblePredictor final : public Predictor {
+ public:
+  Combination combination = Combination::evidence;
+  std::vector<std::string> names;
+  std::vector<std::unique_ptr<const Predictor>> members;
+  std::array<Vector, kNumTargets> weights;  // [members]; [0]: not predicted
+  std::array<double, kNumTargets> variance_scale{};
+  std::array<LeftOut, kNumTargets> left;
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    const auto n = static_cast<Index>(modes.size());
+    Prediction out{Matrix::Constant(n, kNumTargets, std::nan("")),
+                   Matrix::Constant(n, kNumTargets, std::nan(""))};
+    std::vector<Prediction> all;
+    for (std::size_t c = 0; c < members.size(); ++c) {
+      const bool used = std::any_of(weights.begin(), weights.end(), [&](const Vector& w) {
+        return w.size() > 0 && w[static_cast<Index>(c)] > 0;
+      });
+      all.push_back(used ? members[c]->predict(modes) : Prediction{});
+    }
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (weights[t].size() == 0) continue;
+      std::vector<Index> used;
+      for (Index c = 0; c < weights[t].size(); ++c)
+        if (weights[t][c] > 0) used.push_back(c);
+      Said said{Matrix(n, static_cast<Index>(used.size())), Matrix(n, static_cast<Index>(used.size()))};
+      for (std::size_t u = 0; u < used.size(); ++u) {
+        const auto& one = all[static_cast<std::size_t>(used[u])];
+        const auto column = static_cast<Index>(u);
+        said.mean.col(column) = one.mean.col(t).array().log();
+        said.variance.col(column) =
+            (1 + (one.stddev.col(t).array() / one.mean.col(t).array()).square()).log();
+      }
+      const auto [mean, variance] = combined(said, weights[t](used), combination);
+      out.mean.col(t) = mean.array().exp();
+      out.stddev.col(t) = mean.array().exp() * ((variance_scale[t] * variance.array()).exp() - 1).sqrt();
+    }
+    return out;
+  }
+
+  std::vector<Similarity> behaves_like() const override {
+    for (const auto& member : members)
+      if (auto like = member->behaves_like(); !like.empty()) return like;
+    return {};
+  }
+
+  LeftOut left_out(tasks::Target target) const override { return left[target]; }
+
+  std::vector<Chosen> chosen() const override {
+    std::vector<Chosen> all;
+    for (std::size_t c = 0; c < names.size(); ++c) {
+      Chosen one{names[c], {}};
+      for (int t = 0; t < kNumTargets; ++t)
+        one.weights[t] = weights[t].size() > 0 ? weights[t][static_cast<Index>(c)] : std::nan("");
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
+};
+
+}  // namespace
+
+std::string_view to_string(Combination combination) {
+  switch (combination) {
+    case Combination::evidence:
+      return "evidence";
+    case Combination::stacking:
+      return "stacking";
+    case Combination::product:
+      return "product";
+  }
+  return "";
+}
+
+std::string EnsembleOptions::error() const {
+  for (const double value : {temper, strength, calm})
+    if (!(value > 0) || !std::isfinite(value))
+      return "EnsembleOptions: temper, strength and calm must be > 0";
+  return "";
+}
+
+std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
+                                         const EnsembleOptions& options) {
+  auto predictor = std::make_unique<EnsemblePredictor>();
+  predictor->combination = options.combination;
+  for (const auto& member : members) {
+    predictor->names.push_back(member.name);
+    predictor->members.push_back(member.learner->adapt(support));
+  }
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    const auto rows = static_cast<Index>(rows_of(support, target).modes.size());
+    if (rows == 0) continue;
+    std::vector<Index> predicting;  // a checkpoint may lack the target
+    std::vector<LeftOut> left_out;
+    Vector prior(static_cast<Index>(members.size()));
+    for (std::size_t c = 0; c < members.size(); ++c) {
+      left_out.push_back(predictor->members[c]->left_out(target));
+      prior[static_cast<Index>(c)] = members[c].prior;
+      if (left_out[c].error.size() == rows) predicting.push_back(static_cast<Index>(c));
+    }
+    if (predicting.empty()) continue;
+    const auto count = static_cast<Index>(predicting.size());
+    Said errors{Matrix(rows, count), Matrix(rows, count)};
+    for (Index u = 0; u < count; ++u) {
+      const auto& one = left_out[static_cast<std::size_t>(predicting[static_cast<std::size_t>(u)])];
+      errors.mean.col(u) = one.error;
+      errors.variance.col(u) = one.variance;
+    }
+    Vector shares = prior(predicting);
+    shares /= shares.sum();
+    Vector weights = weights_of(errors, shares, options);
+    weights = (weights.array() < kSmallestWeight).select(0.0, weights);
+    weights /= weights.sum();
+
+    const auto [error, variance] = combined(errors, weights, options.combination);
+    const double z_squared = error.cwiseAbs2().cwiseQuotient(variance).sum();
+    const double scale =
+        std::max(1.0, (options.calm + z_squared) / (options.calm + static_cast<double>(rows)));
+    predictor->variance_scale[target] = scale;
+    predictor->left[target] = {error, scale * variance};
+    predictor->weights[target] = Vector::Zero(static_cast<Index>(members.size()));
+    predictor->weights[target](predicting) = weights;
+  }
+  return predictor;
+}
+
+Checkpoint checkpoint_of_members(const std::string& learner, const std::vector<MemberCheckpoint>& members) {
+  Checkpoint whole;
+  whole.learner = learner;
+  whole.texts["trained_by"] = learner;
+  for (const auto& [name, part] : members) {
+    whole.texts["candidates"] += (whole.texts["candidates"].empty() ? "" : " ") + name;
+    for (const auto& [key, value] : part.tensors) whole.tensors[name + "/" + key] = value;
+    for (const auto& [key, value] : part.numbers) whole.numbers[name + "/" + key] = value;
+    for (const auto& [key, value] : part.texts) whole.texts[name + "/" + key] = value;
+  }
+  return whole;
+}
+
+std::vector<std::string> member_names(const Checkpoint& whole) {
+  const auto& text = whole.text("candidates");
+  std::vector<std::string> names;
+  for (std::size_t start = 0; start <= text.size();) {
+    const auto end = std::min(text.find(' ', start), text.size());
+    names.push_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return names;
+}
+
+Checkpoint member_checkpoint(const Checkpoint& whole, const std::string& name) {
+  Checkpoint part;
+  part.learner = name.substr(0, name.find('.'));
+  part.origin = whole.origin;
+  const auto copy = [&](const auto& entries, auto& into) {
+    for (const auto& [key, value] : entries)
+      if (key.starts_with(name + "/")) into[key.substr(name.size() + 1)] = value;
+  };
+  copy(whole.tensors, part.tensors);
+  copy(whole.numbers, part.numbers);
+  copy(whole.texts, part.texts);
+  return part;
+}
+
+std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std::string& name) {
+  const auto part = member_checkpoint(whole, name);
+  if (!find_learner(part.learner).gives_uncertainty || part.learner == "auto" || part.learner == "ensemble")
+    throw std::invalid_argument("checkpoint of " + whole.learner + ": " + name + " cannot be a candidate");
+  return part.texts.empty() ? make_learner(part.learner) : make_learner(part);
+}
+
+Ensemble::Ensemble(const Checkpoint& checkpoint, EnsembleOptions options) : options_(options) {
+  const auto& named = checkpoint.text("combination");
+  const auto* found = std::find_if(std::begin(kCombinations), std::end(kCombinations),
+                                   [&](Combination c) { return to_string(c) == named; });
+  if (found == std::end(kCombinations))
+    throw std::invalid_argument("checkpoint of ensemble: unknown combination " + named);
+  options_.combination = *found;
+  if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
+  for (const auto& name : member_names(checkpoint))
+    members_.push_back({name, member_learner(checkpoint, name)});
+}
+
+std::unique_ptr<const Predictor> Ensemble::adapt(const Samples& support) const {
+  check_support("ensemble", support, 1);
+  return combine(members_, support, options_);
+}
+
+}  // namespace fewwatt::learners

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "learners/checkpoint.hpp"
+#include "learners/learner.hpp"
+
+namespace fewwatt::learners {
+
+// How the logs that members predict become one prediction, per target. N(m_c, v_c) is what member c predicts, p_ic the density
+// of log y_i that it would have predicted from the other rows of the support (Predictor::left_out), pi_c its prior, sum 1.
+enum class Combination {
+  // A mixture:  w_c ~ pi_c exp(temper sum_i log p_ic)
+  evidence,
+  // A mixture, w at the maximum of  sum_i log sum_c w_c p_ic + strength sum_c pi_c log w_c   Yao et al. 2018, eq. 8
+  stacking,
+  // The generalised product of experts, Cao & Fleet 2014: normal, of precision  P = sum_c w_c / v_c  and mean
+  //   sum_c w_c m_c / (v_c P),  w at the maximum of the sum of log y_i's log densities + strength sum_c pi_c log w_c
+  product,
+};
+std::string_view to_string(Combination combination);
+
+struct EnsembleOptions {
+  Combination combination = Combination::evidence;
+  double temper = 0.3;
+  double strength = 5;  // rows of support that the prior counts as
+  // Variances are multiplied by (calm + sum_i z_i^2) / (calm + rows) where that is above 1, z_i = error / predicted stddev of
+  // row i left out.
+  double calm = 20;
+  std::string error() const;  // "" when valid
+};
+
+struct Member {
+  std::string name;
+  std::shared_ptr<const Learner> learner;  // that gives uncertainty
+  double prior = 1;                        // relative to the others'
+};
+
+// The members, adapted to the support, as one. A member that does not predict a target has no weight there.
+std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
+                                         const EnsembleOptions& options);
+
+// A checkpoint that holds those of several learners, each with its name before every entry, "proto/knobs", and the names as text
+// `candidates`. A name is that of the learner, with a number after a dot where there are several, "proto.2"; a learner
+// that needs no checkpoint has no entry.
+struct MemberCheckpoint {
+  std::string name;
+  Checkpoint checkpoint = {};
+};
+Checkpoint checkpoint_of_members(const std::string& learner, const std::vector<MemberCheckpoint>& members);
+std::vector<std::string> member_names(const Checkpoint& whole);
+Checkpoint member_checkpoint(const Checkpoint& whole, const std::string& name);
+// The learner of a member. Throws std::invalid_argument when it cannot be one.
+std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std::string& name);
+
+// Members of equal prior as one learner: of several methods, or of one from several initializers. The checkpoint names the
+// combination as text `combination`.
+class Ensemble final : public Learner {
+ public:
+  explicit Ensemble(const Checkpoint& checkpoint,
+                    EnsembleOptions options = {});  // its combination is the checkpoint's
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+
+ private:
+  std::vector<Member> members_;
+  EnsembleOptions options_;
+};
+
+}  // namespace fewwatt::learners

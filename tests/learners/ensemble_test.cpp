@@ -1,0 +1,158 @@
+#include "learners/ensemble.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/learners/made_checkpoints.hpp"
+#include "tests/learners/simulated_support.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tests::simulated_workload;
+
+// Predicts the same log of every mode, with errors of the rows left out that are given.
+class Fixed final : public Learner {
+ public:
+  Fixed(double log_mean, double variance, std::vector<double> errors, double claimed)
+      : log_mean_(log_mean), variance_(variance), errors_(std::move(errors)), claimed_(claimed) {}
+  std::unique_ptr<const Predictor> adapt(const Samples&) const override {
+    return std::make_unique<Answer>(*this);
+  }
+
+ private:
+  class Answer final : public Predictor {
+   public:
+    explicit Answer(const Fixed& of) : of_(of) {}
+    Prediction predict(std::span<const hw::PowerMode> modes) const override {
+      const auto n = static_cast<Eigen::Index>(modes.size());
+      const double mean = std::exp(of_.log_mean_);
+      return {Matrix::Constant(n, 2, mean),
+              Matrix::Constant(n, 2, mean * std::sqrt(std::expm1(of_.variance_)))};
+    }
+    LeftOut left_out(tasks::Target) const override {
+      const auto n = static_cast<Eigen::Index>(of_.errors_.size());
+      return {Eigen::Map<const Vector>(of_.errors_.data(), n), Vector::Constant(n, of_.claimed_)};
+    }
+
+   private:
+    const Fixed& of_;
+  };
+  double log_mean_, variance_;
+  std::vector<double> errors_;
+  double claimed_;
+};
+
+std::vector<Member> two(std::vector<double> first, std::vector<double> second) {
+  return {{"a", std::make_shared<Fixed>(0.0, 0.01, std::move(first), 0.01)},
+          {"b", std::make_shared<Fixed>(1.0, 0.04, std::move(second), 0.01)}};
+}
+
+double weight(const Predictor& predictor, std::size_t member) {
+  return predictor.chosen()[member].weights[tasks::kTimeMs];
+}
+
+constexpr Combination kAll[] = {Combination::evidence, Combination::stacking, Combination::product};
+
+TEST(Ensemble, FavoursTheMemberThatPredictsTheRows) {
+  const auto support = simulated_workload(1, 8).support;
+  const std::vector<double> good(8, 0.05), bad(8, 0.3);
+  for (const auto combination : kAll) {
+    SCOPED_TRACE(to_string(combination));
+    const EnsembleOptions options{.combination = combination};
+    const auto right = combine(two(good, bad), support, options),
+               even = combine(two(good, good), support, options);
+    EXPECT_GT(weight(*right, 0), 0.7);
+    EXPECT_NEAR(weight(*right, 0) + weight(*right, 1), 1, 1e-12);
+    EXPECT_NEAR(weight(*even, 0), 0.5, 1e-9);
+    EXPECT_LT(right->predict(support.modes).mean(0, 0), even->predict(support.modes).mean(0, 0));
+  }
+}
+
+// Members that are each right where the other is wrong: stacking keeps both, evidence need not.
+TEST(Ensemble, StackingKeepsMembersThatMakeUpForEachOther) {
+  const auto support = simulated_workload(1, 8).support;
+  const std::vector<double> first{0.05, 0.05, 0.05, 0.05, 0.05, 0.5, 0.5, 0.5},
+      second{0.5, 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.05};
+  const auto evidence = combine(two(first, second), support, {.combination = Combination::evidence}),
+             stacking = combine(two(first, second), support, {.combination = Combination::stacking});
+  EXPECT_GT(weight(*evidence, 0), 0.99);
+  EXPECT_GT(weight(*stacking, 1), 0.3);
+}
+
+TEST(Ensemble, ProductIsOfPrecisions) {
+  const auto support = simulated_workload(1, 8).support;
+  const std::vector<double> same(8, 0.05);
+  const auto predictor = combine(two(same, same), support, {.combination = Combination::product});
+  const auto predicted = predictor->predict(support.modes);
+  // Half of 1 / 0.01 at 0 and half of 1 / 0.04 at 1.
+  EXPECT_NEAR(std::log(predicted.mean(0, 0)), 12.5 / 62.5, 1e-9);
+  EXPECT_NEAR(std::log1p(std::pow(predicted.stddev(0, 0) / predicted.mean(0, 0), 2)), 1 / 62.5, 1e-9);
+  const auto mixture = combine(two(same, same), support, {.combination = Combination::stacking});
+  EXPECT_NEAR(std::log(mixture->predict(support.modes).mean(0, 0)), 0.5, 1e-9);
+}
+
+// The weights are where no other weights do better.
+TEST(Ensemble, ProductWeightsAreAtTheMaximum) {
+  const auto support = simulated_workload(1, 6).support;
+  const std::vector<double> first{0.1, -0.2, 0.15, -0.1, 0.3, 0.05}, second{-0.1, 0.1, -0.05, 0.2, -0.2, 0};
+  const auto members = two(first, second);
+  const double found = weight(*combine(members, support, {.combination = Combination::product}), 0);
+  const auto objective = [&](double w) {
+    double sum = 5 * 0.5 * (std::log(w) + std::log(1 - w));
+    for (std::size_t i = 0; i < 6; ++i) {
+      const double mean = w * first[i] + (1 - w) * second[i];  // of equal variances
+      sum -= mean * mean / 0.02;
+    }
+    return sum;
+  };
+  for (const double step : {-0.02, 0.02}) EXPECT_GT(objective(found), objective(found + step));
+}
+
+TEST(Ensemble, IntervalsGrowWhereRowsLeftOutSaySo) {
+  const auto support = simulated_workload(1, 8).support;
+  const auto calm = combine(two(std::vector<double>(8, 0.1), std::vector<double>(8, 0.1)), support, {}),
+             wild = combine(two(std::vector<double>(8, 0.5), std::vector<double>(8, 0.5)), support, {});
+  const auto at = [&](const Predictor& p) { return p.predict(support.modes).stddev(0, 0); };
+  EXPECT_GT(at(*wild), 1.5 * at(*calm));
+  EXPECT_GT(wild->left_out(tasks::kTimeMs).variance[0], calm->left_out(tasks::kTimeMs).variance[0]);
+}
+
+TEST(Ensemble, MemberWithoutTheTargetHasNoWeight) {
+  const auto support = simulated_workload(1, 8).support;
+  for (const auto combination : kAll) {
+    const auto predictor =
+        combine(two(std::vector<double>(8, 0.05), {}), support, {.combination = combination});
+    EXPECT_EQ(weight(*predictor, 0), 1) << to_string(combination);
+    EXPECT_EQ(weight(*predictor, 1), 0) << to_string(combination);
+  }
+}
+
+TEST(Ensemble, ComesFromACheckpointAndABadOneIsRefused) {
+  const auto space = tests::simulated_space();
+  const auto m = simulated_workload(2, 10);
+  for (const auto combination : kAll) {
+    const auto predictor = Ensemble(tests::random_ensemble(*space, combination)).adapt(m.support);
+    std::string names;
+    for (const auto& one : predictor->chosen()) names += one.learner + " ";
+    EXPECT_EQ(names, "sim_prior ridge.0 gp ");
+    EXPECT_TRUE((predictor->predict(m.modes).mean.array() > 0).all());
+  }
+  const auto refused = [&](auto change) {
+    auto checkpoint = tests::random_ensemble(*space, Combination::stacking);
+    change(checkpoint);
+    EXPECT_THROW(Ensemble{checkpoint}, std::invalid_argument);
+  };
+  refused([](auto& c) { c.texts["combination"] = "magic"; });
+  refused([](auto& c) { c.texts.erase("combination"); });
+  refused([](auto& c) { c.texts.erase("candidates"); });
+  refused([](auto& c) { c.texts["candidates"] = "sim_prior physics"; });
+  refused([](auto& c) { c.texts["candidates"] = "ensemble"; });
+  refused([](auto& c) { c.tensors.erase("ridge.0/time/prior_mean"); });
+  EXPECT_THROW(Ensemble(tests::random_ensemble(*space, Combination::stacking), {.strength = 0}),
+               std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace fewwatt::learners
