@@ -1,18 +1,22 @@
 #include "learners/gp.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
-#include <optional>
+#include <functional>
+#include <limits>
+#include <numeric>
 #include <stdexcept>
+#include <vector>
 
 #include "hw/random.hpp"
 #include "learners/cholesky.hpp"
-#include "learners/encode.hpp"
 #include "learners/optimizer.hpp"
 
 namespace fewwatt::learners {
 namespace {
 
+using tasks::kNumTargets;
+using tasks::kTargetNames;
 using Llt = Eigen::LLT<Eigen::MatrixXd>;
 
 Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
@@ -54,35 +58,33 @@ double prior(double value, double median, double spread, double* slope) {
   return 0.5 * z * z;
 }
 
+// What a process is before it has seen a row: its mean and variance at modes, and their covariance with the support rows.
+struct Prior {
+  Vector mean, variance;  // [m]
+  Matrix cross;           // [m,n]
+};
+
 struct Fit {
-  GpParameters parameters;
-  Matrix inputs;
+  std::function<Prior(std::span<const hw::PowerMode>)> prior;
+  double noise_variance = 0;
   Llt llt;
   Vector alpha;  // K^-1 (log y - mean)
-  double mean;   // of the support's log y
 };
 
 class GpPredictor final : public Predictor {
  public:
-  GpPredictor(std::shared_ptr<const hw::PowerModeSpace> space, GpOptions options, Scaler scaler)
-      : space_(std::move(space)), options_(std::move(options)), scaler_(std::move(scaler)) {}
-
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
-    const Matrix z = scaler_(log_settings(*space_, modes));
     Prediction out;
-    out.mean = Matrix::Constant(z.rows(), tasks::kNumTargets, std::nan(""));
+    out.mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), kNumTargets, std::nan(""));
     out.stddev = out.mean;
-    for (int t = 0; t < tasks::kNumTargets; ++t) {
+    for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t]) continue;
       const auto& fit = *fits[t];
-      const auto& p = fit.parameters;
-      const Matrix cross = covariance(options_, p, z, fit.inputs);  // [m,n]
-      const Vector mean = (cross * fit.alpha).array() + fit.mean;
-      const Eigen::MatrixXd half = fit.llt.matrixL().solve(cross.transpose());
-      const double prior_variance = std::exp(2 * p.log_signal) + options_.constant * options_.constant;
+      const auto prior = fit.prior(modes);
+      const Vector mean = prior.cross * fit.alpha + prior.mean;
+      const Eigen::MatrixXd half = fit.llt.matrixL().solve(prior.cross.transpose());
       const Eigen::ArrayXd variance =
-          (prior_variance - half.colwise().squaredNorm().transpose().array()).max(0.0) +
-          std::exp(2 * p.log_noise);
+          (prior.variance - half.colwise().squaredNorm().transpose()).array().max(0.0) + fit.noise_variance;
       out.mean.col(t) = mean.array().exp();
       out.stddev.col(t) = mean.array().exp() * (variance.exp() - 1).sqrt();  // of a log-normal
     }
@@ -96,13 +98,36 @@ class GpPredictor final : public Predictor {
     return {fits[target]->alpha.cwiseQuotient(precision), precision.cwiseInverse()};
   }
 
-  std::array<std::optional<Fit>, tasks::kNumTargets> fits;
-
- private:
-  std::shared_ptr<const hw::PowerModeSpace> space_;
-  GpOptions options_;
-  Scaler scaler_;
+  std::array<std::optional<Fit>, kNumTargets> fits;
 };
+
+// Where Adam finds the lowest of objective(flat, &gradient).
+template <class Objective>
+Vector minimise(Vector flat, int steps, double rate, const Objective& objective) {
+  Adam<double> adam(flat.size(), rate);
+  Vector best = flat, gradient;
+  double lowest = std::numeric_limits<double>::infinity();
+  for (int step = 0; step < steps; ++step) {
+    const double value = objective(flat, &gradient);
+    if (value < lowest) {
+      lowest = value;
+      best = flat;
+    }
+    adam.step(flat, gradient);
+  }
+  return best;
+}
+
+// The rows that hyper-parameters are fitted to: `most` of n at most.
+std::vector<std::size_t> fit_rows(std::size_t n, std::size_t most, int target) {
+  std::vector<std::size_t> rows(n);
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  if (n <= most) return rows;
+  auto rng = hw::Rng::stream(0, "gp rows", static_cast<std::uint64_t>(target));
+  return rng.sample(n, most);
+}
+
+// ---- on the support alone ----
 
 GpParameters unpack(const Vector& flat) {
   const auto k = flat.size() - 2;
@@ -114,18 +139,70 @@ GpParameters maximise_posterior(const GpOptions& options, const Matrix& inputs, 
   Vector flat(k + 2);
   flat << std::log(options.signal_median), Vector::Constant(k, std::log(options.length_median)),
       std::log(options.noise_median);
-  Adam<double> adam(flat.size(), options.rate);
-  Vector best = flat, gradient;
-  double lowest = std::numeric_limits<double>::infinity();
-  for (int step = 0; step < options.steps; ++step) {
-    const double objective = gp_objective(options, unpack(flat), inputs, values, &gradient);
-    if (objective < lowest) {
-      lowest = objective;
-      best = flat;
-    }
-    adam.step(flat, gradient);
-  }
-  return unpack(best);
+  return unpack(minimise(flat, options.steps, options.rate, [&](const Vector& at, Vector* gradient) {
+    return gp_objective(options, unpack(at), inputs, values, gradient);
+  }));
+}
+
+Fit fit_alone(const GpOptions& options, const TargetRows& rows, int target) {
+  const auto scaler = Scaler::fit(log_settings(*rows.space, rows.space->modes()));
+  const Vector logs = rows.values.array().log();
+  const double level = logs.mean();
+  const Vector centred = logs.array() - level;
+  const Matrix inputs = scaler(log_settings(*rows.space, rows.modes));
+  const auto some = fit_rows(rows.modes.size(), options.max_fit_rows, target);
+  const auto p = maximise_posterior(options, inputs(some, Eigen::all), centred(some));
+  Fit fit;
+  fit.noise_variance = std::exp(2 * p.log_noise);
+  fit.llt = factorise(covariance(options, p, inputs, inputs), p.log_noise);
+  fit.alpha = fit.llt.solve(centred);
+  fit.prior = [=, space = rows.space](std::span<const hw::PowerMode> modes) {
+    const auto m = static_cast<Eigen::Index>(modes.size());
+    return Prior{Vector::Constant(m, level),
+                 Vector::Constant(m, std::exp(2 * p.log_signal) + options.constant * options.constant),
+                 covariance(options, p, scaler(log_settings(*space, modes)), inputs)};
+  };
+  return fit;
+}
+
+// ---- with a model ----
+
+constexpr double kKernelRate = 0.05;  // of Adam, log units
+constexpr std::size_t kMaxKernelRows = 150;
+
+Matrix covariance(const TermKernel& kernel, const GpInputs& a, const GpInputs& b) {
+  Matrix sum = knob_covariance(kernel, a.columns, b.columns);
+  sum += a.terms * (2 * kernel.log_spreads.array()).exp().matrix().asDiagonal() * b.terms.transpose();
+  sum.array() += kGpLevel * kGpLevel;
+  return sum;
+}
+
+Fit fit_with(const GpModel& model, const TargetRows& rows, int t) {
+  const auto& target = *model.targets[t];
+  const auto inputs_of = [shape = model.shape, weights = target.weights, scaler = model.scaler,
+                          space = rows.space](std::span<const hw::PowerMode> modes) {
+    return gp_inputs(shape, weights, scaler(encode(FeatureSet::physical, *space, modes)));
+  };
+  const Vector logs = rows.values.array().log();
+  const double level = logs.mean();
+  const Vector centred = logs.array() - level;
+  const GpInputs inputs = inputs_of(rows.modes);
+  const auto some = fit_rows(rows.modes.size(), kMaxKernelRows, t);
+  const auto kernel = fit_gp_kernel(
+      target, {inputs.columns(some, Eigen::all), inputs.terms(some, Eigen::all)}, centred(some));
+  Fit fit;
+  fit.noise_variance = std::exp(2 * kernel.log_noise);
+  fit.llt = factorise(covariance(kernel, inputs, inputs), kernel.log_noise);
+  fit.alpha = fit.llt.solve(centred - inputs.terms * target.mean);
+  fit.prior = [=, slopes = target.mean](std::span<const hw::PowerMode> modes) {
+    const auto at = inputs_of(modes);
+    Prior prior{at.terms * slopes, {}, covariance(kernel, at, inputs)};
+    prior.mean.array() += level;
+    prior.variance = at.terms.array().square().matrix() * (2 * kernel.log_spreads.array()).exp().matrix();
+    prior.variance.array() += knob_variance(kernel) + kGpLevel * kGpLevel;
+    return prior;
+  };
+  return fit;
 }
 
 }  // namespace
@@ -177,33 +254,159 @@ double gp_objective(const GpOptions& options, const GpParameters& p, const Matri
   return objective;
 }
 
+std::string GpFineTune::error() const {
+  if (steps < 0) return "GpFineTune: steps must be >= 0, got " + std::to_string(steps);
+  if (!(freedom > 0) || !std::isfinite(freedom))
+    return "GpFineTune: freedom must be > 0, got " + std::to_string(freedom);
+  return "";
+}
+
+GpInputs gp_inputs(const MlpShape& shape, const Vector& weights, const Matrix& features) {
+  const auto d = features.cols() / 3;
+  const Matrix near = features.cwiseMax(-kGpFarthest).cwiseMin(kGpFarthest);
+  const Matrix logs = features.middleCols(2 * d, d);
+  if (shape.num_layers() == 0) return {logs, near};
+  GpInputs inputs{Matrix(features.rows(), d + shape.sizes.back()), near};
+  inputs.columns << logs, Mlp<double>(shape, weights).forward(near);
+  return inputs;
+}
+
+double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpInputs& inputs,
+                    const Vector& logs, Vector* gradient) {
+  const auto n = logs.size();
+  const Vector left = logs - inputs.terms * target.mean;
+  const auto llt = factorise(covariance(kernel, inputs, inputs), kernel.log_noise);
+  const Vector alpha = llt.solve(left);
+  const Vector spreads = target.fine_tune.freedom * target.kernel_spreads;
+  const Vector z = (kernel.flat() - target.kernel.flat()).cwiseQuotient(spreads);
+  const double value = 0.5 * left.dot(alpha) + Eigen::MatrixXd(llt.matrixL()).diagonal().array().log().sum() +
+                       0.5 * z.squaredNorm();
+  if (gradient == nullptr) return value;
+
+  // d / d theta = 1/2 tr((K^-1 - alpha alpha') dK / d theta)
+  const Eigen::MatrixXd weight =
+      0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
+  TermKernel slope{knob_slopes(kernel, squared_differences(inputs.columns), weight), 0, {}};
+  slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.trace();
+  slope.log_spreads = 2 * (2 * kernel.log_spreads.array()).exp() *
+                      (weight * inputs.terms).cwiseProduct(inputs.terms).colwise().sum().transpose().array();
+  *gradient = slope.flat() + z.cwiseQuotient(spreads);
+  return value;
+}
+
+TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const Vector& logs) {
+  const auto kernel = [&](const Vector& flat) { return TermKernel::from_flat(flat, inputs.columns.cols()); };
+  return kernel(minimise(target.kernel.flat(), target.fine_tune.steps, kKernelRate,
+                         [&](const Vector& flat, Vector* gradient) {
+                           return gp_objective(target, kernel(flat), inputs, logs, gradient);
+                         }));
+}
+
+Eigen::Index GpModel::columns() const {
+  return scaler.mean.size() / 3 + (shape.num_layers() > 0 ? shape.sizes.back() : 0);
+}
+
+std::string GpModel::error() const {
+  const auto f = scaler.mean.size();
+  if (scaler.stddev.size() != f) return "feature_mean and feature_stddev differ in size";
+  if (shape.sizes.empty() || shape.sizes.front() != f ||
+      *std::min_element(shape.sizes.begin(), shape.sizes.end()) < 1)
+    return "hidden does not fit feature_mean";
+  const auto size = 3 * columns() + 2 + f;
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& target = *targets[t];
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (target.weights.size() != static_cast<Eigen::Index>(shape.num_parameters()))
+      return prefix + "weights does not fit hidden and feature_mean";
+    if (target.mean.size() != f) return prefix + "mean must have " + std::to_string(f) + " values";
+    const Vector kernel = target.kernel.flat();
+    if (target.kernel.log_lengths.size() != columns() || kernel.size() != size ||
+        target.kernel_spreads.size() != size)
+      return prefix + "kernel and kernel_spreads must have " + std::to_string(size) + " values";
+    if (!target.weights.allFinite() || !target.mean.allFinite() || !kernel.allFinite())
+      return prefix + "weights, mean and kernel must be finite";
+    if (!(target.kernel_spreads.array() > 0).all() || !target.kernel_spreads.allFinite())
+      return prefix + "kernel_spreads must be > 0 and finite";
+    if (auto bad = target.fine_tune.error(); !bad.empty()) return bad;
+  }
+  return "";
+}
+
+Checkpoint GpModel::to_checkpoint() const {
+  Checkpoint c;
+  c.learner = "gp";
+  c.texts["trained_by"] = trained_by;
+  c.texts["knobs"] = knobs;
+  c.texts["activation"] = to_string(shape.activation);
+  c.tensors["feature_mean"] = scaler.mean.transpose();
+  c.tensors["feature_stddev"] = scaler.stddev.transpose();
+  c.numbers["hidden"] = {shape.sizes.begin() + 1, shape.sizes.end()};
+  if (shape.num_layers() == 0) c.numbers["hidden"] = {0};
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& target = *targets[t];
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (shape.num_layers() > 0) c.tensors[prefix + "weights"] = target.weights.transpose();
+    c.tensors[prefix + "mean"] = target.mean.transpose();
+    c.tensors[prefix + "kernel"] = target.kernel.flat().transpose();
+    c.tensors[prefix + "kernel_spreads"] = target.kernel_spreads.transpose();
+    c.numbers[prefix + "fine_tune/steps"] = {static_cast<double>(target.fine_tune.steps)};
+    c.numbers[prefix + "fine_tune/freedom"] = {target.fine_tune.freedom};
+  }
+  return c;
+}
+
+GpModel GpModel::from_checkpoint(const Checkpoint& c) {
+  GpModel model;
+  model.trained_by = c.text("trained_by");
+  model.knobs = c.text("knobs");
+  model.scaler = {c.vector("feature_mean"), c.vector("feature_stddev")};
+  model.shape.activation = parse_activation(c.text("activation"));
+  model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
+  if (const auto& hidden = c.number_list("hidden"); hidden != std::vector<double>{0})
+    for (const double size : hidden) model.shape.sizes.push_back(static_cast<int>(size));
+  for (int t = 0; t < kNumTargets; ++t) {
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (!c.tensors.contains(prefix + "kernel")) continue;
+    GpTarget target;
+    if (model.shape.num_layers() > 0) target.weights = c.vector(prefix + "weights");
+    target.mean = c.vector(prefix + "mean");
+    const Vector kernel = c.vector(prefix + "kernel");
+    const auto size = 3 * model.columns() + 2 + model.scaler.mean.size();
+    if (kernel.size() != size) {
+      throw std::invalid_argument("checkpoint of gp: " + prefix + "kernel must have " + std::to_string(size) +
+                                  " values, found " + std::to_string(kernel.size()));
+    }
+    target.kernel = TermKernel::from_flat(kernel, model.columns());
+    target.kernel_spreads = c.vector(prefix + "kernel_spreads");
+    target.fine_tune = {static_cast<int>(c.number(prefix + "fine_tune/steps")),
+                        c.number(prefix + "fine_tune/freedom")};
+    model.targets[t] = std::move(target);
+  }
+  return model;
+}
+
 Gp::Gp(GpOptions options) : options_(std::move(options)) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
 }
 
+Gp::Gp(GpModel model) : model_(std::make_shared<const GpModel>(std::move(model))) {
+  if (const auto error = model_->error(); !error.empty()) throw std::invalid_argument("gp: " + error);
+}
+
 std::unique_ptr<const Predictor> Gp::adapt(const Samples& support) const {
   check_support("gp", support, 1);
-  const auto scaler = Scaler::fit(log_settings(*support.space, support.space->modes()));
-  auto predictor = std::make_unique<GpPredictor>(support.space, options_, scaler);
-  for (int t = 0; t < tasks::kNumTargets; ++t) {
+  if (model_) check_roles("gp", model_->knobs, *support.space);
+  auto predictor = std::make_unique<GpPredictor>();
+  for (int t = 0; t < kNumTargets; ++t) {
     const auto rows = rows_of(support, static_cast<tasks::Target>(t));
     if (rows.modes.empty()) continue;
-    const Vector logs = rows.values.array().log();
-    const Vector centred = logs.array() - logs.mean();
-    Fit fit;
-    fit.mean = logs.mean();
-    fit.inputs = scaler(log_settings(*support.space, rows.modes));
-    if (rows.modes.size() <= options_.max_fit_rows) {
-      fit.parameters = maximise_posterior(options_, fit.inputs, centred);
-    } else {
-      auto rng = hw::Rng::stream(0, "gp rows", static_cast<std::uint64_t>(t));
-      const auto some = rng.sample(rows.modes.size(), options_.max_fit_rows);
-      fit.parameters = maximise_posterior(options_, fit.inputs(some, Eigen::all), centred(some));
+    if (!model_) {
+      predictor->fits[t] = fit_alone(options_, rows, t);
+    } else if (model_->targets[t]) {
+      predictor->fits[t] = fit_with(*model_, rows, t);
     }
-    fit.llt =
-        factorise(covariance(options_, fit.parameters, fit.inputs, fit.inputs), fit.parameters.log_noise);
-    fit.alpha = fit.llt.solve(centred);
-    predictor->fits[t] = std::move(fit);
   }
   return predictor;
 }

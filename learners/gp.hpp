@@ -1,8 +1,22 @@
 #pragma once
 
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "learners/checkpoint.hpp"
+#include "learners/encode.hpp"
+#include "learners/knob_kernel.hpp"
 #include "learners/learner.hpp"
+#include "learners/mlp.hpp"
 
 namespace fewwatt::learners {
+
+// Standard deviation of the level around the support's mean, log units: as good as free.
+inline constexpr double kGpLevel = 3.0;
+
+// ---- without training on other workloads ----
 
 // Hyper-parameters of a Gaussian process over log y; logs, so that a step is relative.
 //   k(z, z') = signal^2 Matern52(|| (z - z') / length ||) + constant^2,   y_i = f(z_i) + noise
@@ -18,8 +32,8 @@ struct GpOptions {
   double length_median = 3.0, length_spread = 1.0;
   double signal_median = 1.0, signal_spread = 0.5;  // log units of y
   double noise_median = 0.02, noise_spread = 0.7;
-  double constant = 3.0;  // standard deviation of the unknown level, log units around the support's mean
-  int steps = 200;        // of Adam on the log posterior
+  double constant = kGpLevel;
+  int steps = 200;  // of Adam on the log posterior
   double rate = 0.08;
   std::size_t max_fit_rows = 150;  // hyper-parameters are fitted to at most so many rows (cubic cost)
   std::string error() const;       // "" when valid
@@ -31,15 +45,75 @@ struct GpOptions {
 double gp_objective(const GpOptions& options, const GpParameters& parameters, const Matrix& inputs,
                     const Vector& values, Vector* gradient);
 
-// A Gaussian process on the support alone, with uncertainty: ARD Matern-5/2 on log knobs, hyper-parameters at
-// the maximum of their posterior.
+// ---- with a prior learned from other workloads ----
+
+// How the kernel is fitted to a support set. Chosen on validation workloads, per target.
+struct GpFineTune {
+  int steps = 0;              // of Adam on the kernel's log posterior given the support
+  double freedom = 1;         // the prior around the trained kernel has freedom * kernel_spreads
+  std::string error() const;  // "" when valid
+};
+
+// One target. With standardised features x, of which those further from 0 than kGpFarthest count as that far, knobs z (the
+// log settings among the features) and a net phi, where there is one:
+//   log y = level + x . w + f(z, phi(x)) + noise,   w ~ N(mean, diag(spread^2)),   f ~ the KnobKernel on d + e columns
+// and the log of each hyper-parameter of the kernel ~ N(that of `kernel`, kernel_spreads^2).
+struct GpTarget {
+  Vector weights;         // of phi, [MlpShape::num_parameters()]
+  Vector mean;            // [f] log units
+  TermKernel kernel;      // of d + e knobs and f terms
+  Vector kernel_spreads;  // > 0, in the order of TermKernel::flat
+  GpFineTune fine_tune;
+};
+inline constexpr double kGpFarthest = 4;
+
+// What meta/ trains and Gp adapts, as plain data; a Checkpoint holds it under these names:
+//   texts    trained_by, knobs, activation
+//   tensors  feature_mean, feature_stddev [1,f]
+//   numbers  hidden, e the last of it; [0] where there is no net
+// and for each target t = time, power that is trained
+//   tensors  t/weights [1,n], t/mean [1,f], t/kernel, t/kernel_spreads [1,3 (d + e) + 2 + f]
+//   numbers  t/fine_tune/steps, t/fine_tune/freedom
+struct GpModel {
+  std::string trained_by;  // "deep-kernel"
+  std::string knobs;       // roles_text() of the training spaces
+  Scaler scaler;           // of FeatureSet::physical
+  MlpShape shape;          // of phi, {f, hidden..., e}; {f} where there is no net
+  std::array<std::optional<GpTarget>, tasks::kNumTargets> targets;
+
+  // Columns that the kernel acts on: d + e.
+  Eigen::Index columns() const;
+  std::string error() const;                          // "" when valid
+  Checkpoint to_checkpoint() const;                   // origin is left to the caller
+  static GpModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
+};
+
+// Modes as the kernel sees them, from standardised features [n,f].
+struct GpInputs {
+  Matrix columns;  // [n,d + e]
+  Matrix terms;    // [n,f]
+};
+GpInputs gp_inputs(const MlpShape& shape, const Vector& weights, const Matrix& features);
+
+// Negative log marginal likelihood of log targets [n] that are centred, plus negative log prior of `kernel`, up to a
+// constant, and its gradient in the order of TermKernel::flat. Without the prior's part where `kernel` is that of `target`.
+double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpInputs& inputs,
+                    const Vector& logs, Vector* gradient);
+
+// The kernel after target.fine_tune.
+TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const Vector& logs);
+
+// A Gaussian process with uncertainty. On the support alone: ARD Matern-5/2 on log knobs, hyper-parameters at the maximum of
+// their posterior. With a model: a mean and a kernel that other workloads have taught it.
 class Gp final : public Learner {
  public:
   explicit Gp(GpOptions options = {});
+  explicit Gp(GpModel model);  // throws std::invalid_argument for a bad one
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
 
  private:
   GpOptions options_;
+  std::shared_ptr<const GpModel> model_;  // nullptr: the support alone
 };
 
 }  // namespace fewwatt::learners

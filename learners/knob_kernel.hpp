@@ -1,5 +1,8 @@
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "tasks/task.hpp"
 
 namespace fewwatt::learners {
@@ -20,5 +23,24 @@ struct KnobKernel {
 Matrix knob_covariance(const KnobKernel& kernel, const Matrix& a, const Matrix& b);
 // k(z, z), the same for all z.
 double knob_variance(const KnobKernel& kernel);
+
+// (z_id - z_jd)^2 for each d: [n,n].
+std::vector<Matrix> squared_differences(const Matrix& z);
+// d / d kernel of sum_ij weight_ij k(z_i, z_j), given squared_differences(z).
+KnobKernel knob_slopes(const KnobKernel& kernel, std::span<const Matrix> differences,
+                       const Eigen::MatrixXd& weight);
+
+// With what else a log target is made of: p terms with independent normal coefficients, and noise. Standard deviations in
+// log units of the target, as logs.
+struct TermKernel : KnobKernel {
+  double log_noise = 0;
+  Vector log_spreads;  // [p]
+
+  Vector flat() const;  // in this order, [3 d + 2 + p]
+  static TermKernel from_flat(const Vector& flat, Eigen::Index knobs);
+  // Training starts from the medians of a log-normal prior, and is drawn to them with these log spreads.
+  static TermKernel medians(Eigen::Index knobs, Eigen::Index terms);
+  static TermKernel prior_spreads(Eigen::Index knobs, Eigen::Index terms);
+};
 
 }  // namespace fewwatt::learners

@@ -20,41 +20,6 @@ using tasks::kTargetNames;
 // The kernel is fitted to at most so many rows (cubic cost).
 constexpr std::size_t kMaxKernelRows = 150;
 
-Vector concat(std::initializer_list<Vector> parts) {
-  Eigen::Index size = 0;
-  for (const auto& part : parts) size += part.size();
-  Vector all(size);
-  size = 0;
-  for (const auto& part : parts) {
-    all.segment(size, part.size()) = part;
-    size += part.size();
-  }
-  return all;
-}
-
-Vector one(double value) {
-  return Vector::Constant(1, value);
-}
-
-// (a_i - b_j)^2 per knob.
-std::vector<Matrix> squared_differences(const Matrix& a, const Matrix& b) {
-  std::vector<Matrix> all;
-  for (Eigen::Index d = 0; d < a.cols(); ++d) {
-    all.emplace_back(
-        (a.col(d).replicate(1, b.rows()) - b.col(d).transpose().replicate(a.rows(), 1)).array().square());
-  }
-  return all;
-}
-
-// exp(2 log_scale) exp(-sum_d differences_d / (2 exp(2 log_lengths_d)))
-Matrix bell(double log_scale, const Vector& log_lengths, std::span<const Matrix> differences) {
-  Matrix exponent = Matrix::Constant(differences[0].rows(), differences[0].cols(), 2 * log_scale);
-  for (std::size_t d = 0; d < differences.size(); ++d) {
-    exponent -= 0.5 * std::exp(-2 * log_lengths[static_cast<Eigen::Index>(d)]) * differences[d];
-  }
-  return exponent.array().exp();
-}
-
 // d head / d beta: the share of each term, [n,p].
 Matrix shares(const Matrix& log_terms, const Vector& beta) {
   const Matrix terms = log_terms.rowwise() + beta.transpose();
@@ -114,30 +79,6 @@ class ProtoPredictor final : public Predictor {
 
 }  // namespace
 
-Vector ProtoKernel::flat() const {
-  return concat({one(log_signal), log_lengths, log_amplitudes, log_widths, one(log_noise), log_spreads});
-}
-
-ProtoKernel ProtoKernel::from_flat(const Vector& flat, Eigen::Index knobs) {
-  const auto d = knobs;
-  return {{flat[0], flat.segment(1, d), flat.segment(1 + d, d), flat.segment(1 + 2 * d, d)},
-          flat[1 + 3 * d],
-          flat.tail(flat.size() - 2 - 3 * d)};
-}
-
-ProtoKernel ProtoKernel::medians(Eigen::Index knobs, Eigen::Index terms) {
-  return {{std::log(0.15), Vector::Constant(knobs, std::log(2.0)), Vector::Constant(knobs, std::log(0.08)),
-           Vector::Constant(knobs, std::log(1.0))},
-          std::log(0.02),
-          Vector::Constant(terms, std::log(0.7))};
-}
-
-ProtoKernel ProtoKernel::prior_spreads(Eigen::Index knobs, Eigen::Index terms) {
-  return {{1.0, Vector::Constant(knobs, 0.7), Vector::Constant(knobs, 1.0), Vector::Constant(knobs, 0.5)},
-          0.7,
-          Vector::Constant(terms, 0.7)};
-}
-
 std::string ProtoFineTune::error() const {
   if (head_steps < 1) return "ProtoFineTune: head_steps must be >= 1, got " + std::to_string(head_steps);
   if (kernel_steps < 0)
@@ -174,7 +115,7 @@ HeadPrior head_prior(const ProtoTarget& target, const Vector& weights) {
 }
 
 Matrix curves(const ProtoTarget& target, const Matrix& knobs) {
-  const auto medians = ProtoKernel::medians(knobs.cols(), target.heads.cols());
+  const auto medians = TermKernel::medians(knobs.cols(), target.heads.cols());
   return knob_covariance(medians, knobs, target.curve_knobs) * target.curve_weights;
 }
 
@@ -202,7 +143,7 @@ Vector prototype_weights(const ProtoTarget& target, const Vector& p) {
 
 // ---- the posterior ----
 
-ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kernel,
+ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const TermKernel& kernel,
                                const ProtoFineTune& fine_tune, HeadPrior prior, ProtoInputs support,
                                const Vector& logs)
     : parts_(parts),
@@ -214,7 +155,7 @@ ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kerne
       support_(std::move(support)),
       mean_(logs.mean()),
       logs_(logs.array() - mean_),
-      differences_(squared_differences(support_.knobs, support_.knobs)) {
+      differences_(squared_differences(support_.knobs)) {
   // The iterated linearisation of a Gaussian model: Bell & Cathey 1993.
   const auto gauss_newton = [&] {
     const Vector to = prior_.beta_0 + times_head_covariance(slopes_).transpose() * alpha_;
@@ -233,7 +174,7 @@ ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kerne
   for (int step = 0; step < fine_tune_.kernel_steps; ++step) {
     objective(kernel_, &gradient);
     adam.step(flat, gradient);
-    kernel_ = ProtoKernel::from_flat(flat, support_.knobs.cols());
+    kernel_ = TermKernel::from_flat(flat, support_.knobs.cols());
     solve();
     if (parts_.heads) {
       gauss_newton();
@@ -270,12 +211,12 @@ void ProtoPosterior::solve() {
   alpha_ = llt.solve(residual_);
 }
 
-double ProtoPosterior::objective(const ProtoKernel& kernel, Vector* gradient) const {
+double ProtoPosterior::objective(const TermKernel& kernel, Vector* gradient) const {
   auto at = *this;  // linearised where this one is
   at.kernel_ = kernel;
   at.solve();
   const auto n = logs_.size(), d = support_.knobs.cols();
-  const Vector prior_spread = ProtoKernel::prior_spreads(d, kernel.log_spreads.size()).flat();
+  const Vector prior_spread = TermKernel::prior_spreads(d, kernel.log_spreads.size()).flat();
   const Vector z = (kernel.flat() - trained_.flat()).cwiseQuotient(prior_spread) / fine_tune_.kernel_freedom;
   const double value =
       0.5 * at.residual_.dot(at.alpha_) + at.lower_.diagonal().array().log().sum() + 0.5 * z.squaredNorm();
@@ -284,21 +225,10 @@ double ProtoPosterior::objective(const ProtoKernel& kernel, Vector* gradient) co
   // d / d theta = 1/2 tr((A^-1 - alpha alpha') dA / d theta)
   Eigen::MatrixXd weight = at.lower_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
   weight = (0.5 * (weight.transpose() * weight - at.alpha_ * at.alpha_.transpose())).eval();
-  const auto along = [&](const Matrix& derivative) { return (weight.array() * derivative.array()).sum(); };
-  ProtoKernel slope{
-      {0, Vector::Zero(d), Vector::Zero(d), Vector::Zero(d)}, 0, Vector::Zero(kernel.log_spreads.size())};
-  if (parts_.residual) {
-    const Matrix joint = bell(kernel.log_signal, kernel.log_lengths, differences_);
-    slope.log_signal = 2 * along(joint);
-    for (Eigen::Index k = 0; k < d; ++k) {
-      const auto& difference = differences_[static_cast<std::size_t>(k)];
-      const Matrix alone =
-          bell(kernel.log_amplitudes[k], kernel.log_widths.segment(k, 1), std::span(&difference, 1));
-      slope.log_lengths[k] = along(joint.cwiseProduct(difference)) * std::exp(-2 * kernel.log_lengths[k]);
-      slope.log_amplitudes[k] = 2 * along(alone);
-      slope.log_widths[k] = along(alone.cwiseProduct(difference)) * std::exp(-2 * kernel.log_widths[k]);
-    }
-  }
+  TermKernel slope;
+  static_cast<KnobKernel&>(slope) = parts_.residual
+                                        ? knob_slopes(kernel, differences_, weight)
+                                        : KnobKernel{0, Vector::Zero(d), Vector::Zero(d), Vector::Zero(d)};
   slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.trace();
   slope.log_spreads = 2 * (2 * kernel.log_spreads.array()).exp() *
                       (weight * slopes_).cwiseProduct(slopes_).colwise().sum().transpose().array();
@@ -446,7 +376,7 @@ ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
                                   std::to_string(3 * d + 2 + target.heads.cols()) + " values, found " +
                                   std::to_string(kernel.size()));
     }
-    target.kernel = ProtoKernel::from_flat(kernel, d);
+    target.kernel = TermKernel::from_flat(kernel, d);
     target.deviation_scale = c.number(prefix + "deviation_scale");
     target.log_sharpness = c.number(prefix + "log_sharpness");
     target.fine_tune = {static_cast<int>(c.number(prefix + "fine_tune/head_steps")),

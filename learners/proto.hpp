@@ -13,20 +13,10 @@
 
 namespace fewwatt::learners {
 
-// Logs of the hyper-parameters of what a workload may add to the heads of the training workloads, in log units of
-// the target. With knobs z (log settings, standardised over the training modes) and heads log sum_j exp(beta_j) phi_j(x):
+// What a workload may add to the heads of the training workloads, in log units of the target. With knobs z (log settings,
+// standardised over the training modes) and heads log sum_j exp(beta_j) phi_j(x):
 //   residual  k(z, z') of the KnobKernel,   y = f + k + noise
-//   heads     beta ~ N(beta_0, diag(spread^2) + sum_w deviation_w deviation_w')
-struct ProtoKernel : KnobKernel {
-  double log_noise = 0;
-  Vector log_spreads;  // [p]
-
-  Vector flat() const;  // in this order, [3 d + 2 + p]
-  static ProtoKernel from_flat(const Vector& flat, Eigen::Index knobs);
-  // Training starts from the medians of a log-normal prior, and is drawn to them with these log spreads.
-  static ProtoKernel medians(Eigen::Index knobs, Eigen::Index terms);
-  static ProtoKernel prior_spreads(Eigen::Index knobs, Eigen::Index terms);
-};
+//   heads     beta ~ N(beta_0, diag(spread^2) + sum_w deviation_w deviation_w'),   spread those of the TermKernel
 
 // The level of log y around the support's mean ~ N(0, kProtoLevel^2): as good as free. kProtoJitter goes to the
 // diagonal beside noise^2. No coefficient moves further than kProtoLongestStep in one Gauss-Newton step.
@@ -51,13 +41,13 @@ struct ProtoTarget {
   double log_sharpness = 0;
   Matrix heads;  // [w,p] beta of each workload; on its own rows the head's mean is 0
   // What the heads of the training workloads leave over, smoothed:  curve_w(z) = sum_r k(z, curve_knobs_r)
-  // curve_weights_rw, k the residual kernel of ProtoKernel::medians. The new workload is expected to have
+  // curve_weights_rw, k the residual kernel of TermKernel::medians. The new workload is expected to have
   // curve_share times the mixture of these.
   Matrix curve_knobs;    // [r,d]
   Matrix curve_weights;  // [r,w]
   double curve_share = 0.5;
   double head_share = 1;  // see head_prior
-  ProtoKernel kernel;
+  TermKernel kernel;
   ProtoFineTune fine_tune;
 };
 
@@ -135,7 +125,7 @@ Vector prototype_weights(const ProtoTarget& target, const Vector& p);
 class ProtoPosterior {
  public:
   // Heads from `prior` and kernel fitted to support rows with log targets `logs` [n].
-  ProtoPosterior(const ProtoParts& parts, const ProtoKernel& kernel, const ProtoFineTune& fine_tune,
+  ProtoPosterior(const ProtoParts& parts, const TermKernel& kernel, const ProtoFineTune& fine_tune,
                  HeadPrior prior, ProtoInputs support, const Vector& logs);
 
   struct LogPrediction {
@@ -145,10 +135,10 @@ class ProtoPosterior {
   LeftOut left_out() const;  // at the current coefficients as point of linearisation
 
   // Negative log posterior density of the kernel, up to a constant, at the current coefficients as point of
-  // linearisation, and its gradient in the order of ProtoKernel::flat.
-  double objective(const ProtoKernel& kernel, Vector* gradient) const;
+  // linearisation, and its gradient in the order of TermKernel::flat.
+  double objective(const TermKernel& kernel, Vector* gradient) const;
 
-  const ProtoKernel& kernel() const { return kernel_; }
+  const TermKernel& kernel() const { return kernel_; }
   const Vector& coefficients() const { return beta_; }
 
  private:
@@ -157,7 +147,7 @@ class ProtoPosterior {
   Matrix times_head_covariance(const Matrix& slopes) const;  // [n,p] -> [n,p]
 
   ProtoParts parts_;
-  ProtoKernel kernel_, trained_;
+  TermKernel kernel_, trained_;
   ProtoFineTune fine_tune_;
   HeadPrior prior_;
   Vector beta_;

@@ -52,8 +52,14 @@ const auto& entries() {
        }},
       {{.name = "physics", .about = "non-negative combination of what clocks cost"},
        [](const Checkpoint&) -> Made { return std::make_unique<Physics>(); }},
-      {{.name = "gp", .about = "Gaussian process on the support alone", .gives_uncertainty = true},
-       [](const Checkpoint&) -> Made { return std::make_unique<Gp>(); }},
+      {{.name = "gp",
+        .about =
+            "Gaussian process on the support alone, or with a mean and kernel learned from other workloads",
+        .gives_uncertainty = true},
+       [](const Checkpoint& c) -> Made {
+         return c.learner.empty() ? std::make_unique<Gp>()
+                                  : std::make_unique<Gp>(GpModel::from_checkpoint(c));
+       }},
       {{.name = "proto",
         .about = "prototypical network: heads of the nearest training workloads, and a residual",
         .needs_checkpoint = true,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <stdexcept>
 
@@ -127,6 +128,21 @@ EpisodeBatch make_episodes(const FineTuneModel& model, int target, std::span<con
     batch.tasks.push_back(&task);
   }
   return batch;
+}
+
+std::vector<Episode> even_episodes(const FineTuneModel& model, int target,
+                                   std::span<const tasks::Task> tasks) {
+  auto all = make_episodes(model, target, tasks).episodes;
+  Eigen::Index k = std::numeric_limits<Eigen::Index>::max(), q = k;
+  for (const auto& e : all) {
+    k = std::min(k, e.support_x.rows());
+    q = std::min(q, e.query_x.rows());
+  }
+  for (auto& e : all) {
+    for (auto* part : {&e.support_x, &e.support_y}) part->conservativeResize(k, Eigen::NoChange);
+    for (auto* part : {&e.query_x, &e.query_y}) part->conservativeResize(q, Eigen::NoChange);
+  }
+  return all;
 }
 
 StepReport gradient_step(const std::string& learner, int step, double clip_norm,

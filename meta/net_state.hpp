@@ -50,6 +50,10 @@ struct EpisodeBatch {
 EpisodeBatch make_episodes(const learners::FineTuneModel& model, int target,
                            std::span<const tasks::Task> tasks);
 
+// Their episodes, with as many rows as the one that has the fewest.
+std::vector<Episode> even_episodes(const learners::FineTuneModel& model, int target,
+                                   std::span<const tasks::Task> tasks);
+
 struct TargetGradient {
   double loss = 0;
   Vector gradient;

@@ -10,14 +10,15 @@
 #include "hw/random.hpp"
 #include "meta/net_state.hpp"
 #include "meta/torch_nets.hpp"
+#include "meta/train.hpp"
 
 namespace fewwatt::meta {
 namespace {
 
 using learners::ProtoInputs;
-using learners::ProtoKernel;
 using learners::ProtoParts;
 using learners::ProtoTarget;
+using learners::TermKernel;
 using tasks::kNumTargets;
 using tasks::kTargetNames;
 
@@ -29,29 +30,6 @@ constexpr double kHeadFloor = 0.01;          // of the greatest term, what the l
 constexpr double kCurveNoise = 0.03;         // log units, of what the curves smooth
 constexpr double kSmallestDeviation = 0.02;  // about the noise of measurements, log units
 
-struct Kernel {
-  at::Tensor log_signal, log_lengths, log_amplitudes, log_widths, log_noise, log_spreads;
-
-  Kernel(const at::Tensor& flat, std::int64_t d)
-      : log_signal(flat[0]),
-        log_lengths(flat.narrow(0, 1, d)),
-        log_amplitudes(flat.narrow(0, 1 + d, d)),
-        log_widths(flat.narrow(0, 1 + 2 * d, d)),
-        log_noise(flat[1 + 3 * d]),
-        log_spreads(flat.narrow(0, 2 + 3 * d, flat.size(0) - 2 - 3 * d)) {}
-
-  at::Tensor noise_variance() const { return (2 * log_noise).exp(); }
-  at::Tensor residual_variance() const { return (2 * log_signal).exp() + (2 * log_amplitudes).exp().sum(); }
-
-  // a [b,n,d], c [b,m,d] -> [b,n,m]
-  at::Tensor residual_covariance(const at::Tensor& a, const at::Tensor& c) const {
-    const auto squared = (a.unsqueeze(2) - c.unsqueeze(1)).square();
-    const auto joint = (2 * log_signal - (squared * (-2 * log_lengths).exp()).sum(-1) / 2).exp();
-    const auto alone = (2 * log_amplitudes - squared * (-2 * log_widths).exp() / 2).exp().sum(-1);
-    return joint + alone;
-  }
-};
-
 // log_terms [b,n,p], beta [b,p] -> [b,n]
 at::Tensor head(const at::Tensor& log_terms, const at::Tensor& beta) {
   return at::logsumexp(log_terms + beta.unsqueeze(1), -1);
@@ -62,8 +40,8 @@ struct LogPrediction {
 };
 
 // learners::ProtoPosterior, for all tasks at once.
-LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_steps, const at::Tensor& beta_0,
-                      const at::Tensor& deviations, const at::Tensor& curve_weights,
+LogPrediction predict(const ProtoParts& parts, const TorchKernel& kernel, int head_steps,
+                      const at::Tensor& beta_0, const at::Tensor& deviations, const at::Tensor& curve_weights,
                       std::span<const ProtoEpisode> episodes) {
   const auto support_knobs = stack(episodes, [](const auto& e) { return e.support.knobs; });
   const auto query_knobs = stack(episodes, [](const auto& e) { return e.query.knobs; });
@@ -79,7 +57,7 @@ LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_st
 
   auto base = at::full({1, k, k}, kLevelVariance, at::kDouble) +
               (kernel.noise_variance() + learners::kProtoJitter) * at::eye(k, at::kDouble);
-  if (parts.residual) base = base + kernel.residual_covariance(support_knobs, support_knobs);
+  if (parts.residual) base = base + kernel.knob_covariance(support_knobs, support_knobs);
   base = base.expand({logs.size(0), k, k});
 
   const auto head_covariance = at::diag((2 * kernel.log_spreads).exp()) +
@@ -106,8 +84,8 @@ LogPrediction predict(const ProtoParts& parts, const Kernel& kernel, int head_st
   auto mean = level.expand({logs.size(0), query_knobs.size(1)});
   auto variance = at::full({1, 1}, kLevelVariance, at::kDouble);
   if (parts.residual) {
-    cross = cross + kernel.residual_covariance(query_knobs, support_knobs);
-    variance = variance + kernel.residual_variance();
+    cross = cross + kernel.knob_covariance(query_knobs, support_knobs);
+    variance = variance + kernel.knob_variance();
   }
   if (parts.heads) {
     const auto query_slopes = at::softmax(query_terms + beta.unsqueeze(1), -1);
@@ -205,7 +183,7 @@ void fit_curves(ProtoTarget& target, const std::vector<ProtoInputs>& inputs, con
         Eigen::Map<const Eigen::RowVectorXd>(all[drawn[static_cast<std::size_t>(i)]].data(), d);
   }
   target.curve_weights.resize(r, static_cast<Eigen::Index>(inputs.size()));
-  const auto medians = ProtoKernel::medians(d, target.heads.cols());
+  const auto medians = TermKernel::medians(d, target.heads.cols());
   const Matrix among = learners::knob_covariance(medians, target.curve_knobs, target.curve_knobs);
   for (std::size_t w = 0; w < inputs.size(); ++w) {
     const auto column = static_cast<Eigen::Index>(w);
@@ -238,7 +216,7 @@ Vector proto_parameters(const ProtoTarget& target) {
 void set_proto_parameters(ProtoTarget& target, const Vector& parameters) {
   const auto e = target.embedding.size(), k = parameters.size() - e - 3;
   target.embedding = parameters.head(e);
-  target.kernel = ProtoKernel::from_flat(parameters.segment(e, k), target.kernel.log_lengths.size());
+  target.kernel = TermKernel::from_flat(parameters.segment(e, k), target.kernel.log_lengths.size());
   target.log_sharpness = parameters[e + k];
   target.curve_share = parameters[e + k + 1];
   target.head_share = parameters[e + k + 2];
@@ -285,7 +263,7 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
   const auto deviations =
       head_share * (log_weights / 2).exp().unsqueeze(-1) * (heads - beta_0.unsqueeze(1));  // [b,w+1,p]
 
-  const Kernel kernel(flat_kernel, d);
+  const TorchKernel kernel(flat_kernel, d);
   LogPrediction predicted;
   try {
     const auto curve_weights = curve_share * log_weights.narrow(1, 0, target.heads.rows()).exp();
@@ -298,8 +276,8 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
   const auto task_losses =
       (predicted.variance.log() / 2 + (query_logs - predicted.mean).square() / (2 * predicted.variance))
           .mean(1);
-  const auto medians = to_tensor(ProtoKernel::medians(d, p).flat());
-  const auto spreads = to_tensor(ProtoKernel::prior_spreads(d, p).flat());
+  const auto medians = to_tensor(TermKernel::medians(d, p).flat());
+  const auto spreads = to_tensor(TermKernel::prior_spreads(d, p).flat());
   const auto prior = ((flat_kernel - medians) / spreads).square().sum() + (2 * curve_share - 1).square() +
                      (2 * (head_share - 1)).square();
   const auto whole = task_losses.mean() + loss.classification * classification + loss.prior * prior;
@@ -422,7 +400,7 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
     target.shape.activation = options_.activation;
     auto rng = hw::Rng::stream(seed, "initial embedding", static_cast<std::uint64_t>(t));
     target.embedding = learners::random_parameters(target.shape, rng);
-    target.kernel = ProtoKernel::medians(model_.log_settings.mean.size(), p);
+    target.kernel = TermKernel::medians(model_.log_settings.mean.size(), p);
     target.fine_tune = options_.fine_tune[static_cast<std::size_t>(t)];
     const auto* had = start && start->targets[t] ? &*start->targets[t] : nullptr;
     if (had != nullptr) {
@@ -576,11 +554,7 @@ double try_proto(const learners::Checkpoint& proto, const learners::ProtoFineTun
   model.targets[1 - t].reset();
   if (!model.targets[t]) return std::numeric_limits<double>::infinity();
   model.targets[t]->fine_tune = setting;
-  const auto query = learners::rows_of(task.query, t);
-  const Vector predicted =
-      learners::Proto(std::move(model)).adapt(task.support)->predict(query.modes).mean.col(t);
-  const double error = 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
-  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+  return query_error(learners::Proto(std::move(model)), t, task);
 }
 
 learners::Checkpoint shuffled_prototypes(const learners::Checkpoint& proto) {

@@ -8,6 +8,7 @@
 #include "datasets/generate.hpp"
 #include "hw/version.hpp"
 #include "learners/ensemble.hpp"
+#include "meta/deep_kernel.hpp"
 #include "meta/fine_tune_search.hpp"
 #include "meta/maml.hpp"
 #include "meta/pretrain.hpp"
@@ -73,6 +74,25 @@ TestTimeSettings fine_tune_settings(const FineTuneGrid& grid) {
           [settings](std::size_t setting) { return "fine-tuning with " + describe(settings[setting]); }};
 }
 
+// Settings of the member `field` of a Model's targets; attempt(snapshot, setting, target, task) is the error with one.
+template <class Model, class Target, class Setting, class Attempt, class Describe>
+TestTimeSettings settings_for(const std::vector<Setting>& settings, Setting Target::*field,
+                              const Attempt& attempt, const Describe& describe) {
+  return {settings.size(),
+          [=](const learners::Checkpoint& snapshot, tasks::Target target, const tasks::Task& task) {
+            std::vector<double> errors;
+            for (const auto& setting : settings) errors.push_back(attempt(snapshot, setting, target, task));
+            return errors;
+          },
+          [=](learners::Checkpoint& snapshot, tasks::Target target, std::size_t setting) {
+            auto model = Model::from_checkpoint(snapshot);
+            if (!model.targets[target]) return;
+            (*model.targets[target]).*field = settings[setting];
+            snapshot = model.to_checkpoint();
+          },
+          [=](std::size_t setting) { return describe(settings[setting]); }};
+}
+
 NetOptions net_options() {
   NetOptions net;
   net.fine_tune.fill({.steps = 100, .rate = 1e-3});
@@ -124,26 +144,8 @@ std::vector<learners::ProtoFineTune> proto_fine_tunes() {
   return all;
 }
 
-TestTimeSettings proto_settings() {
-  using learners::ProtoModel;
-  const auto settings = proto_fine_tunes();
-  return {settings.size(),
-          [settings](const learners::Checkpoint& snapshot, tasks::Target target, const tasks::Task& task) {
-            std::vector<double> errors;
-            for (const auto& setting : settings) errors.push_back(try_proto(snapshot, setting, target, task));
-            return errors;
-          },
-          [settings](learners::Checkpoint& snapshot, tasks::Target target, std::size_t setting) {
-            auto model = ProtoModel::from_checkpoint(snapshot);
-            if (!model.targets[target]) return;
-            model.targets[target]->fine_tune = settings[setting];
-            snapshot = model.to_checkpoint();
-          },
-          [settings](std::size_t setting) {
-            const auto& s = settings[setting];
-            return "kernel with " + std::to_string(s.kernel_steps) + " Adam steps, freedom " +
-                   std::to_string(s.kernel_freedom);
-          }};
+std::string describe_kernel_fit(int steps, double freedom) {
+  return "kernel with " + std::to_string(steps) + " Adam steps, freedom " + std::to_string(freedom);
 }
 
 OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training) {
@@ -156,33 +158,45 @@ OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training
   loop.learner = std::make_unique<ProtoNet>(request.name, training, options, request.seed, init_of(request));
   // The embedding needs its steps even where the regression does not.
   loop.train.validate_every = request.validate_every.value_or(std::max(1, options.max_steps / 3));
-  loop.settings = proto_settings();
+  loop.settings = settings_for<learners::ProtoModel>(
+      proto_fine_tunes(), &learners::ProtoTarget::fine_tune, try_proto,
+      [](const auto& s) { return describe_kernel_fit(s.kernel_steps, s.kernel_freedom); });
   return loop;
 }
 
 OuterLoop plan_ridge(const InitializerRequest& request, const Profiles& training) {
-  using learners::RidgeModel;
   RidgeMetaOptions options;
   options.max_steps = steps_of(request, options.max_steps);
   options.outer_rate = request.outer_rate.value_or(options.outer_rate);
   if (request.name == "r2d2") options.loss = RidgeLoss::squared;
   auto loop = loop_for(request, training, options.max_steps);
   loop.learner = std::make_unique<RidgeMeta>(request.name, training, options, request.seed, init_of(request));
-  static constexpr std::array kScales = {0.3, 1.0, 3.0, 10.0};
-  loop.settings = {
-      kScales.size(),
-      [](const learners::Checkpoint& snapshot, tasks::Target target, const tasks::Task& task) {
-        std::vector<double> errors;
-        for (const double scale : kScales) errors.push_back(try_ridge(snapshot, scale, target, task));
-        return errors;
-      },
-      [](learners::Checkpoint& snapshot, tasks::Target target, std::size_t setting) {
-        auto model = RidgeModel::from_checkpoint(snapshot);
-        if (!model.targets[target]) return;
-        model.targets[target]->prior_scale = kScales[setting];
-        snapshot = model.to_checkpoint();
-      },
-      [](std::size_t setting) { return "prior spreads times " + std::to_string(kScales[setting]); }};
+  loop.settings = settings_for<learners::RidgeModel>(
+      std::vector{0.3, 1.0, 3.0, 10.0}, &learners::RidgeTarget::prior_scale, try_ridge,
+      [](double scale) { return "prior spreads times " + std::to_string(scale); });
+  return loop;
+}
+
+// What the kernel of a gp checkpoint is fitted to a support set with.
+std::vector<learners::GpFineTune> gp_fine_tunes() {
+  std::vector<learners::GpFineTune> all(1);
+  for (const int steps : {20, 40, 80})
+    for (const double freedom : {0.5, 1.0}) all.push_back({steps, freedom});
+  return all;
+}
+
+OuterLoop plan_deep_kernel(const InitializerRequest& request, const Profiles& training) {
+  DeepKernelOptions options;
+  options.max_steps = steps_of(request, options.max_steps);
+  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
+  if (request.name == "gp-meta") options.embedding = 0;
+  auto loop = loop_for(request, training, options.max_steps);
+  loop.source.query = 32;  // each step costs the cube of all rows
+  loop.learner =
+      std::make_unique<DeepKernel>(request.name, training, options, request.seed, init_of(request));
+  loop.settings =
+      settings_for<learners::GpModel>(gp_fine_tunes(), &learners::GpTarget::fine_tune, try_gp,
+                                      [](const auto& s) { return describe_kernel_fit(s.steps, s.freedom); });
   return loop;
 }
 
@@ -298,7 +312,7 @@ struct Entry {
 };
 
 const auto& entries() {
-  static const std::array<Entry, 22> table = {{
+  static const std::array<Entry, 24> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false, false},
        nullptr,
        train_transfer},
@@ -328,6 +342,9 @@ const auto& entries() {
       {{"ridge", "ALPaCA: a net whose last layer is Bayesian, with a learned prior", "ridge", ""},
        plan_ridge},
       {{"r2d2", "R2D2: a net whose last layer is a ridge regression", "ridge", ""}, plan_ridge},
+      {{"gp-meta", "Gaussian process with a learned mean and kernel", "gp", ""}, plan_deep_kernel},
+      {{"deep-kernel", "deep kernel transfer: gp-meta whose kernel acts on a net's outputs too", "gp", ""},
+       plan_deep_kernel},
       {{"proto", "prototypical network: heads of the nearest workloads, and a residual", "proto", ""},
        plan_proto},
       {{"stack", "sim_prior, proto, ridge and gp, averaged by stacking", "ensemble", "", false, false},

@@ -5,8 +5,8 @@
 #include <limits>
 #include <stdexcept>
 
-#include "meta/net_state.hpp"
 #include "meta/torch_nets.hpp"
+#include "meta/train.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -14,7 +14,6 @@ namespace {
 using learners::RidgeModel;
 using learners::RidgeTarget;
 using tasks::kNumTargets;
-using tasks::kTargetNames;
 
 constexpr const char* kStateName = "ridge-state";
 // Where training starts from, in units of the target; 64 features of that spread are about 1 together.
@@ -144,8 +143,8 @@ RidgeMeta::RidgeMeta(std::string name, std::span<const datasets::Profile> traini
                      std::uint64_t seed, const learners::Checkpoint* init)
     : options_(std::move(options)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
-  std::optional<RidgeModel> start;
-  if (init != nullptr) start = RidgeModel::from_checkpoint(*init);
+  std::optional<RidgeModel> from;
+  if (init != nullptr) from = RidgeModel::from_checkpoint(*init);
   NetOptions net;
   net.hidden = options_.hidden;
   net.activation = options_.activation;
@@ -154,13 +153,14 @@ RidgeMeta::RidgeMeta(std::string name, std::span<const datasets::Profile> traini
   model_.knobs = inputs_.knobs;
   model_.shape = inputs_.shape;
   model_.shape.sizes.back() = options_.features;
-  if (start) {
-    check_start(start->knobs, model_.knobs);
-    check_start(name, start->shape, model_.shape);
-    inputs_.scaler = start->scaler;
+  if (from) {
+    check_start(from->knobs, model_.knobs);
+    check_start(name, from->shape, model_.shape);
+    inputs_.scaler = from->scaler;
   }
   model_.scaler = inputs_.scaler;
   const auto p = static_cast<Eigen::Index>(options_.features) + model_.scaler.mean.size();
+  std::array<std::vector<Part>, kNumTargets> parts;
   for (int t = 0; t < kNumTargets; ++t) {
     if (!inputs_.targets[t]) continue;
     RidgeTarget target;
@@ -169,81 +169,38 @@ RidgeMeta::RidgeMeta(std::string name, std::span<const datasets::Profile> traini
     target.prior_mean = Vector::Zero(p);
     target.log_spreads = Vector::Constant(p, kStartLogSpread);
     target.log_noise = kStartLogNoise;
-    if (start && start->targets[t]) {
-      target = *start->targets[t];
+    if (from && from->targets[t]) {
+      target = *from->targets[t];
       inputs_.targets[t]->target_scale = target.target_scale;
     }
-    adam_[t].emplace(ridge_parameters(target).size(), options_.outer_rate);
+    parts[t] = {{ridge_parameters(target).size(), options_.outer_rate}};
     model_.targets[t] = std::move(target);
   }
+  start({name, kStateName, options_.max_steps, options_.clip_norm}, parts);
 }
 
 std::vector<Episode> RidgeMeta::episodes(tasks::Target target, std::span<const tasks::Task> batch) const {
-  auto [all, of] = make_episodes(inputs_, target, batch);
-  Eigen::Index k = std::numeric_limits<Eigen::Index>::max(), q = k;
-  for (const auto& e : all) {
-    k = std::min(k, e.support_x.rows());
-    q = std::min(q, e.query_x.rows());
-  }
-  for (auto& e : all) {
-    for (auto* part : {&e.support_x, &e.support_y}) part->conservativeResize(k, Eigen::NoChange);
-    for (auto* part : {&e.query_x, &e.query_y}) part->conservativeResize(q, Eigen::NoChange);
-  }
-  return all;
+  return even_episodes(inputs_, target, batch);
 }
 
-StepReport RidgeMeta::step(std::span<const tasks::Task> batch) {
-  const double rate = cosine_rate(options_.outer_rate, step_, options_.max_steps);
-  const auto report = gradient_step(
-      model_.trained_by, step_, options_.clip_norm, batch,
-      [&](tasks::Target t) -> std::optional<TargetGradient> {
-        if (!model_.targets[t]) return std::nullopt;
-        const auto all = episodes(t, batch);
-        if (all.empty()) return std::nullopt;
-        auto outer = ridge_gradient(model_.shape, *model_.targets[t], all, options_.loss, options_.pull);
-        return TargetGradient{outer.loss, std::move(outer.gradient)};
-      },
-      [&](tasks::Target t, const Vector& gradient) {
-        Vector parameters = ridge_parameters(*model_.targets[t]);
-        adam_[t]->set_rate(rate);
-        adam_[t]->step(parameters, gradient);
-        set_ridge_parameters(*model_.targets[t], parameters);
-      });
-  ++step_;
-  return report;
+Vector RidgeMeta::parameters(tasks::Target target) const {
+  return ridge_parameters(*model_.targets[target]);
+}
+
+void RidgeMeta::set_parameters(tasks::Target target, const Vector& parameters) {
+  set_ridge_parameters(*model_.targets[target], parameters);
+}
+
+std::optional<TargetGradient> RidgeMeta::gradient(tasks::Target target,
+                                                  std::span<const tasks::Task> batch) const {
+  const auto all = episodes(target, batch);
+  if (all.empty()) return std::nullopt;
+  auto outer = ridge_gradient(model_.shape, *model_.targets[target], all, options_.loss, options_.pull);
+  return TargetGradient{outer.loss, std::move(outer.gradient)};
 }
 
 learners::Checkpoint RidgeMeta::snapshot() const {
   return model_.to_checkpoint();
-}
-
-learners::Checkpoint RidgeMeta::state() const {
-  learners::Checkpoint state;
-  state.learner = kStateName;
-  state.numbers["step"] = {static_cast<double>(step_)};
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model_.targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    state.tensors[prefix + "parameters"] = ridge_parameters(*model_.targets[t]).transpose();
-    write_adam(state, prefix, *adam_[t]);
-  }
-  return state;
-}
-
-void RidgeMeta::set_state(const learners::Checkpoint& state) {
-  check_state(state, kStateName);
-  auto model = model_;
-  auto optimizers = adam_;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model.targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    set_ridge_parameters(*model.targets[t], sized_vector(state, prefix + "parameters",
-                                                         ridge_parameters(*model.targets[t]).size()));
-    read_adam(state, prefix, *optimizers[t]);
-  }
-  step_ = static_cast<int>(state.number("step"));
-  model_ = std::move(model);
-  adam_ = std::move(optimizers);
 }
 
 double try_ridge(const learners::Checkpoint& ridge, double prior_scale, tasks::Target target,
@@ -252,11 +209,7 @@ double try_ridge(const learners::Checkpoint& ridge, double prior_scale, tasks::T
   model.targets[1 - target].reset();
   if (!model.targets[target]) return std::numeric_limits<double>::infinity();
   model.targets[target]->prior_scale = prior_scale;
-  const auto query = learners::rows_of(task.query, target);
-  const Vector predicted =
-      learners::Ridge(std::move(model)).adapt(task.support)->predict(query.modes).mean.col(target);
-  const double error = 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
-  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+  return query_error(learners::Ridge(std::move(model)), target, task);
 }
 
 }  // namespace fewwatt::meta

@@ -8,11 +8,8 @@
 #include <vector>
 
 #include "datasets/profile.hpp"
-#include "learners/fine_tune.hpp"
-#include "learners/optimizer.hpp"
 #include "learners/ridge.hpp"
-#include "meta/maml_gradient.hpp"
-#include "meta/meta_learner.hpp"
+#include "meta/adam_learner.hpp"
 
 namespace fewwatt::meta {
 
@@ -54,27 +51,27 @@ struct RidgeMetaOptions {
   std::string error() const;  // "" when valid
 };
 
-class RidgeMeta final : public MetaLearner {
+class RidgeMeta final : public AdamLearner {
  public:
   // `init` and what is thrown as with Maml.
   RidgeMeta(std::string name, std::span<const datasets::Profile> training, RidgeMetaOptions options,
             std::uint64_t seed, const learners::Checkpoint* init = nullptr);
 
-  StepReport step(std::span<const tasks::Task> batch) override;
   learners::Checkpoint snapshot() const override;
-  learners::Checkpoint state() const override;
-  void set_state(const learners::Checkpoint& state) override;
 
   const learners::RidgeModel& model() const { return model_; }
   // The tasks that have known values of the target, with as many rows as the one that has the fewest.
   std::vector<Episode> episodes(tasks::Target target, std::span<const tasks::Task> batch) const;
 
  private:
+  Vector parameters(tasks::Target target) const override;
+  void set_parameters(tasks::Target target, const Vector& parameters) override;
+  std::optional<TargetGradient> gradient(tasks::Target target,
+                                         std::span<const tasks::Task> batch) const override;
+
   RidgeMetaOptions options_;
   learners::FineTuneModel inputs_;  // scaler and target scales; its nets are not used
   learners::RidgeModel model_;
-  std::array<std::optional<learners::Adam<double>>, tasks::kNumTargets> adam_;
-  int step_ = 0;
 };
 
 // Mean absolute percentage error of one target on the task's query with `prior_scale`; infinite when it is not predicted.

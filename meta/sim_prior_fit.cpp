@@ -23,11 +23,6 @@ using Index = Eigen::Index;
 
 constexpr std::size_t kSimulated = 300;  // workloads that the covariance is of
 
-Matrix squared_difference(const Vector& a) {
-  const Matrix difference = a.replicate(1, a.size()) - a.transpose().replicate(a.size(), 1);
-  return difference.array().square();
-}
-
 // All known rows of a workload, and what the simulated ones do there, [simulated, n].
 struct Workload {
   std::shared_ptr<const hw::PowerModeSpace> space;
@@ -104,7 +99,7 @@ void set_sim_prior_parameters(SimPriorFitted& target, const Vector& parameters) 
 
 double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& rows, Vector* gradient) {
   const auto& r = target.residual;
-  const auto n = rows.left.size(), d = r.log_lengths.size();
+  const auto n = rows.left.size();
   const Matrix simulated = std::exp(target.log_scale) * rows.simulated;
   Eigen::MatrixXd sum = simulated + learners::sim_covariance(r, rows.inputs, rows.inputs);
   sum.array() += learners::kSimLevelVariance;
@@ -120,29 +115,14 @@ double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& row
   // d / d theta = tr((A^-1 - alpha alpha') dA / d theta) / 2
   const Eigen::MatrixXd weight =
       0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
-  const auto along = [&](const Matrix& derivative) { return (weight.array() * derivative.array()).sum(); };
   SimPriorFitted slope = target;
-  std::vector<Matrix> differences;
-  Matrix joint = Matrix::Constant(n, n, 2 * r.log_signal);
-  for (Index k = 0; k < d; ++k) {
-    differences.push_back(squared_difference(rows.inputs.knobs.col(k)));
-    joint -= 0.5 * std::exp(-2 * r.log_lengths[k]) * differences.back();
-  }
-  joint = joint.array().exp().eval();
-  slope.residual.log_signal = 2 * along(joint);
-  for (Index k = 0; k < d; ++k) {
-    const auto& difference = differences[static_cast<std::size_t>(k)];
-    const double narrow = std::exp(-2 * r.log_widths[k]);
-    const Matrix alone = (2 * r.log_amplitudes[k] - 0.5 * narrow * difference.array()).exp();
-    slope.residual.log_lengths[k] = std::exp(-2 * r.log_lengths[k]) * along(joint.cwiseProduct(difference));
-    slope.residual.log_amplitudes[k] = 2 * along(alone);
-    slope.residual.log_widths[k] = narrow * along(alone.cwiseProduct(difference));
-  }
+  static_cast<learners::KnobKernel&>(slope.residual) =
+      learners::knob_slopes(r, learners::squared_differences(rows.inputs.knobs), weight);
   slope.residual.log_slopes =
       2 * (2 * r.log_slopes.array()).exp() *
       (weight * rows.inputs.psi).cwiseProduct(rows.inputs.psi).colwise().sum().transpose().array();
   slope.log_noise = 2 * std::exp(2 * target.log_noise) * weight.trace();
-  slope.log_scale = along(simulated);
+  slope.log_scale = (weight.array() * simulated.array()).sum();
   *gradient = sim_prior_parameters(slope) / count;
   return value;
 }

@@ -64,4 +64,27 @@ at::Tensor times(const at::Tensor& matrix, const at::Tensor& vector) {
   return at::matmul(matrix, vector.unsqueeze(-1)).squeeze(-1);
 }
 
+TorchKernel::TorchKernel(const at::Tensor& flat, std::int64_t d)
+    : log_signal(flat[0]),
+      log_lengths(flat.narrow(0, 1, d)),
+      log_amplitudes(flat.narrow(0, 1 + d, d)),
+      log_widths(flat.narrow(0, 1 + 2 * d, d)),
+      log_noise(flat[1 + 3 * d]),
+      log_spreads(flat.narrow(0, 2 + 3 * d, flat.size(0) - 2 - 3 * d)) {}
+
+at::Tensor TorchKernel::noise_variance() const {
+  return (2 * log_noise).exp();
+}
+
+at::Tensor TorchKernel::knob_variance() const {
+  return (2 * log_signal).exp() + (2 * log_amplitudes).exp().sum();
+}
+
+at::Tensor TorchKernel::knob_covariance(const at::Tensor& a, const at::Tensor& c) const {
+  const auto squared = (a.unsqueeze(2) - c.unsqueeze(1)).square();
+  const auto joint = (2 * log_signal - (squared * (-2 * log_lengths).exp()).sum(-1) / 2).exp();
+  const auto alone = (2 * log_amplitudes - squared * (-2 * log_widths).exp() / 2).exp().sum(-1);
+  return joint + alone;
+}
+
 }  // namespace fewwatt::meta

@@ -30,4 +30,14 @@ at::Tensor stack(std::span<const Item> items, const Part& part) {
 // matrix [b,n,m], vector [b,m] -> [b,n]
 at::Tensor times(const at::Tensor& matrix, const at::Tensor& vector);
 
+// learners::TermKernel of d knobs, from its flat().
+struct TorchKernel {
+  at::Tensor log_signal, log_lengths, log_amplitudes, log_widths, log_noise, log_spreads;
+
+  TorchKernel(const at::Tensor& flat, std::int64_t d);
+  at::Tensor noise_variance() const;
+  at::Tensor knob_variance() const;
+  at::Tensor knob_covariance(const at::Tensor& a, const at::Tensor& c) const;  // [b,n,d], [b,m,d] -> [b,n,m]
+};
+
 }  // namespace fewwatt::meta

@@ -47,6 +47,13 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
   return std::exp(sum_log / count);
 }
 
+double query_error(const learners::Learner& learner, tasks::Target target, const tasks::Task& task) {
+  const auto query = learners::rows_of(task.query, target);
+  const tasks::Vector predicted = learner.adapt(task.support)->predict(query.modes).mean.col(target);
+  const double error = 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+}
+
 std::string_view to_string(Stop stop) {
   switch (stop) {
     case Stop::finished:

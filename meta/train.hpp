@@ -63,6 +63,9 @@ struct TrainHooks {
 // when a prediction of a target that the support has is not finite.
 double validation_error(const learners::Learner& learner, std::span<const tasks::Task> tasks);
 
+// Mean absolute percentage error of one target on the task's query; infinite when it is not predicted.
+double query_error(const learners::Learner& learner, tasks::Target target, const tasks::Task& task);
+
 // Updates the learner on tasks of `source`, and validates what a board would do with its snapshots: adapt
 // them with the learner of learners/registry.hpp. Update i draws its tasks from a stream of its own, (seed,
 // i). Begins where `from` stands. When the learner diverges, what was best until then is kept; without

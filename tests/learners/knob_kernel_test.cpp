@@ -5,6 +5,10 @@
 #include <cmath>
 #include <limits>
 
+#include "hw/random.hpp"
+#include "tests/gradient_check.hpp"
+#include "tests/tolerances.hpp"
+
 namespace fewwatt::learners {
 namespace {
 
@@ -39,6 +43,28 @@ TEST(KnobKernel, IsWhatItsFormulaSays) {
 TEST(KnobKernel, NoModesGiveNoCovariance) {
   const KnobKernel k{0, Vector::Zero(2), Vector::Zero(2), Vector::Zero(2)};
   EXPECT_EQ(knob_covariance(k, Matrix(0, 2), Matrix::Zero(3, 2)).rows(), 0);
+}
+
+TEST(KnobKernel, SlopesEqualCentralDifferences) {
+  hw::Rng rng(2);
+  Matrix z(5, 2);
+  for (auto& value : z.reshaped()) value = rng.normal();
+  Eigen::MatrixXd weight(5, 5);
+  for (auto& value : weight.reshaped()) value = rng.normal();
+  Vector at(7);
+  for (auto& value : at) value = 0.5 * rng.normal();
+  const auto kernel = [](const Vector& flat) {
+    return KnobKernel{flat[0], flat.segment(1, 2), flat.segment(3, 2), flat.segment(5, 2)};
+  };
+  const auto slopes = knob_slopes(kernel(at), squared_differences(z), weight);
+  Vector found(7);
+  found << slopes.log_signal, slopes.log_lengths, slopes.log_amplitudes, slopes.log_widths;
+  EXPECT_LT(tests::gradient_error(
+                [&](const Vector& flat) {
+                  return (weight.array() * knob_covariance(kernel(flat), z, z).array()).sum();
+                },
+                at, found),
+            tests::kGradient);
 }
 
 }  // namespace

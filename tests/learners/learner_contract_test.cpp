@@ -12,20 +12,28 @@
 namespace fewwatt::learners {
 namespace {
 
-class LearnerContract : public testing::TestWithParam<std::string_view> {
+// A learner of the registry, and whether it has a checkpoint.
+struct Contracted {
+  std::string_view name;
+  bool trained;
+};
+
+class LearnerContract : public testing::TestWithParam<Contracted> {
  protected:
-  std::unique_ptr<const Learner> learner_ = tests::learner_for(GetParam(), *tests::example_space());
+  const LearnerFacts& facts_ = find_learner(GetParam().name);
+  std::unique_ptr<const Learner> learner_ =
+      tests::learner_for(GetParam().name, *tests::example_space(), GetParam().trained);
   std::vector<hw::PowerMode> modes_ = tests::example_space()->modes();
 };
 
 TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
-  for (const std::size_t shots : {find_learner(GetParam()).min_shots, std::size_t{2}, std::size_t{8}}) {
+  for (const std::size_t shots : {facts_.min_shots, std::size_t{2}, std::size_t{8}}) {
     const auto p = learner_->adapt(tests::example_support(shots, 1))->predict(modes_);
     ASSERT_EQ(p.mean.rows(), static_cast<Eigen::Index>(modes_.size()));
     ASSERT_EQ(p.mean.cols(), 2);
     EXPECT_GT(p.mean.minCoeff(), 0);
     EXPECT_TRUE(p.mean.allFinite());
-    EXPECT_EQ(p.stddev.size() > 0, find_learner(GetParam()).gives_uncertainty);
+    EXPECT_EQ(p.stddev.size() > 0, facts_.gives_uncertainty);
     if (p.stddev.size() > 0) {
       EXPECT_GE(p.stddev.minCoeff(), 0);
     }
@@ -58,7 +66,7 @@ TEST_P(LearnerContract, ConcurrentAdaptsEqualSequentialOnes) {
 }
 
 TEST_P(LearnerContract, OneTargetDoesNotTouchTheOther) {
-  const bool joint = find_learner(GetParam()).joint_targets;
+  const bool joint = facts_.joint_targets;
   auto support = tests::example_support(8, 5);
   const Vector before = learner_->adapt(support)->predict(modes_).mean.col(tasks::kPowerW);
   support.targets.col(tasks::kTimeMs) *= 1000;
@@ -115,7 +123,7 @@ TEST_P(LearnerContract, RefusesABadSupport) {
 }
 
 TEST_P(LearnerContract, ACheckpointOfOtherKnobsIsRefused) {
-  if (!find_learner(GetParam()).needs_checkpoint) return;  // serves any knobs
+  if (!GetParam().trained) return;  // serves any knobs
   const auto other = std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(
       {{hw::KnobRole::power_limit_mw, {100, 200}}, {hw::KnobRole::gpu_khz, {300, 600}}}));
   Samples support{other, other->modes(), Matrix::Ones(4, 2)};
@@ -133,10 +141,19 @@ std::vector<std::string_view> all_names() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, LearnerContract, testing::ValuesIn(all_names()),
+std::vector<Contracted> all_contracted() {
+  std::vector<Contracted> all = {{"gp", true}};
+  for (const auto& facts : learner_facts()) all.push_back({facts.name, facts.needs_checkpoint});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, LearnerContract, testing::ValuesIn(all_contracted()),
                          [](const auto& parameter) {
-                           std::string name(parameter.param);
+                           std::string name(parameter.param.name);
                            std::replace(name.begin(), name.end(), '-', '_');
+                           if (parameter.param.trained &&
+                               !find_learner(parameter.param.name).needs_checkpoint)
+                             name += "_trained";
                            return name;
                          });
 

@@ -2,6 +2,7 @@
 
 #include "learners/ensemble.hpp"
 #include "learners/fine_tune.hpp"
+#include "learners/gp.hpp"
 #include "learners/physics.hpp"
 #include "learners/proto.hpp"
 #include "learners/registry.hpp"
@@ -69,7 +70,7 @@ inline learners::ProtoModel random_proto(const hw::PowerModeSpace& space) {
     target.curve_knobs(1, 0) += 1;
     target.curve_weights = Matrix::Constant(2, 3, 0.5);
     target.curve_weights(0, 1) = -1;
-    target.kernel = ProtoKernel::medians(model.log_settings.mean.size(), terms);
+    target.kernel = TermKernel::medians(model.log_settings.mean.size(), terms);
     model.targets[static_cast<std::size_t>(t)] = std::move(target);
   }
   return model;
@@ -121,9 +122,36 @@ inline learners::Checkpoint random_ensemble(const hw::PowerModeSpace& space,
   return checkpoint;
 }
 
-// A learner of every name in the registry, with a made-up checkpoint where it needs one.
+// With a net of two outputs, or none.
+inline learners::GpModel random_gp(const hw::PowerModeSpace& space, bool with_net = true) {
+  using namespace learners;
+  GpModel model;
+  model.trained_by = "deep-kernel";
+  model.knobs = roles_text(space);
+  model.scaler = Scaler::fit(encode(FeatureSet::physical, space, space.modes()));
+  const auto f = static_cast<int>(model.scaler.mean.size());
+  model.shape = {{f}, Activation::tanh, {}};
+  if (with_net) model.shape.sizes = {f, 6, 2};
+  for (int t = 0; t < tasks::kNumTargets; ++t) {
+    hw::Rng rng(static_cast<std::uint64_t>(t) + 1);
+    GpTarget target;
+    target.weights = random_parameters(model.shape, rng);
+    target.mean.resize(f);
+    for (auto& value : target.mean) value = 0.02 * rng.normal();
+    target.kernel = TermKernel::medians(model.columns(), f);
+    target.kernel.log_spreads.setConstant(-2);
+    target.kernel_spreads = TermKernel::prior_spreads(model.columns(), f).flat();
+    target.fine_tune = {10, 0.5};
+    model.targets[static_cast<std::size_t>(t)] = std::move(target);
+  }
+  return model;
+}
+
+// A learner of every name in the registry, with a made-up checkpoint where it needs one, or can have one and is `trained`.
 inline std::unique_ptr<const learners::Learner> learner_for(std::string_view name,
-                                                            const hw::PowerModeSpace& space) {
+                                                            const hw::PowerModeSpace& space,
+                                                            bool trained = false) {
+  if (trained && name == "gp") return learners::make_learner(random_gp(space).to_checkpoint());
   if (!learners::find_learner(name).needs_checkpoint) return learners::make_learner(name);
   if (name == "fine_tune") return learners::make_learner(random_fine_tune(space));
   if (name == "proto") return learners::make_learner(random_proto(space).to_checkpoint());

@@ -43,7 +43,7 @@ double rms(const Vector& v) {
 TEST(Proto, KernelIsWhatItsFlatFormSays) {
   Vector flat(3 * 2 + 2 + 5);
   for (Eigen::Index i = 0; i < flat.size(); ++i) flat[i] = static_cast<double>(i);
-  EXPECT_EQ(ProtoKernel::from_flat(flat, 2).flat(), flat);
+  EXPECT_EQ(TermKernel::from_flat(flat, 2).flat(), flat);
 }
 
 TEST(Proto, HeadIsTheLogOfASum) {
@@ -129,7 +129,7 @@ TEST(Proto, GradientOfTheKernelEqualsCentralDifferences) {
     hw::Rng rng(2);
     Vector at = rows.target.kernel.flat();
     for (auto& value : at) value += 0.3 * rng.normal();
-    const auto kernel = [](const Vector& flat) { return ProtoKernel::from_flat(flat, 2); };
+    const auto kernel = [](const Vector& flat) { return TermKernel::from_flat(flat, 2); };
     Vector gradient;
     posterior.objective(kernel(at), &gradient);
     EXPECT_LT(
