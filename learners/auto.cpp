@@ -164,7 +164,8 @@ Samples Auto::without_doubtful_rows(const Samples& given) const {
 }
 
 std::unique_ptr<const Predictor> Auto::adapt(const Samples& given) const {
-  check_support("auto", given, 1);
+  check_support("auto", given, 0);
+  if (given.modes.empty()) return candidates_.front().learner->adapt(given);
   const Samples support = without_doubtful_rows(given);
   auto predictor = std::make_unique<AutoPredictor>();
   for (const auto& candidate : candidates_)
