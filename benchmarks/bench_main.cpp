@@ -52,7 +52,7 @@ void apply(const Options& options, benchmarks::Suite& suite) {
   replace_names("--learners", options.learners, suite.learners, benchmarks::check_learner);
   benchmarks::check_learners(suite);
   replace_names("--samplers", options.samplers, suite.samplers, benchmarks::check_sampler);
-  if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_counts);
+  if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_shots);
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
   suite.seeds = options.seeds.value_or(suite.seeds);
 }
@@ -171,7 +171,7 @@ int bench_sinusoid(const Options& options, const std::string& command) {
     for (const auto& name : suite.learners)
       parse_option("--learners", name, benchmarks::check_sinusoid_learner);
   }
-  if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_counts);
+  if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_shots);
   make_writable_folder(options.out);
   const auto scores = benchmarks::run_sinusoid(
       suite, {.seed = options.common.seed, .threads = options.threads}, progress(options.common, "parts"));

@@ -485,8 +485,7 @@ class Report {
     const bool has_best = !t.metric.ends_with("coverage90") && !t.metric.ends_with("seconds") &&
                           t.metric != "time_penalty" && t.series.size() > 1;
     std::string text = "<div class=\"scroll\"><table>\n<tr><th>learner</th>";
-    for (const auto shots : t.shots)
-      text += "<th>" + (shots > 0 ? std::to_string(shots) + " modes" : "") + "</th>";
+    for (const auto shots : t.shots) text += "<th>" + title_of(t, shots) + "</th>";
     text += "</tr>\n";
     for (std::size_t s = 0; s < t.series.size(); ++s) {
       text += "<tr><td><span class=\"swatch\" style=\"background:" + colour(t.series[s].learner) +

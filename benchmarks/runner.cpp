@@ -99,10 +99,11 @@ Contestant train(const Suite& suite, const SplitRun& split, const std::string& n
   if (find_meta_learner(parsed.base) == nullptr)
     return {name, learners::make_learner(name), std::nullopt, std::nullopt};
   const auto start = Clock::now();
-  meta::InitializerRequest request{.name = parsed.base,
-                                   .seed = options.seed,
-                                   .steps = static_cast<int>(suite.train_steps),
-                                   .shots = suite.shots};
+  meta::InitializerRequest request{
+      .name = parsed.base, .seed = options.seed, .steps = static_cast<int>(suite.train_steps)};
+  auto shots = suite.shots;
+  std::erase(shots, std::size_t{0});  // no test-time setting is chosen for that
+  if (!shots.empty()) request.shots = std::move(shots);
   if (parsed.training == LearnerName::Training::both) request.also = split.population;
   if (parsed.added > 0) request.init = init;
   const auto profiles = parsed.training == LearnerName::Training::simulated
@@ -151,6 +152,7 @@ Subject make_subject(const Suite& suite, const SplitRun& split, const datasets::
 // fewer stopped, unless the sampler plans otherwise.
 std::vector<std::size_t> draw_support(const datasets::Profile& profile, const std::string& sampler_name,
                                       std::size_t shots, std::uint64_t seed, std::uint64_t draw) {
+  if (shots == 0) return {};
   datasets::ReplayDevice device(profile);
   auto stream = hw::Rng::stream(seed, "bench support " + profile.device + '/' + profile.workload, draw);
   const auto sampler = tasks::make_sampler(sampler_name, device.space(), shots, stream.bits());
@@ -262,6 +264,21 @@ Row common_row(const Suite& suite, const Subject& subject, const std::string& le
           .value = 0,
           .seconds = seconds,
           .split = subject.split->rule->name};
+}
+
+bool answers(const Contestant& contestant, std::size_t shots) {
+  return shots > 0 || (contestant.checkpoint && learners::needs_no_rows(*contestant.checkpoint));
+}
+
+// What a workload is guessed to be without knowing anything of it: like the mean of the training workloads, in logs. Empty
+// unless all of them were measured in its modes.
+Matrix training_mean(const Subject& subject) {
+  Matrix sum = Matrix::Zero(subject.all.targets.rows(), tasks::kNumTargets);
+  for (const auto& profile : subject.split->profiles.train) {
+    if (profile.modes != subject.profile->modes) return {};
+    sum.array() += tasks::samples_of(profile).targets.array().log();
+  }
+  return (sum / static_cast<double>(subject.split->profiles.train.size())).array().exp();
 }
 
 // Error and calibration of one target over the query rows whose value is known.
@@ -376,8 +393,8 @@ JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
   const auto support_rows = draw_support(*subject.profile, *job.sampler, job.shots, seed, job.draw);
   const auto support = subject.all.subset(support_rows);
   for (const auto& contestant : subject.split->contestants)
-    answer(suite, job, contestant, support, support_rows, result);
-  if (subject.decides) {
+    if (answers(contestant, job.shots)) answer(suite, job, contestant, support, support_rows, result);
+  if (subject.decides && job.shots > 0) {
     const auto decisions = decide_among(subject, deciding_among(subject, support_rows));
     RowWriter(result.rows, common_row(suite, subject, "best-measured", *job.sampler, job.shots, job.draw, 0))
         .add(score(decisions, subject.deciding, suite.excess_margin));
@@ -385,13 +402,22 @@ JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
   return result;
 }
 
-// What needs no measured modes: the cost of training, the fastest mode, the vendor's presets.
+// What needs no measured modes: the cost of training, a guess, the fastest mode, the vendor's presets.
 std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) {
   std::vector<Row> rows;
   for (const auto& contestant : subject.split->contestants)
     if (const auto seconds = contestant.train_seconds)
       RowWriter(rows, common_row(suite, subject, contestant.name, "none", 0, 0, *seconds))
           .add("train_seconds", *seconds);
+  const bool has_none = std::find(suite.shots.begin(), suite.shots.end(), 0) != suite.shots.end();
+  if (const auto guess = training_mean(subject); has_none && guess.size() > 0) {
+    RowWriter writer(rows, common_row(suite, subject, "training-mean", "none", 0, 0, 0));
+    const std::vector<bool> no_support(subject.all.size(), false);
+    Calibration unused;
+    for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
+      if (suite.targets[target])
+        score_target(writer, target, subject.all, no_support, {.mean = guess, .stddev = {}}, unused);
+  }
   if (!subject.decides) return rows;
   const auto score_baseline = [&](const std::string& name, const std::vector<Decision>& decisions) {
     RowWriter(rows, common_row(suite, subject, name, "none", 0, 0, 0))
@@ -527,7 +553,7 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     const bool first_of_split = subject.profile == &subject.split->profiles.test.front();
     for (const auto& sampler : suite.samplers)
       for (const auto shots : suite.shots)
-        for (std::uint64_t draw = 0; draw < suite.seeds; ++draw)
+        for (std::uint64_t draw = 0; draw < (shots > 0 ? suite.seeds : 1); ++draw)
           jobs.push_back(
               {&subject, &sampler, shots, draw,
                first_of_split && shots == shown && draw == 0 && sampler == suite.samplers.front()});

@@ -47,17 +47,30 @@ std::vector<std::string> cut(const std::string& text, char separator) {
                   section.text_or(key, "") + "'");
 }
 
-// Throws std::invalid_argument for anything but a whole number from 1.
-std::size_t parse_count(const std::string& text) {
+// Throws std::invalid_argument for anything but a whole number from `least`.
+std::size_t parse_count_from(std::size_t least, const std::string& text) {
   double value = 0;
-  if (!datasets::parse_number(text, value) || value < 1 || value > 1e6 || value != std::floor(value))
-    throw std::invalid_argument("expected whole numbers from 1 to 1000000, found '" + text + "'");
+  if (!datasets::parse_number(text, value) || value < static_cast<double>(least) || value > 1e6 ||
+      value != std::floor(value))
+    throw std::invalid_argument("expected whole numbers from " + std::to_string(least) +
+                                " to 1000000, found '" + text + "'");
   return static_cast<std::size_t>(value);
+}
+
+std::size_t parse_count(const std::string& text) {
+  return parse_count_from(1, text);
 }
 
 template <class T>
 bool has_repeats(const std::vector<T>& values) {
   return std::set<T>(values.begin(), values.end()).size() != values.size();
+}
+
+std::vector<std::size_t> counts_from(std::size_t least, const std::string& text) {
+  std::vector<std::size_t> counts;
+  for (const auto& part : parse_list(text)) counts.push_back(parse_count_from(least, part));
+  if (has_repeats(counts)) throw std::invalid_argument("a number stands twice in '" + text + "'");
+  return counts;
 }
 
 // Calls parse(text); what it finds wrong is said with the key and the file it stands in.
@@ -117,7 +130,7 @@ SplitRule parse_split(const IniSection& section) {
   return rule;
 }
 
-// The keys simulate, grid and workloads.
+// The keys simulate, grid, workloads and random_workloads.
 datasets::SimulationRequest parse_simulation(const IniSection& section) {
   for (const char* key : {"mapping", "inputs"})
     if (section.find(key) != nullptr)
@@ -125,9 +138,11 @@ datasets::SimulationRequest parse_simulation(const IniSection& section) {
   datasets::SimulationRequest request;
   request.devices = list(section, "simulate");
   request.grid = section.text_or("grid", request.grid);
-  request.workloads = list(section, "workloads");
-  if (const auto* text = section.find("random_workloads"))
-    request.random_workloads = parse_key(section, "random_workloads", *text, parse_count);
+  const auto* random = section.find("random_workloads");
+  if (random != nullptr)
+    request.random_workloads = parse_key(section, "random_workloads", *random, parse_count);
+  if (random == nullptr || section.find("workloads") != nullptr)
+    request.workloads = list(section, "workloads");
   check_names(section, "simulate", request.devices, [](const auto& name) { hw::find_simulated_board(name); });
   check_names(section, "workloads", request.workloads,
               [](const auto& name) { hw::find_simulated_workload(name); });
@@ -194,10 +209,11 @@ std::vector<std::string> parse_list(const std::string& text) {
 }
 
 std::vector<std::size_t> parse_counts(const std::string& text) {
-  std::vector<std::size_t> counts;
-  for (const auto& part : parse_list(text)) counts.push_back(parse_count(part));
-  if (has_repeats(counts)) throw std::invalid_argument("a number stands twice in '" + text + "'");
-  return counts;
+  return counts_from(1, text);
+}
+
+std::vector<std::size_t> parse_shots(const std::string& text) {
+  return counts_from(0, text);
 }
 
 LearnerName parse_learner(const std::string& name) {
@@ -308,7 +324,7 @@ Suite read_suite(const std::string& path) {
     if (at == std::end(tasks::kTargetNames)) refuse(head, "targets", "time, power or both");
     suite.targets[static_cast<std::size_t>(at - std::begin(tasks::kTargetNames))] = true;
   }
-  suite.shots = parse_key(head, "shots", head.text("shots"), parse_counts);
+  suite.shots = parse_key(head, "shots", head.text("shots"), parse_shots);
   suite.seeds = parse_key(head, "seeds", head.text("seeds"), parse_count);
   if (const auto* text = head.find("train_steps"))
     suite.train_steps = parse_key(head, "train_steps", *text, parse_count);

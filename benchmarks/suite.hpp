@@ -33,9 +33,10 @@ struct SplitRule {
 //   simulate = orin-agx-64   in place of mapping and inputs: simulated boards (hw/simulated_device.hpp),
 //   grid = powertrain        their modes: full, the default, the name of a published grid, or a number of modes,
 //   workloads = lstm, ...    and what runs on each,
-//   random_workloads = 32    and so many more, random-0 and so on
+//   random_workloads = 32    and so many more, or these alone, that nobody wrote: random-0, random-1, ...
 //   targets = time, power    what is used of the profiles
-//   shots = 5, 10, 25, 50    modes measured
+//   shots = 5, 10, 25, 50    modes measured; from 0 only those predict that have learned from workloads which state
+//                            what they are
 //   seeds = 10               draws of the measured modes
 //   samplers = random        that draw them
 //   learners = gp, maml      learners that need no checkpoint, and meta-learners, trained once per split
@@ -102,6 +103,8 @@ Suite read_suite(const std::string& path);
 std::vector<std::string> parse_list(const std::string& text);
 // "5, 10": a list of whole numbers from 1, none twice. Throws std::invalid_argument.
 std::vector<std::size_t> parse_counts(const std::string& text);
+// The same from 0.
+std::vector<std::size_t> parse_shots(const std::string& text);
 
 // Throws datasets::DataError naming the learner that is trained on a population where the suite has none, or adds to one that
 // is not among the learners.

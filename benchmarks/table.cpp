@@ -28,6 +28,10 @@ Cell cell_of(const std::vector<double>& values) {
   return {.median = median(values), .lower = quantile(values, 0.25), .upper = quantile(values, 0.75)};
 }
 
+Series series_of(const Row& row) {
+  return {row.learner, row.sampler};
+}
+
 Table make_table(std::string_view metric, std::span<const Row> rows) {
   Table table;
   table.metric = metric;
@@ -36,8 +40,8 @@ Table make_table(std::string_view metric, std::span<const Row> rows) {
   for (const Row& row : rows) {
     if (row.metric != metric) continue;
     const auto workload = position(table.workloads, workload_of(row));
-    const auto series = position(table.series, Series{row.learner, row.sampler});
-    if (row.shots > 0) shots.insert(row.shots);
+    const auto series = position(table.series, series_of(row));
+    if (!without_modes(series_of(row))) shots.insert(row.shots);
     values[{workload, series, row.shots}].push_back(row.value);
   }
   if (shots.empty()) shots.insert(0);
@@ -53,7 +57,7 @@ Table make_table(std::string_view metric, std::span<const Row> rows) {
       std::size_t found = 0;
       for (std::size_t w = 0; w < table.workloads.size(); ++w) {
         auto draws = values.find({w, s, table.shots[k]});
-        if (draws == values.end()) draws = values.find({w, s, 0});
+        if (draws == values.end() && without_modes(table.series[s])) draws = values.find({w, s, 0});
         if (draws == values.end()) continue;
         const Cell cell = cell_of(draws->second);
         table.cells[w][s][k] = cell;
@@ -75,7 +79,7 @@ std::string markdown_table(const Table& table, std::span<const Table> all,
   std::string text = "| learner |";
   std::string line = "|---|";
   for (const auto shots : table.shots) {
-    text += shots > 0 ? ' ' + std::to_string(shots) + " modes |" : std::string(" |");
+    text += ' ' + title_of(table, shots) + " |";
     line += "---:|";
   }
   text += '\n' + line + '\n';
@@ -116,6 +120,16 @@ std::vector<Table> make_tables(std::span<const Row> rows) {
     if (!table.series.empty()) tables.push_back(std::move(table));
   }
   return tables;
+}
+
+bool without_modes(const Series& series) {
+  return series.sampler == "none";
+}
+
+std::string title_of(const Table& table, std::size_t shots) {
+  const bool any = std::any_of(table.series.begin(), table.series.end(),
+                               [](const Series& series) { return !without_modes(series); });
+  return any ? std::to_string(shots) + " modes" : "";
 }
 
 std::string label(const Series& series, std::span<const Table> tables) {

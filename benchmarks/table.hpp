@@ -21,7 +21,10 @@ struct Series {
   bool operator==(const Series&) const = default;
 };
 
-// One metric of a suite. Rows without measured modes stand in every column; where there are no others, in the
+// What measured modes are nothing to: the cost of training, a board's presets. Their sampler is "none".
+bool without_modes(const Series& series);
+
+// One metric of a suite. Series without modes stand in every column; where there are no others, in the
 // only column, 0.
 struct Table {
   std::string metric;
@@ -35,6 +38,8 @@ struct Table {
 // The table of every metric that has rows, in the order of metric_facts(); series by their first row.
 std::vector<Table> make_tables(std::span<const Row> rows);
 
+// "10 modes"; "" where no series has modes.
+std::string title_of(const Table& table, std::size_t shots);
 // "gp", or "gp, maximin" where the tables have more than one sampler.
 std::string label(const Series& series, std::span<const Table> tables);
 // "5.31 [4.80, 6.02]"; "–" for none, "∞" for infinity.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -101,6 +102,7 @@ Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWor
   profile.device = board.name;
   profile.workload = workload.name;
   profile.attributes = attributes_of(workload);
+  if (space->knob_with(hw::KnobRole::batch_size)) profile.attributes.batch_size.reset();
   hw::SimulatedDevice device(board, workload, *space, noise);
   profile.space = std::move(space);
   profile.modes = std::move(modes);
@@ -128,8 +130,11 @@ ProfileStore generate_profiles(const SimulationRequest& request) {
   if (const auto error = request.error(); !error.empty()) throw std::invalid_argument(error);
   std::vector<hw::SimulatedWorkload> workloads;
   for (const auto& name : request.workloads) workloads.push_back(hw::find_simulated_workload(name));
-  for (std::size_t w = 0; w < request.random_workloads; ++w)
+  for (std::size_t w = 0; w < request.random_workloads; ++w) {
     workloads.push_back(hw::random_workload(request.seed, w));
+    auto rng = hw::Rng::stream(request.seed, "simulated batch size", w);
+    workloads.back().batch_size = std::exp2(2 + static_cast<double>(rng.below(5)));
+  }
   std::vector<SimulatedSpace> devices;
   for (const auto& name : request.devices) devices.push_back(known_device(name, request));
   for (std::size_t d = 0; d < request.random_devices; ++d) devices.push_back(random_device(request.seed, d));

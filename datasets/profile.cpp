@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <sstream>
 #include <utility>
 
 namespace fewwatt::datasets {
@@ -51,6 +52,27 @@ std::optional<TimeOf> parse_time_of(std::string_view name) {
   return value_in(kTimes, name);
 }
 
+std::string attributes_error(const WorkloadAttributes& attributes, const hw::PowerModeSpace& space) {
+  const auto found = [](double value) {
+    std::ostringstream text;
+    text << ", found " << value;
+    return text.str();
+  };
+  for (const auto& [name, member] : kNumberAttributes) {
+    const auto& value = attributes.*member;
+    if (value && !is_positive(*value))
+      return std::string(name) + ": expected a positive, finite number" + found(*value);
+  }
+  const auto knob = space.knob_with(hw::KnobRole::batch_size);
+  if (!knob || !attributes.batch_size) return "";
+  std::string levels;
+  for (const int level : space.knobs()[*knob].levels) {
+    if (level == *attributes.batch_size) return "";
+    levels += (levels.empty() ? "" : ", ") + std::to_string(level);
+  }
+  return "batch_size: expected one of the knob's levels " + levels + found(*attributes.batch_size);
+}
+
 bool is_profile_name(std::string_view name) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -78,6 +100,8 @@ void validate(const Profile& profile, const std::string& where) {
           "names have letters, digits and . _ + - only");
   require(profile.space != nullptr, "no space");
   require(!profile.modes.empty(), "no modes");
+  const auto bad_attribute = attributes_error(profile.attributes, *profile.space);
+  require(bad_attribute.empty(), bad_attribute);
   const std::size_t n = profile.modes.size();
   require(profile.measurements.size() == n,
           std::to_string(n) + " modes, but " + std::to_string(profile.measurements.size()) + " measurements");

@@ -52,6 +52,10 @@ inline constexpr std::pair<const char*, std::optional<double> WorkloadAttributes
     {"parameters", &WorkloadAttributes::parameters},
     {"flops", &WorkloadAttributes::flops}};
 
+// The first number that is not positive and finite, or a batch_size that the space's own levels exclude: "batch_size:
+// expected ..., found ..."; "" for none.
+std::string attributes_error(const WorkloadAttributes& attributes, const hw::PowerModeSpace& space);
+
 // Letters, digits and . _ + - only, at least one: what a device or workload may be called.
 bool is_profile_name(std::string_view name);
 
@@ -72,8 +76,8 @@ struct Profile {
   bool has_power() const;  // at least one mode has a power
 };
 
-// Throws DataError, naming `where`, the profile and the row, unless everything said above holds, every number
-// is positive where it is known, and there is at least one mode with a time or a power.
+// Throws DataError, naming `where`, the profile and the row or attribute, unless everything said above holds, every number
+// is positive where it is known, the attributes fit the space, and there is at least one mode with a time or a power.
 void validate(const Profile& profile, const std::string& where);
 
 // The given rows, ascending, of a profile.

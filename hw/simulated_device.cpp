@@ -611,6 +611,12 @@ SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index) {
       scale * size * 2 * log_normal(rng, heavy ? 1 : 0.05, 1) * std::max(1, pipeline.workers) / 4;
   pipeline.handoff = scale * log_normal(rng, 0.04, 1.2);
   pipeline.core_activity = log_normal(rng, 1, 0.3);
+
+  // Medians are those of the known networks, 0.4 GFLOP of three passes per ms GHz being what resnet18 does.
+  auto stated = Rng::stream(seed, "random workload characteristics", index);
+  network.flops = std::round(network.compute * 0.4e9 / (3 * kSimulatedBatch) * log_normal(stated, 1, 0.7));
+  network.layers = std::round(std::max(1.0, network.launch / 2.5 * log_normal(stated, 1, 0.7)));
+  network.parameters = std::round(network.flops / 300 * log_normal(stated, 1, 1.1));
   return workload;
 }
 

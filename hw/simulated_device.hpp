@@ -133,6 +133,8 @@ RandomBoard random_board(std::uint64_t seed, std::uint64_t index);
 // A board that nobody built, with the knobs of `space` and their highest levels: a host with a GPU if it has both kinds
 // of clocks, a host alone without gpu_khz, a card without cpu_cores and cpu_khz.
 SimulatedBoard random_board_with(const PowerModeSpace& space, std::uint64_t seed, std::uint64_t index);
+// Its flops, layers and parameters tell of its compute and launches as those of networks do: within a factor of about 2,
+// parameters of 3, from case to case.
 SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index);
 
 // ---- As a device ----

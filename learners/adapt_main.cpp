@@ -1,8 +1,10 @@
 // fewwatt adapt [--init INIT.h5 | --learner NAME]
 //               --profiles P.h5 --device D --workload W --shots 50 --sampler random | --measurements M.csv
+//               | --space BOARD --flops N ...
 //               --out MODEL.h5
 //
-// Fits a learner to few measured modes of one workload, and writes what it predicts of all modes.
+// Fits a learner to few measured modes of one workload, or to none where it is known what the workload is, and writes
+// what it predicts of all modes.
 
 #include <algorithm>
 #include <array>
@@ -34,17 +36,26 @@ using Json = nlohmann::ordered_json;
 struct Options {
   program::CommonOptions common;
   std::string init, learner;           // one of them
-  std::string profiles, measurements;  // one of them
+  std::string profiles, measurements;  // one of them, or neither
   std::string mapping;                 // of the measurements; "" = standard column names
   std::string device, workload;        // "" = not said
   std::string time_of;                 // of measurements without a mapping
-  std::optional<double> minibatches_per_epoch;
+  // What is known of a workload that is not a profile's: kOwnAttributes.
+  datasets::WorkloadAttributes own;
   program::Count shots{50};
   std::string sampler;
   std::optional<hw::PowerModeSpace> space;  // nullopt = what the data say
   std::string space_name;
   std::string out;
 };
+
+// Numbers that the user may state, all but those of a mapping or a profile.
+constexpr std::pair<const char*, std::optional<double> datasets::WorkloadAttributes::*> kOwnAttributes[] = {
+    {"batch-size", &datasets::WorkloadAttributes::batch_size},
+    {"layers", &datasets::WorkloadAttributes::layers},
+    {"parameters", &datasets::WorkloadAttributes::parameters},
+    {"flops", &datasets::WorkloadAttributes::flops},
+    {"minibatches-per-epoch", &datasets::WorkloadAttributes::minibatches_per_epoch}};
 
 // What there is to learn from: the support, and the profile that holds its rows and perhaps others.
 struct Problem {
@@ -67,36 +78,51 @@ void require(bool holds, const std::string& otherwise) {
   if (!holds) throw program::UsageError(otherwise);
 }
 
+bool nothing_measured(const Options& options) {
+  return options.measurements.empty() && (options.profiles.empty() || options.shots.value == 0);
+}
+
 void check(const Options& options, bool draws_shots) {
   require(options.init.empty() || options.learner.empty(),
           "give one of --init and --learner, or neither for auto");
-  require(options.profiles.empty() != options.measurements.empty(),
+  require(options.profiles.empty() || options.measurements.empty(),
           "give one of --profiles and --measurements");
+  require(
+      !options.profiles.empty() || !options.measurements.empty() || !options.space_name.empty(),
+      "give one of --profiles and --measurements, or --space BOARD[:GRID] to predict without measured modes");
   program::refuse_overwriting(options.out,
                               {options.init, options.profiles, options.measurements, options.mapping});
   if (options.init.empty()) {
     const auto& facts = as_usage([&] { return learners::find_learner(options.learner); });
     require(!facts.needs_checkpoint,
             "--learner " + options.learner + " must be trained first: give its checkpoint as --init");
+    require(!nothing_measured(options),
+            "without measured modes --init must be a checkpoint that was trained on other workloads");
   }
+  std::string own;
+  for (const auto& [name, member] : kOwnAttributes)
+    if (options.own.*member) own += (own.empty() ? "--" : ", --") + std::string(name);
   if (options.profiles.empty()) {
     require(
         options.init.empty() || !options.space_name.empty(),
         "--init with --measurements needs --space BOARD[:GRID]: a checkpoint scales settings by the board's "
         "greatest ones, which few measured modes need not hold; fewwatt device list names the boards");
     require(!draws_shots, "--shots and --sampler go with --profiles: all rows of --measurements are used");
-    require(options.mapping.empty() || (options.time_of.empty() && !options.minibatches_per_epoch),
-            "--time-of and --minibatches-per-epoch are said by the --mapping");
+    require(options.mapping.empty() || !options.measurements.empty(), "--mapping goes with --measurements");
+    require(options.mapping.empty() || (options.time_of.empty() && own.empty()),
+            "--time-of" + (own.empty() ? own : ", " + own) + ": said by the --mapping");
     require(options.time_of.empty() || datasets::parse_time_of(options.time_of),
             "--time-of must be minibatch, epoch or run, found " + options.time_of);
-    require(!options.minibatches_per_epoch ||
-                (std::isfinite(*options.minibatches_per_epoch) && *options.minibatches_per_epoch > 0),
-            "--minibatches-per-epoch must be a number > 0");
+    for (const auto& [name, member] : kOwnAttributes) {
+      const auto& value = options.own.*member;
+      require(!value || (std::isfinite(*value) && *value > 0),
+              "--" + std::string(name) + " must be a number > 0");
+    }
   } else {
     require(!options.device.empty() && !options.workload.empty(), "--profiles needs --device and --workload");
-    require(options.shots.value > 0, "--shots must be > 0");
-    require(options.mapping.empty() && options.time_of.empty() && !options.minibatches_per_epoch,
-            "--mapping, --time-of and --minibatches-per-epoch go with --measurements");
+    require(options.mapping.empty() && options.time_of.empty(),
+            "--mapping and --time-of go with --measurements");
+    require(own.empty(), own + ": said by the profile");
     const auto samplers = tasks::sampler_names();
     std::string known;
     for (const auto name : samplers) known += " " + std::string(name);
@@ -108,17 +134,19 @@ void check(const Options& options, bool draws_shots) {
 std::optional<Options> parse(int argc, char** argv) {
   namespace po = program::po;
   Options options;
-  double minibatches = 0;
+  std::array<double, std::size(kOwnAttributes)> own{};
   program::Manual manual;
   manual.verb = "adapt";
   manual.synopsis =
-      "[--init INIT.h5 | --learner NAME] (--profiles P.h5 --device D --workload W | --measurements M.csv) "
-      "--out MODEL.h5";
+      "[--init INIT.h5 | --learner NAME] (--profiles P.h5 --device D --workload W | --measurements M.csv | "
+      "--space BOARD --flops N ...) --out MODEL.h5";
   manual.about =
       "Fits a learner to few measured modes of a workload and writes what it predicts of all modes of the "
       "device.\n"
       "The measurements are your own, or drawn from a profile by a sampler; then the error on the profile's "
-      "other modes is printed.";
+      "other modes is printed.\n"
+      "With --shots 0, or --space alone, nothing is measured: an --init that was trained on workloads which "
+      "state batch_size, layers, parameters or flops says what to expect of one that states them too.";
   auto add = manual.options.add_options();
   add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
   add("learner", po::value(&options.learner)->value_name("NAME"),
@@ -135,11 +163,14 @@ std::optional<Options> parse(int argc, char** argv) {
   add("workload", po::value(&options.workload)->value_name("NAME"),
       "workload of the profile; with --measurements, what to call it");
   add("time-of", po::value(&options.time_of)->value_name("WHAT"),
-      "what one time_ms of --measurements is: minibatch, epoch or run (default)");
-  add("minibatches-per-epoch", po::value(&minibatches)->value_name("N"),
-      "of the workload of --measurements, for epoch times");
+      "what one time_ms is, of --measurements or to be predicted: minibatch, epoch or run (default)");
+  constexpr std::array kMeanings = {"of the workload that is not a profile's", "of its network",
+                                    "of its network, in all", "of its network, for one sample forward",
+                                    "of the workload, for epoch times"};
+  for (std::size_t i = 0; i < own.size(); ++i)
+    add(kOwnAttributes[i].first, po::value(&own[i])->value_name("N"), kMeanings[i]);
   add("shots", po::value(&options.shots)->default_value(options.shots)->value_name("N"),
-      "modes to draw from the profile");
+      "modes to draw from the profile; 0: none is measured");
   add("sampler", po::value(&options.sampler)->default_value("random")->value_name("NAME"),
       "how to draw them: random, latin-hypercube, maximin");
   add("space", po::value(&options.space_name)->value_name("BOARD[:GRID]"),
@@ -149,7 +180,8 @@ std::optional<Options> parse(int argc, char** argv) {
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   if (options.init.empty() && options.learner.empty()) options.learner = "auto";
-  if (values->count("minibatches-per-epoch") > 0) options.minibatches_per_epoch = minibatches;
+  for (std::size_t i = 0; i < own.size(); ++i)
+    if (values->count(kOwnAttributes[i].first) > 0) options.own.*kOwnAttributes[i].second = own[i];
   check(options, !(*values)["shots"].defaulted() || !(*values)["sampler"].defaulted());
   if (!options.space_name.empty()) {
     const auto colon = options.space_name.find(':');
@@ -190,9 +222,14 @@ Problem draw_from_profile(const Options& options) {
                               std::to_string(profile.modes.size()) + " modes, fewer than the " +
                               std::to_string(shots) + " shots asked for");
   }
+  if (shots == 0) {
+    problem.support = tasks::samples_of(profile, {});
+    return problem;
+  }
   datasets::ReplayDevice device(profile);
   const auto sampler = tasks::make_sampler(options.sampler, device.space(), shots, options.common.seed);
   problem.support = tasks::collect(device, *sampler, shots);
+  problem.support.characteristics = tasks::characteristics_of(profile.attributes);
   return problem;
 }
 
@@ -237,13 +274,34 @@ datasets::Mapping standard_mapping(const Options& options, std::vector<std::stri
   return mapping;
 }
 
+// What the user says of a workload. Throws DataError where it contradicts the space.
+void state_own(datasets::Profile& profile, const Options& options) {
+  for (const auto& [name, member] : kOwnAttributes) profile.attributes.*member = options.own.*member;
+  const auto& space = options.space ? *options.space : *profile.space;
+  if (const auto error = datasets::attributes_error(profile.attributes, space); !error.empty())
+    throw datasets::DataError(profile.device + "/" + profile.workload + ": " + error);
+}
+
+Problem take_nothing(const Options& options) {
+  Problem problem;
+  auto& profile = problem.profile;
+  const auto board = options.space_name.substr(0, options.space_name.find(':'));
+  profile.device = options.device.empty() ? board : options.device;
+  profile.workload = options.workload.empty() ? "not-measured" : options.workload;
+  profile.attributes.time_of = datasets::parse_time_of(options.time_of).value_or(datasets::TimeOf::run);
+  profile.space = std::make_shared<const hw::PowerModeSpace>(*options.space);
+  state_own(profile, options);
+  problem.support = tasks::samples_of(profile);
+  return problem;
+}
+
 Problem take_measurements(const Options& options) {
   Problem problem;
   if (options.mapping.empty()) {
     auto store =
         datasets::import_profiles(standard_mapping(options, problem.unused_columns), {options.measurements});
     problem.profile = pick(std::move(store), options.measurements, "", "");
-    problem.profile.attributes.minibatches_per_epoch = options.minibatches_per_epoch;
+    state_own(problem.profile, options);
   } else {
     auto store = datasets::import_profiles(datasets::read_mapping(options.mapping), {options.measurements});
     problem.profile = pick(std::move(store), options.measurements, options.device, options.workload);
@@ -324,14 +382,17 @@ constexpr double kLeastPercent = 10;
 void print(const Json& report) {
   std::cout << std::setprecision(5) << report["device"].get<std::string>() << '/'
             << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
-            << " adapted to " << report["shots"] << " measured modes in " << report["adapt_ms"].get<double>()
-            << " ms, predicted " << report["modes"] << " modes in " << report["predict_ms"].get<double>()
-            << " ms\n";
+            << (report["shots"] == 0 ? std::string(" without measured modes in ")
+                                     : " adapted to " + report["shots"].dump() + " measured modes in ")
+            << report["adapt_ms"].get<double>() << " ms, predicted " << report["modes"] << " modes in "
+            << report["predict_ms"].get<double>() << " ms\n";
   for (const auto& [name, unit] : {std::pair("time", "ms"), std::pair("power", "W")}) {
     if (!report.contains(name)) continue;
     const auto& target = report[name];
     std::cout << "  " << std::left << std::setw(6) << name << target["least"].get<double>() << " to "
               << target["greatest"].get<double>() << ' ' << unit;
+    if (target.contains("unsure"))
+      std::cout << ", give or take " << std::lround(target["unsure"].get<double>()) << " %";
     if (target.contains("mape"))
       std::cout << ", error on the other measured modes " << target["mape"].get<double>() << " %";
     std::cout << '\n';
@@ -371,7 +432,9 @@ int run(const Options& options) {
     model.origin = checkpoint.origin;
     learner = learners::make_learner(checkpoint);
   }
-  auto problem = options.profiles.empty() ? take_measurements(options) : draw_from_profile(options);
+  auto problem = !options.profiles.empty()       ? draw_from_profile(options)
+                 : !options.measurements.empty() ? take_measurements(options)
+                                                 : take_nothing(options);
   move_to_space(problem, options);
 
   const auto start = std::chrono::steady_clock::now();
@@ -400,6 +463,11 @@ int run(const Options& options) {
         report[tasks::kTargetNames[target]] = {{"least", column.minCoeff()}, {"greatest", column.maxCoeff()}};
     if (const double error = mape[static_cast<std::size_t>(target)]; !std::isnan(error))
       entry["mape"] = error;
+    if (model.support.modes.empty()) {  // the median standard deviation, %
+      Eigen::VectorXd share = model.prediction.stddev.col(target).cwiseQuotient(column);
+      std::nth_element(share.begin(), share.begin() + share.size() / 2, share.end());
+      entry["unsure"] = 100 * share[share.size() / 2];
+    }
   }
   for (const auto& [workload, weight] : predictor->behaves_like())
     report["behaves_like"].push_back({{"workload", workload}, {"weight", weight}});

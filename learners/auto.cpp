@@ -65,7 +65,8 @@ Samples Auto::without_doubtful_rows(const Samples& given) const {
 }
 
 std::unique_ptr<const Predictor> Auto::adapt(const Samples& support) const {
-  check_support("auto", support, 1);
+  check_support("auto", support, 0);
+  if (support.modes.empty()) return members_.front().learner->adapt(support);
   return combine(members_, without_doubtful_rows(support), options_.ensemble);
 }
 

@@ -54,8 +54,8 @@ class Learner {
  public:
   virtual ~Learner() = default;
   // Does not depend on the order of the support rows. A target without any known value is not predicted
-  // (NaN). Throws std::invalid_argument when the support is bad (Samples::check), has fewer rows than the
-  // learner needs, or its knobs are not those that the learner was trained for.
+  // (NaN), unless there is no row at all. Throws std::invalid_argument when the support is bad (Samples::check), has fewer
+  // rows than the learner needs, or its knobs are not those that the learner was trained for.
   virtual std::unique_ptr<const Predictor> adapt(const Samples& support) const = 0;
 };
 

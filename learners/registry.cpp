@@ -1,5 +1,6 @@
 #include "learners/registry.hpp"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <stdexcept>
@@ -34,7 +35,8 @@ const auto& entries() {
       {{.name = "auto",
         .about = "the default: sim_prior and others, weighed by how they predict rows of the support",
         .gives_uncertainty = true,
-        .joint_targets = true},
+        .joint_targets = true,
+        .min_shots = 0},
        [](const Checkpoint& c) -> Made { return std::make_unique<Auto>(c.learner.empty() ? nullptr : &c); }},
       {{.name = "scratch", .about = "the published net from random weights"},
        [](const Checkpoint&) -> Made { return std::make_unique<Scratch>(false); }},
@@ -85,7 +87,8 @@ const auto& entries() {
         .about = "sim_only with what training workloads have taught it of the knobs",
         .needs_checkpoint = true,
         .gives_uncertainty = true,
-        .joint_targets = true},
+        .joint_targets = true,
+        .min_shots = 0},
        [](const Checkpoint& c) -> Made {
          return std::make_unique<SimPrior>(SimPriorModel::from_checkpoint(c));
        }},
@@ -123,6 +126,13 @@ std::unique_ptr<const Learner> make_learner(std::string_view name) {
     throw std::invalid_argument("learner " + std::string(name) + " needs a checkpoint (fewwatt meta-train)");
   }
   return entry.make({});
+}
+
+bool needs_no_rows(const Checkpoint& checkpoint) {
+  const bool stated =
+      std::any_of(checkpoint.tensors.begin(), checkpoint.tensors.end(),
+                  [](const auto& entry) { return entry.first.ends_with("stated/characteristics"); });
+  return find_learner(checkpoint.learner).min_shots == 0 && stated;
 }
 
 std::unique_ptr<const Learner> make_learner(const Checkpoint& checkpoint) {

@@ -16,7 +16,9 @@ struct LearnerFacts {
   bool needs_checkpoint = false;   // must be trained on other workloads first
   bool gives_uncertainty = false;  // Prediction::stddev is filled
   bool joint_targets = false;      // what is known of one target changes what is predicted of the other
-  std::size_t min_shots = 1;       // smallest support that adapt() accepts
+  // Smallest support that adapt() accepts. 0: none is needed where the workload's characteristics and those of
+  // training workloads are known.
+  std::size_t min_shots = 1;
 };
 
 std::span<const LearnerFacts> learner_facts();
@@ -25,6 +27,10 @@ const LearnerFacts& find_learner(
 
 // A learner that needs no checkpoint. Throws std::invalid_argument for one that does.
 std::unique_ptr<const Learner> make_learner(std::string_view name);
+
+// Whether the learner of a checkpoint takes a support without rows: it may, and has learned from workloads that state what
+// they are.
+bool needs_no_rows(const Checkpoint& checkpoint);
 
 // The learner that a checkpoint is for. Throws std::invalid_argument when an entry is missing or has the
 // wrong shape.

@@ -167,12 +167,8 @@ class Mixtures {
   std::vector<Pair> pairs_;
 };
 
-// Weighted workloads: what they have in common and how they differ.
-struct Cloud {
-  std::vector<std::size_t> which;  // of the simulated ones, or of the mixtures
-  Eigen::VectorXf weights;         // sum 1
-};
-enum CloudName : std::size_t { kRetrieved, kAll, kRetrievedMixtures, kAllMixtures, kNumClouds };
+// kStated: training workloads, by what is stated of them; one for each target.
+enum CloudName : std::size_t { kRetrieved, kAll, kRetrievedMixtures, kAllMixtures, kStated, kNumClouds };
 bool is_mixed(std::size_t cloud) {
   return cloud == kRetrievedMixtures || cloud == kAllMixtures;
 }
@@ -180,12 +176,13 @@ bool is_mixed(std::size_t cloud) {
 // Logs of the cloud at modes, each less its level on the support; mean and deviations.
 struct CloudLogs {
   Vector mean;  // [n]
-  Rows root;    // [which, n], sqrt(weight) (log - mean): covariance = root' root
+  Rows root;    // [which or r, n], sqrt(weight) (log - mean): covariance = root' root
 };
 
 CloudLogs at_modes(const Cloud& cloud, const Rows& logs, const Eigen::VectorXf& levels) {
   Rows root = logs.colwise() - levels;
   const Eigen::RowVectorXf mean = cloud.weights.transpose() * root;
+  if (cloud.spread.size() > 0) return {mean.transpose().cast<double>(), cloud.spread * root};
   root.rowwise() -= mean;
   root.array().colwise() *= cloud.weights.array().sqrt();
   return {mean.transpose().cast<double>(), std::move(root)};
@@ -214,6 +211,7 @@ struct Fit {
   std::array<Rows, kNumClouds> roots;              // on the support
   std::vector<SimResidual> residuals;
   std::vector<Hypothesis> hypotheses;
+  Cloud stated;
   LeftOut left_out;
 };
 
@@ -231,7 +229,8 @@ class SimPriorPredictor final : public Predictor {
   SimEncoder encoder;
   std::shared_ptr<const SimPopulation> population;
   std::optional<Mixtures> mixtures;
-  std::array<Cloud, kNumClouds> clouds;
+  std::shared_ptr<const SimPriorModel> model;  // nullptr without training
+  std::array<Cloud, kNumClouds> clouds;        // but kStated
   std::array<std::optional<Fit>, kNumTargets> fits;
   std::unique_ptr<const Predictor> physics;
   std::vector<hw::PowerMode> curve_modes;  // of curves, ascending
@@ -248,7 +247,7 @@ class SimPriorPredictor final : public Predictor {
       std::vector<hw::PowerMode> some;
       for (const auto i : which) some.push_back(modes[static_cast<std::size_t>(i)]);
       std::array<SimPopulation::Logs, kNumClouds> logs;
-      for (std::size_t c = 0; c < kNumClouds; ++c) {
+      for (std::size_t c = 0; c < kStated; ++c) {
         if (std::none_of(fits.begin(), fits.end(), [&](const auto& fit) { return fit && uses(*fit, c); }))
           continue;
         logs[c] = is_mixed(c) ? mixtures->simulate(some, clouds[c].which)
@@ -296,7 +295,10 @@ class SimPriorPredictor final : public Predictor {
     std::array<Vector, kNumClouds> own;
     for (std::size_t c = 0; c < kNumClouds; ++c) {
       if (!uses(fit, c)) continue;
-      at[c] = at_modes(clouds[c], t == tasks::kTimeMs ? logs[c].time : logs[c].power, fit.levels[c]);
+      if (c == kStated)
+        at[c] = at_modes(fit.stated, model->stated->logs(t, *space, modes, fit.stated.which), fit.levels[c]);
+      else
+        at[c] = at_modes(clouds[c], t == tasks::kTimeMs ? logs[c].time : logs[c].power, fit.levels[c]);
       cross[c] = (at[c].root.transpose() * fit.roots[c]).cast<double>();
       own[c] = at[c].root.colwise().squaredNorm().transpose().cast<double>();
     }
@@ -321,6 +323,53 @@ class SimPriorPredictor final : public Predictor {
     return {mean.array() + fit.level, variance};
   }
 };
+
+// What is stated of a workload, where nothing was measured.
+class StatedPredictor final : public Predictor {
+ public:
+  std::shared_ptr<const hw::PowerModeSpace> space;
+  std::shared_ptr<const SimPriorModel> model;
+  std::array<std::optional<Cloud>, kNumTargets> clouds;
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    const auto n = static_cast<Index>(modes.size());
+    Prediction out{Matrix::Constant(n, kNumTargets, std::nan("")),
+                   Matrix::Constant(n, kNumTargets, std::nan(""))};
+    for (Index from = 0; from < n; from += kChunk) {
+      const auto count = std::min(kChunk, n - from);
+      const auto some = modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
+      for (int t = 0; t < kNumTargets; ++t) {
+        if (!clouds[t]) continue;
+        const auto [mean, root] = at_modes(*clouds[t], model->stated->logs(t, *space, some, clouds[t]->which),
+                                           Eigen::VectorXf::Zero(clouds[t]->weights.size()));
+        const double noise =
+            std::exp(2 * model->targets[t]->log_noise) + std::pow(model->stated->curve_errors[t], 2);
+        const Vector variance = root.colwise().squaredNorm().transpose().cast<double>().array() + noise;
+        out.mean.col(t).segment(from, count) = mean.array().exp();
+        out.stddev.col(t).segment(from, count) = mean.array().exp() * (variance.array().exp() - 1).sqrt();
+      }
+    }
+    return out;
+  }
+};
+
+std::unique_ptr<const Predictor> by_what_is_stated(const std::shared_ptr<const SimPriorModel>& model,
+                                                   const Samples& support) {
+  const std::string without = "sim_prior: to predict without measured modes: ";
+  if (!model->stated)
+    throw std::invalid_argument(without + "expected a checkpoint trained on at least " +
+                                std::to_string(kFewestStated) +
+                                " workloads of one board that state batch_size, layers, parameters or flops");
+  if (const auto missing = model->stated->missing(*support.space, support.characteristics); !missing.empty())
+    throw std::invalid_argument(without + missing);
+  auto predictor = std::make_unique<StatedPredictor>();
+  predictor->space = support.space;
+  predictor->model = model;
+  for (int t = 0; t < kNumTargets; ++t)
+    if (model->targets[t])
+      predictor->clouds[t] = model->stated->prior(t, *support.space, support.characteristics, true);
+  return predictor;
+}
 
 }  // namespace
 
@@ -428,6 +477,10 @@ std::string SimPriorModel::error() const {
   for (const auto& mode : modes)
     if (static_cast<Index>(mode.size()) != d) return "modes do not fit knobs";
   if (!std::is_sorted(modes.begin(), modes.end())) return "modes must be ascending";
+  if (stated) {
+    if (static_cast<Index>(stated->highest.size()) != d) return "stated/highest does not fit knobs";
+    if (const auto bad = stated->error(); !bad.empty()) return "stated/" + bad;
+  }
   return "";
 }
 
@@ -441,6 +494,12 @@ Checkpoint SimPriorModel::to_checkpoint() const {
     for (std::size_t k = 0; k < modes[i].size(); ++k)
       settings(static_cast<Index>(i), static_cast<Index>(k)) = modes[i][k];
   c.tensors["modes"] = settings;
+  if (stated) {
+    c.tensors["stated/characteristics"] = stated->characteristics;
+    c.numbers["stated/time_of"] = {stated->time_of.begin(), stated->time_of.end()};
+    c.numbers["stated/highest"] = {stated->highest.begin(), stated->highest.end()};
+    c.tensors["stated/lowest"] = stated->lowest.transpose();
+  }
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;
     const std::string prefix = std::string(kTargetNames[t]) + "/";
@@ -451,6 +510,10 @@ Checkpoint SimPriorModel::to_checkpoint() const {
     };
     write(*targets[t], prefix);
     c.tensors[prefix + "training"] = targets[t]->training;
+    if (stated && stated->curves[t].size() > 0) {
+      c.tensors[prefix + "stated/curves"] = stated->curves[t];
+      c.numbers[prefix + "stated/error"] = {stated->curve_errors[t]};
+    }
     if (!targets[t]->mixed) continue;
     write(*targets[t]->mixed, prefix + "mixed/");
     c.numbers[prefix + "mixed/share"] = {targets[t]->mixed_share};
@@ -468,9 +531,21 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
     for (const double setting : settings.row(i)) mode.push_back(static_cast<int>(setting));
     model.modes.emplace_back(std::span<const int>(mode));
   }
+  if (c.tensors.contains("stated/characteristics")) {
+    model.stated.emplace().characteristics = c.tensor("stated/characteristics");
+    for (const double time_of : c.number_list("stated/time_of"))
+      model.stated->time_of.push_back(static_cast<int>(time_of));
+    for (const double level : c.number_list("stated/highest"))
+      model.stated->highest.push_back(static_cast<int>(level));
+    model.stated->lowest = c.vector("stated/lowest");
+  }
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "residual")) continue;
+    if (model.stated && c.tensors.contains(prefix + "stated/curves")) {
+      model.stated->curves[t] = c.tensor(prefix + "stated/curves");
+      model.stated->curve_errors[t] = c.number(prefix + "stated/error");
+    }
     const auto read = [&](const std::string& from, SimPriorFitted& fitted) {
       const Vector flat = c.vector(from + "residual");
       if (flat.size() < 1 + 3 * d)
@@ -496,7 +571,7 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
 // ---- the learner ----
 
 SimPrior::SimPrior(std::optional<SimPriorModel> model, SimPriorOptions options)
-    : model_(std::move(model)), options_(options) {
+    : model_(model ? std::make_shared<const SimPriorModel>(std::move(*model)) : nullptr), options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (model_)
     if (const auto error = model_->error(); !error.empty())
@@ -544,10 +619,12 @@ bool covers(const std::vector<hw::PowerMode>& modes, const hw::PowerModeSpace& s
 }  // namespace
 
 std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
-  check_support("sim_prior", support, 1);
+  check_support("sim_prior", support, model_ ? 0 : 1);
   if (model_) check_roles("sim_prior", model_->knobs, *support.space);
+  if (support.modes.empty()) return by_what_is_stated(model_, support);
   const auto& space = *support.space;
   auto predictor = std::make_unique<SimPriorPredictor>(support.space);
+  predictor->model = model_;
   predictor->population = population_;
   predictor->physics = Physics().adapt(support);
   const bool same_grid = model_ && !model_->modes.empty() && covers(model_->modes, space);
@@ -651,6 +728,12 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
         priors.push_back({kRetrievedMixtures, Mean::cloud, 1, odds, true});
         priors.push_back({kAllMixtures, Mean::cloud, std::exp(trained->mixed->log_scale), odds, true});
       }
+      if (model_->stated)
+        if (auto stated = model_->stated->prior(t, space, support.characteristics, false)) {
+          cloud_logs[t][kStated] = model_->stated->logs(t, space, fit.modes, stated->which);
+          fit.stated = std::move(*stated);
+          priors.push_back({kStated, Mean::cloud, 1, 0});
+        }
     } else {
       fit.residuals = residual_family(fit.inputs.knobs.cols(), fit.inputs.psi.cols());
       if (!options_.family || known.rows.modes.size() < kRowsForFamily) fit.residuals.resize(1);
@@ -662,7 +745,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     for (std::size_t c = 0; c < kNumClouds; ++c) {
       if (cloud_logs[t][c].size() == 0) continue;
       fit.levels[c] = cloud_logs[t][c].rowwise().mean();
-      clouds[c] = at_modes(predictor->clouds[c], cloud_logs[t][c], fit.levels[c]);
+      clouds[c] = at_modes(c == kStated ? fit.stated : predictor->clouds[c], cloud_logs[t][c], fit.levels[c]);
       cloud_covariance[c] = (clouds[c].root.transpose() * clouds[c].root).cast<double>();
       fit.roots[c] = clouds[c].root;
     }

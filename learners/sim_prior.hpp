@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "learners/knob_kernel.hpp"
 #include "learners/learner.hpp"
 #include "learners/sim_population.hpp"
+#include "learners/stated_workloads.hpp"
 
 namespace fewwatt::learners {
 
@@ -81,12 +83,15 @@ struct SimPriorTarget : SimPriorFitted {
 
 // A Checkpoint holds it as
 //   texts    trained_by, knobs
-//   numbers  t/log_noise, t/log_scale; t/mixed/log_noise, t/mixed/log_scale, t/mixed/share
-//   tensors  t/residual [1, 1 + 3 d + p], t/mixed/residual, t/training [w,g], modes [g,d] (settings)
+//   numbers  t/log_noise, t/log_scale; t/mixed/log_noise, t/mixed/log_scale, t/mixed/share;
+//            stated/time_of [s], stated/highest [d], t/stated/error
+//   tensors  t/residual [1, 1 + 3 d + p], t/mixed/residual, t/training [w,g], modes [g,d] (settings);
+//            stated/characteristics [s,4], stated/lowest [1,d], t/stated/curves [s,q]
 struct SimPriorModel {
   std::string knobs;                 // roles_text() of the training spaces
   std::vector<hw::PowerMode> modes;  // [g] that all training profiles have, ascending
   std::array<std::optional<SimPriorTarget>, tasks::kNumTargets> targets;
+  std::optional<StatedWorkloads> stated;  // where kFewestStated training workloads state what they are
 
   std::string error() const;  // "" when valid
   Checkpoint to_checkpoint() const;
@@ -97,14 +102,17 @@ struct SimPriorModel {
 // covariance are the prior of a Gaussian process with a residual; other priors (all simulated workloads, what the
 // training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are kMixedFrom
 // training workloads or more on the same grid, workloads that are two of them one after the other compete too, those that
-// fit the support and all. Without a trained model the residual is averaged over a fixed family. With uncertainty.
+// fit the support and all; and where characteristics are stated, the training workloads by these (StatedWorkloads), which
+// are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family. With
+// uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});
+  // A trained one takes a support without rows too; throws std::invalid_argument saying what is missing for that.
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
 
  private:
-  std::optional<SimPriorModel> model_;
+  std::shared_ptr<const SimPriorModel> model_;
   SimPriorOptions options_;
   std::shared_ptr<const SimPopulation> population_;
 };

@@ -229,6 +229,18 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
   return fit_sim_prior(training, options, request.seed, log, start ? &*start : nullptr).to_checkpoint();
 }
 
+// A control: whatever sim_prior has learned of characteristics is gone, also where it is part of auto.
+learners::Checkpoint without_characteristics(const learners::Checkpoint& trained) {
+  auto blind = trained;
+  const auto forget = [](auto& entries) {
+    std::erase_if(entries,
+                  [](const auto& entry) { return entry.first.find("stated/") != std::string::npos; });
+  };
+  forget(blind.tensors);
+  forget(blind.numbers);
+  return blind;
+}
+
 // ---- auto ----
 
 // proto learns from simulated workloads too, in the modes of the first profile, where no others are given.
@@ -312,7 +324,7 @@ struct Entry {
 };
 
 const auto& entries() {
-  static const std::array<Entry, 24> table = {{
+  static const std::array<Entry, 26> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false, false},
        nullptr,
        train_transfer},
@@ -328,6 +340,16 @@ const auto& entries() {
       {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
        nullptr,
        train_sim_prior},
+      {{"auto-blind", "auto without characteristics", "auto", "auto", true, false},
+       plan_proto,
+       nullptr,
+       without_characteristics,
+       proto_of_auto,
+       auto_of_proto},
+      {{"sim_prior-blind", "sim_prior without characteristics", "sim_prior", "sim_prior", false, false},
+       nullptr,
+       train_sim_prior,
+       without_characteristics},
       {{"maml", "MAML, exact second order", "fine_tune", ""}, plan_maml},
       {{"fomaml", "MAML of first order", "fine_tune", ""}, plan_maml},
       {{"meta-sgd", "MAML with a learned inner rate for each parameter", "fine_tune", ""}, plan_maml},

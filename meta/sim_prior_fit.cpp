@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 
 #include "hw/random.hpp"
@@ -182,6 +183,65 @@ double share_of(const std::vector<Workload>& by_a, const SimPriorFitted& a, cons
   return sum / (static_cast<double>(by_a.size()) + 2);
 }
 
+// Those of the profiles that state what their workloads are; nullopt, and why, when they are too few or on boards that differ.
+std::optional<learners::StatedWorkloads> stated_workloads(
+    std::span<const datasets::Profile> training, const std::function<void(const std::string&)>& log) {
+  const auto states = [](const tasks::Characteristics& c) {
+    return std::any_of(std::begin(tasks::kCharacteristics), std::end(tasks::kCharacteristics),
+                       [&](const auto& one) { return (c.*one.second).has_value(); });
+  };
+  std::vector<tasks::Samples> all;
+  for (const auto& profile : training) {
+    auto samples = tasks::samples_of(profile);
+    if (states(samples.characteristics)) all.push_back(std::move(samples));
+  }
+  const auto w = static_cast<Index>(all.size());
+  if (w < learners::kFewestStated) return std::nullopt;
+  learners::StatedWorkloads stated;
+  stated.characteristics =
+      Matrix::Constant(w, static_cast<Index>(std::size(tasks::kCharacteristics)), std::nan(""));
+  for (std::size_t k = 0; k < all[0].space->knobs().size(); ++k)
+    stated.highest.push_back(all[0].space->max_level(k));
+  stated.lowest = Vector::Ones(static_cast<Index>(stated.highest.size()));
+  for (Index i = 0; i < w; ++i) {
+    const auto& samples = all[static_cast<std::size_t>(i)];
+    const Matrix x = learners::encode(learners::FeatureSet::raw, *samples.space, samples.modes);
+    stated.lowest = stated.lowest.cwiseMin(x.colwise().minCoeff().transpose());
+    for (std::size_t k = 0; k < stated.highest.size(); ++k) {
+      if (samples.space->max_level(k) == stated.highest[k]) continue;
+      if (log) log("characteristics are not used: training profiles are of boards that differ");
+      return std::nullopt;
+    }
+    for (Index j = 0; j < stated.characteristics.cols(); ++j)
+      stated.characteristics(i, j) =
+          (samples.characteristics.*tasks::kCharacteristics[j].second).value_or(std::nan(""));
+    stated.time_of.push_back(static_cast<int>(samples.characteristics.time_of));
+  }
+  for (int t = 0; t < kNumTargets; ++t) {
+    Matrix curves;
+    double squares = 0;
+    for (const auto& samples : all) {
+      const auto rows = learners::rows_of(samples, static_cast<tasks::Target>(t));
+      if (rows.modes.empty()) {
+        curves.resize(0, 0);
+        break;
+      }
+      const auto curve = learners::fit_curve(learners::curve_features(*rows.space, rows.modes, stated.lowest),
+                                             rows.values.array().log());
+      curves.conservativeResize(curves.rows() + 1, curve.coefficients.size());
+      curves.bottomRows(1) = curve.coefficients.transpose();
+      squares += curve.error * curve.error;
+    }
+    if (curves.size() == 0) continue;
+    stated.curves[t] = std::move(curves);
+    stated.curve_errors[t] = std::sqrt(squares / static_cast<double>(w));
+    if (log)
+      log(std::string(kTargetNames[t]) + ": curves of " + std::to_string(w) +
+          " workloads with characteristics, off by " + std::to_string(100 * stated.curve_errors[t]) + " %");
+  }
+  return stated;
+}
+
 }  // namespace
 
 learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> training,
@@ -204,6 +264,7 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
   model.modes = common_modes(training);
   SimPriorFitted usual;
   usual.residual = learners::usual_residual(d, p);
+  model.stated = stated_workloads(training, log);
   const learners::SimPopulation population(kSimulated, 0);
   for (int t = 0; t < kNumTargets; ++t) {
     std::vector<Workload> workloads;

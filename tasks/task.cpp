@@ -7,8 +7,13 @@
 
 namespace fewwatt::tasks {
 
+Characteristics characteristics_of(const datasets::WorkloadAttributes& attributes) {
+  return {attributes.batch_size, attributes.layers, attributes.parameters, attributes.flops,
+          attributes.time_of};
+}
+
 Samples Samples::subset(std::span<const std::size_t> rows) const {
-  Samples part{space, {}, Matrix(static_cast<Eigen::Index>(rows.size()), targets.cols())};
+  Samples part{space, {}, Matrix(static_cast<Eigen::Index>(rows.size()), targets.cols()), characteristics};
   part.modes.reserve(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     part.modes.push_back(modes.at(rows[i]));
@@ -23,11 +28,16 @@ bool Samples::has(Target target) const {
 
 void Samples::check() const {
   if (!space) throw std::invalid_argument("Samples: space is not set");
-  if (modes.empty()) throw std::invalid_argument("Samples: needs at least one row");
   if (targets.rows() != static_cast<Eigen::Index>(modes.size()) || targets.cols() != kNumTargets) {
     throw std::invalid_argument("Samples: " + std::to_string(modes.size()) + " modes need targets [" +
                                 std::to_string(modes.size()) + ",2], got [" + std::to_string(targets.rows()) +
                                 "," + std::to_string(targets.cols()) + "]");
+  }
+  for (const auto& [name, member] : kCharacteristics) {
+    const auto& value = characteristics.*member;
+    if (value && !(*value > 0 && std::isfinite(*value)))
+      throw std::invalid_argument("Samples: " + std::string(name) + " must be positive and finite, got " +
+                                  std::to_string(*value));
   }
   std::map<hw::PowerMode, std::size_t> seen;
   for (std::size_t row = 0; row < modes.size(); ++row) {
@@ -57,7 +67,10 @@ Samples samples_of(const datasets::Profile& profile) {
 }
 
 Samples samples_of(const datasets::Profile& profile, std::span<const std::size_t> rows) {
-  Samples samples{profile.space, {}, Matrix(static_cast<Eigen::Index>(rows.size()), kNumTargets)};
+  Samples samples{profile.space,
+                  {},
+                  Matrix(static_cast<Eigen::Index>(rows.size()), kNumTargets),
+                  characteristics_of(profile.attributes)};
   samples.modes.reserve(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& measured = profile.measurements.at(rows[i]);

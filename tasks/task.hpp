@@ -2,8 +2,10 @@
 
 #include <Eigen/Core>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datasets/profile.hpp"
@@ -19,18 +21,33 @@ enum Target : int { kTimeMs = 0, kPowerW = 1 };
 inline constexpr int kNumTargets = 2;
 inline constexpr const char* kTargetNames[kNumTargets] = {"time", "power"};
 
+// What is known of a workload without measuring it; nullopt = not known.
+struct Characteristics {
+  std::optional<double> batch_size = {}, layers = {}, parameters = {}, flops = {};
+  datasets::TimeOf time_of = datasets::TimeOf::run;  // what one time is
+
+  bool operator==(const Characteristics&) const = default;
+};
+inline constexpr std::pair<const char*, std::optional<double> Characteristics::*> kCharacteristics[] = {
+    {"batch_size", &Characteristics::batch_size},
+    {"layers", &Characteristics::layers},
+    {"parameters", &Characteristics::parameters},
+    {"flops", &Characteristics::flops}};
+Characteristics characteristics_of(const datasets::WorkloadAttributes& attributes);
+
 // Measured modes of one workload on one device.
 struct Samples {
   std::shared_ptr<const hw::PowerModeSpace> space;
   std::vector<hw::PowerMode> modes;  // n
   Matrix targets;                    // [n,2] ms, W; NaN = unknown
+  Characteristics characteristics = {};
 
   std::size_t size() const { return modes.size(); }
   Samples subset(std::span<const std::size_t> rows) const;
   bool has(Target target) const;  // at least one known value
 
-  // A support's numbers come from people too: throws std::invalid_argument naming the row unless there is at
-  // least one row, each mode is in the space, no mode stands twice, and known values are positive and finite.
+  // A support's numbers come from people too: throws std::invalid_argument naming the row or characteristic unless each
+  // mode is in the space, no mode stands twice, and known values are positive and finite.
   void check() const;
 };
 

@@ -77,6 +77,24 @@ TEST(Profile, ColumnsMustFitTheModes) {
   expect_refused(profile, "row 3: repeats");
 }
 
+TEST(Profile, AttributesThatContradictItAreRefused) {
+  for (const double bad : {0.0, -3.0, kNan, std::numeric_limits<double>::infinity()}) {
+    auto profile = example_profile();
+    profile.attributes.flops = bad;
+    expect_refused(profile, "flops: expected a positive, finite number");
+  }
+  auto knobs = example_profile().space->knobs();
+  knobs.push_back({hw::KnobRole::batch_size, {8, 16}});
+  const auto space = hw::PowerModeSpace::grid(knobs);
+  datasets::WorkloadAttributes attributes;
+  attributes.batch_size = 16;
+  EXPECT_EQ(attributes_error(attributes, space), "");
+  attributes.batch_size = 12;
+  EXPECT_EQ(attributes_error(attributes, space),
+            "batch_size: expected one of the knob's levels 8, 16, found 12");
+  EXPECT_EQ(attributes_error(attributes, *example_profile().space), "");
+}
+
 TEST(Profile, NamesAreLimited) {
   for (const char* name : {"", "a/b", "a b", "..", "é"})
     EXPECT_FALSE(datasets::is_profile_name(name)) << name;

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "datasets/profile_io.hpp"
 #include "hw/modules.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/fine_tune.hpp"
+#include "learners/model.hpp"
 #include "tests/learners/example_model.hpp"
 #include "tests/learners/made_checkpoints.hpp"
 #include "tests/run_program.hpp"
@@ -373,7 +375,10 @@ TEST_F(AdaptProgram, WrongUsageExits2) {
   expect_failure(adapt_profile("--learner physics --init x.h5 --shots 8"), 2, "or neither for auto");
   expect_failure(adapt_profile("--learner nobody"), 2, "nobody");
   expect_failure(adapt_profile("--learner transfer"), 2, "transfer");
-  expect_failure(adapt_profile("--learner physics --shots 0"), 2, "--shots");
+  expect_failure(adapt_profile("--learner physics --shots 0"), 2, "without measured modes");
+  expect_failure(adapt("--space tx2"), 2, "without measured modes");
+  expect_failure(adapt_profile("--flops 3e9"), 2, "--flops: said by the profile");
+  expect_failure(adapt_csv(example_csv(9), "--flops=-1"), 2, "--flops");
   expect_failure(adapt_profile("--learner physics --shots many"), 2, "many");
   expect_failure(adapt_profile("--learner physics --shots -1"), 2, "shots");
   expect_failure(adapt_profile("--learner physics --shots=-1"), 2, "-1");
@@ -389,6 +394,38 @@ TEST_F(AdaptProgram, WrongUsageExits2) {
   expect_failure(adapt_csv(example_csv(9), "--minibatches-per-epoch inf"), 2, "--minibatches-per-epoch");
   EXPECT_EQ(run_program("adapt", "--learner physics --profiles " + profiles_).code, 2);
   EXPECT_EQ(run_program("adapt", "--help").code, 0);
+}
+
+TEST_F(AdaptProgram, PredictsWithoutMeasuredModesWhereItIsStatedWhatTheWorkloadIs) {
+  const std::string init = dir_ / "init.h5";
+  learners::write_checkpoint(init, tests::usual_sim_prior(*tests::example_space()).to_checkpoint());
+  auto store = example_profiles();
+  for (auto& profile : store.profiles)
+    for (const auto& [name, member] : datasets::kNumberAttributes) (profile.attributes.*member).reset();
+  store.profiles[0].attributes.flops = 2e11;
+  datasets::write_profiles(profiles_, store);
+  const auto result = adapt_profile("--json --shots 0 --init " + init);
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  EXPECT_EQ(json["shots"], 0);
+  for (const char* target : {"time", "power"}) EXPECT_GT(json[target]["unsure"].get<double>(), 1) << target;
+  const auto model = learners::read_model(out_);
+  EXPECT_TRUE(model.support.modes.empty());
+  EXPECT_TRUE(model.prediction.mean.allFinite());
+  EXPECT_EQ(run_program("optimize", "--model " + out_ + " --objective energy").code, 0);
+
+  std::filesystem::remove(out_);
+  expect_failure(
+      adapt("--profiles " + profiles_ + " --device board --workload other --shots 0 --init " + init), 1,
+      "expected at least one of batch_size, layers, parameters, flops");
+}
+
+TEST_F(AdaptProgram, StatedBatchSizeThatTheKnobExcludesIsNamed) {
+  const std::string csv =
+      "gpu_khz,batch_size,time_ms,power_w\n250000,8,40,5\n500000,16,24,7\n500000,8,21,6\n";
+  expect_failure(adapt_csv(csv, "--batch-size 12"), 1,
+                 "batch_size: expected one of the knob's levels 8, 16, found 12");
+  EXPECT_EQ(adapt_csv(csv, "--batch-size 16").code, 0);
 }
 
 TEST_F(AdaptProgram, FolderThatIsNotThereIsNamed) {

@@ -27,7 +27,8 @@ class LearnerContract : public testing::TestWithParam<Contracted> {
 };
 
 TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
-  for (const std::size_t shots : {facts_.min_shots, std::size_t{2}, std::size_t{8}}) {
+  const std::size_t fewest = std::max<std::size_t>(1, facts_.min_shots);
+  for (const std::size_t shots : {fewest, std::size_t{2}, std::size_t{8}}) {
     const auto p = learner_->adapt(tests::example_support(shots, 1))->predict(modes_);
     ASSERT_EQ(p.mean.rows(), static_cast<Eigen::Index>(modes_.size()));
     ASSERT_EQ(p.mean.cols(), 2);
@@ -120,6 +121,32 @@ TEST_P(LearnerContract, RefusesABadSupport) {
   auto off_grid = tests::example_support(5, 7);
   off_grid.modes[0] = {1, 1};
   EXPECT_THROW(learner_->adapt(off_grid), std::invalid_argument);
+}
+
+TEST_P(LearnerContract, WithoutRowsWhatIsStatedSuffices) {
+  if (facts_.min_shots > 0) return;
+  const auto checkpoint = tests::checkpoint_without_rows(facts_.name, *tests::example_space());
+  ASSERT_EQ(checkpoint.learner, facts_.name);
+  EXPECT_TRUE(needs_no_rows(checkpoint));
+  const auto learner = make_learner(checkpoint);
+  Samples support{tests::example_space(), {}, Matrix(0, 2)};
+  support.characteristics = {.flops = 1e11, .time_of = datasets::TimeOf::minibatch};
+  const auto p = learner->adapt(support)->predict(modes_);
+  EXPECT_TRUE(p.mean.allFinite());
+  EXPECT_GT(p.mean.minCoeff(), 0);
+  ASSERT_EQ(p.stddev.rows(), p.mean.rows());
+  EXPECT_TRUE(p.stddev.allFinite());
+  EXPECT_GT(p.stddev.minCoeff(), 0);
+  support.characteristics.flops = -1;
+  EXPECT_THROW(learner->adapt(support), std::invalid_argument);
+}
+
+TEST_P(LearnerContract, WhatIsStatedOfTheWorkloadIsNoReasonToFail) {
+  auto support = tests::example_support(6, 3);
+  support.characteristics = {.batch_size = 1, .layers = 1e9, .parameters = 1, .flops = 1e30};
+  const auto p = learner_->adapt(support)->predict(modes_);
+  EXPECT_TRUE(p.mean.allFinite());
+  EXPECT_GT(p.mean.minCoeff(), 0);
 }
 
 TEST_P(LearnerContract, ACheckpointOfOtherKnobsIsRefused) {

@@ -76,12 +76,40 @@ inline learners::ProtoModel random_proto(const hw::PowerModeSpace& space) {
   return model;
 }
 
+// Eight workloads of a space that state their flops and batch size. The more flops the longer they take, and the less the
+// first knob matters to them; their power is the same but for a random factor.
+inline learners::StatedWorkloads made_stated_workloads(const hw::PowerModeSpace& space) {
+  using namespace learners;
+  StatedWorkloads stated;
+  const Eigen::Index w = 8;
+  stated.characteristics = Matrix::Constant(w, 4, std::nan(""));
+  stated.time_of.assign(w, static_cast<int>(datasets::TimeOf::minibatch));
+  for (std::size_t k = 0; k < space.knobs().size(); ++k) stated.highest.push_back(space.max_level(k));
+  const auto modes = space.modes();
+  const Matrix x = encode(FeatureSet::raw, space, modes);
+  stated.lowest = x.colwise().minCoeff().transpose();
+  const Matrix features = curve_features(space, modes, stated.lowest);
+  for (auto& curves : stated.curves) curves.resize(w, features.cols());
+  hw::Rng rng(3);
+  for (Eigen::Index i = 0; i < w; ++i) {
+    const double steps = static_cast<double>(i);
+    stated.characteristics.row(i) << 16, std::nan(""), std::nan(""), 1e9 * std::pow(4, steps);
+    const Vector time = 1 + steps + 0.2 * rng.normal() - (1 - 0.1 * steps) * x.col(0).array().log(),
+                 power = 2 + 0.2 * rng.normal() + 0.5 * x.col(1).array().log();
+    stated.curves[tasks::kTimeMs].row(i) = fit_curve(features, time).coefficients.transpose();
+    stated.curves[tasks::kPowerW].row(i) = fit_curve(features, power).coefficients.transpose();
+  }
+  stated.curve_errors.fill(0.01);
+  return stated;
+}
+
 // A sim_prior model for a space, as if trained on workloads that were measured in all of its modes.
 inline learners::SimPriorModel usual_sim_prior(const hw::PowerModeSpace& space) {
   using namespace learners;
   SimPriorModel model;
   model.knobs = roles_text(space);
   model.modes = space.modes();
+  model.stated = made_stated_workloads(space);
   for (auto& target : model.targets) {
     target.emplace();
     target->residual = usual_residual(static_cast<Eigen::Index>(space.knobs().size()), sim_features(space));
@@ -145,6 +173,15 @@ inline learners::GpModel random_gp(const hw::PowerModeSpace& space, bool with_ne
     model.targets[static_cast<std::size_t>(t)] = std::move(target);
   }
   return model;
+}
+
+// The checkpoint of a learner that takes a support without rows.
+inline learners::Checkpoint checkpoint_without_rows(std::string_view name, const hw::PowerModeSpace& space) {
+  const auto sim_prior = usual_sim_prior(space).to_checkpoint();
+  if (name == "auto")
+    return learners::checkpoint_of_members(
+        "auto", {{"sim_prior", sim_prior}, {"proto", random_proto(space).to_checkpoint()}});
+  return sim_prior;
 }
 
 // A learner of every name in the registry, with a made-up checkpoint where it needs one, or can have one and is `trained`.

@@ -174,6 +174,111 @@ TEST(SimPrior, CheckpointIsTheModel) {
   EXPECT_EQ(again.targets[1]->residual.flat(), model.targets[1]->residual.flat());
 }
 
+TEST(SimPrior, CheckpointHoldsWhatTrainingWorkloadsState) {
+  auto model = tests::usual_sim_prior(*simulated_space());
+  model.stated->curves[1].resize(0, 0);
+  const auto checkpoint = model.to_checkpoint();
+  const auto again = SimPriorModel::from_checkpoint(checkpoint).stated;
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->characteristics.col(3), model.stated->characteristics.col(3));
+  EXPECT_TRUE(again->characteristics.col(1).array().isNaN().all());
+  EXPECT_EQ(again->time_of, model.stated->time_of);
+  EXPECT_EQ(again->highest, model.stated->highest);
+  EXPECT_EQ(again->lowest, model.stated->lowest);
+  EXPECT_EQ(again->curves[0], model.stated->curves[0]);
+  EXPECT_EQ(again->curve_errors[0], model.stated->curve_errors[0]);
+  EXPECT_EQ(again->curves[1].size(), 0);
+  model.stated.reset();
+  EXPECT_FALSE(SimPriorModel::from_checkpoint(model.to_checkpoint()).stated);
+}
+
+// As many workloads as the usual model states, but simulated ones; what is stated of them is the length of time.
+SimPriorModel trained_on_simulated(Eigen::Index workloads) {
+  auto model = tests::usual_sim_prior(*simulated_space());
+  auto& stated = *model.stated;
+  stated.characteristics = Matrix::Constant(workloads, 4, std::nan(""));
+  stated.time_of.assign(static_cast<std::size_t>(workloads), 0);
+  for (int t = 0; t < 2; ++t) stated.curves[t].resize(workloads, stated.curves[t].cols());
+  for (Eigen::Index w = 0; w < workloads; ++w) {
+    const auto m = simulated_workload(100 + static_cast<std::size_t>(w), 1);
+    const Matrix features = curve_features(*simulated_space(), m.modes, stated.lowest);
+    for (int t = 0; t < 2; ++t)
+      stated.curves[t].row(w) = fit_curve(features, m.truth.col(t).array().log()).coefficients.transpose();
+    stated.characteristics(w, 3) = m.truth.col(0).mean();
+  }
+  model.modes.clear();  // another grid
+  for (auto& target : model.targets) target->training.resize(0, 0);
+  return model;
+}
+
+TEST(SimPrior, ToldWhatAWorkloadIsItNeedsNoRows) {
+  const auto model = trained_on_simulated(12);
+  const SimPrior learner(model);
+  double told = 0, guessed = 0, inside = 0;
+  constexpr int kWorkloads = 80;
+  for (std::size_t w = 0; w < kWorkloads; ++w) {
+    auto m = simulated_workload(w, 1);
+    m.support = m.support.subset({});
+    m.support.characteristics = {.flops = m.truth.col(0).mean(), .time_of = datasets::TimeOf::minibatch};
+    const auto p = learner.adapt(m.support)->predict(m.modes);
+    const Eigen::ArrayXd off = (p.mean.col(0).array() / m.truth.col(0).array()).log().abs();
+    told += off.mean() / kWorkloads;
+    inside +=
+        ((p.mean - m.truth).cwiseAbs().array() < 1.645 * p.stddev.array()).cast<double>().mean() / kWorkloads;
+    Eigen::ArrayXd mean = Eigen::ArrayXd::Zero(off.size());
+    for (Eigen::Index i = 0; i < 12; ++i)
+      mean += (curve_features(*simulated_space(), m.modes, model.stated->lowest) *
+               model.stated->curves[0].row(i).transpose())
+                  .array() /
+              12;
+    guessed += (mean - m.truth.col(0).array().log()).abs().mean() / kWorkloads;
+  }
+  EXPECT_LT(told, 0.5 * guessed);
+  EXPECT_GT(inside, 0.8);
+  EXPECT_LT(inside, 0.98);
+}
+
+TEST(SimPrior, WhatIsWronglyStatedHardlyHurts) {
+  const SimPrior learner(trained_on_simulated(12));
+  for (const std::size_t rows : {3u, 10u}) {
+    for (int t = 0; t < tasks::kNumTargets; ++t) {
+      std::vector<double> without, wrong;
+      for (std::size_t w = 0; w < 15; ++w) {
+        auto m = simulated_workload(w, rows);
+        const auto error = [&] {
+          const Vector predicted = learner.adapt(m.support)->predict(m.modes).mean.col(t);
+          return (predicted - m.truth.col(t)).cwiseAbs().cwiseQuotient(m.truth.col(t)).mean();
+        };
+        without.push_back(error());
+        m.support.characteristics = {.flops = m.truth.col(0).mean() * (w % 2 == 0 ? 100 : 0.01),
+                                     .time_of = datasets::TimeOf::minibatch};
+        wrong.push_back(error());
+      }
+      std::nth_element(without.begin(), without.begin() + 7, without.end());
+      std::nth_element(wrong.begin(), wrong.begin() + 7, wrong.end());
+      EXPECT_LT(wrong[7], 1.2 * without[7]) << rows << " rows, target " << t;
+      EXPECT_NE(wrong[7], without[7]);
+    }
+  }
+}
+
+TEST(SimPrior, WithoutRowsItSaysWhatIsMissing) {
+  auto model = tests::usual_sim_prior(*simulated_space());
+  Samples support{simulated_space(), {}, Matrix(0, 2)};
+  const auto expect_error = [&](const SimPrior& learner, const std::string& part) {
+    try {
+      learner.adapt(support);
+      FAIL();
+    } catch (const std::invalid_argument& e) {
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+    }
+  };
+  expect_error(SimPrior(), "needs at least 1 measured mode");
+  expect_error(SimPrior(model), "at least one of batch_size, layers, parameters, flops");
+  model.stated.reset();
+  expect_error(SimPrior(model), "trained on at least 3 workloads");
+}
+
 TEST(SimPrior, BadModelsAreRefused) {
   const auto refused = [](auto change) {
     auto model = tests::usual_sim_prior(*simulated_space());
@@ -186,6 +291,8 @@ TEST(SimPrior, BadModelsAreRefused) {
   refused([](auto& m) { m.targets[0]->mixed.emplace(); });
   refused([](auto& m) { m.targets[1]->residual.log_widths.resize(2); });
   refused([](auto& m) { m.knobs = "gpu_khz"; });
+  refused([](auto& m) { m.stated->highest.pop_back(); });
+  refused([](auto& m) { m.stated->curve_errors[0] = std::nan(""); });
   refused([](auto& m) { std::swap(m.modes[0], m.modes[1]); });
   auto slopes = tests::usual_sim_prior(*simulated_space());
   slopes.targets[0]->residual.log_slopes.resize(3);

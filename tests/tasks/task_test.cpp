@@ -68,9 +68,23 @@ TEST(Samples, UnknownValuesPassTheCheck) {
   EXPECT_NO_THROW(samples.check());
 }
 
-TEST(Samples, WithoutRowsAreRefused) {
-  expect_error({tests::made_up_profile("a", "b").space, {}, Matrix(0, 2)}, "at least one row");
+TEST(Samples, MayHaveNoRowsButASpace) {
+  EXPECT_NO_THROW((Samples{tests::made_up_profile("a", "b").space, {}, Matrix(0, 2)}.check()));
   expect_error({}, "space");
+}
+
+TEST(Samples, SayWhatIsStatedOfTheWorkload) {
+  auto profile = tests::made_up_profile("a", "b");
+  profile.attributes.flops = 2e9;
+  auto samples = samples_of(profile);
+  EXPECT_EQ(samples.characteristics.flops, 2e9);
+  EXPECT_EQ(samples.characteristics.layers, std::nullopt);
+  const std::size_t first = 0;
+  EXPECT_EQ(samples.subset({&first, 1}).characteristics, samples.characteristics);
+  for (const double bad : {0.0, -1.0, std::numeric_limits<double>::infinity()}) {
+    samples.characteristics.flops = bad;
+    expect_error(samples, "flops must be positive");
+  }
 }
 
 TEST(Samples, BadTargetShapeIsRefused) {

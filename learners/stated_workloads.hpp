@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "learners/learner.hpp"
+#include "learners/sim_population.hpp"
+
+namespace fewwatt::learners {
+
+// Fewer training workloads say nothing of how workloads depend on what is stated of them.
+inline constexpr Eigen::Index kFewestStated = 3;
+
+// Log y is linear in these, x = setting / the space's highest level: 1; x, 1 / x and log x of each knob; products of two
+// log x; 1 / (n c) where cores and their clock are knobs. Below the `lowest` x of a knob, [d], they go on as straight lines
+// of log x, as powers of x do. [n,q]
+Matrix curve_features(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes,
+                      const Vector& lowest);
+
+// The coefficients that least squares gives, slightly shrunk where rows do not determine them, and how far off they are.
+struct Curve {
+  Vector coefficients;  // [q]
+  double error = 0;     // root mean square, log units
+};
+Curve fit_curve(const Matrix& features, const Vector& logs);
+
+// Weighted workloads: what they have in common and how they differ. From their logs at some modes, [which,n], a workload
+// like them has there the mean weights' logs and the covariance root' root.
+struct Cloud {
+  std::vector<std::size_t> which;
+  Eigen::VectorXf weights;  // sum 1
+  // root = spread logs, [r, which], rows sum to 0; [0,0]: root = sqrt(weight) (log - mean)
+  SimPopulation::Rows spread = {};
+};
+
+// Training workloads of which it is stated what they are.
+struct StatedWorkloads {
+  Matrix characteristics;                         // [w,4] as tasks::kCharacteristics; NaN = not known
+  std::vector<int> time_of;                       // [w] datasets::TimeOf
+  std::vector<int> highest;                       // [d] levels of the knobs of all their spaces
+  Vector lowest;                                  // [d] x of the modes that they were measured in
+  std::array<Matrix, tasks::kNumTargets> curves;  // [w,q] of curve_features(); [0,0]: not all have the target
+  std::array<double, tasks::kNumTargets> curve_errors{};
+
+  std::string error() const;  // "" when valid
+
+  // Why nothing can be said of a workload without measuring it: "expected ..., found ..."; "" when something can.
+  std::string missing(const hw::PowerModeSpace& space, const tasks::Characteristics& stated) const;
+
+  // Logs of the workloads at modes, [which,n].
+  SimPopulation::Rows logs(int target, const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes,
+                           std::span<const std::size_t> which) const;
+
+  // Bayesian regression of log y on the logs of the characteristics that the workload and at least kFewestStated of the
+  // training workloads state, in all modes at once (Dawid 1981, matrix-t): with centred Y [w,n] and X [w,f],
+  //   Y ~ MN(X B, I, S),  B ~ MN(0, slope^2 I, S),  S ~ IW of one degree of freedom at the covariance of Y's rows
+  // averaged over slopes by their evidence. `with_level`: of log y itself; otherwise of log y less its mean over modes.
+  // nullopt when no characteristic that differs is stated by enough of them, or they lack the target.
+  std::optional<Cloud> prior(int target, const hw::PowerModeSpace& space,
+                             const tasks::Characteristics& stated, bool with_level) const;
+};
+
+}  // namespace fewwatt::learners
