@@ -242,9 +242,9 @@ TEST_F(Bench, MistakesHaveTheirExitCodes) {
   const auto unknown = run_program("bench", suite + out + data + " --learners physics,magic");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("magic"), std::string::npos);
-  for (const std::string wrong : {"--shots 5,x", "--shots 5,5", "--shots 5,5.0", "--shots 0", "--shots -5",
-                                  "--learners gp,gp", "--learners gp,", "--samplers random,random",
-                                  "--seeds 0", "--seeds -1", "--threads -1", "--threads two"})
+  for (const std::string wrong :
+       {"--shots 5,x", "--shots 5,5", "--shots 5,5.0", "--shots -5", "--learners gp,gp", "--learners gp,",
+        "--samplers random,random", "--seeds 0", "--seeds -1", "--threads -1", "--threads two"})
     EXPECT_EQ(run_program("bench", suite + out + data + " " + wrong).code, 2) << wrong;
   EXPECT_EQ(run_program("bench", "--suite /no/such.ini" + out + data).code, 1);
   const auto nowhere = run_program("bench", suite + out + " --data-root /no/such/data");

@@ -130,7 +130,7 @@ TEST(Suite, MistakesAreNamed) {
   EXPECT_HAS(refusal("samplers = random", "samplers = lucky"), "lucky");
   EXPECT_HAS(refusal("targets = time, power", "targets = time, energy"), "targets");
   EXPECT_HAS(refusal("targets = time, power", "targets = time"), "budgets");
-  EXPECT_HAS(refusal("shots = 4, 8", "shots = 4, 0"), "shots");
+  EXPECT_HAS(refusal("shots = 4, 8", "shots = 4, -1"), "shots");
   EXPECT_HAS(refusal("shots = 4, 8", "shots = 4,,8"), "shots");
   EXPECT_HAS(refusal("shots = 4, 8", "shots = 4, 4.0"), "shots");
   EXPECT_HAS(refusal("seeds = 2", "seeds = 0"), "seeds");
