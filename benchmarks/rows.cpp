@@ -45,6 +45,12 @@ constexpr std::array kMetrics = {
     MetricFacts{
         "power_coverage90", "%", "Power, coverage of the 90 % interval",
         "Share of unmeasured modes whose power lies inside the predicted 90 % interval; 90 is right."},
+    MetricFacts{"time_true_coverage90", "%", "True time, coverage of the 90 % interval",
+                "Share of unmeasured modes of a simulated board whose time without noise lies inside the 90 "
+                "% interval "
+                "of what many measurements would average to; 90 is right."},
+    MetricFacts{"power_true_coverage90", "%", "True power, coverage of the 90 % interval",
+                "The same of power."},
     MetricFacts{"time_nll", "nat", "Time, negative log likelihood",
                 "Mean of -log of the predicted density of the measured time in ms; lower is better."},
     MetricFacts{"power_nll", "nat", "Power, negative log likelihood",

@@ -282,22 +282,30 @@ Matrix training_mean(const Subject& subject) {
 }
 
 // Error and calibration of one target over the query rows whose value is known.
-void score_target(RowWriter& writer, tasks::Target target, const tasks::Samples& all,
+void score_target(RowWriter& writer, tasks::Target target, const Subject& subject,
                   const std::vector<bool>& in_support, const Prediction& prediction,
                   Calibration& calibration) {
+  const auto& all = subject.all;
+  const auto& profile = *subject.profile;
   const bool uncertain = prediction.stddev.size() > 0;
-  std::vector<double> mean, stddev, measured;
+  std::vector<double> mean, stddev, measured, latent, truth;
+  const auto& exact = target == tasks::kTimeMs ? profile.time_true_ms : profile.power_true_w;
   for (Eigen::Index i = 0; i < all.targets.rows(); ++i) {
     if (in_support[static_cast<std::size_t>(i)] || std::isnan(all.targets(i, target))) continue;
     measured.push_back(all.targets(i, target));
     mean.push_back(prediction.mean(i, target));
-    if (uncertain) stddev.push_back(prediction.stddev(i, target));
+    if (!uncertain) continue;
+    stddev.push_back(prediction.stddev(i, target));
+    if (exact.empty()) continue;
+    latent.push_back(prediction.latent_stddev(i, target));
+    truth.push_back(exact[static_cast<std::size_t>(i)]);
   }
   const std::string name = tasks::kTargetNames[target];
   writer.add(name + "_mape", mape(mean, measured));
   if (!uncertain) return;
   writer.add(name + "_coverage90", coverage90(mean, stddev, measured));
   writer.add(name + "_nll", negative_log_likelihood(mean, stddev, measured));
+  if (!truth.empty()) writer.add(name + "_true_coverage90", coverage90(mean, latent, truth));
   for (std::size_t i = 0; i < measured.size(); ++i) {
     const double probability = central_probability(mean[i], stddev[i], measured[i]);
     // NaN goes to the last, as what no interval holds.
@@ -348,7 +356,7 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
     if (suite.targets[target]) {
       Calibration calibration{contestant.name, target, job.shots, {}};
-      score_target(writer, target, subject.all, in_support, prediction, calibration);
+      score_target(writer, target, subject, in_support, prediction, calibration);
       if (prediction.stddev.size() > 0) result.calibrations.push_back(std::move(calibration));
     }
   if (auto chosen = predictor->chosen(); !chosen.empty())
@@ -416,7 +424,7 @@ std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) 
     Calibration unused;
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
       if (suite.targets[target])
-        score_target(writer, target, subject.all, no_support, {.mean = guess, .stddev = {}}, unused);
+        score_target(writer, target, subject, no_support, {.mean = guess, .stddev = {}}, unused);
   }
   if (!subject.decides) return rows;
   const auto score_baseline = [&](const std::string& name, const std::vector<Decision>& decisions) {

@@ -105,8 +105,7 @@ class EnsemblePredictor final : public Predictor {
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Index>(modes.size());
-    Prediction out{Matrix::Constant(n, kNumTargets, std::nan("")),
-                   Matrix::Constant(n, kNumTargets, std::nan(""))};
+    auto out = nothing_predicted(n);
     std::vector<Prediction> all;
     for (std::size_t c = 0; c < members.size(); ++c) {
       const bool used = std::any_of(weights.begin(), weights.end(), [&](const Vector& w) {
@@ -120,16 +119,19 @@ class EnsemblePredictor final : public Predictor {
       for (Index c = 0; c < weights[t].size(); ++c)
         if (weights[t][c] > 0) used.push_back(c);
       Said said{Matrix(n, static_cast<Index>(used.size())), Matrix(n, static_cast<Index>(used.size()))};
-      for (std::size_t u = 0; u < used.size(); ++u) {
+      double noise = 0;  // the same in all modes, as that of members is
+      for (std::size_t u = 0; u < used.size() && n > 0; ++u) {
         const auto& one = all[static_cast<std::size_t>(used[u])];
         const auto column = static_cast<Index>(u);
+        const auto log_variance = [&](const Matrix& stddev) {
+          return (1 + (stddev.col(t).array() / one.mean.col(t).array()).square()).log();
+        };
         said.mean.col(column) = one.mean.col(t).array().log();
-        said.variance.col(column) =
-            (1 + (one.stddev.col(t).array() / one.mean.col(t).array()).square()).log();
+        said.variance.col(column) = log_variance(one.stddev);
+        noise += weights[t][used[u]] * (said.variance(0, column) - log_variance(one.latent_stddev)[0]);
       }
       const auto [mean, variance] = combined(said, weights[t](used), combination);
-      out.mean.col(t) = mean.array().exp();
-      out.stddev.col(t) = mean.array().exp() * ((variance_scale[t] * variance.array()).exp() - 1).sqrt();
+      set_log_normal(out, t, mean, variance_scale[t] * variance, variance_scale[t] * noise);
     }
     return out;
   }

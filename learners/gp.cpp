@@ -74,19 +74,16 @@ struct Fit {
 class GpPredictor final : public Predictor {
  public:
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
-    Prediction out;
-    out.mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), kNumTargets, std::nan(""));
-    out.stddev = out.mean;
+    auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t]) continue;
       const auto& fit = *fits[t];
       const auto prior = fit.prior(modes);
       const Vector mean = prior.cross * fit.alpha + prior.mean;
       const Eigen::MatrixXd half = fit.llt.matrixL().solve(prior.cross.transpose());
-      const Eigen::ArrayXd variance =
+      const Vector variance =
           (prior.variance - half.colwise().squaredNorm().transpose()).array().max(0.0) + fit.noise_variance;
-      out.mean.col(t) = mean.array().exp();
-      out.stddev.col(t) = mean.array().exp() * (variance.exp() - 1).sqrt();  // of a log-normal
+      set_log_normal(out, t, mean, variance, fit.noise_variance);
     }
     return out;
   }

@@ -68,6 +68,13 @@ struct TargetRows {
 };
 TargetRows rows_of(const Samples& support, tasks::Target target);
 
+// A prediction of nothing, with uncertainty: NaN in [n,2].
+Prediction nothing_predicted(Eigen::Index n);
+// The target's column of a prediction with uncertainty, from logs that are normal: mean and variance [n] of a new measurement's
+// log, of which `noise` is the measurement's own.
+void set_log_normal(Prediction& prediction, int target, const Vector& mean, const Vector& variance,
+                    double noise);
+
 // Samples::check, and std::invalid_argument naming the learner when there are fewer than `min_shots` rows.
 void check_support(const std::string& learner, const Samples& support, std::size_t min_shots);
 

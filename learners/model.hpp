@@ -35,7 +35,7 @@ struct Model {
 inline constexpr int kModelVersion = 1;
 
 // HDF5, "fewwatt-model": attributes device, workload, learner; a group attributes and a group knobs as a
-// profile has them; modes [n,k] int32, mean [n,2] and, where known, stddev [n,2] float64 (columns: ms, W);
+// profile has them; modes [n,k] int32, mean [n,2] and, where known, stddev and latent_stddev [n,2] float64 (columns: ms, W);
 // support/modes, support/targets; origin. Errors and atomic writing as for profiles: datasets::DataError.
 Model read_model(const std::string& path);
 void write_model(const std::string& path, const Model& model);  // std::invalid_argument when model.error()

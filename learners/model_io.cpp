@@ -65,7 +65,8 @@ Prediction Model::with_measurements() const {
       const double measured = support.targets(static_cast<Eigen::Index>(i), target);
       if (std::isnan(measured) || std::isnan(known.mean(row, target))) continue;
       known.mean(row, target) = measured;
-      if (known.stddev.size() > 0 && !std::isnan(known.stddev(row, target))) known.stddev(row, target) = 0;
+      for (auto* stddev : {&known.stddev, &known.latent_stddev})
+        if (stddev->size() > 0 && !std::isnan((*stddev)(row, target))) (*stddev)(row, target) = 0;
     }
   }
   return known;
@@ -80,9 +81,10 @@ std::string Model::error() const {
       prediction.mean.col(tasks::kPowerW).array().isNaN().any()) {
     return "mean: expected the time or the power of every mode, found neither";
   }
-  if (prediction.stddev.size() > 0) {
-    if (auto error = table_error("stddev", prediction.stddev, space->size(), true); !error.empty())
-      return error;
+  for (const auto& [name, stddev] :
+       {std::pair("stddev", &prediction.stddev), std::pair("latent_stddev", &prediction.latent_stddev)}) {
+    if (stddev->size() == 0) continue;
+    if (auto error = table_error(name, *stddev, space->size(), true); !error.empty()) return error;
   }
   if (auto error = table_error("support/targets", support.targets, support.size(), false); !error.empty())
     return error;
@@ -109,6 +111,7 @@ Model read_model(const std::string& path) {
   }
   model.prediction.mean = read_matrix(file, "/mean");
   if (file.exists("/stddev")) model.prediction.stddev = read_matrix(file, "/stddev");
+  if (file.exists("/latent_stddev")) model.prediction.latent_stddev = read_matrix(file, "/latent_stddev");
   model.support = {model.space, datasets::read_modes(file, "/support/modes", knobs),
                    read_matrix(file, "/support/targets")};
   model.origin = read_origin(file);
@@ -128,6 +131,8 @@ void write_model(const std::string& path, const Model& model) {
   datasets::write_modes(file, "/modes", knobs, model.space->modes());
   write_matrix(file, "/mean", model.prediction.mean);
   if (model.prediction.stddev.size() > 0) write_matrix(file, "/stddev", model.prediction.stddev);
+  if (model.prediction.latent_stddev.size() > 0)
+    write_matrix(file, "/latent_stddev", model.prediction.latent_stddev);
   datasets::write_modes(file, "/support/modes", knobs, model.support.modes);
   write_matrix(file, "/support/targets", model.support.targets);
   write_origin(file, model.origin);

@@ -48,7 +48,7 @@ std::string to_csv(const learners::Model& model) {
     std::string name;
     Eigen::VectorXd values;
   };
-  const auto& [mean, stddev] = model.prediction;
+  const auto& [mean, stddev, latent] = model.prediction;
   const bool has_time = !mean.col(tasks::kTimeMs).array().isNaN().all();
   const bool has_power = !mean.col(tasks::kPowerW).array().isNaN().all();
   std::vector<Column> columns;
@@ -56,6 +56,8 @@ std::string to_csv(const learners::Model& model) {
   if (has_power) columns.push_back({"power_w", mean.col(tasks::kPowerW)});
   if (has_time && stddev.size() > 0) columns.push_back({"time_std_ms", stddev.col(tasks::kTimeMs)});
   if (has_power && stddev.size() > 0) columns.push_back({"power_std_w", stddev.col(tasks::kPowerW)});
+  if (has_time && latent.size() > 0) columns.push_back({"time_latent_std_ms", latent.col(tasks::kTimeMs)});
+  if (has_power && latent.size() > 0) columns.push_back({"power_latent_std_w", latent.col(tasks::kPowerW)});
   if (has_time && has_power) {
     columns.push_back({"energy_j", mean.col(tasks::kTimeMs).cwiseProduct(mean.col(tasks::kPowerW)) / 1000});
   }

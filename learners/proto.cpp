@@ -46,16 +46,13 @@ class ProtoPredictor final : public Predictor {
       : model_(std::move(model)), space_(std::move(space)) {}
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
-    Prediction out;
-    out.mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), kNumTargets, std::nan(""));
-    out.stddev = out.mean;
+    auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t]) continue;
       const auto inputs = proto_inputs(*model_, static_cast<tasks::Target>(t), *space_, modes);
       auto [mean, variance] = fits[t]->posterior.predict(inputs);
       mean += curves(*model_->targets[t], inputs.knobs) * fits[t]->curve_weights;
-      out.mean.col(t) = mean.array().exp();
-      out.stddev.col(t) = mean.array().exp() * (variance.array().exp() - 1).sqrt();  // of a log-normal
+      set_log_normal(out, t, mean, variance, std::exp(2 * fits[t]->posterior.kernel().log_noise));
     }
     return out;
   }

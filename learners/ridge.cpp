@@ -22,21 +22,18 @@ class RidgePredictor final : public Predictor {
       : model_(std::move(model)), space_(std::move(space)) {}
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
-    Prediction out;
-    out.mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), kNumTargets, std::nan(""));
-    out.stddev = out.mean;
+    auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
     const Matrix x = model_->scaler(encode(FeatureSet::physical, *space_, modes));
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t]) continue;
       const auto& fit = *fits[t];
       const Matrix features = ridge_features(model_->shape, model_->targets[t]->weights, x);
       const Vector logs = fit.level + fit.scale * (features * fit.posterior.mean).array();
-      const Eigen::ArrayXd variance =
+      const Vector variance =
           fit.variance_scale *
           (fit.noise_variance +
            (features * fit.posterior.covariance).cwiseProduct(features).rowwise().sum().array());
-      out.mean.col(t) = logs.array().exp();
-      out.stddev.col(t) = logs.array().exp() * (variance.exp() - 1).sqrt();  // of a log-normal
+      set_log_normal(out, t, logs, variance, fit.variance_scale * fit.noise_variance);
     }
     return out;
   }

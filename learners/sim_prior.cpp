@@ -205,6 +205,7 @@ struct Hypothesis {
 
 struct Fit {
   double level = 0;  // of log y on the support
+  double noise_variance = 0;
   std::vector<hw::PowerMode> modes;
   SimInputs inputs;
   std::array<Eigen::VectorXf, kNumClouds> levels;  // of each workload's log on the support
@@ -238,8 +239,9 @@ class SimPriorPredictor final : public Predictor {
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Index>(modes.size());
-    Prediction out{Matrix::Constant(n, kNumTargets, std::nan("")),
-                   Matrix::Constant(n, kNumTargets, std::nan(""))};
+    auto out = nothing_predicted(n);
+    std::array<Vector, kNumTargets> means, variances;  // of logs
+    for (int t = 0; t < kNumTargets; ++t) means[t] = variances[t] = Vector::Zero(n);
     const auto order = alike_together(*space, modes);
     for (Index from = 0; from < n; from += kChunk) {
       const auto count = std::min(kChunk, n - from);
@@ -257,10 +259,12 @@ class SimPriorPredictor final : public Predictor {
       for (int t = 0; t < kNumTargets; ++t) {
         if (!fits[t]) continue;
         const auto [mean, variance] = predict_logs(t, some, inputs, logs);
-        out.mean.col(t)(which) = mean.array().exp();
-        out.stddev.col(t)(which) = mean.array().exp() * (variance.array().exp() - 1).sqrt();
+        means[t](which) = mean;
+        variances[t](which) = variance;
       }
     }
+    for (int t = 0; t < kNumTargets; ++t)
+      if (fits[t]) set_log_normal(out, t, means[t], variances[t], fits[t]->noise_variance);
     return out;
   }
 
@@ -333,8 +337,9 @@ class StatedPredictor final : public Predictor {
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Index>(modes.size());
-    Prediction out{Matrix::Constant(n, kNumTargets, std::nan("")),
-                   Matrix::Constant(n, kNumTargets, std::nan(""))};
+    auto out = nothing_predicted(n);
+    std::array<Vector, kNumTargets> means, variances;  // of logs
+    for (int t = 0; t < kNumTargets; ++t) means[t] = variances[t] = Vector::Zero(n);
     for (Index from = 0; from < n; from += kChunk) {
       const auto count = std::min(kChunk, n - from);
       const auto some = modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
@@ -342,13 +347,15 @@ class StatedPredictor final : public Predictor {
         if (!clouds[t]) continue;
         const auto [mean, root] = at_modes(*clouds[t], model->stated->logs(t, *space, some, clouds[t]->which),
                                            Eigen::VectorXf::Zero(clouds[t]->weights.size()));
-        const double noise =
-            std::exp(2 * model->targets[t]->log_noise) + std::pow(model->stated->curve_errors[t], 2);
-        const Vector variance = root.colwise().squaredNorm().transpose().cast<double>().array() + noise;
-        out.mean.col(t).segment(from, count) = mean.array().exp();
-        out.stddev.col(t).segment(from, count) = mean.array().exp() * (variance.array().exp() - 1).sqrt();
+        means[t].segment(from, count) = mean;
+        variances[t].segment(from, count) = root.colwise().squaredNorm().transpose().cast<double>().array() +
+                                            std::pow(model->stated->curve_errors[t], 2) +
+                                            std::exp(2 * model->targets[t]->log_noise);
       }
     }
+    for (int t = 0; t < kNumTargets; ++t)
+      if (clouds[t])
+        set_log_normal(out, t, means[t], variances[t], std::exp(2 * model->targets[t]->log_noise));
     return out;
   }
 };
@@ -846,6 +853,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       h->a += w * a;
       h->b += w * b;
       h->constant += w * (kSimLevelVariance + m.scale.noise);
+      fit.noise_variance += w * m.scale.noise;
       h->mean_of += w * coefficients;
       h->moment += w * (coefficients * coefficients.transpose() - half.transpose() * half);
       const Vector precision = llt.solve(Eigen::MatrixXd::Identity(k, k)).diagonal();

@@ -55,6 +55,8 @@ struct Samples {
 struct Prediction {
   Matrix mean;    // [n,2] ms, W; NaN in the column of a target that the support did not have
   Matrix stddev;  // [n,2] ms, W of a new measurement; or [0,0] = unknown
+  // [n,2] ms, W of what many measurements would average to, without the measurement's own noise; [0,0] where stddev is
+  Matrix latent_stddev = {};
 };
 
 struct Task {

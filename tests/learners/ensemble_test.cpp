@@ -28,8 +28,10 @@ class Fixed final : public Learner {
     Prediction predict(std::span<const hw::PowerMode> modes) const override {
       const auto n = static_cast<Eigen::Index>(modes.size());
       const double mean = std::exp(of_.log_mean_);
-      return {Matrix::Constant(n, 2, mean),
-              Matrix::Constant(n, 2, mean * std::sqrt(std::expm1(of_.variance_)))};
+      const auto stddev = [&](double variance) {
+        return Matrix::Constant(n, 2, mean * std::sqrt(std::expm1(variance)));
+      };
+      return {Matrix::Constant(n, 2, mean), stddev(of_.variance_), stddev(0.5 * of_.variance_)};
     }
     LeftOut left_out(tasks::Target) const override {
       const auto n = static_cast<Eigen::Index>(of_.errors_.size());
@@ -108,6 +110,21 @@ TEST(Ensemble, ProductWeightsAreAtTheMaximum) {
     return sum;
   };
   for (const double step : {-0.02, 0.02}) EXPECT_GT(objective(found), objective(found + step));
+}
+
+TEST(Ensemble, NoiseIsTheMembersMean) {
+  const auto support = simulated_workload(1, 8).support;
+  const std::vector<double> same(8, 0.05);
+  for (const auto combination : kAll) {
+    const auto p = combine(two(same, same), support, {.combination = combination})->predict(support.modes);
+    const auto log_variance = [&](const Matrix& stddev) {
+      return std::log1p(std::pow(stddev(0, 0) / p.mean(0, 0), 2));
+    };
+    const double noise = log_variance(p.stddev) - log_variance(p.latent_stddev);
+    // Half of each member's variance is noise; the product is surer than that.
+    EXPECT_NEAR(noise, std::min(0.5 * (0.005 + 0.02), log_variance(p.stddev)), 1e-6)
+        << to_string(combination);
+  }
 }
 
 TEST(Ensemble, IntervalsGrowWhereRowsLeftOutSaySo) {

@@ -55,11 +55,13 @@ inline learners::Model example_model() {
                       .flops = std::nullopt};
   model.space = example_space();
   const auto modes = model.space->modes();
-  model.prediction = {tasks::Matrix(modes.size(), 2), tasks::Matrix(modes.size(), 2)};
+  const tasks::Matrix table(modes.size(), 2);
+  model.prediction = {table, table, table};
   for (std::size_t i = 0; i < modes.size(); ++i) {
     const auto row = static_cast<Eigen::Index>(i);
     model.prediction.mean.row(row) << example_time_ms(modes[i]), example_power_w(modes[i]);
     model.prediction.stddev.row(row) << 0.1, 0.5;
+    model.prediction.latent_stddev.row(row) << 0.05, 0.4;
   }
   model.support = {model.space, {modes.front(), modes.back()}, tasks::Matrix(2, 2)};
   model.support.targets.row(0) << example_time_ms(modes.front()), example_power_w(modes.front());

@@ -37,6 +37,9 @@ TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
     EXPECT_EQ(p.stddev.size() > 0, facts_.gives_uncertainty);
     if (p.stddev.size() > 0) {
       EXPECT_GE(p.stddev.minCoeff(), 0);
+      ASSERT_EQ(p.latent_stddev.rows(), p.mean.rows());
+      EXPECT_GE(p.latent_stddev.minCoeff(), 0);
+      EXPECT_TRUE((p.latent_stddev.array() < p.stddev.array()).all());
     }
   }
 }

@@ -35,6 +35,7 @@ void expect_equal(const Model& a, const Model& b) {
   EXPECT_EQ(*a.space, *b.space);
   EXPECT_TRUE(same(a.prediction.mean, b.prediction.mean));
   EXPECT_TRUE(same(a.prediction.stddev, b.prediction.stddev));
+  EXPECT_TRUE(same(a.prediction.latent_stddev, b.prediction.latent_stddev));
   EXPECT_EQ(a.support.modes, b.support.modes);
   EXPECT_TRUE(same(a.support.targets, b.support.targets));
   EXPECT_EQ(*a.support.space, *b.support.space);
@@ -61,6 +62,7 @@ TEST(ModelIo, WriteThenReadIsIdentity) {
   model.attributes = {};  // nothing known
   model.prediction.mean.col(tasks::kTimeMs).setConstant(std::numeric_limits<double>::quiet_NaN());
   model.prediction.stddev.resize(0, 0);
+  model.prediction.latent_stddev.resize(0, 0);
   model.support.targets(0, tasks::kPowerW) = std::numeric_limits<double>::quiet_NaN();
   write_model(dir / "a.h5", model);
   expect_equal(read_model(dir / "a.h5"), model);
@@ -176,16 +178,20 @@ TEST(Model, MeasurementsStandForPredictions) {
   Prediction expected = model.prediction;
   expected.mean(row, tasks::kTimeMs) = 30;
   expected.stddev(row, tasks::kTimeMs) = 0;
+  expected.latent_stddev(row, tasks::kTimeMs) = 0;
   const auto exact = static_cast<Eigen::Index>(*model.space->index_of(model.support.modes[1]));
   expected.stddev.row(exact).setZero();
+  expected.latent_stddev.row(exact).setZero();
   EXPECT_TRUE(same(known.mean, expected.mean));
   EXPECT_TRUE(same(known.stddev, expected.stddev));
+  EXPECT_TRUE(same(known.latent_stddev, expected.latent_stddev));
 }
 
 TEST(Model, MeasurementsDoNotMakeAColumnThatIsNotPredicted) {
   Model model = example_model();
   model.prediction.mean.col(tasks::kPowerW).setConstant(std::numeric_limits<double>::quiet_NaN());
   model.prediction.stddev.resize(0, 0);
+  model.prediction.latent_stddev.resize(0, 0);
   const auto known = model.with_measurements();
   EXPECT_TRUE(known.mean.col(tasks::kPowerW).array().isNaN().all());
   EXPECT_EQ(known.stddev.size(), 0);

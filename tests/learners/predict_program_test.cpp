@@ -48,11 +48,13 @@ TEST_F(PredictProgram, TableHasARowPerMode) {
   std::istringstream lines(csv);
   std::string line;
   std::getline(lines, line);
-  EXPECT_EQ(line, "cpu_khz,gpu_khz,time_ms,power_w,time_std_ms,power_std_w,energy_j,epoch_s,measured");
+  EXPECT_EQ(line,
+            "cpu_khz,gpu_khz,time_ms,power_w,time_std_ms,power_std_w,time_latent_std_ms,power_latent_std_w,"
+            "energy_j,epoch_s,measured");
   std::getline(lines, line);
-  EXPECT_EQ(line, "250000,250000,24,2,0.1,0.5,0.048,24,1");
+  EXPECT_EQ(line, "250000,250000,24,2,0.1,0.5,0.05,0.4,0.048,24,1");
   std::getline(lines, line);
-  EXPECT_EQ(line, "250000,500000,20,3.25,0.1,0.5,0.065,20,0");
+  EXPECT_EQ(line, "250000,500000,20,3.25,0.1,0.5,0.05,0.4,0.065,20,0");
 }
 
 TEST_F(PredictProgram, StandardOutputAndFileAreTheSame) {
@@ -64,6 +66,7 @@ TEST_F(PredictProgram, UnknownColumnsAreLeftOut) {
   auto model = tests::example_model();
   model.attributes = {};
   model.prediction.stddev.resize(0, 0);
+  model.prediction.latent_stddev.resize(0, 0);
   model.prediction.mean.col(tasks::kPowerW).setConstant(std::nan(""));
   learners::write_model(model_, model);
   const auto out = predict("--out -").out;
