@@ -212,8 +212,7 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
 
     const auto [error, variance] = combined(errors, weights, options.combination);
     const double z_squared = error.cwiseAbs2().cwiseQuotient(variance).sum();
-    const double scale =
-        std::max(1.0, (options.calm + z_squared) / (options.calm + static_cast<double>(rows)));
+    const double scale = (options.calm + z_squared) / (options.calm + static_cast<double>(rows));
     predictor->variance_scale[target] = scale;
     predictor->left[target] = {error, scale * variance};
     predictor->weights[target] = Vector::Zero(static_cast<Index>(members.size()));
