@@ -117,7 +117,8 @@ TEST(Ensemble, ProductWeightsAreAtTheMaximum) {
 TEST(Ensemble, NoiseIsTheMembersMean) {
   const auto support = simulated_workload(1, 8).support;
   for (const auto combination : kAll) {
-    const auto p = combine(two(kAsClaimed, kAsClaimed), support, {.combination = combination})->predict(support.modes);
+    const auto p =
+        combine(two(kAsClaimed, kAsClaimed), support, {.combination = combination})->predict(support.modes);
     const auto log_variance = [&](const Matrix& stddev) {
       return std::log1p(std::pow(stddev(0, 0) / p.mean(0, 0), 2));
     };
