@@ -13,37 +13,37 @@ namespace {
 using tests::simulated_workload;
 
 // Predicts the same log of every mode, with errors of the rows left out that are given.
+struct Answer final : Predictor {
+  double log_mean, variance;
+  std::vector<double> errors;
+  double claimed;
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    const auto n = static_cast<Eigen::Index>(modes.size());
+    const double mean = std::exp(log_mean);
+    const auto stddev = [&](double of) { return Matrix::Constant(n, 2, mean * std::sqrt(std::expm1(of))); };
+    return {Matrix::Constant(n, 2, mean), stddev(variance), stddev(0.5 * variance)};
+  }
+  LeftOut left_out(tasks::Target) const override {
+    const auto n = static_cast<Eigen::Index>(errors.size());
+    return {Eigen::Map<const Vector>(errors.data(), n), Vector::Constant(n, claimed)};
+  }
+};
+
 class Fixed final : public Learner {
  public:
-  Fixed(double log_mean, double variance, std::vector<double> errors, double claimed)
-      : log_mean_(log_mean), variance_(variance), errors_(std::move(errors)), claimed_(claimed) {}
+  Fixed(double log_mean, double variance, std::vector<double> errors, double claimed) {
+    answer_.log_mean = log_mean;
+    answer_.variance = variance;
+    answer_.errors = std::move(errors);
+    answer_.claimed = claimed;
+  }
   std::unique_ptr<const Predictor> adapt(const Samples&) const override {
-    return std::make_unique<Answer>(*this);
+    return std::make_unique<Answer>(answer_);
   }
 
  private:
-  class Answer final : public Predictor {
-   public:
-    explicit Answer(const Fixed& of) : of_(of) {}
-    Prediction predict(std::span<const hw::PowerMode> modes) const override {
-      const auto n = static_cast<Eigen::Index>(modes.size());
-      const double mean = std::exp(of_.log_mean_);
-      const auto stddev = [&](double variance) {
-        return Matrix::Constant(n, 2, mean * std::sqrt(std::expm1(variance)));
-      };
-      return {Matrix::Constant(n, 2, mean), stddev(of_.variance_), stddev(0.5 * of_.variance_)};
-    }
-    LeftOut left_out(tasks::Target) const override {
-      const auto n = static_cast<Eigen::Index>(of_.errors_.size());
-      return {Eigen::Map<const Vector>(of_.errors_.data(), n), Vector::Constant(n, of_.claimed_)};
-    }
-
-   private:
-    const Fixed& of_;
-  };
-  double log_mean_, variance_;
-  std::vector<double> errors_;
-  double claimed_;
+  Answer answer_;
 };
 
 std::vector<Member> two(std::vector<double> first, std::vector<double> second) {
