@@ -19,10 +19,8 @@ void forget(Samples& support, tasks::Target target, Eigen::Index row) {
 }  // namespace
 
 std::string AutoOptions::error() const {
-  for (const double value : {trained_prior, gp_prior, doubt}) {
-    if (!(value > 0) || !std::isfinite(value))
-      return "AutoOptions: trained_prior, gp_prior and doubt must be > 0";
-  }
+  for (const double value : {fitted, doubt})
+    if (!(value > 0) || !std::isfinite(value)) return "AutoOptions: fitted and doubt must be > 0";
   return ensemble.error();
 }
 
@@ -38,10 +36,10 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
       if (first != (name == "sim_prior"))
         throw std::invalid_argument("checkpoint of auto: the first candidate must be sim_prior, found " +
                                     checkpoint->text("candidates"));
-      members_.push_back({name, member_learner(*checkpoint, name), first ? 1 : options_.trained_prior});
+      members_.push_back({name, member_learner(*checkpoint, name), first ? 0 : options_.fitted});
     }
   }
-  members_.push_back({"gp", make_learner("gp"), options_.gp_prior});
+  members_.push_back({"gp", make_learner("gp"), options_.fitted});
 }
 
 Samples Auto::without_doubtful_rows(const Samples& given) const {

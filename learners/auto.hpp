@@ -13,9 +13,7 @@ namespace fewwatt::learners {
 
 struct AutoOptions {
   EnsembleOptions ensemble = {};
-  // Relative to sim_prior's. The kernels of the others are fitted to the very rows that they are judged by: as Akaike's
-  // criterion has it, one nat less for each hyper-parameter that counts, about five, times temper.
-  double trained_prior = 0.2, gp_prior = 0.2;
+  double fitted = 5;  // hyper-parameters that candidates other than sim_prior fit to the support, about
   // A row whose log y is so many standard deviations from what simulated workloads make of the other rows is left out, the
   // worst one first and at most one row of ten, or one of fewer; supports of less than doubt_from rows are believed.
   double doubt = 5;

@@ -77,6 +77,12 @@ Vector product_weights(const Said& errors, const Vector& prior, double strength)
   return weights;
 }
 
+double prior_of(const Member& member, Index rows, double temper) {
+  const double room = static_cast<double>(rows) - member.fitted - 1;
+  if (member.fitted == 0) return 1;
+  return room > 0 ? std::exp(-temper * member.fitted * (1 + (member.fitted + 1) / room)) : 0;
+}
+
 Vector weights_of(const Said& errors, const Vector& prior, const EnsembleOptions& options) {
   switch (options.combination) {
     case Combination::evidence: {
@@ -98,9 +104,9 @@ class EnsemblePredictor final : public Predictor {
  public:
   Combination combination = Combination::evidence;
   std::vector<std::string> names;
-  std::vector<std::unique_ptr<const Predictor>> members;
-  std::array<Vector, kNumTargets> weights;  // [members]; [0]: not predicted
-  std::array<double, kNumTargets> variance_scale{};
+  std::vector<std::unique_ptr<const Predictor>> members;  // nullptr: without weight
+  std::array<Vector, kNumTargets> weights;                // [members]; [0]: not predicted
+  std::array<Vector, kNumTargets> scales;                 // [members], of variances
   std::array<LeftOut, kNumTargets> left;
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
@@ -123,22 +129,24 @@ class EnsemblePredictor final : public Predictor {
       for (std::size_t u = 0; u < used.size() && n > 0; ++u) {
         const auto& one = all[static_cast<std::size_t>(used[u])];
         const auto column = static_cast<Index>(u);
-        const auto log_variance = [&](const Matrix& stddev) {
-          return (1 + (stddev.col(t).array() / one.mean.col(t).array()).square()).log();
+        const auto log_variance = [&](const Matrix& stddev) -> Vector {
+          return scales[t][used[u]] * (1 + (stddev.col(t).array() / one.mean.col(t).array()).square()).log();
         };
         said.mean.col(column) = one.mean.col(t).array().log();
         said.variance.col(column) = log_variance(one.stddev);
         noise += weights[t][used[u]] * (said.variance(0, column) - log_variance(one.latent_stddev)[0]);
       }
       const auto [mean, variance] = combined(said, weights[t](used), combination);
-      set_log_normal(out, t, mean, variance_scale[t] * variance, variance_scale[t] * noise);
+      set_log_normal(out, t, mean, variance, noise);
     }
     return out;
   }
 
   std::vector<Similarity> behaves_like() const override {
-    for (const auto& member : members)
+    for (const auto& member : members) {
+      if (!member) continue;
       if (auto like = member->behaves_like(); !like.empty()) return like;
+    }
     return {};
   }
 
@@ -181,42 +189,52 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
                                          const EnsembleOptions& options) {
   auto predictor = std::make_unique<EnsemblePredictor>();
   predictor->combination = options.combination;
-  for (const auto& member : members) {
-    predictor->names.push_back(member.name);
-    predictor->members.push_back(member.learner->adapt(support));
-  }
+  predictor->members.resize(members.size());
+  for (const auto& member : members) predictor->names.push_back(member.name);
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
     const auto rows = static_cast<Index>(rows_of(support, target).modes.size());
     if (rows == 0) continue;
-    std::vector<Index> predicting;  // a checkpoint may lack the target
+    std::vector<Index> predicting;
     std::vector<LeftOut> left_out;
-    Vector prior(static_cast<Index>(members.size()));
-    for (std::size_t c = 0; c < members.size(); ++c) {
-      left_out.push_back(predictor->members[c]->left_out(target));
-      prior[static_cast<Index>(c)] = members[c].prior;
-      if (left_out[c].error.size() == rows) predicting.push_back(static_cast<Index>(c));
-    }
+    std::vector<double> priors;
+    const auto gather = [&](bool of_prior) {
+      for (std::size_t c = 0; c < members.size(); ++c) {
+        const double prior = prior_of(members[c], rows, options.temper);
+        if ((prior > 0) != of_prior) continue;
+        auto& adapted = predictor->members[c];
+        if (!adapted) adapted = members[c].learner->adapt(support);
+        auto one = adapted->left_out(target);
+        if (one.error.size() != rows) continue;  // a checkpoint may lack the target
+        predicting.push_back(static_cast<Index>(c));
+        left_out.push_back(std::move(one));
+        priors.push_back(of_prior ? prior : 1);
+      }
+    };
+    gather(true);
+    if (predicting.empty()) gather(false);
     if (predicting.empty()) continue;
-    const auto count = static_cast<Index>(predicting.size());
-    Said errors{Matrix(rows, count), Matrix(rows, count)};
-    for (Index u = 0; u < count; ++u) {
-      const auto& one = left_out[static_cast<std::size_t>(predicting[static_cast<std::size_t>(u)])];
-      errors.mean.col(u) = one.error;
-      errors.variance.col(u) = one.variance;
+    const auto width = static_cast<Index>(predicting.size());
+    Said errors{Matrix(rows, width), Matrix(rows, width)};
+    Vector scales(width);
+    for (Index u = 0; u < width; ++u) {
+      const auto& [error, variance] = left_out[static_cast<std::size_t>(u)];
+      const double z_squared = error.cwiseAbs2().cwiseQuotient(variance).sum();
+      scales[u] = (options.calm + z_squared) / (options.calm + static_cast<double>(rows));
+      errors.mean.col(u) = error;
+      errors.variance.col(u) = scales[u] * variance;
     }
-    Vector shares = prior(predicting);
+    Vector shares = Eigen::Map<const Vector>(priors.data(), width);
     shares /= shares.sum();
     Vector weights = weights_of(errors, shares, options);
     weights = (weights.array() < kSmallestWeight).select(0.0, weights);
     weights /= weights.sum();
 
     const auto [error, variance] = combined(errors, weights, options.combination);
-    const double z_squared = error.cwiseAbs2().cwiseQuotient(variance).sum();
-    const double scale = (options.calm + z_squared) / (options.calm + static_cast<double>(rows));
-    predictor->variance_scale[target] = scale;
-    predictor->left[target] = {error, scale * variance};
+    predictor->left[target] = {error, variance};
     predictor->weights[target] = Vector::Zero(static_cast<Index>(members.size()));
     predictor->weights[target](predicting) = weights;
+    predictor->scales[target] = Vector::Ones(static_cast<Index>(members.size()));
+    predictor->scales[target](predicting) = scales;
   }
   return predictor;
 }

@@ -12,6 +12,8 @@ namespace fewwatt::learners {
 
 // How the logs that members predict become one prediction, per target. N(m_c, v_c) is what member c predicts, p_ic the density
 // of log y_i that it would have predicted from the other rows of the support (Predictor::left_out), pi_c its prior, sum 1.
+// Before that each member's v_c are multiplied by (calm + sum_i z_i^2) / (calm + rows), z_i = error / predicted stddev of row i
+// left out.
 enum class Combination {
   // A mixture:  w_c ~ pi_c exp(temper sum_i log p_ic)
   evidence,
@@ -26,17 +28,18 @@ std::string_view to_string(Combination combination);
 struct EnsembleOptions {
   Combination combination = Combination::evidence;
   double temper = 0.3;
-  double strength = 5;  // rows of support that the prior counts as
-  // Variances are multiplied by (calm + sum_i z_i^2) / (calm + rows) where that is above 1, z_i = error / predicted stddev of
-  // row i left out.
-  double calm = 20;
+  double strength = 5;        // rows of support that the prior counts as
+  double calm = 5;            // rows of support that the predicted variances count as
   std::string error() const;  // "" when valid
 };
 
 struct Member {
   std::string name;
   std::shared_ptr<const Learner> learner;  // that gives uncertainty
-  double prior = 1;                        // relative to the others'
+  // Hyper-parameters that it fits to the very rows by which it is judged, p. Of n rows its prior is
+  //   exp(-temper p (1 + (p + 1) / (n - p - 1))),
+  // and 0 of p + 1 or fewer: Hurvich & Tsai 1989, eq. 5 (the corrected criterion of Akaike), in nats.
+  double fitted = 0;
 };
 
 // The members, adapted to the support, as one. A member that does not predict a target has no weight there.

@@ -245,10 +245,13 @@ struct SimPopulation::Workload {
     return cost;
   }
 
-  // Without the GPU's clock, and what comes with it.
-  Array host_power(const Settings& s, const AtClocks& at, const Cost& cost) const {
-    return base + at.mem_w + at.traffic_w * cost.mem_time + at.core_idle_w * s.cores +
-           at.core_busy_w * cost.serial_load + at.cpu_leak_w * s.n;
+  // Without what comes with the clock of GPU and CPU.
+  Array board_power(const AtClocks& at, const Cost& cost) const {
+    return base + at.mem_w + at.traffic_w * cost.mem_time;
+  }
+
+  Array cpu_power(const Settings& s, const AtClocks& at, const Cost& cost) const {
+    return at.core_idle_w * s.cores + at.core_busy_w * cost.serial_load + at.cpu_leak_w * s.n;
   }
 
   void evaluate(const Grid& grid, Array& log_time, Array& log_power) const {
@@ -259,7 +262,8 @@ struct SimPopulation::Workload {
     const auto at = at_clocks(grid.index);
     const auto cost = cost_of(s, at);
     log_time = (cost.time / s.batch).log();
-    log_power = (host_power(s, at, cost) + at.gpu_w + at.gpu_busy_w * cost.kernels).log();
+    log_power =
+        (board_power(at, cost) + cpu_power(s, at, cost) + at.gpu_w + at.gpu_busy_w * cost.kernels).log();
   }
 
   // The same where a limit sets the GPU's clock, in units of the highest limit: the power is
@@ -272,7 +276,7 @@ struct SimPopulation::Workload {
     times_at(at, s, top_clock, Array::Zero(s.g.size()));
     powers_at(at, s, top_clock);
     auto cost = cost_of(s, at);
-    Array fixed_part = host_power(s, at, cost), clocked = at.gpu_w + at.gpu_busy_w * cost.kernels;
+    Array fixed_part = board_power(at, cost), clocked = at.gpu_w + at.gpu_busy_w * cost.kernels;
     const float highest = (fixed_part + clocked)[s.g.size() - 1] / demand;
     fixed_part /= highest;
     clocked /= highest;

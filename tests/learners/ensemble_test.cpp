@@ -77,13 +77,38 @@ TEST(Ensemble, FavoursTheMemberThatPredictsTheRows) {
 
 // Members that are each right where the other is wrong: stacking keeps both, evidence need not.
 TEST(Ensemble, StackingKeepsMembersThatMakeUpForEachOther) {
-  const auto support = simulated_workload(1, 8).support;
-  const std::vector<double> first{0.05, 0.05, 0.05, 0.05, 0.05, 0.5, 0.5, 0.5},
-      second{0.5, 0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.05};
-  const auto evidence = combine(two(first, second), support, {.combination = Combination::evidence}),
-             stacking = combine(two(first, second), support, {.combination = Combination::stacking});
-  EXPECT_GT(weight(*evidence, 0), 0.99);
-  EXPECT_GT(weight(*stacking, 1), 0.3);
+  constexpr std::size_t kRows = 24;
+  const auto support = simulated_workload(1, kRows).support;
+  std::vector<double> first(kRows, 0.05), second(kRows, 0.5);
+  for (std::size_t i = 0; i < 10; ++i) std::swap(first[i], second[i]);
+  const auto weight_of_second = [&](Combination combination) {
+    return weight(*combine(two(first, second), support, {.combination = combination, .temper = 1}), 1);
+  };
+  EXPECT_LT(weight_of_second(Combination::evidence), 0.05);
+  EXPECT_GT(weight_of_second(Combination::stacking), 0.3);
+}
+
+// Of as many rows as hyper-parameters, a fit says nothing; of many, one nat less for each.
+TEST(Ensemble, FittingToTheRowsIsPaidFor) {
+  const auto even = [](std::size_t rows) {
+    auto members = two(std::vector<double>(rows, 0.1), std::vector<double>(rows, 0.1));
+    members[1].fitted = 5;
+    return weight(*combine(members, simulated_workload(1, rows).support, {}), 1);
+  };
+  EXPECT_EQ(even(4), 0);
+  EXPECT_EQ(even(6), 0);
+  EXPECT_GT(even(20), 0.02);
+  EXPECT_GT(even(200), 0.9 * std::exp(-0.3 * 5) / (1 + std::exp(-0.3 * 5)));
+  EXPECT_LT(even(200), std::exp(-0.3 * 5) / (1 + std::exp(-0.3 * 5)));
+}
+
+// Who has no prior answers all the same where nobody else can.
+TEST(Ensemble, MembersWithoutPriorAnswerForTargetsThatNobodyElsePredicts) {
+  auto members = two({}, std::vector<double>(5, 0.1));
+  members[1].fitted = 5;
+  const auto predictor = combine(members, simulated_workload(1, 5).support, {});
+  EXPECT_EQ(weight(*predictor, 1), 1);
+  EXPECT_NEAR(std::log(predictor->predict(simulated_workload(1, 5).support.modes).mean(0, 0)), 1, 1e-9);
 }
 
 TEST(Ensemble, ProductIsOfPrecisions) {
@@ -103,11 +128,17 @@ TEST(Ensemble, ProductWeightsAreAtTheMaximum) {
   const std::vector<double> first{0.1, -0.2, 0.15, -0.1, 0.3, 0.05}, second{-0.1, 0.1, -0.05, 0.2, -0.2, 0};
   const auto members = two(first, second);
   const double found = weight(*combine(members, support, {.combination = Combination::product}), 0);
+  const auto variance = [](const std::vector<double>& errors) {
+    double z_squared = 0;
+    for (const double e : errors) z_squared += e * e / 0.01;
+    return 0.01 * (5 + z_squared) / (5 + 6);
+  };
   const auto objective = [&](double w) {
     double sum = 5 * 0.5 * (std::log(w) + std::log(1 - w));
     for (std::size_t i = 0; i < 6; ++i) {
-      const double mean = w * first[i] + (1 - w) * second[i];  // of equal variances
-      sum -= mean * mean / 0.02;
+      const double a = w / variance(first), b = (1 - w) / variance(second),
+                   mean = (a * first[i] + b * second[i]) / (a + b);
+      sum += 0.5 * (std::log(a + b) - mean * mean * (a + b));
     }
     return sum;
   };
@@ -133,7 +164,7 @@ TEST(Ensemble, IntervalsFollowTheErrorsOfRowsLeftOut) {
   const auto support = simulated_workload(1, 8).support;
   const auto with = [&](double error) {
     const std::vector<double> errors(8, error);
-    return combine(two(errors, errors), support, {});
+    return combine({two(errors, errors).front()}, support, {});
   };
   const auto at = [&](const Predictor& p) { return p.predict(support.modes).stddev(0, 0); };
   const auto calm = with(0.03), claimed = with(0.1), wild = with(0.5);
