@@ -708,18 +708,30 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       std::size_t cloud;
       Mean mean;
       double scale, log_prior;
-      bool mixed = false;  // its residual is that of the mixtures, the last, and so are its scales
+      std::size_t group = 0;
     };
     std::vector<Prior> priors = {{kRetrieved, Mean::cloud, 1, 0}};
-    std::vector<Scale> scales, mixed_scales;
+    // Residuals, by position, and scales that some priors are averaged over.
+    struct Group {
+      std::size_t from, to;
+      std::vector<Scale> scales;
+    };
+    std::vector<Group> groups;
+    const auto add_group = [&](std::vector<SimResidual> of, std::vector<Scale> scales) {
+      const auto from = fit.residuals.size();
+      fit.residuals.insert(fit.residuals.end(), of.begin(), of.end());
+      groups.push_back({from, fit.residuals.size(), std::move(scales)});
+      return groups.size() - 1;
+    };
+    auto family = residual_family(fit.inputs.knobs.cols(), fit.inputs.psi.cols());
+    if (trained != nullptr || !options_.family || known.rows.modes.size() < kRowsForFamily) family.resize(1);
     const double scale = trained != nullptr ? std::exp(trained->log_scale) : 1;
     if (trained != nullptr) {
-      fit.residuals = {trained->residual};
       if (trained->residual.log_slopes.size() != fit.inputs.psi.cols())
         throw std::invalid_argument("sim_prior: residual of " + std::string(kTargetNames[t]) + " must have " +
                                     std::to_string(fit.inputs.psi.cols()) + " slopes, found " +
                                     std::to_string(trained->residual.log_slopes.size()));
-      scales = trained_scales(trained->log_noise);
+      add_group({trained->residual}, trained_scales(trained->log_noise));
       priors.push_back({kAll, Mean::cloud, scale, 0});
       if (same_grid && trained->training.size() > 0) {
         const auto& logs = trained->training;
@@ -728,12 +740,11 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       }
       if (t == tasks::kTimeMs) priors.push_back({kAll, Mean::physics, 0.1 * scale, -1});
       if (trained->mixed && cloud_logs[t][kAllMixtures].size() > 0) {
-        fit.residuals.push_back(trained->mixed->residual);
-        mixed_scales = trained_scales(trained->mixed->log_noise);
+        const auto mixed = add_group({trained->mixed->residual}, trained_scales(trained->mixed->log_noise));
         // The odds are not tempered.
         const double odds = std::log(trained->mixed_share / (1 - trained->mixed_share)) / options_.temper;
-        priors.push_back({kRetrievedMixtures, Mean::cloud, 1, odds, true});
-        priors.push_back({kAllMixtures, Mean::cloud, std::exp(trained->mixed->log_scale), odds, true});
+        priors.push_back({kRetrievedMixtures, Mean::cloud, 1, odds, mixed});
+        priors.push_back({kAllMixtures, Mean::cloud, std::exp(trained->mixed->log_scale), odds, mixed});
       }
       if (model_->stated)
         if (auto stated = model_->stated->prior(t, space, support.characteristics, false)) {
@@ -741,10 +752,10 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
           fit.stated = std::move(*stated);
           priors.push_back({kStated, Mean::cloud, 1, 0});
         }
+      if (t == tasks::kTimeMs)  // simulated power is less like measured power
+        priors.push_back({kRetrieved, Mean::cloud, 1, 0, add_group(std::move(family), untrained_scales())});
     } else {
-      fit.residuals = residual_family(fit.inputs.knobs.cols(), fit.inputs.psi.cols());
-      if (!options_.family || known.rows.modes.size() < kRowsForFamily) fit.residuals.resize(1);
-      scales = untrained_scales();
+      add_group(std::move(family), untrained_scales());
     }
 
     std::array<CloudLogs, kNumClouds> clouds;
@@ -783,9 +794,9 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
     };
     for (std::size_t p = 0; p < priors.size(); ++p) {
       const Vector left = known.logs - means[p];
-      for (std::size_t r = 0; r < residuals.size(); ++r) {
-        if (!mixed_scales.empty() && priors[p].mixed != (r + 1 == residuals.size())) continue;
-        for (const auto& s : priors[p].mixed ? mixed_scales : scales) {
+      const auto& group = groups[priors[p].group];
+      for (std::size_t r = group.from; r < group.to; ++r) {
+        for (const auto& s : group.scales) {
           Member m{p, r, s, 0};
           const auto llt = factorise(priors[p], m);
           if (llt.info() != Eigen::Success) continue;

@@ -103,8 +103,8 @@ struct SimPriorModel {
 // training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are kMixedFrom
 // training workloads or more on the same grid, workloads that are two of them one after the other compete too, those that
 // fit the support and all; and where characteristics are stated, the training workloads by these (StatedWorkloads), which
-// are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family. With
-// uncertainty.
+// are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family; with one, a
+// residual that knows nothing of the training workloads competes for time. With uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});
