@@ -755,7 +755,11 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       if (t == tasks::kTimeMs)  // simulated power is less like measured power
         priors.push_back({kRetrieved, Mean::cloud, 1, 0, add_group(std::move(family), untrained_scales())});
     } else {
-      add_group(std::move(family), untrained_scales());
+      add_group(family, untrained_scales());
+      if (t == tasks::kTimeMs) {
+        family.resize(1);
+        priors.push_back({kAll, Mean::physics, 0.1, -1, add_group(std::move(family), untrained_scales())});
+      }
     }
 
     std::array<CloudLogs, kNumClouds> clouds;

@@ -62,7 +62,7 @@ struct SimPriorOptions {
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
   bool family =
       true;  // false: without a trained model, only the first of the residuals that are averaged over
-  double temper = 0.3;        // weights ~ (evidence prior)^temper
+  double temper = 0.6;        // weights ~ (evidence prior)^temper
   std::string error() const;  // "" when valid
 };
 
@@ -104,7 +104,7 @@ struct SimPriorModel {
 // training workloads or more on the same grid, workloads that are two of them one after the other compete too, those that
 // fit the support and all; and where characteristics are stated, the training workloads by these (StatedWorkloads), which
 // are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family; with one, a
-// residual that knows nothing of the training workloads competes for time. With uncertainty.
+// residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});

