@@ -62,6 +62,27 @@ TEST(SimPopulation, AHigherClockOrLimitIsNeverSlower) {
   }
 }
 
+// What a limit holds down is the power of the accelerator's board, which feeds no CPU.
+TEST(SimPopulation, UnderALimitCoresThatDoNotHelpDrawNothing) {
+  const auto space = PowerModeSpace::grid(
+      {{KnobRole::cpu_cores, {2, 4}}, {KnobRole::power_limit_mw, {100000, 150000, 250000}}});
+  const auto modes = space.modes();
+  const auto logs = SimPopulation(300, 3).simulate(space, modes, first(300));
+  int compared = 0;
+  for (std::size_t i = 0; i < modes.size(); ++i) {
+    if (modes[i][0] == 4) continue;
+    auto more = modes[i];
+    more[0] = 4;
+    const auto a = static_cast<Eigen::Index>(i), b = static_cast<Eigen::Index>(*space.index_of(more));
+    for (Eigen::Index w = 0; w < logs.time.rows(); ++w) {
+      if (std::abs(logs.time(w, a) - logs.time(w, b)) > tests::kFloat) continue;
+      EXPECT_NEAR(logs.power(w, a), logs.power(w, b), 10 * tests::kFloat);
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 50);
+}
+
 TEST(SimPopulation, WhatAModeCostsDoesNotDependOnTheOthers) {
   const SimPopulation population(50, 3);
   for (const auto& space : spaces()) {

@@ -101,6 +101,45 @@ TEST(SimPrior, WhatTrainingWorkloadsHaveInCommonHelpsThoseThatHaveItToo) {
   EXPECT_LT(helped, 0.8 * error(model));
 }
 
+// What training workloads taught may be wrong for the next: a residual that never saw them competes.
+TEST(SimPrior, AResidualThatIsWrongForTheWorkloadHardlyHurtsTime) {
+  auto model = tests::usual_sim_prior(*simulated_space());
+  for (auto& target : model.targets) {
+    target->residual.log_signal = std::log(2.0);
+    target->residual.log_lengths.setConstant(std::log(0.05));  // nothing is learned from one mode of the next
+    target->log_noise = std::log(0.5);
+  }
+  const SimPrior only, wrong(model);
+  const auto error = [&](const SimPrior& learner, int t) {
+    double sum = 0;
+    for (std::size_t w = 0; w < 8; ++w) {
+      const auto m = simulated_workload(w, 12);
+      const Vector predicted = learner.adapt(m.support)->predict(m.modes).mean.col(t);
+      sum += (predicted - m.truth.col(t)).cwiseAbs().cwiseQuotient(m.truth.col(t)).mean() / 8;
+    }
+    return sum;
+  };
+  EXPECT_LT(error(wrong, 0), 1.3 * error(only, 0));
+  EXPECT_GT(error(wrong, 1), 1.3 * error(only, 1));
+}
+
+// Eight rows of a workload that waits for memory far longer than simulated ones do, and is nothing but what clocks cost.
+TEST(SimPrior, PhysicsIsAPriorWithoutTrainingToo) {
+  auto m = simulated_workload(2, 8);
+  const auto& space = *simulated_space();
+  const auto time_of = [&](const hw::PowerMode& mode) {
+    const auto slowness = [&](std::size_t k) { return static_cast<double>(space.max_level(k)) / mode[k]; };
+    return 40 * slowness(3) + 2 * slowness(2) + 0.1 * slowness(1);
+  };
+  for (std::size_t i = 0; i < m.support.modes.size(); ++i)
+    m.support.targets(static_cast<Eigen::Index>(i), 0) = time_of(m.support.modes[i]);
+  const auto predicted = SimPrior().adapt(m.support)->predict(m.modes);
+  double error = 0;
+  for (std::size_t i = 0; i < m.modes.size(); ++i)
+    error += std::abs(predicted.mean(static_cast<Eigen::Index>(i), 0) / time_of(m.modes[i]) - 1);
+  EXPECT_LT(error / static_cast<double>(m.modes.size()), 0.033);  // 0.042 without
+}
+
 TEST(SimPrior, TwoOfManyTrainingWorkloadsOneAfterTheOtherAreRecognised) {
   // Each training workload has times and powers of its own kind, that no simulated one has.
   const auto modes = simulated_space()->modes();
