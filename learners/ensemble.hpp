@@ -38,11 +38,12 @@ struct Member {
   std::shared_ptr<const Learner> learner;  // that gives uncertainty
   // Hyper-parameters that it fits to the very rows by which it is judged, p. Of n rows its prior is
   //   exp(-temper p (1 + (p + 1) / (n - p - 1))),
-  // and 0 of p + 1 or fewer: Hurvich & Tsai 1989, eq. 5 (the corrected criterion of Akaike), in nats.
+  // and 0 of p + 1 or fewer: the corrected criterion of Akaike, in nats, Hurvich & Tsai 1989.
   double fitted = 0;
 };
 
-// The members, adapted to the support, as one. A member that does not predict a target has no weight there.
+// The members, adapted to the support, as one. A member that does not predict a target has no weight there; one of prior 0 has
+// weight only where nobody else predicts.
 std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
                                          const EnsembleOptions& options);
 
