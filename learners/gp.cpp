@@ -98,17 +98,25 @@ class GpPredictor final : public Predictor {
   std::array<std::optional<Fit>, kNumTargets> fits;
 };
 
+// Adam stops where the objective fell by less in so many steps.
+constexpr double kSettled = 1e-3;
+constexpr int kSettledSteps = 10;
+
 // Where Adam finds the lowest of objective(flat, &gradient).
 template <class Objective>
 Vector minimise(Vector flat, int steps, double rate, const Objective& objective) {
   Adam<double> adam(flat.size(), rate);
   Vector best = flat, gradient;
-  double lowest = std::numeric_limits<double>::infinity();
-  for (int step = 0; step < steps; ++step) {
+  double lowest = std::numeric_limits<double>::infinity(), settled = lowest;
+  for (int step = 0, since = 0; step < steps && since < kSettledSteps; ++step, ++since) {
     const double value = objective(flat, &gradient);
     if (value < lowest) {
       lowest = value;
       best = flat;
+    }
+    if (lowest < settled - kSettled) {
+      settled = lowest;
+      since = 0;
     }
     adam.step(flat, gradient);
   }
@@ -218,13 +226,13 @@ std::string GpOptions::error() const {
 double gp_objective(const GpOptions& options, const GpParameters& p, const Matrix& inputs,
                     const Vector& values, Vector* gradient) {
   const auto n = inputs.rows(), k = inputs.cols();
-  const Matrix r = distances(inputs, inputs, p.log_lengths);
+  const Eigen::MatrixXd s = std::sqrt(5.0) * distances(inputs, inputs, p.log_lengths);
   const double signal = std::exp(2 * p.log_signal);
-  const Matrix shape = signal * matern(r);
+  const Eigen::ArrayXXd decay = signal * (-s.array()).exp();
+  const Eigen::MatrixXd shape = (1 + s.array() + s.array().square() / 3) * decay;
   const auto llt = factorise((shape.array() + options.constant * options.constant).matrix(), p.log_noise);
   const Vector alpha = llt.solve(values);
-  const Eigen::MatrixXd lower = llt.matrixL();
-  double objective = 0.5 * values.dot(alpha) + lower.diagonal().array().log().sum();
+  double objective = 0.5 * values.dot(alpha) + llt.matrixLLT().diagonal().array().log().sum();
 
   Vector slopes = Vector::Zero(k + 2);
   objective += prior(p.log_signal, options.signal_median, options.signal_spread, &slopes[0]);
@@ -237,15 +245,15 @@ double gp_objective(const GpOptions& options, const GpParameters& p, const Matri
   // d objective / d theta = -1/2 tr((alpha alpha' - K^-1) dK/dtheta)
   const Eigen::MatrixXd weight =
       0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
-  slopes[0] += 2 * (weight.array() * shape.array()).sum();
+  slopes[0] += 2 * weight.cwiseProduct(shape).sum();
   slopes[k + 1] += 2 * std::exp(2 * p.log_noise) * weight.trace();
-  // d Matern / d log length_j = 5/3 (1 + s) exp(-s) (difference_j / length_j)^2
-  const Eigen::ArrayXXd s = std::sqrt(5.0) * r.array();
-  const Eigen::ArrayXXd common = weight.array() * signal * (5.0 / 3.0) * (1 + s) * (-s).exp();
+  // d Matern / d log length_j = 5/3 (1 + s) exp(-s) (difference_j / length_j)^2; and of sum_ab c_ab (x_a - x_b)^2, with
+  // symmetric c, the sum is 2 (sum_a x_a^2 c_a. - x' c x).
+  const Eigen::MatrixXd common = weight.array() * (5.0 / 3.0) * (1 + s.array()) * decay;
+  const Vector sums = common.rowwise().sum();
   for (Eigen::Index j = 0; j < k; ++j) {
-    const Vector column = inputs.col(j) * std::exp(-p.log_lengths[j]);
-    const Eigen::ArrayXXd difference = column.replicate(1, n) - column.transpose().replicate(n, 1);
-    slopes[1 + j] += (common * difference.square()).sum();
+    const Vector x = inputs.col(j) * std::exp(-p.log_lengths[j]);
+    slopes[1 + j] += 2 * (x.cwiseAbs2().dot(sums) - x.dot(common * x));
   }
   *gradient = slopes;
   return objective;
