@@ -1,5 +1,7 @@
 #include "hw/program.hpp"
 
+#include <malloc.h>
+
 #include <charconv>
 #include <exception>
 #include <filesystem>
@@ -74,6 +76,9 @@ void refuse_overwriting(const std::string& out, const std::vector<std::string>& 
 }
 
 int run(const std::string& verb, const std::function<int()>& body) {
+  // Freed memory is kept: predicting all modes takes and gives back the same megabytes again and again.
+  mallopt(M_MMAP_THRESHOLD, 1 << 26);
+  mallopt(M_TRIM_THRESHOLD, 1 << 26);
   try {
     const int code = body();
     std::cout.flush();

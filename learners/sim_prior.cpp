@@ -20,7 +20,7 @@ using Index = Eigen::Index;
 
 constexpr double kSmallestShare = 0.01;   // of the weight, that a hypothesis must have to be kept
 constexpr double kSmallestMember = 1e-4;  // of the weight, that one of its scales must have
-constexpr std::size_t kUnweighted = 300;  // workloads that stand for all of them
+constexpr std::size_t kUnweighted = 150;  // workloads that stand for all of them
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
 constexpr Index kChunk = 1024;  // modes predicted at once
