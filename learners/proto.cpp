@@ -158,6 +158,7 @@ ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const TermKernel& kernel
     const Vector to = prior_.beta_0 + times_head_covariance(slopes_).transpose() * alpha_;
     beta_ += (to - beta_).cwiseMax(-kProtoLongestStep).cwiseMin(kProtoLongestStep);
   };
+  set_kernel(kernel);
   linearise();
   solve();
   for (int step = 1; parts_.heads && step < fine_tune_.head_steps; ++step) {
@@ -169,9 +170,9 @@ ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const TermKernel& kernel
   Vector flat = kernel_.flat(), gradient;
   Adam<double> adam(flat.size(), fine_tune_.kernel_rate);
   for (int step = 0; step < fine_tune_.kernel_steps; ++step) {
-    objective(kernel_, &gradient);
+    gradient = slope();
     adam.step(flat, gradient);
-    kernel_ = TermKernel::from_flat(flat, support_.knobs.cols());
+    set_kernel(TermKernel::from_flat(flat, support_.knobs.cols()));
     solve();
     if (parts_.heads) {
       gauss_newton();
@@ -179,6 +180,11 @@ ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const TermKernel& kernel
       solve();
     }
   }
+}
+
+void ProtoPosterior::set_kernel(TermKernel kernel) {
+  kernel_ = std::move(kernel);
+  if (parts_.residual) residual_covariance_ = knob_covariance(kernel_, support_.knobs, support_.knobs);
 }
 
 void ProtoPosterior::linearise() {
@@ -200,7 +206,7 @@ Matrix ProtoPosterior::times_head_covariance(const Matrix& slopes) const {
 void ProtoPosterior::solve() {
   const auto n = logs_.size();
   Eigen::MatrixXd covariance = Eigen::MatrixXd::Constant(n, n, kProtoLevel * kProtoLevel);
-  if (parts_.residual) covariance += knob_covariance(kernel_, support_.knobs, support_.knobs);
+  if (parts_.residual) covariance += residual_covariance_;
   covariance += times_head_covariance(slopes_) * slopes_.transpose();
   covariance.diagonal().array() += std::exp(2 * kernel_.log_noise) + kProtoJitter;
   const auto llt = cholesky(covariance, "proto: the covariance of " + std::to_string(n) + " support rows");
@@ -208,29 +214,34 @@ void ProtoPosterior::solve() {
   alpha_ = llt.solve(residual_);
 }
 
+Vector ProtoPosterior::kernel_spreads() const {
+  return fine_tune_.kernel_freedom *
+         TermKernel::prior_spreads(support_.knobs.cols(), kernel_.log_spreads.size()).flat();
+}
+
 double ProtoPosterior::objective(const TermKernel& kernel, Vector* gradient) const {
   auto at = *this;  // linearised where this one is
-  at.kernel_ = kernel;
+  at.set_kernel(kernel);
   at.solve();
-  const auto n = logs_.size(), d = support_.knobs.cols();
-  const Vector prior_spread = TermKernel::prior_spreads(d, kernel.log_spreads.size()).flat();
-  const Vector z = (kernel.flat() - trained_.flat()).cwiseQuotient(prior_spread) / fine_tune_.kernel_freedom;
-  const double value =
-      0.5 * at.residual_.dot(at.alpha_) + at.lower_.diagonal().array().log().sum() + 0.5 * z.squaredNorm();
-  if (gradient == nullptr) return value;
+  if (gradient != nullptr) *gradient = at.slope();
+  const Vector z = (kernel.flat() - trained_.flat()).cwiseQuotient(kernel_spreads());
+  return 0.5 * at.residual_.dot(at.alpha_) + at.lower_.diagonal().array().log().sum() + 0.5 * z.squaredNorm();
+}
 
+Vector ProtoPosterior::slope() const {
+  const auto n = logs_.size(), d = support_.knobs.cols();
   // d / d theta = 1/2 tr((A^-1 - alpha alpha') dA / d theta)
-  Eigen::MatrixXd weight = at.lower_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
-  weight = (0.5 * (weight.transpose() * weight - at.alpha_ * at.alpha_.transpose())).eval();
+  const Eigen::MatrixXd inverse =
+      lower_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
+  const Eigen::MatrixXd weight = 0.5 * (inverse.transpose() * inverse - alpha_ * alpha_.transpose());
   TermKernel slope;
   static_cast<KnobKernel&>(slope) = parts_.residual
-                                        ? knob_slopes(kernel, differences_, weight)
+                                        ? knob_slopes(kernel_, differences_, weight)
                                         : KnobKernel{0, Vector::Zero(d), Vector::Zero(d), Vector::Zero(d)};
-  slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.trace();
-  slope.log_spreads = 2 * (2 * kernel.log_spreads.array()).exp() *
+  slope.log_noise = 2 * std::exp(2 * kernel_.log_noise) * weight.trace();
+  slope.log_spreads = 2 * (2 * kernel_.log_spreads.array()).exp() *
                       (weight * slopes_).cwiseProduct(slopes_).colwise().sum().transpose().array();
-  *gradient = slope.flat() + z.cwiseQuotient(prior_spread) / fine_tune_.kernel_freedom;
-  return value;
+  return slope.flat() + (kernel_.flat() - trained_.flat()).cwiseQuotient(kernel_spreads().cwiseAbs2());
 }
 
 ProtoPosterior::LogPrediction ProtoPosterior::predict(const ProtoInputs& query) const {

@@ -143,7 +143,10 @@ class ProtoPosterior {
 
  private:
   void linearise();
+  void set_kernel(TermKernel kernel);
   void solve();
+  Vector kernel_spreads() const;                             // of the prior around trained_, [flat]
+  Vector slope() const;                                      // of the objective at kernel_, [flat]
   Matrix times_head_covariance(const Matrix& slopes) const;  // [n,p] -> [n,p]
 
   ProtoParts parts_;
@@ -157,6 +160,7 @@ class ProtoPosterior {
   std::vector<Matrix> differences_;  // per knob, (z_i - z_j)^2
   Matrix slopes_;                    // [n,p] d head / d beta
   Vector residual_;                  // logs - linearised heads at beta_0
+  Matrix residual_covariance_;       // of the support, by kernel_
   Eigen::MatrixXd lower_;            // Cholesky factor of the support's covariance
   Vector alpha_;                     // covariance^-1 residual
 };
