@@ -20,7 +20,7 @@ using Index = Eigen::Index;
 
 constexpr double kSmallestShare = 0.01;   // of the weight, that a hypothesis must have to be kept
 constexpr double kSmallestMember = 1e-4;  // of the weight, that one of its scales must have
-constexpr std::size_t kUnweighted = 150;  // workloads that stand for all of them
+constexpr std::size_t kUnweighted = 100;  // workloads that stand for all of them
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
 constexpr Index kChunk = 1024;  // modes predicted at once
@@ -858,20 +858,25 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       const Vector alpha = llt.solve(known.logs - means[m.prior]);
       Vector coefficients(2 * k + 2);
       coefficients << 1, kSimLevelVariance * alpha.sum(), a * alpha, b * alpha;
-      // [1, C, R] -> the covariance with the support.
-      Eigen::MatrixXd spread = Eigen::MatrixXd::Zero(k, 2 * k + 2);
-      spread.col(1).setConstant(kSimLevelVariance);
-      spread.middleCols(2, k).diagonal().setConstant(a);
-      spread.rightCols(k).diagonal().setConstant(b);
-      const Eigen::MatrixXd half = llt.matrixL().solve(spread);
+      // K^-1 between what [1, C, R] is to the covariance with the support: [level 1, a I, b I].
+      const Eigen::MatrixXd inverse = llt.solve(Eigen::MatrixXd::Identity(k, k));
+      const Vector sums = kSimLevelVariance * inverse.rowwise().sum();
+      Eigen::MatrixXd moment = coefficients * coefficients.transpose();
+      moment(1, 1) -= kSimLevelVariance * sums.sum();
+      for (const auto& [at, factor] : {std::pair{Index{2}, a}, std::pair{2 + k, b}}) {
+        moment.block(at, 1, k, 1) -= factor * sums;
+        moment.block(1, at, 1, k) -= factor * sums.transpose();
+        moment.block(at, 2, k, k) -= factor * a * inverse;
+        moment.block(at, 2 + k, k, k) -= factor * b * inverse;
+      }
       h->weight += w;
       h->a += w * a;
       h->b += w * b;
       h->constant += w * (kSimLevelVariance + m.scale.noise);
       fit.noise_variance += w * m.scale.noise;
       h->mean_of += w * coefficients;
-      h->moment += w * (coefficients * coefficients.transpose() - half.transpose() * half);
-      const Vector precision = llt.solve(Eigen::MatrixXd::Identity(k, k)).diagonal();
+      h->moment += w * moment;
+      const Vector precision = inverse.diagonal();
       const Vector off = alpha.cwiseQuotient(precision);
       error += w * off;
       second += w * (precision.cwiseInverse() + off.cwiseAbs2());

@@ -56,7 +56,7 @@ struct SimPriorOptions {
   std::size_t population = 3000;  // simulated workloads
   std::uint64_t population_seed = 0;
   std::size_t mixtures = 3000;  // of training workloads
-  std::size_t kept = 200;       // of either, that are most like the support
+  std::size_t kept = 150;       // of either, that are most like the support
   double effective = 100;       // of them, by weight: 1 / sum w^2
   double time_error = 0.05,
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
