@@ -1,0 +1,168 @@
+#include "hw/jetson/sysfs.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <sstream>
+#include <thread>
+
+namespace fewwatt::hw {
+namespace {
+
+constexpr int kTries = 4;  // thermal and power sensors say EAGAIN now and then
+constexpr auto kBetweenTries = std::chrono::milliseconds(1);
+
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// 0 or errno.
+int read_once(const std::string& path, std::string& text) {
+  const Descriptor file(path, O_RDONLY);
+  if (file.get() < 0) return errno;
+  text.clear();
+  char buffer[4096];
+  for (;;) {
+    const auto got = ::read(file.get(), buffer, sizeof buffer);
+    if (got < 0) return errno;
+    if (got == 0) return 0;
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace
+
+SysfsError::SysfsError(std::string path, const std::string& tried, int code)
+    : DeviceError(path + ": " + tried + ": " + std::strerror(code)), path_(std::move(path)), code_(code) {}
+
+FileSysfs::FileSysfs(std::string root) : root_(std::move(root)) {
+  while (!root_.empty() && root_.back() == '/') root_.pop_back();
+  if (root_.empty()) return;
+  std::error_code error;
+  root_ = std::filesystem::canonical(root_, error).string();
+  if (error || !std::filesystem::is_directory(root_)) throw DeviceError(root_ + ": no such folder");
+}
+
+std::string FileSysfs::read(const std::string& path) const {
+  std::string text;
+  int code = 0;
+  for (int i = 0; i < kTries; ++i) {
+    if (i > 0) std::this_thread::sleep_for(kBetweenTries);
+    code = read_once(root_ + path, text);
+    if (code != EAGAIN && code != EINTR) break;
+  }
+  if (code != 0) throw SysfsError(path, "cannot read", code);
+  return trimmed(std::move(text));
+}
+
+void FileSysfs::write(const std::string& path, const std::string& value) {
+  const Descriptor file(root_ + path, O_WRONLY | O_TRUNC);
+  if (file.get() < 0) throw SysfsError(path, "cannot open to write " + value, errno);
+  const std::string line = value + '\n';
+  const auto done = ::write(file.get(), line.data(), line.size());
+  if (done != static_cast<ssize_t>(line.size()))
+    throw SysfsError(path, "cannot write " + value, done < 0 ? errno : EIO);
+}
+
+bool FileSysfs::exists(const std::string& path) const {
+  return ::access((root_ + path).c_str(), F_OK) == 0;
+}
+
+int FileSysfs::write_error(const std::string& path) const {
+  const Descriptor file(root_ + path, O_WRONLY);
+  return file.get() < 0 ? errno : 0;
+}
+
+std::vector<std::string> FileSysfs::list(const std::string& folder) const {
+  std::set<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(root_ + folder, error), end; !error && it != end;
+       it.increment(error))
+    names.insert(it->path().filename().string());
+  return {names.begin(), names.end()};
+}
+
+std::string FileSysfs::resolve(const std::string& path) const {
+  std::error_code error;
+  const auto real = std::filesystem::canonical(root_ + path, error).string();
+  if (error) throw SysfsError(path, "cannot follow", error.value());
+  if (!root_.empty() && !real.starts_with(root_ + '/'))
+    throw DeviceError(path + ": a link out of " + root_ + ", to " + real);
+  return real.substr(root_.size());
+}
+
+std::string trimmed(std::string text) {
+  while (!text.empty() &&
+         (text.back() == '\0' || text.back() == '\n' || text.back() == ' ' || text.back() == '\t'))
+    text.pop_back();
+  return text;
+}
+
+std::int64_t parse_number(const std::string& text, const std::string& where) {
+  const auto start = text.find_first_not_of(" \t");
+  std::int64_t value = 0;
+  const char *begin = text.data() + (start == std::string::npos ? 0 : start),
+             *end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, value);
+  if (error != std::errc() || stop != end || begin == end)
+    throw DeviceError(where + ": expected a whole number, found \"" + text + "\"");
+  return value;
+}
+
+std::int64_t read_number(const Sysfs& files, const std::string& path) {
+  return parse_number(files.read(path), path);
+}
+
+std::vector<std::int64_t> read_numbers(const Sysfs& files, const std::string& path) {
+  std::istringstream words(files.read(path));
+  std::vector<std::int64_t> values;
+  for (std::string word; words >> word;) values.push_back(parse_number(word, path));
+  return values;
+}
+
+std::vector<int> read_cpu_list(const Sysfs& files, const std::string& path) {
+  std::string text = files.read(path);
+  std::replace(text.begin(), text.end(), ',', ' ');
+  std::istringstream words(text);
+  std::set<int> cpus;
+  for (std::string word; words >> word;) {
+    const auto dash = word.find('-');
+    const auto first = parse_number(word.substr(0, dash), path);
+    const auto last = dash == std::string::npos ? first : parse_number(word.substr(dash + 1), path);
+    constexpr std::int64_t kMostCpus = 4096;
+    if (first < 0 || last < first || last >= kMostCpus)
+      throw DeviceError(path + ": expected a list of CPUs, found \"" + text + "\"");
+    for (auto cpu = first; cpu <= last; ++cpu) cpus.insert(static_cast<int>(cpu));
+  }
+  return {cpus.begin(), cpus.end()};
+}
+
+std::vector<std::string> read_strings(const Sysfs& files, const std::string& path) {
+  const auto text = files.read(path);
+  std::vector<std::string> strings(1);
+  for (const char c : text) {
+    if (c == '\0')
+      strings.emplace_back();
+    else
+      strings.back() += c;
+  }
+  return strings;
+}
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "hw/device.hpp"
+
+namespace fewwatt::hw {
+
+// A kernel file could not be read or written: "<path>: <what was tried>: <errno in words>".
+class SysfsError : public DeviceError {
+ public:
+  SysfsError(std::string path, const std::string& tried, int code);
+  const std::string& path() const { return path_; }
+  int code() const { return code_; }  // errno
+
+ private:
+  std::string path_;
+  int code_;
+};
+
+// The one way to files of the kernel: /sys, /proc/device-tree, /etc/nv_tegra_release. Paths are absolute, "/sys/...", below
+// a root that only the implementation knows. Safe to use from several threads.
+class Sysfs {
+ public:
+  virtual ~Sysfs() = default;
+  // The whole file, without the newlines, blanks and NULs at its end. Retries where the kernel says EAGAIN or EINTR, a few
+  // times. Throws SysfsError.
+  virtual std::string read(const std::string& path) const = 0;
+  // `value` and a newline in one write(2), so that what the kernel thinks of it is not lost. Throws SysfsError.
+  virtual void write(const std::string& path, const std::string& value) = 0;
+  virtual bool exists(const std::string& path) const = 0;
+  // 0, or the errno with which opening for writing fails; nothing is written.
+  virtual int write_error(const std::string& path) const = 0;
+  // Names in a folder, ascending; none where there is no such folder.
+  virtual std::vector<std::string> list(const std::string& folder) const = 0;
+  // The path without links, below the same root. Throws SysfsError.
+  virtual std::string resolve(const std::string& path) const = 0;
+};
+
+// Real files below `root` ("" for the board's own).
+class FileSysfs final : public Sysfs {
+ public:
+  explicit FileSysfs(std::string root = "");  // throws DeviceError when there is no such folder
+  std::string read(const std::string& path) const override;
+  void write(const std::string& path, const std::string& value) override;
+  bool exists(const std::string& path) const override;
+  int write_error(const std::string& path) const override;
+  std::vector<std::string> list(const std::string& folder) const override;
+  std::string resolve(const std::string& path) const override;
+
+ private:
+  std::string root_;
+};
+
+// What files hold. Each throws DeviceError naming the path and what was found where that is not what was expected.
+std::int64_t read_number(const Sysfs& files, const std::string& path);
+std::vector<std::int64_t> read_numbers(const Sysfs& files, const std::string& path);  // as they stand
+std::vector<int> read_cpu_list(const Sysfs& files, const std::string& path);          // "0-3,5"; ascending
+std::vector<std::string> read_strings(const Sysfs& files, const std::string& path);   // between NULs
+
+// Text without blanks, newlines and NULs at its end.
+std::string trimmed(std::string text);
+// One whole number; throws DeviceError naming `where`.
+std::int64_t parse_number(const std::string& text, const std::string& where);
+
+}  // namespace fewwatt::hw
