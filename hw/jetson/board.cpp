@@ -1,0 +1,311 @@
+#include "hw/jetson/board.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "hw/modules.hpp"
+
+namespace fewwatt::hw {
+namespace {
+
+const std::string kCpus = "/sys/devices/system/cpu";
+const std::string kBpmp = "/sys/kernel/debug/bpmp/debug";
+const std::string kOverrideEmc = "/sys/kernel/debug/clk/override.emc";
+const std::string kMemoryDevfreq = "/sys/class/devfreq/bwmgr";
+
+// Release of Linux for Tegra to JetPack; the first that the release starts with.
+struct Release {
+  const char *l4t, *jetpack;
+};
+constexpr Release kReleases[] = {
+    {"28.2", "3.2"},   {"32.1", "4.2"},     {"32.3.1", "4.3"},   {"32.4.3", "4.4"}, {"32.4.4", "4.4.1"},
+    {"32.5", "4.5"},   {"32.6.1", "4.6"},   {"32.7", "4.6"},     {"34.1", "5.0"},   {"35.1", "5.0.2"},
+    {"35.2.1", "5.1"}, {"35.3.1", "5.1.1"}, {"35.4.1", "5.1.2"}, {"35.5", "5.1.3"}, {"35.6", "5.1.4"},
+    {"36.2", "6.0"},   {"36.3", "6.0"},     {"36.4.0", "6.1"},   {"36.4.3", "6.2"}, {"36.4", "6.2.1"},
+    {"36.5", "6.2.2"}, {"38.2", "7.0"},     {"38.4", "7.1"},     {"39.2", "7.2"},   {"32", "4"},
+    {"34", "5"},       {"35", "5"},         {"36", "6"},         {"38", "7"},       {"39", "7"}};
+
+std::string jetpack_of(const std::string& release) {
+  for (const auto& [l4t, jetpack] : kReleases) {
+    const auto size = std::strlen(l4t);
+    if (release.compare(0, size, l4t) == 0 && (release.size() == size || release[size] == '.'))
+      return jetpack;
+  }
+  return "";
+}
+
+std::string release_of(const Sysfs& files) {
+  const std::string path = "/etc/nv_tegra_release";
+  if (!files.exists(path)) return "";
+  const auto text = files.read(path);
+  std::smatch found;
+  if (!std::regex_search(text, found, std::regex(R"(R(\d+) .*REVISION: ([0-9.]+))"))) return "";
+  return found[1].str() + '.' + found[2].str();
+}
+
+// What was tried last, and why it failed.
+std::string reason(const Sysfs& files, const std::string& path) {
+  try {
+    files.read(path);
+    return path + ": holds no level";
+  } catch (const DeviceError& e) {
+    return e.what();
+  }
+}
+
+std::vector<std::int64_t> sorted(std::vector<std::int64_t> values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  values.erase(values.begin(), std::upper_bound(values.begin(), values.end(), std::int64_t{0}));
+  return values;
+}
+
+// kHz that all clusters have.
+std::vector<std::int64_t> cpu_levels(const Sysfs& files, const std::vector<CpuCluster>& of) {
+  std::vector<std::int64_t> common;
+  for (std::size_t i = 0; i < of.size(); ++i) {
+    const auto levels = sorted(read_numbers(files, of[i].folder + "/scaling_available_frequencies"));
+    if (i == 0) {
+      common = levels;
+      continue;
+    }
+    std::vector<std::int64_t> both;
+    std::set_intersection(common.begin(), common.end(), levels.begin(), levels.end(),
+                          std::back_inserter(both));
+    common = std::move(both);
+  }
+  return common;
+}
+
+std::vector<int> switching_order(const std::vector<int>& present, const std::vector<CpuCluster>& of) {
+  std::vector<int> order;
+  std::set<int> listed;
+  const auto add = [&](int cpu) {
+    if (std::binary_search(present.begin(), present.end(), cpu) && listed.insert(cpu).second)
+      order.push_back(cpu);
+  };
+  for (const auto& cluster : of)
+    for (const int cpu : cluster.cpus) add(cpu);
+  for (const int cpu : present) add(cpu);
+  return order;
+}
+
+bool is_gpu(const Sysfs& files, const std::string& devfreq) {
+  static const std::set<std::string> names = {"gpu", "gp10b", "gv11b", "ga10b", "gb10b", "gm20b"};
+  const auto node = devfreq + "/device/of_node/";
+  try {
+    if (files.exists(node + "name") && names.count(files.read(node + "name")) > 0) return true;
+    if (!files.exists(node + "compatible")) return false;
+    for (const auto& text : read_strings(files, node + "compatible")) {
+      const auto comma = text.find(',');
+      if (names.count(text.substr(comma == std::string::npos ? 0 : comma + 1)) > 0) return true;
+    }
+  } catch (const SysfsError&) {
+  }
+  return false;
+}
+
+std::optional<GpuClock> find_gpu(const Sysfs& files, std::vector<Missing>& missing) {
+  const std::string all = "/sys/class/devfreq";
+  for (const auto& name : files.list(all)) {
+    const auto link = all + '/' + name;
+    if (!is_gpu(files, link)) continue;
+    GpuClock gpu;
+    try {
+      gpu.devfreq = files.resolve(link);
+      gpu.device = files.resolve(link + "/device");
+      gpu.levels = sorted(read_numbers(files, gpu.devfreq + "/available_frequencies"));
+    } catch (const DeviceError& e) {
+      missing.push_back({"gpu_khz", e.what()});
+      return std::nullopt;
+    }
+    if (!gpu.levels.empty()) return gpu;
+  }
+  missing.push_back(
+      {"gpu_khz",
+       all + ": no GPU among them; one that was not used since the start may appear after it was"});
+  return std::nullopt;
+}
+
+std::vector<std::int64_t> kilo(std::vector<std::int64_t> values) {
+  for (auto& value : values) value *= 1000;
+  return values;
+}
+
+// "204000 665600 2133000 (kHz)"
+std::vector<std::int64_t> possible_rates(const Sysfs& files, const std::string& path) {
+  std::istringstream words(files.read(path));
+  std::vector<std::int64_t> values;
+  for (std::string word; words >> word && word.front() != '(';) values.push_back(parse_number(word, path));
+  return values;
+}
+
+// Memory clocks of the known board with such modules, where the kernel lists none.
+std::vector<std::int64_t> known_memory_levels(const Board& board) {
+  static const std::pair<const char*, const char*> parts[] = {{"p3701-", "orin-agx-64"},
+                                                              {"p3767-0000", "orin-nx-16"},
+                                                              {"p3767-0001", "orin-nx-16"},
+                                                              {"p3767-", "orin-nano-8"},
+                                                              {"p3668-", "xavier-nx"},
+                                                              {"p2888-", "xavier-agx"},
+                                                              {"p3448-", "nano"},
+                                                              {"p3310-", "tx2"},
+                                                              {"p3489-", "tx2"}};
+  for (const auto& [part, name] : parts) {
+    if (!board.is(part)) continue;
+    for (const auto& module : modules()) {
+      if (module.name != name) continue;
+      for (const auto& knob : module.knobs)
+        if (knob.role == KnobRole::mem_khz) return kilo({knob.levels.begin(), knob.levels.end()});
+    }
+  }
+  return {};
+}
+
+void keep_within(std::vector<std::int64_t>& levels, std::int64_t lowest, std::int64_t highest) {
+  levels.erase(std::remove_if(levels.begin(), levels.end(),
+                              [&](std::int64_t level) { return level < lowest || level > highest; }),
+               levels.end());
+}
+
+std::optional<MemoryClock> find_memory(const Sysfs& files, const Board& board,
+                                       std::vector<Missing>& missing) {
+  MemoryClock memory;
+  if (files.exists("/sys/kernel/nvpmodel_clk_cap/emc")) {
+    memory.cap = "/sys/kernel/nvpmodel_clk_cap/emc";
+  } else if (files.exists("/sys/kernel/nvpmodel_emc_cap/emc_iso_cap")) {
+    memory.cap = "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap";
+    memory.zero_uncaps = true;
+  }
+  const auto bpmp = kBpmp + "/clk/emc";
+  try {
+    if (files.exists(bpmp + "/rate")) {
+      memory.kind = MemoryClock::Kind::bpmp;
+      memory.folder = bpmp;
+      if (files.exists(kBpmp + "/bwmgr/bwmgr_halt")) memory.halt = kBpmp + "/bwmgr/bwmgr_halt";
+      if (files.exists(kBpmp + "/emc/possible_rates"))
+        memory.levels = kilo(possible_rates(files, kBpmp + "/emc/possible_rates"));
+      if (memory.levels.empty())
+        for (const auto& name : files.list(kBpmp + "/emc/tables/regular"))
+          memory.levels.push_back(1000 * parse_number(name, kBpmp + "/emc/tables/regular"));
+      if (memory.levels.empty()) memory.levels = known_memory_levels(board);
+      memory.levels = sorted(std::move(memory.levels));
+      keep_within(memory.levels, read_number(files, bpmp + "/min_rate"),
+                  read_number(files, bpmp + "/max_rate"));
+    } else if (files.exists(kOverrideEmc + "/clk_update_rate")) {
+      memory.kind = MemoryClock::Kind::override_emc;
+      memory.folder = kOverrideEmc;
+      memory.levels = sorted(known_memory_levels(board));
+      const std::string bounds = "/sys/kernel/debug/tegra_bwmgr/";
+      keep_within(memory.levels, read_number(files, bounds + "emc_min_rate"),
+                  read_number(files, bounds + "emc_max_rate"));
+    } else if (files.exists(kMemoryDevfreq + "/available_frequencies")) {
+      memory.kind = MemoryClock::Kind::devfreq;
+      memory.folder = files.resolve(kMemoryDevfreq);
+      memory.levels = sorted(read_numbers(files, memory.folder + "/available_frequencies"));
+    } else {
+      const bool mounted = files.exists("/sys/kernel/debug/clk") || files.exists(kBpmp);
+      missing.push_back(
+          {"mem_khz", reason(files, bpmp + "/rate") +
+                          (mounted ? ""
+                                   : "; only root sees it, where debugfs is mounted: mount -t debugfs none "
+                                     "/sys/kernel/debug")});
+      return std::nullopt;
+    }
+  } catch (const DeviceError& e) {
+    missing.push_back({"mem_khz", e.what()});
+    return std::nullopt;
+  }
+  if (memory.levels.empty()) {
+    missing.push_back(
+        {"mem_khz", memory.folder + ": the kernel lists no rates, and none are known of this board"});
+    return std::nullopt;
+  }
+  return memory;
+}
+
+}  // namespace
+
+ClockLimits GpuClock::limits() const {
+  return {devfreq + "/min_freq", devfreq + "/max_freq", devfreq + "/cur_freq"};
+}
+
+ClockLimits CpuCluster::limits() const {
+  return {folder + "/scaling_min_freq", folder + "/scaling_max_freq", folder + "/scaling_cur_freq"};
+}
+
+bool Board::is(const std::string& part) const {
+  return std::any_of(compatible.begin(), compatible.end(),
+                     [&](const std::string& text) { return text.find(part) != std::string::npos; });
+}
+
+std::string cpu_online_path(int cpu) {
+  return kCpus + "/cpu" + std::to_string(cpu) + "/online";
+}
+
+bool is_online(const Sysfs& files, int cpu) {
+  const auto path = cpu_online_path(cpu);
+  return !files.exists(path) || read_number(files, path) != 0;
+}
+
+std::vector<CpuCluster> clusters(const Sysfs& files) {
+  const auto folder = kCpus + "/cpufreq";
+  std::map<int, CpuCluster> found;  // by number of the policy
+  for (const auto& name : files.list(folder)) {
+    if (!name.starts_with("policy")) continue;
+    CpuCluster cluster{folder + '/' + name, {}};
+    try {
+      cluster.cpus = read_cpu_list(files, cluster.folder + "/affected_cpus");
+      if (cluster.cpus.empty()) continue;  // all off
+      cluster.cpus = read_cpu_list(files, cluster.folder + "/related_cpus");
+    } catch (const SysfsError&) {
+      continue;  // all off
+    }
+    found.emplace(static_cast<int>(parse_number(name.substr(6), cluster.folder)), std::move(cluster));
+  }
+  std::vector<CpuCluster> all;
+  for (auto& [number, cluster] : found) all.push_back(std::move(cluster));
+  return all;
+}
+
+Board find_board(const Sysfs& files) {
+  Board board;
+  const std::string tree = "/proc/device-tree";
+  if (files.exists(tree + "/compatible")) board.compatible = read_strings(files, tree + "/compatible");
+  if (files.exists(tree + "/model")) board.model = files.read(tree + "/model");
+  if (!board.is("nvidia,tegra") && board.model.find("Jetson") == std::string::npos)
+    throw DeviceError("this machine is no Jetson: " + tree + "/compatible " +
+                      (board.compatible.empty() ? "is not there" : "says " + board.compatible.front()));
+  board.release = release_of(files);
+  board.jetpack = jetpack_of(board.release);
+  const auto on = clusters(files);
+  if (on.empty()) throw DeviceError(kCpus + "/cpufreq: no clock of the CPU can be read");
+  board.cpus = switching_order(read_cpu_list(files, kCpus + "/present"), on);
+  board.cpu_levels = cpu_levels(files, on);
+  if (board.cpu_levels.empty())
+    throw DeviceError(on.front().folder + "/scaling_available_frequencies: no clock that all clusters have");
+  board.gpu = find_gpu(files, board.missing);
+  board.memory = find_memory(files, board, board.missing);
+  return board;
+}
+
+PowerModeSpace space_of(const Board& board) {
+  const auto khz = [](const std::vector<std::int64_t>& levels, std::int64_t unit) {
+    std::vector<int> all;
+    for (const auto level : levels) all.push_back(static_cast<int>(level / unit));
+    return all;
+  };
+  Knob cores{KnobRole::cpu_cores, {}};
+  for (int n = 1; n <= static_cast<int>(board.cpus.size()); ++n) cores.levels.push_back(n);
+  std::vector<Knob> knobs = {std::move(cores), {KnobRole::cpu_khz, khz(board.cpu_levels, 1)}};
+  if (board.gpu) knobs.push_back({KnobRole::gpu_khz, khz(board.gpu->levels, 1000)});
+  if (board.memory) knobs.push_back({KnobRole::mem_khz, khz(board.memory->levels, 1000)});
+  return PowerModeSpace::grid(std::move(knobs));
+}
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,265 @@
+#include "hw/jetson/clocks.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+
+namespace fewwatt::hw {
+namespace {
+
+constexpr double kHeldFor_s = 0.05;  // a rate that was set must still be there
+
+std::string memory_rate_path(const MemoryClock& memory) {
+  switch (memory.kind) {
+    case MemoryClock::Kind::bpmp:
+      return memory.folder + "/rate";
+    case MemoryClock::Kind::override_emc:
+      return memory.folder + "/clk_rate";
+    case MemoryClock::Kind::devfreq:
+      return memory.folder + "/cur_freq";
+  }
+  return "";
+}
+
+ClockLimits memory_limits(const MemoryClock& memory) {
+  return {memory.folder + "/min_freq", memory.folder + "/max_freq", memory.folder + "/cur_freq"};
+}
+
+// What the memory clock's rate is written to, in this order.
+std::vector<std::string> memory_controls(const MemoryClock& memory) {
+  std::vector<std::string> paths;
+  if (!memory.cap.empty()) paths.push_back(memory.cap);
+  switch (memory.kind) {
+    case MemoryClock::Kind::bpmp:
+      paths.push_back(memory.folder + "/mrq_rate_locked");
+      paths.push_back(memory.folder + "/state");
+      if (!memory.halt.empty()) paths.push_back(memory.halt);
+      paths.push_back(memory.folder + "/rate");
+      break;
+    case MemoryClock::Kind::override_emc:
+      paths.push_back(memory.folder + "/clk_state");
+      paths.push_back(memory.folder + "/clk_update_rate");
+      break;
+    case MemoryClock::Kind::devfreq:
+      paths.push_back(memory_limits(memory).min_path);
+      paths.push_back(memory_limits(memory).max_path);
+      break;
+  }
+  return paths;
+}
+
+std::string wanted_found(std::int64_t wanted, std::int64_t found) {
+  return "wanted " + std::to_string(wanted) + ", found " + std::to_string(found);
+}
+
+// The levels below and above a setting that is none of them.
+std::string nearest(const Knob& knob, int setting) {
+  const auto above = std::upper_bound(knob.levels.begin(), knob.levels.end(), setting);
+  std::string text;
+  if (above != knob.levels.begin()) text = std::to_string(*(above - 1));
+  if (above != knob.levels.end()) text += (text.empty() ? "" : " and ") + std::to_string(*above);
+  return text;
+}
+
+}  // namespace
+
+std::string_view to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::rejected:
+      return "rejected";
+    case Outcome::busy:
+      return "busy";
+    case Outcome::rounded:
+      return "rounded";
+    case Outcome::capped:
+      return "capped";
+    case Outcome::ignored:
+      return "ignored";
+    case Outcome::timed_out:
+      return "timed out";
+  }
+  return "";
+}
+
+ClockError::ClockError(Outcome outcome, std::string path, const std::string& detail)
+    : DeviceError(path + ": " + std::string(to_string(outcome)) + ": " + detail),
+      outcome_(outcome),
+      path_(std::move(path)) {}
+
+Clocks::Clocks(Sysfs& files, Monotonic& time, Board board, ClocksOptions options)
+    : files_(files), time_(time), board_(std::move(board)), options_(options), space_(space_of(board_)) {}
+
+void Clocks::set(const std::string& path, const std::string& value, double deadline_s) {
+  const auto number = parse_number(value, path);
+  const auto before = read_number(files_, path);
+  if (before == number) return;
+  try {
+    files_.write(path, value);
+  } catch (const SysfsError& e) {
+    throw ClockError(e.code() == EBUSY ? Outcome::busy : Outcome::rejected, path, e.what());
+  }
+  reach(path, number, before, deadline_s, Outcome::rounded);
+}
+
+void Clocks::reach(const std::string& path, std::int64_t wanted, std::int64_t before, double deadline_s,
+                   Outcome otherwise) {
+  const double until = time_.now_s() + deadline_s;
+  for (;;) {
+    const auto found = read_number(files_, path);
+    if (found == wanted || !options_.wait_for_clocks) return;
+    if (time_.now_s() >= until)
+      throw ClockError(found == before ? Outcome::ignored : otherwise, path, wanted_found(wanted, found));
+    time_.wait_s(options_.poll_s);
+  }
+}
+
+void Clocks::set_limits(const ClockLimits& limits, std::int64_t clock, double deadline_s) {
+  const auto write = [&](const std::string& path) {
+    try {
+      if (read_number(files_, path) != clock) files_.write(path, std::to_string(clock));
+    } catch (const SysfsError& e) {
+      throw ClockError(e.code() == EBUSY ? Outcome::busy : Outcome::rejected, path, e.what());
+    }
+  };
+  // Widened first: some kernels refuse a minimum above the maximum, others clamp it without a word.
+  const auto low = read_number(files_, limits.min_path), high = read_number(files_, limits.max_path);
+  const bool raises = clock > high;
+  write(raises ? limits.max_path : limits.min_path);
+  write(raises ? limits.min_path : limits.max_path);
+  reach(limits.max_path, clock, high, deadline_s, Outcome::capped);
+  reach(limits.min_path, clock, low, deadline_s, Outcome::rounded);
+}
+
+void Clocks::set_memory(std::int64_t rate) {
+  const auto& memory = *board_.memory;
+  if (!memory.cap.empty()) {
+    const auto cap = read_number(files_, memory.cap);
+    const bool binds = cap != 0 && cap < memory.levels.back();
+    try {
+      if (binds) files_.write(memory.cap, memory.zero_uncaps ? "0" : std::to_string(memory.levels.back()));
+    } catch (const SysfsError& e) {
+      if (cap < rate)
+        throw ClockError(Outcome::capped, memory.cap, wanted_found(rate, cap) + "; " + std::string(e.what()));
+    }
+  }
+  switch (memory.kind) {
+    case MemoryClock::Kind::bpmp: {
+      set(memory.folder + "/mrq_rate_locked", "1", options_.memory_deadline_s);
+      set(memory.folder + "/state", "1", options_.memory_deadline_s);
+      if (!memory.halt.empty()) set(memory.halt, "1", options_.memory_deadline_s);
+      break;
+    }
+    case MemoryClock::Kind::override_emc:
+      break;
+    case MemoryClock::Kind::devfreq:
+      set_limits(memory_limits(memory), rate, options_.memory_deadline_s);
+      break;
+  }
+  const auto path = memory_rate_path(memory);
+  const auto before = read_number(files_, path);
+  try {
+    if (memory.kind == MemoryClock::Kind::bpmp && before != rate) files_.write(path, std::to_string(rate));
+    if (memory.kind == MemoryClock::Kind::override_emc) {
+      if (read_number(files_, memory.folder + "/clk_update_rate") != rate)
+        files_.write(memory.folder + "/clk_update_rate", std::to_string(rate));
+      set(memory.folder + "/clk_state", "1", options_.memory_deadline_s);
+    }
+  } catch (const SysfsError& e) {
+    throw ClockError(e.code() == EBUSY ? Outcome::busy : Outcome::rejected, path, e.what());
+  }
+  const auto cap = memory.cap.empty() ? 0 : read_number(files_, memory.cap);
+  reach(path, rate, before, options_.memory_deadline_s,
+        cap != 0 && cap < rate ? Outcome::capped : Outcome::rounded);
+  if (!options_.wait_for_clocks || before == rate) return;
+  time_.wait_s(kHeldFor_s);
+  if (const auto held = read_number(files_, path); held != rate)
+    throw ClockError(Outcome::ignored, path, wanted_found(rate, held) + ": it was set, and went back");
+}
+
+void Clocks::apply(const PowerMode& mode) {
+  const auto& knobs = space_.knobs();
+  if (mode.size() != knobs.size())
+    throw std::invalid_argument("a mode of this board has " + std::to_string(knobs.size()) +
+                                " settings, found " + std::to_string(mode.size()));
+  std::size_t cores = board_.cpus.size();
+  for (std::size_t k = 0; k < knobs.size(); ++k) {
+    if (!std::binary_search(knobs[k].levels.begin(), knobs[k].levels.end(), mode[k]))
+      throw std::invalid_argument(std::string(to_string(knobs[k].role)) + ": this board has no " +
+                                  std::to_string(mode[k]) + "; the nearest are " +
+                                  nearest(knobs[k], mode[k]));
+    if (knobs[k].role == KnobRole::cpu_cores) cores = static_cast<std::size_t>(mode[k]);
+  }
+  const auto switch_core = [&](std::size_t i, bool on) {
+    if (is_online(files_, board_.cpus[i]) != on)
+      set(cpu_online_path(board_.cpus[i]), on ? "1" : "0", options_.cpu_deadline_s);
+  };
+  for (std::size_t i = 0; i < cores; ++i) switch_core(i, true);
+  for (std::size_t k = 0; k < knobs.size(); ++k) {
+    if (knobs[k].role != KnobRole::cpu_khz) continue;
+    for (const auto& cluster : clusters(files_))
+      set_limits(cluster.limits(), mode[k], options_.cpu_deadline_s);
+  }
+  for (std::size_t i = board_.cpus.size(); i-- > cores;) switch_core(i, false);
+  for (std::size_t k = 0; k < knobs.size(); ++k) {
+    if (knobs[k].role == KnobRole::gpu_khz) {
+      const auto clock = std::int64_t{1000} * mode[k];
+      const auto railgate = board_.gpu->device + "/railgate_enable";
+      if (files_.exists(railgate)) set(railgate, "0", options_.gpu_deadline_s);
+      const auto limits = board_.gpu->limits();
+      set_limits(limits, clock, options_.gpu_deadline_s);
+      reach(limits.now_path, clock, -1, options_.gpu_deadline_s, Outcome::timed_out);
+    } else if (knobs[k].role == KnobRole::mem_khz) {
+      set_memory(std::int64_t{1000} * mode[k]);
+    }
+  }
+}
+
+PowerMode Clocks::current() const {
+  std::vector<int> settings;
+  for (const auto& knob : space_.knobs()) {
+    if (knob.role == KnobRole::cpu_cores) {
+      settings.push_back(static_cast<int>(std::count_if(board_.cpus.begin(), board_.cpus.end(),
+                                                        [&](int cpu) { return is_online(files_, cpu); })));
+    } else if (knob.role == KnobRole::cpu_khz) {
+      const auto on = clusters(files_);
+      if (on.empty()) throw DeviceError("no clock of the CPU can be read");
+      settings.push_back(static_cast<int>(read_number(files_, on.front().limits().max_path)));
+    } else if (knob.role == KnobRole::gpu_khz) {
+      settings.push_back(static_cast<int>(read_number(files_, board_.gpu->limits().max_path) / 1000));
+    } else {
+      settings.push_back(static_cast<int>(read_number(files_, memory_rate_path(*board_.memory)) / 1000));
+    }
+  }
+  return PowerMode(settings);
+}
+
+std::vector<std::string> Clocks::controls() const {
+  std::vector<std::string> paths;
+  const auto add = [&](const std::string& path) {
+    if (files_.exists(path)) paths.push_back(path);
+  };
+  for (const int cpu : board_.cpus) add(cpu_online_path(cpu));
+  for (const auto& cluster : clusters(files_)) {
+    add(cluster.limits().min_path);
+    add(cluster.limits().max_path);
+  }
+  if (board_.gpu) {
+    add(board_.gpu->device + "/railgate_enable");
+    add(board_.gpu->limits().min_path);
+    add(board_.gpu->limits().max_path);
+  }
+  if (board_.memory)
+    for (const auto& path : memory_controls(*board_.memory)) add(path);
+  return paths;
+}
+
+std::vector<std::string> Clocks::watched() const {
+  auto paths = controls();
+  if (board_.gpu) paths.push_back(board_.gpu->limits().now_path);
+  if (board_.memory) paths.push_back(memory_rate_path(*board_.memory));
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+  return paths;
+}
+
+}  // namespace fewwatt::hw

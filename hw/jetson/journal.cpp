@@ -1,0 +1,225 @@
+#include "hw/jetson/journal.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <sstream>
+
+namespace fewwatt::hw {
+namespace {
+
+const std::string kHeader = "fewwatt-clocks 1";
+constexpr int kTries = 3;
+
+// FNV-1a, 64 bits.
+std::string checksum(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211U;
+  char hex[17];
+  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(hash));
+  return hex;
+}
+
+[[noreturn]] void fail(const std::string& path, const std::string& tried) {
+  throw DeviceError(path + ": cannot " + tried + ": " + std::strerror(errno));
+}
+
+void flush_folder(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path().string();
+  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+// "limits" of which a path is one end; "" for another control.
+std::string other_end(const std::string& path) {
+  for (const auto& [low, high] :
+       {std::pair<std::string, std::string>{"/scaling_min_freq", "/scaling_max_freq"},
+        {"/min_freq", "/max_freq"}}) {
+    if (path.ends_with(low)) return path.substr(0, path.size() - low.size()) + high;
+    if (path.ends_with(high)) return path.substr(0, path.size() - high.size()) + low;
+  }
+  return "";
+}
+bool is_low_end(const std::string& path) {
+  return path.ends_with("min_freq");
+}
+bool is_core(const std::string& path) {
+  return path.ends_with("/online");
+}
+
+// "" when the control now holds `value`, else what is wrong.
+std::string put_back(Sysfs& files, const std::string& path, const std::string& value) {
+  std::string trouble;
+  for (int i = 0; i < kTries; ++i) {
+    try {
+      if (files.read(path) == value) return "";
+      files.write(path, value);
+      const auto now = files.read(path);
+      if (now == value) return "";
+      trouble = path + ": was " + value + ", is " + now;
+    } catch (const DeviceError& e) {
+      trouble = e.what();
+    }
+  }
+  return trouble;
+}
+
+std::optional<std::int64_t> number_at(const Sysfs& files, const std::string& path) {
+  try {
+    return read_number(files, path);
+  } catch (const DeviceError&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+bool Journal::exists() const {
+  return ::access(path_.c_str(), F_OK) == 0;
+}
+
+Journal::Content Journal::read() const {
+  std::ifstream file(path_);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  if (!file) throw DeviceError(path_ + ": cannot read");
+  const auto text = bytes.str();
+  const auto damaged = [&](const std::string& how) -> DeviceError {
+    return DeviceError(
+        path_ + ": " + how +
+        "; what the clocks were cannot be told from it. Restart the board, or set them and remove the file");
+  };
+  const auto end = text.rfind("end ");
+  if (!text.starts_with(kHeader + " ")) throw damaged("expected \"" + kHeader + "\" at its start");
+  if (end == std::string::npos || end == 0 || text[end - 1] != '\n') throw damaged("truncated");
+  if (text.substr(end) != "end " + checksum(text.substr(0, end)) + '\n') throw damaged("damaged");
+  std::istringstream lines(text.substr(0, end));
+  std::string line;
+  std::getline(lines, line);
+  Content content{line.substr(kHeader.size() + 1), {}};
+  while (std::getline(lines, line)) {
+    const auto tab = line.find('\t');
+    if (tab == std::string::npos) throw damaged("damaged");
+    content.controls.push_back({line.substr(0, tab), line.substr(tab + 1)});
+  }
+  return content;
+}
+
+void Journal::write(const Content& content) const {
+  std::string text = kHeader + ' ' + content.boot_id + '\n';
+  for (const auto& [path, value] : content.controls) text += path + '\t' + value + '\n';
+  text += "end " + checksum(text) + '\n';
+  const auto temporary = path_ + ".new";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) fail(temporary, "create");
+  const auto done = ::write(fd, text.data(), text.size());
+  const bool flushed = done == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+  if (done >= 0 && done != static_cast<ssize_t>(text.size())) errno = ENOSPC;
+  const int code = errno;
+  ::close(fd);
+  if (!flushed) {
+    ::unlink(temporary.c_str());
+    errno = code;
+    fail(temporary, "write");
+  }
+  if (::rename(temporary.c_str(), path_.c_str()) != 0) fail(path_, "replace");
+  flush_folder(path_);
+}
+
+void Journal::remove() const {
+  if (::unlink(path_.c_str()) != 0 && errno != ENOENT) fail(path_, "remove");
+  flush_folder(path_);
+}
+
+JournaledSysfs::JournaledSysfs(Sysfs& files, const Journal& journal, std::string boot_id)
+    : files_(files), journal_(journal), content_{std::move(boot_id), {}} {}
+
+bool JournaledSysfs::is_saved(const std::string& path) const {
+  return std::any_of(content_.controls.begin(), content_.controls.end(),
+                     [&](const SavedControl& control) { return control.path == path; });
+}
+
+void JournaledSysfs::save(const std::vector<std::string>& paths) {
+  auto content = content_;
+  for (const auto& path : paths) {
+    const auto known = [&](const SavedControl& control) { return control.path == path; };
+    if (std::any_of(content.controls.begin(), content.controls.end(), known)) continue;
+    try {
+      content.controls.push_back({path, files_.read(path)});
+    } catch (const SysfsError&) {
+    }
+  }
+  if (content.controls.size() == content_.controls.size()) return;
+  journal_.write(content);
+  content_ = std::move(content);
+}
+
+void JournaledSysfs::write(const std::string& path, const std::string& value) {
+  if (!is_saved(path)) {
+    save({path});
+    if (!is_saved(path)) files_.read(path);  // says why not; what cannot be put back is not written
+  }
+  files_.write(path, value);
+}
+
+std::vector<std::string> restore(Sysfs& files, const std::vector<SavedControl>& saved) {
+  std::vector<std::string> troubles;
+  const auto try_back = [&](const SavedControl& control) {
+    if (auto trouble = put_back(files, control.path, control.value); !trouble.empty())
+      troubles.push_back(std::move(trouble));
+  };
+  // Cores that were on; all of them where the limits of a cluster can be set in no other way.
+  const bool all_on = std::any_of(saved.begin(), saved.end(), [&](const SavedControl& control) {
+    return !other_end(control.path).empty() && !number_at(files, control.path);
+  });
+  for (const auto& [path, value] : saved) {
+    if (!is_core(path)) continue;
+    if (value == "1")
+      try_back({path, value});
+    else if (all_on)
+      put_back(files, path, "1");
+  }
+  for (const auto& [path, value] : saved) {
+    const auto high = other_end(path);
+    if (high.empty() || !is_low_end(path)) continue;
+    const auto top =
+        std::find_if(saved.begin(), saved.end(), [&](const SavedControl& c) { return c.path == high; });
+    if (top == saved.end()) {
+      try_back({path, value});
+      continue;
+    }
+    const auto now = number_at(files, high);
+    const bool raises = now && *now < parse_number(value, path);
+    if (raises) try_back(*top);
+    try_back({path, value});
+    if (!raises) try_back(*top);
+  }
+  for (const auto& control : saved) {  // a high end whose low end was not saved
+    const auto low = other_end(control.path);
+    if (low.empty() || is_low_end(control.path)) continue;
+    if (std::none_of(saved.begin(), saved.end(), [&](const SavedControl& c) { return c.path == low; }))
+      try_back(control);
+  }
+  for (auto control = saved.rbegin(); control != saved.rend(); ++control)
+    if (!is_core(control->path) && other_end(control->path).empty()) try_back(*control);
+  for (auto control = saved.rbegin(); control != saved.rend(); ++control)
+    if (is_core(control->path) && control->value == "0") try_back(*control);
+  return troubles;
+}
+
+std::string boot_id(const Sysfs& files) {
+  const std::string path = "/proc/sys/kernel/random/boot_id";
+  return files.exists(path) ? files.read(path) : "";
+}
+
+}  // namespace fewwatt::hw

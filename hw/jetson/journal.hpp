@@ -1,0 +1,68 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "hw/jetson/sysfs.hpp"
+
+namespace fewwatt::hw {
+
+// What control files held before fewwatt wrote to them, in the order in which they were saved.
+struct SavedControl {
+  std::string path, value;
+};
+
+// A file that outlives its process, so that what was changed can be put back after a crash. It is whole or not there.
+class Journal {
+ public:
+  // `path` is a real path, not below the root of a Sysfs. Its folder must exist.
+  explicit Journal(std::string path) : path_(std::move(path)) {}
+
+  struct Content {
+    std::string boot_id;
+    std::vector<SavedControl> controls;
+  };
+  bool exists() const;
+  // Throws DeviceError when the file is damaged: truncated, or with another checksum.
+  Content read() const;
+  // Returns when the content is on the disk. Throws DeviceError.
+  void write(const Content& content) const;
+  void remove() const;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Passes everything on to `files`, but before the first write to a control, what that held is in the journal.
+class JournaledSysfs final : public Sysfs {
+ public:
+  JournaledSysfs(Sysfs& files, const Journal& journal, std::string boot_id);
+
+  // Saves what these hold, those that are not saved yet and can be read.
+  void save(const std::vector<std::string>& paths);
+  const std::vector<SavedControl>& saved() const { return content_.controls; }
+
+  std::string read(const std::string& path) const override { return files_.read(path); }
+  void write(const std::string& path, const std::string& value) override;
+  bool exists(const std::string& path) const override { return files_.exists(path); }
+  int write_error(const std::string& path) const override { return files_.write_error(path); }
+  std::vector<std::string> list(const std::string& folder) const override { return files_.list(folder); }
+  std::string resolve(const std::string& path) const override { return files_.resolve(path); }
+
+ private:
+  bool is_saved(const std::string& path) const;
+
+  Sysfs& files_;
+  const Journal& journal_;
+  Journal::Content content_;
+};
+
+// Puts controls back: cores on, limits of clocks widened before they are narrowed, all else in the reverse order of its
+// saving, cores off. Tries everything, what fails several times. Returns a sentence for each control that is not as it was.
+std::vector<std::string> restore(Sysfs& files, const std::vector<SavedControl>& saved);
+
+std::string boot_id(const Sysfs& files);  // "" where the kernel does not tell
+
+}  // namespace fewwatt::hw
