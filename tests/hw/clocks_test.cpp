@@ -1,9 +1,6 @@
 #include "hw/jetson/clocks.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +13,7 @@
 #include "hw/random.hpp"
 #include "tests/fake_sysfs.hpp"
 #include "tests/hw/fake_kernel.hpp"
+#include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
 namespace {
@@ -25,22 +23,6 @@ using tests::FakeKernel;
 using tests::FakeTime;
 
 using State = std::map<std::string, std::string>;  // of control files, by path
-
-// A folder of its own, gone at the end.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fewwatt-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 PowerMode random_mode(const PowerModeSpace& space, Rng& rng) {
   return space.at(static_cast<std::size_t>(rng.below(space.size())));
@@ -109,17 +91,17 @@ TEST_P(OnEveryBoard, TheSpaceHasTheKernelsLevels) {
 struct Rig {
   explicit Rig(const FakeBoard& board, bool real_files) {
     if (real_files) {
-      tests::tree_of(board, true).write(folder.path());
-      files = std::make_unique<FileSysfs>(folder.path());
+      tests::tree_of(board, true).write(folder.path().string());
+      files = std::make_unique<FileSysfs>(folder.path().string());
     } else {
       files = std::make_unique<FakeKernel>(board);
     }
   }
   State state() const {
     if (const auto* kernel = dynamic_cast<const FakeKernel*>(files.get())) return kernel->files();
-    return contents(folder.path());
+    return contents(folder.path().string());
   }
-  Folder folder, session_folder;
+  tests::TempDir folder, session_folder;
   std::unique_ptr<Sysfs> files;
   FakeTime time;
 };
@@ -139,7 +121,7 @@ TEST_P(OnEveryTree, ModesReadBackExactlyAndAllIsPutBack) {
   Rig rig(board, real_files);
   const auto before = rig.state();
   {
-    ClockSession session(*rig.files, rig.session_folder.path());
+    ClockSession session(*rig.files, rig.session_folder.path().string());
     Clocks clocks(session.files(), rig.time, find_board(*rig.files));
     session.files().save(clocks.controls());
     Rng rng(1);
@@ -159,7 +141,7 @@ TEST_P(OnEveryTree, WhatACrashLeftIsPutBackByTheNextStart) {
   Rig rig(board, real_files);
   const auto before = rig.state();
   // The crash: a session that never ends. Its lock ends with its process; here it is in another folder's name.
-  const Journal journal(rig.session_folder.path() + "/clocks.journal");
+  const Journal journal(rig.session_folder.path().string() + "/clocks.journal");
   JournaledSysfs journaled(*rig.files, journal, boot_id(*rig.files));
   Clocks clocks(journaled, rig.time, find_board(*rig.files));
   journaled.save(clocks.controls());
@@ -167,7 +149,7 @@ TEST_P(OnEveryTree, WhatACrashLeftIsPutBackByTheNextStart) {
   for (int i = 0; i < 3; ++i) clocks.apply(random_mode(clocks.space(), rng));
   ASSERT_TRUE(journal.exists());
   {
-    const ClockSession next(*rig.files, rig.session_folder.path());
+    const ClockSession next(*rig.files, rig.session_folder.path().string());
     EXPECT_GT(next.replayed(), 0U);
     EXPECT_EQ(differences(before, rig.state()), "");
   }
@@ -185,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, OnBothKernels, ::testing::Bool(),
 // Runs three modes and leaves; returns whether something was thrown.
 bool run_three_modes(Rig& rig) {
   try {
-    ClockSession session(*rig.files, rig.session_folder.path());
+    ClockSession session(*rig.files, rig.session_folder.path().string());
     Clocks clocks(session.files(), rig.time, find_board(*rig.files));
     session.files().save(clocks.controls());
     Rng rng(3);
@@ -261,7 +243,7 @@ TEST_P(Faults, EndInTheirOutcomeAndAllIsPutBack) {
   GetParam().set(kernel);
   const auto before = rig.state();
   {
-    ClockSession session(*rig.files, rig.session_folder.path());
+    ClockSession session(*rig.files, rig.session_folder.path().string());
     Clocks clocks(session.files(), rig.time, find_board(*rig.files));
     session.files().save(clocks.controls());
     const PowerMode high{11, 1651200, 1122000, 3199000};
@@ -284,7 +266,7 @@ TEST(Clocks, AClusterThatIsOffIsSwitchedOnAndOffAgain) {
   Rig rig(board, false);
   const auto before = rig.state();
   {
-    ClockSession session(*rig.files, rig.session_folder.path());
+    ClockSession session(*rig.files, rig.session_folder.path().string());
     Clocks clocks(session.files(), rig.time, find_board(*rig.files));
     session.files().save(clocks.controls());
     const PowerMode all{12, 960000, 612000, 2133000}, few{2, 1036800, 612000, 2133000};
@@ -323,9 +305,9 @@ TEST(Clocks, WithoutDebugfsTheMemoryIsNoKnob) {
   auto board = tests::agx_orin(true);
   auto tree = tests::tree_of(board);
   std::erase_if(tree.files, [](const auto& file) { return file.first.starts_with("/sys/kernel/debug"); });
-  const Folder folder;
-  tree.write(folder.path());
-  const FileSysfs files(folder.path());
+  const tests::TempDir folder;
+  tree.write(folder.path().string());
+  const FileSysfs files(folder.path().string());
   const auto found = find_board(files);
   EXPECT_FALSE(space_of(found).knob_with(KnobRole::mem_khz));
   ASSERT_EQ(found.missing.size(), 1U);
@@ -334,8 +316,8 @@ TEST(Clocks, WithoutDebugfsTheMemoryIsNoKnob) {
 }
 
 TEST(Board, AMachineThatIsNoJetsonIsRefusedInOneSentence) {
-  const Folder folder;
-  const FileSysfs files(folder.path());
+  const tests::TempDir folder;
+  const FileSysfs files(folder.path().string());
   try {
     find_board(files);
     ADD_FAILURE() << "no error";
@@ -355,9 +337,9 @@ TEST(Board, AnUnknownJetsonHasWhatItsKernelLists) {
 
 TEST(ClockSession, ASecondOneIsLockedOut) {
   Rig rig(tests::agx_orin(true), false);
-  const ClockSession first(*rig.files, rig.session_folder.path());
+  const ClockSession first(*rig.files, rig.session_folder.path().string());
   try {
-    const ClockSession second(*rig.files, rig.session_folder.path());
+    const ClockSession second(*rig.files, rig.session_folder.path().string());
     ADD_FAILURE() << "no error";
   } catch (const DeviceError& e) {
     EXPECT_NE(std::string(e.what()).find("another fewwatt"), std::string::npos);
@@ -366,10 +348,10 @@ TEST(ClockSession, ASecondOneIsLockedOut) {
 
 TEST(ClockSession, AJournalOfAnotherBootIsRemoved) {
   Rig rig(tests::agx_orin(true), false);
-  const Journal journal(rig.session_folder.path() + "/clocks.journal");
+  const Journal journal(rig.session_folder.path().string() + "/clocks.journal");
   journal.write({"another-boot", {{kPolicy + "/scaling_max_freq", "115200"}}});
   const auto before = rig.state();
-  const ClockSession session(*rig.files, rig.session_folder.path());
+  const ClockSession session(*rig.files, rig.session_folder.path().string());
   EXPECT_EQ(session.replayed(), 0U);
   EXPECT_FALSE(journal.exists());
   EXPECT_EQ(differences(before, rig.state()), "");
@@ -377,7 +359,7 @@ TEST(ClockSession, AJournalOfAnotherBootIsRemoved) {
 
 TEST(ClockSession, ADamagedJournalIsRefusedWhereverItIsCut) {
   Rig rig(tests::agx_orin(true), false);
-  const Journal journal(rig.session_folder.path() + "/clocks.journal");
+  const Journal journal(rig.session_folder.path().string() + "/clocks.journal");
   journal.write({boot_id(*rig.files), {{kPolicy + "/scaling_max_freq", "115200"}, {kEmcRate, "204000000"}}});
   std::ostringstream bytes;
   bytes << std::ifstream(journal.path()).rdbuf();
@@ -385,13 +367,13 @@ TEST(ClockSession, ADamagedJournalIsRefusedWhereverItIsCut) {
   const auto before = rig.state();
   for (std::size_t size = 0; size < whole.size(); ++size) {
     std::ofstream(journal.path(), std::ios::binary) << whole.substr(0, size);
-    EXPECT_THROW(ClockSession(*rig.files, rig.session_folder.path()), DeviceError) << size;
+    EXPECT_THROW(ClockSession(*rig.files, rig.session_folder.path().string()), DeviceError) << size;
   }
   for (std::size_t at = 0; at < whole.size(); ++at) {
     auto damaged = whole;
     damaged[at] ^= 1;
     std::ofstream(journal.path(), std::ios::binary) << damaged;
-    EXPECT_THROW(ClockSession(*rig.files, rig.session_folder.path()), DeviceError) << at;
+    EXPECT_THROW(ClockSession(*rig.files, rig.session_folder.path().string()), DeviceError) << at;
   }
   EXPECT_EQ(differences(before, rig.state()), "");
 }
@@ -401,14 +383,14 @@ TEST(ClockSession, WhatWasKeptIsUndoneToWhatWasBeforeTheFirst) {
   const auto before = rig.state();
   for (const PowerMode mode :
        {PowerMode{4, 960000, 612000, 2133000}, PowerMode{12, 1267200, 408000, 665600}}) {
-    ClockSession session(*rig.files, rig.session_folder.path());
+    ClockSession session(*rig.files, rig.session_folder.path().string());
     Clocks clocks(session.files(), rig.time, find_board(*rig.files));
     session.files().save(clocks.controls());
     clocks.apply(mode);
     session.keep();
     EXPECT_EQ(clocks.current(), mode);
   }
-  ClockSession session(*rig.files, rig.session_folder.path());
+  ClockSession session(*rig.files, rig.session_folder.path().string());
   std::size_t count = 0;
   EXPECT_TRUE(session.undo(count).empty());
   EXPECT_GT(count, 10U);

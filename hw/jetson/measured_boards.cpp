@@ -1,0 +1,79 @@
+#include "hw/jetson/measured_boards.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "hw/random.hpp"
+
+namespace fewwatt::hw {
+
+JetsonBoard::JetsonBoard(const JetsonOptions& options, Monotonic& time)
+    : files_(options.root),
+      session_(files_, options.state.empty() ? options.root + "/run/fewwatt" : options.state) {
+  auto board = find_board(files_);
+  const auto compatible = board.compatible;
+  clocks_ = std::make_unique<Clocks>(session_.files(), time, std::move(board));
+  for (const auto& path : clocks_->controls())
+    if (const int code = files_.write_error(path); code != 0)
+      throw DeviceError("the board's clocks may not be set: " + path + ": " + std::strerror(code) +
+                        (code == EACCES || code == EPERM ? "; run as root, outside of containers" : ""));
+  power_ = find_power_source(files_, time, compatible, options.tegrastats);
+  session_.files().save(clocks_->controls());
+}
+
+PowerSource& JetsonBoard::power() {
+  return *power_;
+}
+
+BoardState JetsonBoard::state() const {
+  return read_board_state(files_, clocks_->watched());
+}
+
+class SimulatedBoardAtWork::Power final : public PowerSource {
+ public:
+  Power(double speed, std::uint64_t seed) : speed_(speed), rng_(seed) {}
+  void set(double watt) { watt_ = watt; }
+  double power_w() override { return watt_ * std::exp(0.01 * rng_.normal()); }
+  double averaging_s() const override { return kSensorAveraging_s / speed_; }
+  std::string describe() const override { return "simulated"; }
+
+ private:
+  double speed_;
+  Rng rng_;
+  std::atomic<double> watt_{1};
+};
+
+SimulatedBoardAtWork::SimulatedBoardAtWork(SimulatedDevice device, std::string step_file, double speed,
+                                           std::uint64_t seed)
+    : device_(std::move(device)),
+      step_file_(std::move(step_file)),
+      speed_(speed),
+      power_(std::make_unique<Power>(speed, seed)) {
+  apply(device_.space().at(0));
+}
+
+SimulatedBoardAtWork::~SimulatedBoardAtWork() {
+  std::error_code ignored;
+  std::filesystem::remove(step_file_, ignored);
+}
+
+PowerSource& SimulatedBoardAtWork::power() {
+  return *power_;
+}
+
+void SimulatedBoardAtWork::apply(const PowerMode& mode) {
+  const auto cost = device_.measure(mode);
+  const auto temporary = step_file_ + ".new";  // the program reads it at any moment
+  std::ofstream file(temporary);
+  file << cost.time_ms / speed_ << '\n';
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(temporary, step_file_, error);
+  if (!file || error) throw DeviceError(step_file_ + ": cannot write");
+  power_->set(cost.power_w);
+}
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "hw/jetson/clocks.hpp"
+#include "hw/jetson/profiler.hpp"
+#include "hw/jetson/session.hpp"
+#include "hw/simulated_device.hpp"
+
+namespace fewwatt::hw {
+
+struct JetsonOptions {
+  std::string root;   // folder in which /sys, /proc and /etc lie; "" = the board's own
+  std::string state;  // folder of what is to be put back; "" = root + "/run/fewwatt"
+  TegrastatsOptions tegrastats;
+};
+
+// The board we run on. Its clocks are put back at the end.
+class JetsonBoard final : public MeasuredBoard {
+ public:
+  // Throws DeviceError in one sentence: no Jetson, clocks that may not be written, no sensor, another fewwatt at work.
+  JetsonBoard(const JetsonOptions& options, Monotonic& time);
+
+  const Board& board() const { return clocks_->board(); }
+  std::size_t replayed() const { return session_.replayed(); }  // controls that a crash had left
+  // Puts the clocks back, now. Sentences for what is not as it was.
+  std::vector<std::string> restore() { return session_.restore(); }
+
+  const PowerModeSpace& space() const override { return clocks_->space(); }
+  void apply(const PowerMode& mode) override { clocks_->apply(mode); }
+  PowerSource& power() override;
+  BoardState state() const override;
+
+ private:
+  FileSysfs files_;
+  ClockSession session_;
+  std::unique_ptr<Clocks> clocks_;
+  std::unique_ptr<PowerSource> power_;
+};
+
+// Names the file that holds how long a step takes, ms: what scripts/toy_workload reads.
+inline constexpr const char* kSimulatedStepVariable = "FEWWATT_SIMULATED_STEP_FILE";
+
+// A simulated board whose program is a real one: in a mode it finds in a file how long a step takes there.
+class SimulatedBoardAtWork final : public MeasuredBoard {
+ public:
+  // `speed`: how much faster than the simulated board's our time passes. Throws DeviceError when the file cannot be written.
+  SimulatedBoardAtWork(SimulatedDevice device, std::string step_file, double speed, std::uint64_t seed);
+  ~SimulatedBoardAtWork() override;
+
+  const PowerModeSpace& space() const override { return device_.space(); }
+  void apply(const PowerMode& mode) override;
+  PowerSource& power() override;
+  BoardState state() const override { return {}; }
+  double speed() const override { return speed_; }
+
+ private:
+  class Power;
+  SimulatedDevice device_;
+  std::string step_file_;
+  double speed_;
+  std::unique_ptr<Power> power_;
+};
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hw/jetson/board.hpp"
+
+namespace fewwatt::hw {
+
+// /etc/nvpmodel.conf: the power modes that a Jetson takes at its start.
+struct NvpmodelConf {
+  struct Param {
+    std::string name;                                       // "CPU_ONLINE", "GPU"
+    bool is_clock = false;                                  // its values are numbers
+    std::vector<std::pair<std::string, std::string>> args;  // "CORE_1" and its path
+  };
+  struct Setting {
+    std::string param, arg, value;
+  };
+  struct Mode {
+    int id = 0;
+    std::string name;
+    std::vector<Setting> settings;
+  };
+  std::vector<Param> params;
+  std::vector<Mode> modes;
+  int default_id = 0;
+
+  const Mode* find(int id) const;  // nullptr for none
+};
+
+// Throws DeviceError naming `where` and the line.
+NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where);
+
+// Id of the mode that the board took last; the default where that is not known.
+int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
+
+// A POWER_MODEL stanza to append to the file: that of `base`, with the cores, clocks and memory rate of `mode`, a mode of
+// space_of(board). CPU and GPU clocks are pinned, their lowest is their highest; nvpmodel can only cap the memory's. Its id
+// is one more than the highest. Throws DeviceError when the file has no parameter for one of the knobs.
+std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
+                            const Board& board, const PowerMode& mode, const std::string& name);
+
+}  // namespace fewwatt::hw

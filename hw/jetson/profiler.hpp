@@ -1,0 +1,102 @@
+#pragma once
+
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hw/jetson/power_meter.hpp"
+#include "hw/jetson/steady.hpp"
+#include "hw/jetson/validity.hpp"
+#include "hw/jetson/workload.hpp"
+
+namespace fewwatt::hw {
+
+// What a profiling run acts on: a board that can be set, and whose power can be measured; a seam.
+class MeasuredBoard {
+ public:
+  virtual ~MeasuredBoard() = default;
+  virtual const PowerModeSpace& space() const = 0;
+  virtual void apply(const PowerMode& mode) = 0;  // throws DeviceError
+  virtual PowerSource& power() = 0;
+  virtual BoardState state() const = 0;  // the same before and after a valid measurement
+  // Seconds of its time that pass in one of ours; 1 but for a simulated board that is in a hurry.
+  virtual double speed() const { return 1; }
+};
+
+enum class AttemptStatus {
+  ok,
+  over_current,
+  cooling_device,
+  trip_temperature,
+  clocks_changed,
+  boot_changed,
+  timed_out,
+  program_died,
+  device_error,
+  interrupted,  // told to stop: neither good nor bad
+};
+std::string_view to_string(AttemptStatus status);  // "ok", "over-current", ...
+
+// One attempt at measuring a mode.
+struct Attempt {
+  static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  AttemptStatus status = AttemptStatus::ok;
+  std::string detail;  // in words, where it is not ok
+  Measurement measured;
+  double time_std_ms = kUnknown, power_std_w = kUnknown;
+  double power_samples = kUnknown;  // effective number
+  double took_s = 0;
+};
+
+struct ProfilerOptions {
+  std::size_t minibatches = 40;  // timed, at least
+  double window_s = 5;           // in which power is measured, at least: about ten averages of an INA3221
+  double warm_up_s = 120;        // until time and power are steady, at most
+  double timeout_s = 900;        // for a mode, at most
+  double step_timeout_s = 120;   // without a step
+  double margin_c = 5;           // below the nearest trip temperature before a mode is measured
+  double cool_s = 180;           // to get there, at most
+  double meter_interval_s = 0.1;
+  bool restart = false;  // the program, for every mode
+  SteadyOptions time_steady;
+  SteadyOptions power_steady = {
+      .window = 8, .most_change = 0.02, .most_significance = 1, .most_noisy_change = 0.04};
+  std::string error() const;  // "" when valid
+};
+
+// Runs the user's program in one mode after the other, and measures. The program stands still while the mode is changed.
+class Profiler {
+ public:
+  // All references must outlive it. `stop`: asked several times a second; true ends an attempt. Throws
+  // std::invalid_argument for options that are not valid.
+  Profiler(MeasuredBoard& board, WorkloadOptions workload, Monotonic& time, ProfilerOptions options,
+           std::function<bool()> stop);
+  ~Profiler();
+
+  // Starts the program where it does not run. Never throws but std::invalid_argument, for a mode that the space lacks.
+  Attempt attempt(const PowerMode& mode);
+
+  std::size_t garbage_bytes() const;  // that the program wrote in place of newlines
+
+ private:
+  Attempt measure(const PowerMode& mode);
+  void cool_down();
+  void start_in(const PowerMode& mode);
+  void next_step(double until_s);
+  void warm_up(double until_s);
+
+  MeasuredBoard& board_;
+  WorkloadOptions workload_;
+  Monotonic& time_;
+  ProfilerOptions options_;
+  std::function<bool()> stop_;
+  PowerMeter meter_;
+  std::unique_ptr<WorkloadProcess> program_;
+  std::vector<double> steps_;  // arrival times since the mode was set
+  std::size_t garbage_ = 0;    // of programs before this one
+};
+
+}  // namespace fewwatt::hw

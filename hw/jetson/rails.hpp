@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hw/jetson/sysfs.hpp"
+
+namespace fewwatt::hw {
+
+// One INA3221 of a Jetson averages 2 x 140 us x 3 channels x 512 samples; assumed where a sensor does not say.
+inline constexpr double kSensorAveraging_s = 0.43;
+
+// One channel of a power sensor. Its power is voltage times current where it has both files, else what power_path holds.
+struct Rail {
+  std::string label;                       // "VDD_IN"; "" where the label cannot be read
+  std::string bus_address;                 // "1-0040": bus and hexadecimal address; "" = not known
+  int channel = 1;                         // as its files are numbered
+  std::string voltage_path, current_path;  // mV, mA
+  std::string power_path;
+  double power_unit_w = 1e-3;  // of power_path: 1e-3 = mW, 1e-6 = uW
+  double averaging_s = kSensorAveraging_s;
+  std::string problem;  // "" = could be read; else path, errno and what to do
+};
+
+// All connected channels of all power sensors, by bus address and channel: INA3221 and INA238 through hwmon, INA3221
+// through iio (JetPack 4). Without those that are off or not connected (label NC). A sensor seen twice is listed once.
+std::vector<Rail> find_rails(const Sysfs& files);
+
+// Throws DeviceError naming the path.
+double read_power_w(const Sysfs& files, const Rail& rail);
+
+// The rails whose sum is the power of the module.
+struct TotalPower {
+  std::vector<Rail> rails;
+  std::string note;  // what is added up, and what is not
+};
+// `compatible`: the strings of /proc/device-tree/compatible. Throws DeviceError listing the rails found where one that
+// is needed is not there, cannot be read, or is there more than once.
+TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::string>& compatible);
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,584 @@
+#include "hw/jetson/workload.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <stdexcept>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+namespace fewwatt::hw {
+namespace {
+
+constexpr int kStepFd = 3;     // in the program; one digit, so that a shell script can write `echo >&3`
+constexpr int kLowestFd = 10;  // of our pipes, so that none is in the way of the program's 0 to 3
+constexpr int kTickMs = 50;    // until the end of the program is seen
+constexpr auto kTick = std::chrono::milliseconds(kTickMs);
+// A program that ends closes its descriptors some time before its parent can see the end; with a GPU to let go of, up to
+// this long.
+constexpr double kEndAfterCloseS = 1;
+constexpr std::size_t kMostWaiting = 1 << 20;  // steps nobody has asked for; beyond, the program waits
+constexpr std::size_t kMostPassedOn =
+    1 << 18;  // bytes our standard error has not taken; beyond, they are left out
+constexpr std::size_t kLongestLine = 4096;  // bytes kept of a line
+constexpr std::size_t kAtOnce = 1 << 16;    // bytes a read asks for: a pipe's usual capacity
+constexpr int kReadsAtEnd = 32;             // for all that a pipe of the greatest capacity, 1 MiB, may hold
+constexpr int kPassOnAtEndMs = 200;         // for a standard error that stands still
+constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
+constexpr int kLooksForStandstill = 200;  // 1 s
+constexpr int kLooksAfterKill = 1000;     // 5 s: a process may hang in a driver, and SIGKILL waits for it
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  ~Descriptor() { reset(); }
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  int get() const { return fd_; }
+  void reset() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_;
+};
+
+[[noreturn]] void fail(const std::string& command, const std::string& tried, int code) {
+  throw DeviceError(command + ": " + tried + ": " + std::strerror(code));
+}
+
+// Takes `fd`; the result is closed by exec and at least kLowestFd.
+Descriptor moved_up(int fd, const std::string& command) {
+  const Descriptor low(fd);
+  Descriptor high(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, kLowestFd));
+  if (high.get() < 0) fail(command, "no descriptor for a pipe", errno);
+  return high;
+}
+
+struct Pipe {
+  Descriptor read, write;
+
+  explicit Pipe(const std::string& command) {
+    int ends[2] = {-1, -1};
+    if (::pipe2(ends, O_CLOEXEC) != 0) fail(command, "no descriptor for a pipe", errno);
+    Descriptor second(ends[1]);
+    read = moved_up(ends[0], command);
+    write = moved_up(::dup(second.get()), command);
+  }
+};
+
+struct User {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string name, home;
+  std::vector<gid_t> groups;
+};
+
+template <class Number>
+Number number_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  const std::string_view digits = text == nullptr ? "" : text;
+  Number number = 0;
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || stop != digits.data() + digits.size())
+    throw DeviceError(std::string(variable) + ": expected a whole number, found \"" + std::string(digits) +
+                      "\"");
+  return number;
+}
+
+// Who called sudo; none when we are not root, or nobody did.
+std::optional<User> invoking_user() {
+  if (::geteuid() != 0 || std::getenv("SUDO_UID") == nullptr) return std::nullopt;
+  User user;
+  user.uid = number_in<uid_t>("SUDO_UID");
+  user.gid = number_in<gid_t>("SUDO_GID");
+  if (user.uid == 0) return std::nullopt;
+
+  std::vector<char> memory(1 << 16);
+  passwd entry{}, *found = nullptr;
+  const int code = ::getpwuid_r(user.uid, &entry, memory.data(), memory.size(), &found);
+  if (found == nullptr)
+    throw DeviceError("SUDO_UID: no user " + std::to_string(user.uid) +
+                      (code == 0 ? "" : std::string(": ") + std::strerror(code)));
+  user.name = entry.pw_name;
+  user.home = entry.pw_dir;
+
+  int count = 64;
+  do {
+    user.groups.resize(static_cast<std::size_t>(count));
+  } while (::getgrouplist(user.name.c_str(), user.gid, user.groups.data(), &count) < 0 &&
+           static_cast<std::size_t>(count) > user.groups.size());
+  user.groups.resize(static_cast<std::size_t>(count));
+  return user;
+}
+
+std::vector<std::string> environment_of(const WorkloadOptions& options, const std::optional<User>& user) {
+  std::map<std::string, std::string> all;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const auto equals = text.find('=');
+    if (equals != std::string_view::npos) all.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  if (user) {
+    all["HOME"] = user->home;
+    all["USER"] = all["LOGNAME"] = user->name;
+  }
+  for (const auto& [name, value] : options.environment) all[name] = value;
+  all[kStepFdVariable] = std::to_string(kStepFd);
+
+  std::vector<std::string> lines;
+  for (const auto& [name, value] : all) lines.push_back(name + '=' + value);
+  return lines;
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (auto& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// What the child needs, allocated before the fork: after it, only calls that are safe in a signal handler are allowed.
+struct Start {
+  char** arguments;
+  char** environment;
+  int null, output, steps, status;
+  const User* user;  // nullptr: as we are
+  pid_t parent;
+};
+
+struct Failure {
+  int code;
+  bool user;  // could not become that user
+};
+
+[[noreturn]] void run_child(const Start& start) {
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  std::signal(SIGPIPE, SIG_DFL);
+
+  Failure failure{0, false};
+  if (::setpgid(0, 0) != 0 || ::dup2(start.null, 0) < 0 || ::dup2(start.output, 1) < 0 ||
+      ::dup2(start.output, 2) < 0 || ::dup2(start.steps, kStepFd) < 0) {
+    failure.code = errno;
+  } else if (start.user != nullptr &&
+             (::setgroups(start.user->groups.size(), start.user->groups.data()) != 0 ||
+              ::setgid(start.user->gid) != 0 || ::setuid(start.user->uid) != 0)) {
+    failure = {errno, true};
+  } else {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after setuid(), which clears it
+    if (::getppid() != start.parent) ::_exit(127);
+    environ = start.environment;
+    ::execvp(start.arguments[0], start.arguments);
+    failure.code = errno;
+  }
+  // Less than PIPE_BUF into an empty pipe: whole or not at all.
+  [[maybe_unused]] const auto written = ::write(start.status, &failure, sizeof failure);
+  ::_exit(127);
+}
+
+struct End {
+  int how = 0;  // si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0: not known
+  int status = 0;
+};
+
+// Leaves a zombie, so that the number of the process and of its group stay taken.
+std::optional<End> end_of(pid_t pid) {
+  siginfo_t info{};
+  int result;
+  do {
+    result = ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return End{};  // somebody else has reaped it
+  if (info.si_pid != pid) return std::nullopt;
+  return End{info.si_code, info.si_status};
+}
+
+// The last lines of a text that comes in pieces.
+class LastLines {
+ public:
+  explicit LastLines(std::size_t kept) : kept_(kept) {}
+
+  void add(std::string_view text) {
+    for (const char c : text) {
+      if (c == '\n') {
+        finished_.push_back(std::move(line_));
+        line_.clear();
+        if (finished_.size() > kept_) finished_.pop_front();
+      } else if (c != '\r') {
+        if (returned_) line_.clear();
+        if (line_.size() < kLongestLine) line_ += c;
+      }
+      returned_ = c == '\r';
+    }
+  }
+
+  std::vector<std::string> lines() const {
+    std::vector<std::string> all(finished_.begin(), finished_.end());
+    if (!line_.empty()) all.push_back(line_);
+    if (all.size() > kept_) all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(kept_));
+    return all;
+  }
+
+ private:
+  std::size_t kept_;
+  std::deque<std::string> finished_;
+  std::string line_;
+  bool returned_ = false;
+};
+
+}  // namespace
+
+std::string WorkloadOptions::error() const {
+  const auto holds_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+  if (command.empty() || command.front().empty()) return "WorkloadOptions: command must name a program";
+  if (std::any_of(command.begin(), command.end(), holds_nul))
+    return "WorkloadOptions: command must not hold a NUL";
+  if (!(stop_grace_s >= 0) || std::isinf(stop_grace_s))
+    return "WorkloadOptions: stop_grace_s must be >= 0 and finite, got " + std::to_string(stop_grace_s);
+  for (const auto& [name, value] : environment) {
+    if (name.empty() || name.find('=') != std::string::npos || holds_nul(name) || holds_nul(value))
+      return "WorkloadOptions: environment must hold names without '=' and values without NUL, got \"" +
+             name + "\"";
+  }
+  return "";
+}
+
+class WorkloadProcess::Impl {
+ public:
+  Impl(WorkloadOptions options, Monotonic& clock)
+      : options_(std::move(options)), clock_(clock), pass_on_(!options_.quiet), lines_(options_.kept_lines) {}
+  ~Impl() { stop(); }
+
+  void start() {
+    const std::string& name = options_.command.front();
+    const auto user = options_.as_invoking_user ? invoking_user() : std::nullopt;
+    auto arguments = options_.command;
+    auto environment = environment_of(options_, user);
+    auto argument_pointers = pointers_to(arguments), environment_pointers = pointers_to(environment);
+
+    Pipe steps(name), output(name), status(name);
+    const auto null = moved_up(::open("/dev/null", O_RDONLY | O_CLOEXEC), name);
+    wake_ = moved_up(::eventfd(0, EFD_CLOEXEC), name);
+    for (const auto* pipe : {&steps, &output}) {
+      ::fcntl(pipe->read.get(), F_SETFL, O_NONBLOCK);
+      // Else the user may write to /dev/fd/3 and /dev/stderr, but not open them.
+      if (user && ::fchown(pipe->write.get(), user->uid, user->gid) != 0)
+        fail(name, "cannot give a pipe to user " + std::to_string(user->uid), errno);
+    }
+
+    const Start start{argument_pointers.data(),
+                      environment_pointers.data(),
+                      null.get(),
+                      output.write.get(),
+                      steps.write.get(),
+                      status.write.get(),
+                      user ? &*user : nullptr,
+                      ::getpid()};
+    pid_ = ::fork();
+    if (pid_ == 0) run_child(start);
+    if (pid_ < 0) fail(name, "cannot be started", errno);
+
+    // Closed by exec, or one Failure.
+    status.write.reset();
+    Failure failure{};
+    ssize_t got;
+    do {
+      got = ::read(status.read.get(), &failure, sizeof failure);
+    } while (got < 0 && errno == EINTR);
+    if (got == sizeof failure) {
+      const std::string tried = failure.user ? "cannot be run as user " + std::to_string(user->uid) +
+                                                   " with group " + std::to_string(user->gid)
+                                             : "cannot be started";
+      fail(name, tried, failure.code);
+    }
+
+    steps_ = std::move(steps.read);
+    output_ = std::move(output.read);
+    // No signal for the reader: handlers run in the threads of the program that knows them, and SIGPIPE becomes EPIPE.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      reader_ = std::thread([this] { read(); });
+    } catch (...) {
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  Wait next_steps(std::vector<double>& times, double until_s) {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      if (!arrived_.empty()) {
+        times.insert(times.end(), arrived_.begin(), arrived_.end());
+        arrived_.clear();
+        return Wait::steps;
+      }
+      if (end_) return Wait::ended;
+      if (closed_) return Wait::closed;
+      const double now = clock_.now_s();
+      if (!(now < until_s)) return Wait::timed_out;
+      const std::chrono::duration<double> left(until_s - now);
+      changed_.wait_for(lock, std::min<std::chrono::duration<double>>(left, kTick));
+    }
+  }
+
+  std::size_t garbage_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return garbage_;
+  }
+
+  std::optional<End> end() const {
+    const std::lock_guard lock(mutex_);
+    return end_;
+  }
+
+  std::vector<std::string> last_lines() const {
+    const std::lock_guard lock(mutex_);
+    return lines_.lines();
+  }
+
+  void pause() {
+    if (reaped_ || end()) return;
+    signal_group(SIGSTOP);
+    for (int look = 0; look < kLooksForStandstill && !end(); ++look) {
+      siginfo_t info{};
+      if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WNOHANG) == 0 && info.si_pid == pid_)
+        return;
+      std::this_thread::sleep_for(kBetweenLooks);
+    }
+  }
+
+  void resume() {
+    if (!reaped_ && !end()) signal_group(SIGCONT);
+  }
+
+  void stop() noexcept {
+    if (pid_ <= 0 || reaped_) return;
+    signal_group(SIGTERM);
+    signal_group(SIGCONT);  // one that is paused would not see it
+    auto end = end_of(pid_);
+    for (const double until_s = clock_.now_s() + options_.stop_grace_s; !end && clock_.now_s() < until_s;
+         end = end_of(pid_))
+      clock_.wait_s(std::min(options_.stop_grace_s, std::chrono::duration<double>(kBetweenLooks).count()));
+    signal_group(SIGKILL);
+    // In real time, whatever the clock says: a zombie must not stay.
+    for (int look = 0; look < kLooksAfterKill && !(end = end_of(pid_)); ++look)
+      std::this_thread::sleep_for(kBetweenLooks);
+
+    quit_ = true;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+    if (reader_.joinable()) reader_.join();
+    if (end) {
+      while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
+    reaped_ = true;
+    const std::lock_guard lock(mutex_);
+    if (!end_) end_ = end;
+  }
+
+ private:
+  // Only while pid_ is not reaped: afterwards the number may be somebody else's.
+  void signal_group(int signal) noexcept { ::kill(-pid_, signal); }
+
+  // The reader's thread.
+  void read() {
+    for (bool over = false; !over;) {
+      pollfd polled[] = {{steps_.get(), POLLIN, 0},
+                         {output_.get(), POLLIN, 0},
+                         {wake_.get(), POLLIN, 0},
+                         {to_pass_on_.empty() ? -1 : STDERR_FILENO, POLLOUT, 0}};
+      if (too_many_waiting()) polled[0].fd = -1;
+      ::poll(polled, std::size(polled), kTickMs);
+      const double now_s = clock_.now_s();
+      const bool quit = quit_;
+      const auto end = end_of(pid_);
+      over = quit || end;
+      // What was written before the end is in the pipes by now. Processes that live on may hold the other ends, so there
+      // may be no end of file.
+      for (int i = 0; take_steps(now_s) && over && i < kReadsAtEnd; ++i) {
+      }
+      for (int i = 0; take_output() && over && i < kReadsAtEnd; ++i) {
+      }
+      pass_on(0);
+      if (over) pass_on(kPassOnAtEndMs);
+      // now_s is from before the look at the process, however long this thread did not run in between.
+      const bool closed = closed_at_s_ && now_s >= *closed_at_s_ + kEndAfterCloseS;
+      if (end || closed) {
+        const std::lock_guard lock(mutex_);
+        end_ = end;
+        closed_ = closed;
+        changed_.notify_all();
+      }
+    }
+  }
+
+  bool too_many_waiting() const {
+    const std::lock_guard lock(mutex_);
+    return arrived_.size() > kMostWaiting;
+  }
+
+  // Bytes read; 0 when there are none, nullopt at the end of the file.
+  std::optional<std::size_t> read_some(const Descriptor& from) {
+    const auto got = ::read(from.get(), buffer_, sizeof buffer_);
+    if (got < 0) return errno == EAGAIN || errno == EINTR ? std::optional<std::size_t>(0) : std::nullopt;
+    return got == 0 ? std::nullopt : std::optional(static_cast<std::size_t>(got));
+  }
+
+  // Whether there was something.
+  bool take_steps(double now_s) {
+    if (steps_.get() < 0 || too_many_waiting()) return false;
+    const auto got = read_some(steps_);
+    if (!got) {
+      steps_.reset();
+      closed_at_s_ = now_s;
+      return false;
+    }
+    const std::lock_guard lock(mutex_);
+    const auto count = static_cast<std::size_t>(std::count(buffer_, buffer_ + *got, '\n'));
+    garbage_ += *got - count;
+    arrived_.insert(arrived_.end(), count, now_s);
+    if (count > 0) changed_.notify_all();
+    return *got > 0;
+  }
+
+  bool take_output() {
+    if (output_.get() < 0) return false;
+    const auto got = read_some(output_);
+    if (!got) {
+      output_.reset();
+      return false;
+    }
+    const std::string_view text(buffer_, *got);
+    if (pass_on_ && to_pass_on_.size() + text.size() <= kMostPassedOn) to_pass_on_ += text;
+    const std::lock_guard lock(mutex_);
+    lines_.add(text);
+    return *got > 0;
+  }
+
+  // Writes to our standard error what it takes, at most PIPE_BUF at once: so much never blocks when poll() says so.
+  void pass_on(int wait_ms) {
+    std::size_t done = 0;
+    while (pass_on_ && done < to_pass_on_.size()) {
+      pollfd polled{STDERR_FILENO, POLLOUT, 0};
+      if (::poll(&polled, 1, wait_ms) <= 0) break;
+      const auto piece = std::min<std::size_t>(to_pass_on_.size() - done, 4096);
+      const auto written = ::write(STDERR_FILENO, to_pass_on_.data() + done, piece);
+      if (written > 0)
+        done += static_cast<std::size_t>(written);
+      else if (written < 0 && errno != EINTR && errno != EAGAIN)
+        pass_on_ = false;
+      else
+        break;
+    }
+    if (pass_on_)
+      to_pass_on_.erase(0, done);
+    else
+      to_pass_on_.clear();
+  }
+
+  const WorkloadOptions options_;
+  Monotonic& clock_;
+  pid_t pid_ = -1;
+  bool reaped_ = false;  // or given up
+  Descriptor wake_;
+  std::atomic<bool> quit_ = false;
+  std::thread reader_;
+
+  // The reader's.
+  Descriptor steps_, output_;
+  std::optional<double> closed_at_s_;
+  bool pass_on_;
+  std::string to_pass_on_;
+  char buffer_[kAtOnce];
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Under the mutex.
+  std::vector<double> arrived_;  // [s]
+  std::size_t garbage_ = 0;
+  bool closed_ = false;
+  std::optional<End> end_;
+  LastLines lines_;
+};
+
+WorkloadProcess::WorkloadProcess(WorkloadOptions options, Monotonic& clock) {
+  if (const auto error = options.error(); !error.empty()) throw std::invalid_argument(error);
+  impl_ = std::make_unique<Impl>(std::move(options), clock);
+  impl_->start();
+}
+
+WorkloadProcess::~WorkloadProcess() = default;
+
+Wait WorkloadProcess::next_steps(std::vector<double>& times, double until_s) {
+  return impl_->next_steps(times, until_s);
+}
+
+std::size_t WorkloadProcess::garbage_bytes() const {
+  return impl_->garbage_bytes();
+}
+
+void WorkloadProcess::pause() {
+  impl_->pause();
+}
+
+void WorkloadProcess::resume() {
+  impl_->resume();
+}
+
+void WorkloadProcess::stop() noexcept {
+  impl_->stop();
+}
+
+std::optional<int> WorkloadProcess::exit_code() const {
+  const auto end = impl_->end();
+  return end && end->how == CLD_EXITED ? std::optional(end->status) : std::nullopt;
+}
+
+std::string WorkloadProcess::describe_end() const {
+  const auto end = impl_->end();
+  if (!end) return "still runs";
+  if (end->how == CLD_EXITED) return "exited with code " + std::to_string(end->status);
+  if (end->how == CLD_KILLED || end->how == CLD_DUMPED)
+    return "killed by signal " + std::to_string(end->status) + " (" + ::strsignal(end->status) + ")";
+  return "ended, unknown how";
+}
+
+std::vector<std::string> WorkloadProcess::last_lines() const {
+  return impl_->last_lines();
+}
+
+}  // namespace fewwatt::hw

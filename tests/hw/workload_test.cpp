@@ -1,0 +1,488 @@
+#include "hw/jetson/workload.hpp"
+
+#include <gtest/gtest.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "tests/run_program.hpp"
+
+namespace fewwatt::hw {
+namespace {
+
+constexpr double kLongS = 30;  // so long a loaded machine may take for what takes milliseconds
+const std::string kToy = FEWWATT_SOURCE_DIR "/scripts/toy_workload";
+
+WorkloadOptions with(std::vector<std::string> command) {
+  WorkloadOptions options;
+  options.command = std::move(command);
+  options.quiet = true;
+  return options;
+}
+
+WorkloadOptions toy(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {kToy, "--step-ms", "1"});
+  return with(std::move(arguments));
+}
+
+WorkloadOptions shell(const std::string& script) {
+  return with({"/bin/sh", "-c", script});
+}
+
+class WorkloadProcessTest : public testing::Test {
+ protected:
+  // No child is left, not even as a zombie.
+  void TearDown() override {
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+    EXPECT_EQ(errno, ECHILD);
+  }
+
+  // Waits for so many steps, or for something else to happen.
+  Wait take(WorkloadProcess& process, std::size_t count) {
+    const double until_s = clock_.now_s() + kLongS;
+    while (times_.size() < count) {
+      const auto wait = process.next_steps(times_, until_s);
+      if (wait != Wait::steps) return wait;
+    }
+    return Wait::steps;
+  }
+
+  // All steps to the end, or until something else happens.
+  Wait take_all(WorkloadProcess& process) { return take(process, 1 << 30); }
+
+  template <class Done>
+  bool comes_true(Done done) {
+    for (const double until_s = clock_.now_s() + kLongS; clock_.now_s() < until_s; clock_.wait_s(0.01)) {
+      if (done()) return true;
+    }
+    return done();
+  }
+
+  // Its number, from the line "child N" it printed.
+  pid_t printed_child(WorkloadProcess& process) {
+    pid_t pid = 0;
+    comes_true([&] {
+      for (const auto& line : process.last_lines()) {
+        if (line.rfind("child ", 0) == 0) pid = std::stoi(line.substr(6));
+      }
+      return pid != 0;
+    });
+    return pid;
+  }
+
+  static bool is_gone(pid_t pid) {
+    const auto status = tests::read_text("/proc/" + std::to_string(pid) + "/stat");
+    const auto name_end = status.rfind(") ");
+    return name_end == std::string::npos ||
+           status[name_end + 2] == 'Z';  // the container's init may never reap
+  }
+
+  SystemMonotonic clock_;
+  std::vector<double> times_;
+};
+
+TEST_F(WorkloadProcessTest, StepsArriveInOrder) {
+  const double before_s = clock_.now_s();
+  WorkloadProcess process(toy({"--steps", "20"}), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  ASSERT_EQ(times_.size(), 20u);
+  EXPECT_TRUE(std::is_sorted(times_.begin(), times_.end()));
+  EXPECT_GT(times_.front(), before_s);
+  EXPECT_LE(times_.back(), clock_.now_s());
+  EXPECT_GE(times_.back() - before_s, 20 * 1e-3);
+  EXPECT_EQ(process.garbage_bytes(), 0u);
+  EXPECT_EQ(process.exit_code(), 0);
+  EXPECT_EQ(process.describe_end(), "exited with code 0");
+}
+
+TEST_F(WorkloadProcessTest, AShellMayWriteStepsToo) {
+  WorkloadProcess process(
+      shell("test $FEWWATT_STEP_FD = 3; echo >&3; echo >/dev/fd/$FEWWATT_STEP_FD; echo >&3"), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 3u);
+  EXPECT_EQ(process.exit_code(), 0);
+}
+
+TEST_F(WorkloadProcessTest, NoShellReadsTheArguments) {
+  WorkloadProcess process(with({"printf", "%s\n", "$HOME; exit 3", "*", ""}), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(process.last_lines(), (std::vector<std::string>{"$HOME; exit 3", "*", ""}));
+}
+
+TEST_F(WorkloadProcessTest, ACommandThatIsNotThereIsReported) {
+  for (const std::string name : {"fewwatt-no-such-program", "/no/such/program", "/etc"}) {
+    try {
+      WorkloadProcess process(with({name, "argument"}), clock_);
+      ADD_FAILURE() << name;
+    } catch (const DeviceError& error) {
+      EXPECT_EQ(std::string(error.what()),
+                name + ": cannot be started: " +
+                    (name == "/etc" ? "Permission denied" : "No such file or directory"));
+    }
+  }
+}
+
+TEST_F(WorkloadProcessTest, EnvironmentIsAddedAndReplaced) {
+  auto options = shell("echo \"$FEWWATT_TEST $LANG ${PATH:+path}\"");
+  options.environment = {{"FEWWATT_TEST", "a=b c"}, {"LANG", "x"}};
+  WorkloadProcess process(options, clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(process.last_lines(), std::vector<std::string>{"a=b c x path"});
+}
+
+TEST_F(WorkloadProcessTest, TheWaitEndsInTimeWithoutSteps) {
+  WorkloadProcess process(shell("sleep 100"), clock_);
+  const double until_s = clock_.now_s() + 0.1;
+  EXPECT_EQ(process.next_steps(times_, until_s), Wait::timed_out);
+  EXPECT_GE(clock_.now_s(), until_s);
+  EXPECT_EQ(process.next_steps(times_, until_s), Wait::timed_out);
+  EXPECT_TRUE(times_.empty());
+  EXPECT_EQ(process.describe_end(), "still runs");
+  EXPECT_EQ(process.exit_code(), std::nullopt);
+}
+
+TEST_F(WorkloadProcessTest, StandardInputIsEmpty) {
+  WorkloadProcess process(shell("cat; echo end"), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(process.last_lines(), std::vector<std::string>{"end"});
+}
+
+TEST_F(WorkloadProcessTest, AFailureIsDescribedWithTheLastLines) {
+  WorkloadProcess process(toy({"--fail-at", "4"}), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 3u);
+  EXPECT_EQ(process.exit_code(), 3);
+  EXPECT_EQ(process.describe_end(), "exited with code 3");
+  EXPECT_EQ(process.last_lines(), std::vector<std::string>{"toy_workload: failed in step 4"});
+  process.stop();
+  EXPECT_EQ(process.describe_end(), "exited with code 3");
+}
+
+TEST_F(WorkloadProcessTest, ASignalIsDescribed) {
+  WorkloadProcess process(shell("echo >&3; kill -SEGV $$"), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 1u);
+  EXPECT_EQ(process.exit_code(), std::nullopt);
+  EXPECT_EQ(process.describe_end(), "killed by signal 11 (Segmentation fault)");
+}
+
+TEST_F(WorkloadProcessTest, GarbageIsCountedAndNoStep) {
+  WorkloadProcess process(toy({"--garbage", "--steps", "5"}), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 5u);
+  EXPECT_EQ(process.garbage_bytes(), 5 * std::string("loss 0.5 ").size());
+}
+
+TEST_F(WorkloadProcessTest, AFloodOfGarbageAndStepsIsTaken) {
+  WorkloadProcess process(shell("yes | head -n 100000 >&3"), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 100000u);
+  EXPECT_EQ(process.garbage_bytes(), 100000u);
+}
+
+TEST_F(WorkloadProcessTest, AClosedDescriptorIsToldFromTheEnd) {
+  WorkloadProcess process(toy({"--close-at", "3"}), clock_);
+  EXPECT_EQ(take_all(process), Wait::closed);
+  EXPECT_EQ(times_.size(), 2u);
+  EXPECT_EQ(process.describe_end(), "still runs");
+}
+
+TEST_F(WorkloadProcessTest, AProgramThatHangsTimesOut) {
+  WorkloadProcess process(toy({"--hang-at", "3"}), clock_);
+  EXPECT_EQ(take(process, 2), Wait::steps);
+  EXPECT_EQ(process.next_steps(times_, clock_.now_s() + 0.2), Wait::timed_out);
+}
+
+TEST_F(WorkloadProcessTest, AProgramThatEndsOnTermIsNotKilled) {
+  auto options = shell("trap 'echo tidy; exit 5' TERM; echo >&3; while :; do sleep 0.01; done");
+  options.stop_grace_s = kLongS;
+  WorkloadProcess process(options, clock_);
+  ASSERT_EQ(take(process, 1), Wait::steps);
+  process.stop();
+  EXPECT_EQ(process.describe_end(), "exited with code 5");
+  ASSERT_FALSE(process.last_lines().empty());
+  EXPECT_EQ(process.last_lines().back(), "tidy");
+}
+
+TEST_F(WorkloadProcessTest, AProgramThatIgnoresTermIsKilled) {
+  auto options = toy({"--ignore-term"});
+  options.stop_grace_s = 0.2;
+  WorkloadProcess process(options, clock_);
+  ASSERT_EQ(take(process, 1), Wait::steps);
+  const double before_s = clock_.now_s();
+  process.stop();
+  EXPECT_GE(clock_.now_s() - before_s, 0.2);
+  EXPECT_EQ(process.describe_end(), "killed by signal 9 (Killed)");
+  process.stop();
+  times_.clear();
+  EXPECT_EQ(take_all(process), Wait::ended);
+}
+
+TEST_F(WorkloadProcessTest, AGrandchildThatHoldsTheDescriptorDelaysNothing) {
+  pid_t grandchild = 0;
+  {
+    WorkloadProcess process(toy({"--fork", "--ignore-term", "--steps", "3"}), clock_);
+    EXPECT_EQ(take_all(process), Wait::ended);
+    EXPECT_EQ(times_.size(), 3u);
+    EXPECT_EQ(process.exit_code(), 0);
+    grandchild = printed_child(process);
+    ASSERT_GT(grandchild, 0);
+    EXPECT_FALSE(is_gone(grandchild));
+  }
+  EXPECT_TRUE(comes_true([&] { return is_gone(grandchild); }));
+}
+
+TEST_F(WorkloadProcessTest, TheWholeGroupIsStopped) {
+  pid_t grandchild = 0;
+  {
+    WorkloadProcess process(shell("sleep 1000 & echo child $!; echo >&3; wait"), clock_);
+    ASSERT_EQ(take(process, 1), Wait::steps);
+    grandchild = printed_child(process);
+    ASSERT_GT(grandchild, 0);
+  }
+  EXPECT_TRUE(comes_true([&] { return is_gone(grandchild); }));
+}
+
+TEST_F(WorkloadProcessTest, AFloodOfOutputNeverBlocksIt) {
+  auto options = shell("yes line | head -c 20000000; echo error >&2; echo last; echo >&3");
+  options.kept_lines = 3;
+  WorkloadProcess process(options, clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 1u);
+  EXPECT_EQ(process.last_lines(), (std::vector<std::string>{"line", "error", "last"}));
+}
+
+TEST_F(WorkloadProcessTest, OutputGoesToOurStandardErrorUnlessQuiet) {
+  for (const bool quiet : {false, true}) {
+    auto options = shell("echo out; echo err >&2; printf unfinished");
+    options.quiet = quiet;
+    testing::internal::CaptureStderr();
+    {
+      WorkloadProcess process(options, clock_);
+      EXPECT_EQ(take_all(process), Wait::ended);
+      EXPECT_EQ(process.last_lines(), (std::vector<std::string>{"out", "err", "unfinished"}));
+    }
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), quiet ? "" : "out\nerr\nunfinished");
+  }
+}
+
+// A standard error of the test's own, put back at the end.
+class StandardError {
+ public:
+  explicit StandardError(int fd) : kept_(::dup(STDERR_FILENO)) { ::dup2(fd, STDERR_FILENO); }
+  ~StandardError() {
+    ::dup2(kept_, STDERR_FILENO);
+    ::close(kept_);
+  }
+
+ private:
+  int kept_;
+};
+
+TEST_F(WorkloadProcessTest, AStandardErrorThatNobodyReadsDelaysNothing) {
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  auto options = shell("yes line | head -c 2000000; echo last; echo >&3; sleep 1000");
+  options.quiet = false;
+  options.kept_lines = 1;
+  {
+    const StandardError full(pipe[1]);
+    WorkloadProcess process(options, clock_);
+    EXPECT_EQ(take(process, 1), Wait::steps);
+    EXPECT_TRUE(comes_true([&] { return process.last_lines() == std::vector<std::string>{"last"}; }));
+  }
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+}
+
+TEST_F(WorkloadProcessTest, AStandardErrorWithoutReaderRaisesNoSignal) {
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  ::close(pipe[0]);
+  auto options = shell("echo one; echo two; echo >&3");
+  options.quiet = false;
+  {
+    const StandardError broken(pipe[1]);
+    WorkloadProcess process(options, clock_);
+    EXPECT_EQ(take_all(process), Wait::ended);
+    EXPECT_EQ(process.last_lines(), (std::vector<std::string>{"one", "two"}));
+  }
+  ::close(pipe[1]);
+}
+
+TEST_F(WorkloadProcessTest, LinesThatWereOverwrittenAreNotKept) {
+  WorkloadProcess process(shell("printf '10 %%\\r20 %%\\rdone\\r\\nafter\\n'"), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(process.last_lines(), (std::vector<std::string>{"done", "after"}));
+}
+
+TEST_F(WorkloadProcessTest, NothingRunsDuringAPause) {
+  WorkloadProcess process(toy({}), clock_);
+  ASSERT_EQ(take(process, 3), Wait::steps);
+  for (int i = 0; i < 2; ++i) {
+    process.pause();
+    EXPECT_TRUE(
+        comes_true([&] { return process.next_steps(times_, clock_.now_s() + 0.1) == Wait::timed_out; }));
+    EXPECT_EQ(process.next_steps(times_, clock_.now_s() + 0.3), Wait::timed_out);
+    process.resume();
+    EXPECT_EQ(take(process, times_.size() + 3), Wait::steps);
+  }
+}
+
+TEST_F(WorkloadProcessTest, APausedProgramCanBeStopped) {
+  auto options = shell("trap 'exit 6' TERM; echo >&3; while :; do sleep 0.01; done");
+  options.stop_grace_s = kLongS;
+  WorkloadProcess process(options, clock_);
+  ASSERT_EQ(take(process, 1), Wait::steps);
+  process.pause();
+  process.stop();
+  EXPECT_EQ(process.describe_end(), "exited with code 6");
+  process.pause();
+  process.resume();
+}
+
+TEST_F(WorkloadProcessTest, TheStepFileIsReadAnew) {
+  const tests::TempDir dir;
+  tests::write_text(dir / "step_ms", "1");
+  auto options = with({kToy, "--step-ms", "1000000"});
+  options.environment["FEWWATT_SIMULATED_STEP_FILE"] = dir / "step_ms";
+  WorkloadProcess process(options, clock_);
+  ASSERT_EQ(take(process, 5), Wait::steps);
+  tests::write_text(dir / "step_ms", "1000000");
+  EXPECT_TRUE(
+      comes_true([&] { return process.next_steps(times_, clock_.now_s() + 0.2) == Wait::timed_out; }));
+}
+
+extern "C" void ignore_signal(int) {}
+
+TEST_F(WorkloadProcessTest, SignalsDoNotDisturb) {
+  struct sigaction action {};
+  struct sigaction before {};
+  action.sa_handler = ignore_signal;  // without SA_RESTART
+  ::sigaction(SIGUSR1, &action, &before);
+  {
+    WorkloadProcess process(
+        shell("for i in 1 2 3 4 5 6 7 8 9 10; do kill -USR1 $PPID; echo >&3; done; kill -USR1 $PPID"),
+        clock_);
+    EXPECT_EQ(take_all(process), Wait::ended);
+    EXPECT_EQ(times_.size(), 10u);
+    EXPECT_EQ(process.exit_code(), 0);
+  }
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST_F(WorkloadProcessTest, TheProgramGetsNoBlockedSignals) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  WorkloadProcess process(shell("grep SigBlk /proc/self/status"), clock_);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(process.last_lines(), std::vector<std::string>{"SigBlk:\t0000000000000000"});
+}
+
+TEST_F(WorkloadProcessTest, ASecondProgramGetsNoDescriptorsOfTheFirst) {
+  WorkloadProcess first(shell("ls /proc/self/fd; echo >&3; exec sleep 1000"), clock_);
+  ASSERT_EQ(take(first, 1), Wait::steps);
+  WorkloadProcess second(shell("ls /proc/self/fd; echo >&3"), clock_);
+  EXPECT_EQ(take_all(second), Wait::ended);
+  EXPECT_TRUE(comes_true([&] { return first.last_lines() == second.last_lines(); }));
+}
+
+TEST_F(WorkloadProcessTest, UnderSudoTheProgramIsTheUsers) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  ::setenv("SUDO_UID", "65534", 1);
+  ::setenv("SUDO_GID", "65534", 1);
+  for (const bool as_user : {true, false}) {
+    auto options = shell(
+        "echo $(id -u) $(id -g) $(id -G); echo $USER; echo \"$HOME\"; echo >/dev/fd/3; echo end "
+        ">/dev/stderr");
+    options.as_invoking_user = as_user;
+    WorkloadProcess process(options, clock_);
+    times_.clear();
+    EXPECT_EQ(take_all(process), Wait::ended);
+    EXPECT_EQ(times_.size(), 1u);
+    const auto lines = process.last_lines();
+    ASSERT_EQ(lines.size(), 4u);
+    EXPECT_EQ(lines[0].rfind("65534 65534 65534", 0) == 0, as_user) << lines[0];
+    EXPECT_EQ(lines[1] == ::getpwuid(65534)->pw_name, as_user) << lines[1];
+    EXPECT_EQ(lines[2] == ::getpwuid(65534)->pw_dir, as_user) << lines[2];
+  }
+  ::setenv("SUDO_GID", "many", 1);
+  auto options = shell("exit 0");
+  options.as_invoking_user = true;
+  EXPECT_THROW(WorkloadProcess(options, clock_), DeviceError);
+  ::unsetenv("SUDO_UID");
+  ::unsetenv("SUDO_GID");
+}
+
+TEST_F(WorkloadProcessTest, RefusesOptionsThatAreNotValid) {
+  EXPECT_EQ(shell("").error(), "");
+  EXPECT_THROW(WorkloadProcess(WorkloadOptions{}, clock_), std::invalid_argument);
+  auto options = shell("exit 0");
+  options.stop_grace_s = -1;
+  EXPECT_NE(options.error().find("stop_grace_s"), std::string::npos);
+  options = shell("exit 0");
+  options.environment["A=B"] = "";
+  EXPECT_NE(options.error().find("environment"), std::string::npos);
+  options = with({"echo", std::string("a\0b", 3)});
+  EXPECT_NE(options.error().find("command"), std::string::npos);
+}
+
+// scripts/fewwatt_steps.py
+
+std::string python(const std::string& code) {
+  return "PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=" FEWWATT_SOURCE_DIR "/scripts exec python3 -c '" + code + "'";
+}
+
+TEST_F(WorkloadProcessTest, ThePythonModuleReportsStepsAfterItems) {
+  WorkloadProcess process(shell(python("from fewwatt_steps import step, steps\n"
+                                       "print(list(steps(\"abc\")))\n"
+                                       "step()\n")),
+                          clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 4u);
+  EXPECT_EQ(process.last_lines(), std::vector<std::string>{"['a', 'b', 'c']"});
+}
+
+TEST_F(WorkloadProcessTest, ThePythonModuleNeverRaisesNorWritesToAnotherFile) {
+  const tests::TempDir dir;
+  WorkloadProcess process(shell(python("import os, sys\n"
+                                       "from fewwatt_steps import step\n"
+                                       "step()\n"
+                                       "os.close(3)\n"
+                                       "other = os.open(\"" +
+                                       (dir / "other") +
+                                       "\", os.O_CREAT | os.O_WRONLY)\n"
+                                       "print(other)\n"
+                                       "step()\n"
+                                       "os.close(other)\n"
+                                       "step()\n")),
+                          clock_);
+  EXPECT_TRUE(comes_true([&] { return process.next_steps(times_, clock_.now_s()) == Wait::ended; }));
+  EXPECT_EQ(times_.size(), 1u);
+  EXPECT_EQ(process.last_lines(), std::vector<std::string>{"3"});
+  EXPECT_EQ(process.exit_code(), 0);
+  EXPECT_EQ(tests::read_text(dir / "other"), "");
+}
+
+TEST_F(WorkloadProcessTest, ThePythonModuleDoesNothingElsewhere) {
+  for (const std::string fd : {"x", "0", "99999999999999999999"}) {
+    auto options = shell("exec 3>&-; export FEWWATT_STEP_FD=" + fd + "; " +
+                         python("from fewwatt_steps import step\nstep()\nstep()\nprint(\"fine\")\n"));
+    WorkloadProcess process(options, clock_);
+    EXPECT_TRUE(comes_true([&] { return process.next_steps(times_, clock_.now_s()) == Wait::ended; }));
+    EXPECT_EQ(process.last_lines(), std::vector<std::string>{"fine"}) << fd;
+    EXPECT_TRUE(times_.empty());
+  }
+}
+
+}  // namespace
+}  // namespace fewwatt::hw
