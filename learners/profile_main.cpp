@@ -141,7 +141,7 @@ hw::ProfilerOptions profiler_options(const Options& options) {
   p.margin_c = options.margin_c;
   p.cool_s = options.cool_s;
   p.restart = options.restart;
-  p.meter_interval_s = 0.1 / options.speed;
+  p.meter_interval_s = std::min(0.1, options.window_s / 20) / options.speed;
   return p;
 }
 

@@ -28,8 +28,8 @@ struct SteadyOptions {
 };
 
 // Of step durations, or of powers averaged over equally long spells. What drifts for minutes is to be fed in seconds: a decay
-// exp(-i / tau) that begins 20 % off is called steady before it is within 1.5 % of the end in less than 1 of 100 draws
-// for tau up to 4 windows with 1 % of noise, and for tau up to 1 window with 2 %; noise of 3 % takes a window of 64.
+// exp(-i / tau) that begins 20 % off is called steady before it is within 1.5 % of the end in less than 1 of 20 draws for
+// tau up to 4 windows with 1 % of noise, and up to 2 windows with 2 %. More noise, or slower ones: a longer window.
 class SteadyTest {
  public:
   explicit SteadyTest(SteadyOptions options = {});  // throws std::invalid_argument for options.error()

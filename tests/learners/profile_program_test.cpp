@@ -1,0 +1,302 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "tests/fake_sysfs.hpp"
+#include "tests/run_program.hpp"
+
+namespace fewwatt::tests {
+namespace {
+
+using nlohmann::json;
+
+const std::string kToy = std::string(FEWWATT_SOURCE_DIR) + "/scripts/toy_workload";
+const std::string kSimulated = "--device simulated:orin-agx-64 --grid coarse --workload resnet18 ";
+// As fast as it goes: a power sensor that averages over 1 ms, two steps a mode.
+const std::string kQuick = " --window-s 0.05 --minibatches 2 --stop-grace-s 1 ";
+
+// A board in a folder, and what its files held.
+class BoardFolder {
+ public:
+  explicit BoardFolder(FakeBoard board = agx_orin(true)) {
+    auto tree = tree_of(board, true);
+    for (auto& [path, content] : tree.files)
+      if (path.ends_with("/samples") || path.ends_with("/update_interval")) content = "1\n";
+    tree.write(dir_.path().string());
+    before_ = contents();
+  }
+  std::string root() const { return dir_.path().string(); }
+  std::string options() const { return " --device jetson --root " + root() + " --workload toy" + kQuick; }
+  void put(const std::string& path, const std::string& text) { write_text(root() + path, text); }
+
+  // A line for each file that is not as it was.
+  std::string changes() const {
+    std::string text;
+    const auto now = contents();
+    for (const auto& [path, content] : before_)
+      if (const auto found = now.find(path); found == now.end() || found->second != content)
+        text += path + " was " + content + ", is " + (found == now.end() ? "gone" : found->second) + '\n';
+    return text;
+  }
+
+ private:
+  std::map<std::string, std::string> contents() const {
+    std::map<std::string, std::string> all;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path()))
+      if (entry.is_regular_file() && !entry.is_symlink() &&
+          entry.path().string().find("/run/fewwatt") == std::string::npos)
+        all[entry.path().string()] = read_text(entry.path().string());
+    return all;
+  }
+  TempDir dir_;
+  std::map<std::string, std::string> before_;
+};
+
+json inspected(const std::string& path) {
+  return json::parse(run_program("inspect", path + " --json").out);
+}
+
+TEST(ProfileProgram, FromAProgramToAMeasuredModeWithoutABoard) {
+  const TempDir dir;
+  const auto profile = dir / "p.h5", model = dir / "m.h5";
+  const auto measured =
+      run_program("profile", kSimulated + "--modes 6 --simulated-speed 100 --out " + profile + " -- " + kToy);
+  ASSERT_EQ(measured.code, 0) << measured.err;
+  EXPECT_NE(measured.out.find("6 modes measured"), std::string::npos) << measured.out;
+  const auto adapted =
+      run_program("adapt", "--learner physics --profiles " + profile +
+                               " --device orin-agx-64 --workload resnet18 --shots 6 --out " + model);
+  ASSERT_EQ(adapted.code, 0) << adapted.err;
+  const auto chosen = run_program("optimize", "--model " + model + " --max-power-w 30 --json");
+  ASSERT_EQ(chosen.code, 0) << chosen.err;
+  const auto mode = json::parse(chosen.out).at("mode");
+  std::string settings;
+  for (const auto& [knob, setting] : mode.items())
+    settings += (settings.empty() ? "" : ",") + knob + '=' + std::to_string(setting.get<int>());
+
+  const BoardFolder board(agx_orin(false));
+  const auto applied = run_program("device", "apply --mode " + settings + " --root " + board.root());
+  ASSERT_EQ(applied.code, 0) << applied.err;
+  const auto now = json::parse(run_program("device", "show --json --root " + board.root()).out).at("now");
+  EXPECT_EQ(now, mode);
+  ASSERT_EQ(run_program("device", "restore --root " + board.root()).code, 0);
+  EXPECT_EQ(board.changes(), "");
+}
+
+TEST(ProfileProgram, MeasuredTimesAreTheProgramsOwn) {
+  const TempDir dir;
+  const auto profile = dir / "p.h5", csv = dir / "p.csv";
+  ASSERT_EQ(
+      run_program("profile", kSimulated + "--modes 3 --simulated-speed 20 --out " + profile + " -- " + kToy)
+          .code,
+      0);
+  // Without a program the simulated board tells them itself.
+  const auto told = dir / "q.h5";
+  ASSERT_EQ(run_program("profile", kSimulated + "--modes 3 --out " + told).code, 0);
+  const auto median = [](const std::string& path) {
+    return inspected(path).at("profiles").at(0).at("time_ms").at("median").get<double>();
+  };
+  const double measured_ms = median(profile), true_ms = median(told);
+  EXPECT_GE(measured_ms, true_ms);  // a program sleeps no less than it is told to
+  EXPECT_LE(measured_ms, 3 * true_ms);
+}
+
+TEST(ProfileProgram, OnABoardAllIsPutBack) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto result = run_program("profile", board.options() + "--modes 3 --json --out " + (dir / "p.h5") +
+                                                 " -- " + kToy + " --step-ms 3");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto report = json::parse(result.out);
+  EXPECT_EQ(report.at("measured"), 3);
+  EXPECT_EQ(report.at("not_put_back"), json::array());
+  EXPECT_EQ(board.changes(), "");
+  const auto row = inspected(dir / "p.h5").at("profiles").at(0);
+  EXPECT_DOUBLE_EQ(row.at("power_w").at("median").get<double>(), 9);
+}
+
+TEST(ProfileProgram, AProgramThatDiesIsReportedWithItsLastLines) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto out = " --out " + (dir / "p.h5");
+  const std::string dies = " -- /bin/sh -c 'echo out of memory; exit 7'";
+  const auto stopped = run_program("profile", board.options() + "--modes 3" + out + dies);
+  EXPECT_EQ(stopped.code, 1);
+  EXPECT_NE(stopped.err.find("exited with code 7"), std::string::npos) << stopped.err;
+  EXPECT_NE(stopped.err.find("out of memory"), std::string::npos) << stopped.err;
+  EXPECT_EQ(board.changes(), "");
+  const auto went_on =
+      run_program("profile", board.options() + "--modes 2 --retries 0 --go-on --json --resume" + out + dies);
+  EXPECT_EQ(went_on.code, 1);  // nothing was measured
+  EXPECT_EQ(json::parse(went_on.out).at("given_up").size(), 2U);
+}
+
+TEST(ProfileProgram, AProgramThatIsSilentOrClosesTheDescriptorTimesOutOrEnds) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto run = [&](const std::string& name, const std::string& patience, const std::string& program) {
+    return run_program("profile", board.options() + "--modes 1 --retries 0 --step-timeout-s " + patience +
+                                      " --out " + (dir / name) + " -- " + program);
+  };
+  const auto silent = run("a.h5", "0.5", "sleep 30");
+  EXPECT_EQ(silent.code, 1);
+  EXPECT_NE(silent.err.find("no step was reported"), std::string::npos) << silent.err;
+  const auto closed = run("b.h5", "20", kToy + " --step-ms 2 --close-at 5");
+  EXPECT_EQ(closed.code, 1);
+  EXPECT_NE(closed.err.find("closed"), std::string::npos) << closed.err;
+  const auto hangs = run("c.h5", "0.5", kToy + " --step-ms 2 --hang-at 4 --ignore-term");
+  EXPECT_EQ(hangs.code, 1);
+  EXPECT_NE(hangs.err.find("no step came after"), std::string::npos) << hangs.err;
+  EXPECT_EQ(board.changes(), "");
+}
+
+TEST(ProfileProgram, GarbageOnTheDescriptorIsNoStepAndIsReported) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto result = run_program("profile", board.options() + "--modes 1 --out " + (dir / "p.h5") + " -- " +
+                                                 kToy + " --step-ms 3 --garbage");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.out.find("no newlines"), std::string::npos) << result.out;
+}
+
+TEST(ProfileProgram, SignalsEndARunAndAllIsPutBack) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const TempDir dir;
+    const BoardFolder board;
+    const auto program = std::string(FEWWATT_BIN_DIR) + "/fewwatt-profile";
+    const auto out = dir / "p.h5";
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::freopen("/dev/null", "w", stdout);
+      ::freopen("/dev/null", "w", stderr);
+      ::execl(
+          "/bin/sh", "sh", "-c",
+          ("exec " + program + board.options() + "--modes 1000 --out " + out + " -- " + kToy + " --step-ms 3")
+              .c_str(),
+          static_cast<char*>(nullptr));
+      ::_exit(127);
+    }
+    for (int i = 0; i < 300 && board.changes().empty(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_NE(board.changes(), "");
+    ::kill(child, signal);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << signal;
+    EXPECT_EQ(board.changes(), "") << signal;
+  }
+}
+
+TEST(ProfileProgram, MeasurementsThatThrottlingSpoiledAreRejected) {
+  const TempDir dir;
+  const auto run = [&](BoardFolder& board, const std::string& name, const std::string& options = "") {
+    return run_program("profile", board.options() + options + " --modes 1 --retries 1 --out " + (dir / name) +
+                                      " -- " + kToy + " --step-ms 3");
+  };
+  BoardFolder cooling;
+  cooling.put("/sys/class/thermal/cooling_device1/cur_state", "1\n");
+  const auto throttled = run(cooling, "a.h5");
+  EXPECT_EQ(throttled.code, 1);
+  EXPECT_NE(throttled.err.find("gpu-throttle-alert"), std::string::npos) << throttled.err;
+  EXPECT_NE(read_text((dir / "a.h5.log")).find("status=cooling-device"), std::string::npos);
+
+  BoardFolder hot;
+  hot.put("/sys/class/thermal/thermal_zone3/temp", "98500\n");
+  const auto waited = run(hot, "b.h5", "--cool-s 0.3");
+  EXPECT_EQ(waited.code, 1);
+  EXPECT_NE(waited.err.find("trip-temperature"), std::string::npos) << waited.err;
+}
+
+TEST(ProfileProgram, AnOverCurrentEventDuringTheRunIsNoticed) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto counter = board.root() + "/sys/devices/platform/soctherm-oc-event/hwmon/hwmon9/oc2_event_cnt";
+  // The program counts the events up.
+  const auto program = dir / "program";
+  write_text(program, "#!/bin/sh\ni=0\nwhile sleep 0.003; do i=$((i + 1)); echo $i >" + counter +
+                          "; echo >&$FEWWATT_STEP_FD; done\n");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const auto result = run_program(
+      "profile", board.options() + "--modes 1 --retries 0 --out " + (dir / "p.h5") + " -- " + program);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("over-current"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("oc2_event_cnt"), std::string::npos) << result.err;
+}
+
+TEST(ProfileProgram, ResumeGoesOnWhereARunEnded) {
+  const TempDir dir;
+  const auto out = dir / "p.h5";
+  const std::string dies = " --out " + out + " -- " + kToy + " --fail-at 120";
+  const auto first =
+      run_program("profile", kSimulated + "--modes 4 --simulated-speed 200 --minibatches 20" + dies);
+  ASSERT_EQ(first.code, 1) << first.out;
+  ASSERT_TRUE(std::filesystem::exists(out + ".log"));
+  const auto again = run_program("profile", kSimulated + "--modes 4 --out " + out);
+  EXPECT_EQ(again.code, 1);
+  EXPECT_NE(again.err.find("--resume"), std::string::npos) << again.err;
+  const auto resumed = run_program(
+      "profile", kSimulated + "--modes 4 --simulated-speed 200 --minibatches 20 --json --resume --out " +
+                     out + " -- " + kToy);
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  const auto report = json::parse(resumed.out);
+  EXPECT_EQ(report.at("measured").get<int>() + report.at("measured_before").get<int>(), 4);
+  EXPECT_FALSE(std::filesystem::exists(out + ".log"));
+}
+
+TEST(ProfileProgram, TwoRunsAreMerged) {
+  const TempDir dir;
+  const auto a = dir / "a.h5", b = dir / "b.h5", c = dir / "c.h5";
+  ASSERT_EQ(run_program("profile", kSimulated + "--modes 5 --out " + a).code, 0);
+  ASSERT_EQ(run_program("profile", kSimulated + "--modes 7 --seed 1 --out " + b).code, 0);
+  ASSERT_EQ(run_program("profile", "--merge " + a + " --merge " + b + " --out " + c).code, 0);
+  EXPECT_GE(inspected(c).at("profiles").at(0).at("modes").get<int>(), 7);
+  EXPECT_EQ(run_program("profile", "--merge " + a + " --out " + c).code, 2);
+}
+
+TEST(ProfileProgram, AReplayedProfileAnswersAsItWasMeasured) {
+  const TempDir dir;
+  const auto a = dir / "a.h5", b = dir / "b.h5";
+  ASSERT_EQ(run_program("profile", kSimulated + "--modes 20 --out " + a).code, 0);
+  const auto result =
+      run_program("profile", "--device replay --profiles " + a +
+                                 " --profiled-device orin-agx-64 --workload resnet18 --modes 20 --out " + b);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(inspected(a).at("profiles").at(0).at("time_ms"), inspected(b).at("profiles").at(0).at("time_ms"));
+}
+
+TEST(ProfileProgram, WithoutABoardItSaysSoInOneSentence) {
+  const TempDir dir, empty;
+  const auto result = run_program("profile", "--device jetson --root " + empty.path().string() +
+                                                 " --workload w --out " + (dir / "p.h5") + " -- true");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("no Jetson"), std::string::npos) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+  EXPECT_FALSE(std::filesystem::exists(dir / "p.h5.log"));
+}
+
+TEST(ProfileProgram, WrongUsageExitsWithTwo) {
+  const TempDir dir;
+  const auto out = " --out " + (dir / "p.h5");
+  for (const std::string& arguments :
+       {std::string(""), "--device jetson --workload w" + out, "--device toaster --workload w" + out,
+        "--device simulated:orin-agx-64" + out,
+        "--device simulated:orin-agx-64 --workload resnet18 --modes 0" + out,
+        "--device simulated:orin-agx-64 --workload 'a b'" + out, "--device replay --workload w" + out,
+        "--device jetson --grid full --workload w" + out + " -- true",
+        kSimulated + "--minibatches -1" + out}) {
+    const auto result = run_program("profile", arguments);
+    EXPECT_EQ(result.code, 2) << arguments << result.err;
+    EXPECT_EQ(result.out, "") << arguments;
+  }
+}
+
+}  // namespace
+}  // namespace fewwatt::tests
