@@ -1,5 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tests/fake_sysfs.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -47,8 +52,9 @@ TEST(DeviceProgram, UnknownBoardListsTheKnownOnes) {
 }
 
 TEST(DeviceProgram, WrongUsageExitsWithTwo) {
-  for (const char* arguments : {"", "show", "list tx2", "frobnicate", "list --frobnicate", "show tx2 nano",
-                                "list --config /nonexistent.ini", "list --seed -1", "list --seed 1e3"}) {
+  for (const char* arguments :
+       {"", "list tx2", "apply", "apply tx2", "restore tx2", "frobnicate", "list --frobnicate",
+        "show tx2 nano", "list --config /nonexistent.ini", "list --seed -1", "list --seed 1e3"}) {
     const auto result = run_program("device", arguments);
     EXPECT_EQ(result.code, 2) << arguments;
     EXPECT_NE(result.err.find("fewwatt device: "), std::string::npos) << arguments;
@@ -60,7 +66,7 @@ TEST(DeviceProgram, WrongUsageExitsWithTwo) {
 
 TEST(DeviceProgram, HelpAndVersionExitWithZero) {
   EXPECT_EQ(run_program("device", "--help").code, 0);
-  EXPECT_NE(run_program("device", "--help").out.find("list | show BOARD"), std::string::npos);
+  EXPECT_NE(run_program("device", "--help").out.find("list | show [BOARD]"), std::string::npos);
   EXPECT_NE(run_program("device", "--version").out.find("fewwatt "), std::string::npos);
 }
 
@@ -75,6 +81,141 @@ TEST(DeviceProgram, FullDiskFails) {
   const std::string command = std::string(FEWWATT_BIN_DIR) + "/fewwatt-device list >/dev/full 2>/dev/null";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+// ---- this board ----
+
+using nlohmann::json;
+
+std::map<std::string, std::string> contents(const std::string& root) {
+  std::map<std::string, std::string> all;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root))
+    if (entry.is_regular_file() && !entry.is_symlink() &&
+        entry.path().string().find("/run/fewwatt") == std::string::npos)
+      all[entry.path().string()] = read_text(entry.path().string());
+  return all;
+}
+
+TEST(DeviceProgram, ShowsTheKnobsAndThePowerOfEveryBoard) {
+  for (const auto& board : fake_boards()) {
+    const TempDir dir;
+    tree_of(board, true).write(dir.path().string());
+    const auto result = run_program("device", "show --json --root " + dir.path().string());
+    ASSERT_EQ(result.code, 0) << board.name << result.err;
+    const auto shown = json::parse(result.out);
+    const auto khz = [](Levels levels) {
+      for (auto& level : levels) level /= 1000;
+      return levels;
+    };
+    EXPECT_EQ(shown["knobs"]["cpu_khz"].get<Levels>(), board.cpu_khz) << board.name;
+    EXPECT_EQ(shown["knobs"]["gpu_khz"].get<Levels>(), khz(board.gpu_hz)) << board.name;
+    EXPECT_EQ(shown["knobs"]["mem_khz"].get<Levels>(), khz(board.memory_hz)) << board.name;
+    EXPECT_NEAR(shown["sensors"]["total_w"].get<double>(), 1e-3 * board.total_milliwatt, 5e-3) << board.name;
+    EXPECT_EQ(shown["missing"], json::array()) << board.name;
+    EXPECT_EQ(shown["not_writable"], json::object()) << board.name;
+  }
+}
+
+TEST(DeviceProgram, ShowsWhatIsMissingAndWhatElseThereIs) {
+  const TempDir dir;
+  auto tree = tree_of(agx_orin(true), true);
+  std::erase_if(tree.files, [](const auto& file) {
+    return file.first.starts_with("/sys/kernel/debug") || file.first.ends_with("/in2_input");
+  });
+  tree.write(dir.path().string());
+  const auto result = run_program("device", "show --root " + dir.path().string());
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.out.find("missing mem_khz: "), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("debugfs"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("in2_input"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("gpu_khz (11)"), std::string::npos) << result.out;
+}
+
+TEST(DeviceProgram, WhatIsAppliedIsRestored) {
+  const TempDir dir;
+  const auto root = dir.path().string();
+  tree_of(agx_orin(true), true).write(root);
+  const auto before = contents(root);
+  const std::string mode =
+      " --mode cpu_cores=8,cpu_khz=1651200,gpu_khz=918000,mem_khz=2133000 --root " + root;
+
+  const auto dry = run_program("device", "apply --dry-run" + mode);
+  EXPECT_EQ(dry.code, 0) << dry.err;
+  EXPECT_NE(dry.out.find("would write 918000000 to "), std::string::npos) << dry.out;
+  EXPECT_EQ(contents(root), before);
+
+  ASSERT_EQ(run_program("device", "apply" + mode).code, 0);
+  const auto now = json::parse(run_program("device", "show --json --root " + root).out)["now"];
+  EXPECT_EQ(now, (json{{"cpu_cores", 8}, {"cpu_khz", 1651200}, {"gpu_khz", 918000}, {"mem_khz", 2133000}}));
+  // Knobs that are not named stay.
+  ASSERT_EQ(run_program("device", "apply --mode cpu_cores=2 --root " + root).code, 0);
+  EXPECT_EQ(json::parse(run_program("device", "show --json --root " + root).out)["now"]["gpu_khz"], 918000);
+
+  EXPECT_NE(run_program("device", "restore --dry-run --root " + root).out.find("would write"),
+            std::string::npos);
+  const auto restored = run_program("device", "restore --root " + root);
+  EXPECT_EQ(restored.code, 0) << restored.err;
+  EXPECT_EQ(contents(root), before);
+  EXPECT_NE(run_program("device", "restore --root " + root).out.find("nothing to put back"),
+            std::string::npos);
+}
+
+TEST(DeviceProgram, ABadModeIsRefusedAndNothingIsWritten) {
+  const TempDir dir;
+  const auto root = dir.path().string();
+  tree_of(agx_orin(true), true).write(root);
+  const auto before = contents(root);
+  const std::pair<const char*, const char*> bad[] = {
+      {"gpu_khz=900000", "816000 and 918000"}, {"cpu_cores=0", "cpu_cores"}, {"cpu_cores=13", "cpu_cores"},
+      {"power_limit_mw=1", "power_limit_mw"},  {"cores=1", "cores=1"},       {"cpu_cores=many", "many"}};
+  for (const auto& [mode, says] : bad) {
+    for (const std::string dry : {"", "--dry-run "}) {
+      const auto result = run_program("device", "apply " + dry + "--root " + root + " --mode " + mode);
+      EXPECT_NE(result.code, 0) << mode;
+      EXPECT_NE(result.err.find(says), std::string::npos) << mode << ": " << result.err;
+    }
+  }
+  EXPECT_EQ(contents(root), before);
+}
+
+TEST(DeviceProgram, OnAMachineThatIsNoJetsonTheKnownBoardsAreStillThere) {
+  const TempDir dir;
+  for (const char* action : {"show", "apply --mode cpu_cores=1", "export-nvpmodel"}) {
+    const auto result = run_program("device", std::string(action) + " --root " + dir.path().string());
+    EXPECT_EQ(result.code, 1);
+    EXPECT_NE(result.err.find("no Jetson"), std::string::npos) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+  EXPECT_EQ(run_program("device", "list --root " + dir.path().string()).code, 0);
+}
+
+TEST(DeviceProgram, AnExportedModeIsThePresentOneWithItsClocks) {
+  const TempDir dir;
+  const auto root = dir.path().string();
+  auto board = agx_orin(false);
+  tree_of(board, true).write(root);
+  write_text(root + "/etc/nvpmodel.conf",
+             read_text(std::string(FEWWATT_SOURCE_DIR) + "/tests/hw/nvpmodel_example.conf"));
+  write_text(root + "/var/lib/nvpmodel/status", "pmode:0002\n");
+  const auto result = run_program("device",
+                                  "export-nvpmodel --name EIGHT --mode "
+                                  "cpu_cores=6,cpu_khz=1651200,gpu_khz=726750,mem_khz=2133000 --root " +
+                                      root);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "< POWER_MODEL ID=4 NAME=EIGHT >\n"
+            "CPU_ONLINE CORE_0 1\nCPU_ONLINE CORE_1 1\nCPU_ONLINE CORE_5 1\nCPU_ONLINE CORE_8 0\n"
+            "TPC_POWER_GATING TPC_PG_MASK 240\n"
+            "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on\n"
+            "CPU_A78_0 MIN_FREQ 1651200\nCPU_A78_0 MAX_FREQ 1651200\n"
+            "CPU_A78_2 MIN_FREQ 1651200\nCPU_A78_2 MAX_FREQ 1651200\n"
+            "GPU MIN_FREQ 726750000\nGPU MAX_FREQ 726750000\n"
+            "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto\n"
+            "EMC MAX_FREQ 2133000000\n");
+  write_text(root + "/etc/nvpmodel.conf", "< POWER_MODEL ID=x NAME=A >\n");
+  const auto bad = run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root);
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_NE(bad.err.find("nvpmodel.conf, line 1"), std::string::npos) << bad.err;
 }
 
 }  // namespace
