@@ -13,6 +13,7 @@ using tasks::kNumTargets;
 using tasks::kTargetNames;
 
 constexpr const char* kOptimizerNames[] = {"adam", "sgd"};
+constexpr Eigen::Index kChunk = 256;  // modes predicted at once: what is computed of them stays in the cache
 constexpr const char* kFeatureNames[] = {"raw", "physical"};
 
 class FineTuned final : public Predictor {
@@ -26,12 +27,17 @@ class FineTuned final : public Predictor {
       : space_(std::move(space)), features_(features), scaler_(std::move(scaler)) {}
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
-    const Mlp<float>::Matrix x = scaler_(encode(features_, *space_, modes)).cast<float>();
-    Matrix mean = Matrix::Constant(x.rows(), kNumTargets, std::nan(""));
-    for (int t = 0; t < kNumTargets; ++t) {
-      if (!nets[t]) continue;
-      mean.col(t) =
-          (nets[t]->mean + nets[t]->scale * nets[t]->mlp.forward(x).cast<double>().array()).exp().matrix();
+    const auto n = static_cast<Eigen::Index>(modes.size());
+    Matrix mean = Matrix::Constant(n, kNumTargets, std::nan(""));
+    for (Eigen::Index from = 0; from < n; from += kChunk) {
+      const auto count = std::min(kChunk, n - from);
+      const auto some = modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
+      const Mlp<float>::Matrix x = scaler_(encode(features_, *space_, some)).cast<float>();
+      for (int t = 0; t < kNumTargets; ++t) {
+        if (!nets[t]) continue;
+        mean.col(t).segment(from, count) =
+            (nets[t]->mean + nets[t]->scale * nets[t]->mlp.forward(x).cast<double>().array()).exp().matrix();
+      }
     }
     return {mean, {}};
   }

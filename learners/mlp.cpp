@@ -34,8 +34,12 @@ void activate(Activation activation, M& z, M* slope) {
       z = z.cwiseMax(T(0));
       return;
     case Activation::silu: {  // z s(z), s = 1 / (1 + exp(-z)); derivative s + z s (1 - s)
+      if (slope == nullptr) {
+        z.array() /= T(1) + (-z.array()).exp();
+        return;
+      }
       const M s = (T(1) + (-z.array()).exp()).inverse().matrix();
-      if (slope != nullptr) *slope = (s.array() * (T(1) + z.array() * (T(1) - s.array()))).matrix();
+      *slope = (s.array() * (T(1) + z.array() * (T(1) - s.array()))).matrix();
       z = z.cwiseProduct(s);
       return;
     }
@@ -86,7 +90,9 @@ typename Mlp<T>::Matrix Mlp<T>::forward(const Matrix& inputs) const {
   Matrix a = inputs;
   for (std::size_t l = 0; l < shape_.num_layers(); ++l) {
     const auto layer = layer_of(shape_, parameters_.data(), l);
-    Matrix z = (a * layer.weights).rowwise() + layer.bias;
+    Matrix z(a.rows(), shape_.sizes[l + 1]);
+    z.noalias() = a * layer.weights;
+    z.rowwise() += layer.bias;
     if (l + 1 < shape_.num_layers()) activate<Matrix>(shape_.activation, z, nullptr);
     a = std::move(z);
   }

@@ -54,11 +54,16 @@ struct ProgramResult {
   std::string out, err;
 };
 
+// What starts `fewwatt-<verb>` from a shell: its path, behind an emulator if it was built for another machine.
+inline std::string program_command(const std::string& verb) {
+  return FEWWATT_EMULATOR FEWWATT_BIN_DIR "/fewwatt-" + verb;
+}
+
 // Runs `fewwatt-<verb> arguments` through the shell; quote what needs it.
 inline ProgramResult run_program(const std::string& verb, const std::string& arguments) {
   const TempDir dir;
-  const std::string command = std::string(FEWWATT_BIN_DIR) + "/fewwatt-" + verb + " " + arguments + " >" +
-                              (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
+  const std::string command =
+      program_command(verb) + " " + arguments + " >" + (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(dir / "out"), read_text(dir / "err")};
 }

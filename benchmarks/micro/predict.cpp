@@ -8,6 +8,8 @@
 
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
+#include "learners/fine_tune.hpp"
+#include "learners/optimize/choose.hpp"
 #include "learners/registry.hpp"
 #include "tasks/samplers/sampler.hpp"
 
@@ -39,6 +41,39 @@ tasks::Samples made_up_support(std::size_t n) {
     samples.modes.push_back(mode);
   }
   return samples;
+}
+
+// Nets of 64-64 from random weights, of which every step is done.
+std::unique_ptr<const learners::Learner> random_nets(int steps) {
+  learners::FineTuneModel model;
+  model.knobs = learners::roles_text(*board());
+  const auto features = learners::encode(model.features, *board(), board()->modes());
+  model.scaler = learners::Scaler::fit(features);
+  model.shape = {{static_cast<int>(features.cols()), 64, 64, 1}, learners::Activation::silu, {}};
+  for (auto& target : model.targets) {
+    hw::Rng rng(1);
+    target = learners::Initializer{
+        learners::random_parameters(model.shape, rng), 0.5, {learners::Optimizer::adam, steps, 1e-3, 0}, {}};
+  }
+  return std::make_unique<learners::FineTune>(std::move(model));
+}
+
+void fine_tune(benchmark::State& state) {
+  const auto learner = random_nets(300);
+  const auto support = made_up_support(50);
+  for (auto _ : state) benchmark::DoNotOptimize(learner->adapt(support));
+}
+
+void predict_with_nets(benchmark::State& state) {
+  const auto predictor = random_nets(10)->adapt(made_up_support(50));
+  const auto modes = board()->modes();
+  for (auto _ : state) benchmark::DoNotOptimize(predictor->predict(modes));
+}
+
+void choose(benchmark::State& state) {
+  const auto prediction =
+      learners::make_learner("physics")->adapt(made_up_support(50))->predict(board()->modes());
+  for (auto _ : state) benchmark::DoNotOptimize(learners::choose_fastest(prediction, {.max_power_w = 25}));
 }
 
 void adapt(benchmark::State& state, const std::string& name) {
@@ -97,6 +132,9 @@ int main(int argc, char** argv) {
     benchmark::RegisterBenchmark(("predict_all/" + name).c_str(), predict, name)
         ->Unit(benchmark::kMillisecond);
   }
+  benchmark::RegisterBenchmark("adapt/fine_tune-300-steps/50", fine_tune)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("predict_all/fine_tune", predict_with_nets)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("choose", choose)->Unit(benchmark::kMillisecond);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

@@ -217,7 +217,8 @@ Attempt Profiler::measure(const PowerMode& mode) {
   steps_ = {steps_.back()};
   next_step(until_s);
   steps_.erase(steps_.begin(), steps_.end() - 1);  // the window begins with a step after the state was read
-  while (steps_.size() <= options_.minibatches || steps_.back() - steps_.front() < options_.window_s / board_.speed())
+  while (steps_.size() <= options_.minibatches ||
+         steps_.back() - steps_.front() < options_.window_s / board_.speed())
     next_step(until_s);
   const auto after = board_.state();
   meter_.wait_past(steps_.back());

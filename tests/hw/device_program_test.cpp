@@ -78,7 +78,7 @@ TEST(DeviceProgram, OptionsComeFromAFileAndTheCommandLineWins) {
 }
 
 TEST(DeviceProgram, FullDiskFails) {
-  const std::string command = std::string(FEWWATT_BIN_DIR) + "/fewwatt-device list >/dev/full 2>/dev/null";
+  const std::string command = program_command("device") + " list >/dev/full 2>/dev/null";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
 }

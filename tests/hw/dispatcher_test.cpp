@@ -7,8 +7,15 @@ namespace {
 
 ProgramResult dispatch(const std::string& arguments) {
   const TempDir dir;
-  const std::string command = "FEWWATT_BIN=" FEWWATT_BIN_DIR " " FEWWATT_SOURCE_DIR "/scripts/fewwatt " +
-                              arguments + " >" + (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
+  std::string bin = FEWWATT_BIN_DIR;
+  const std::string emulator = FEWWATT_EMULATOR;
+  if (!emulator.empty()) {  // the dispatcher can exec a script, not a program for another machine
+    bin = dir / "bin";
+    write_text(bin + "/fewwatt-device", "#!/bin/sh\nexec " + program_command("device") + " \"$@\"\n");
+    std::filesystem::permissions(bin + "/fewwatt-device", std::filesystem::perms::owner_all);
+  }
+  const std::string command = "FEWWATT_BIN=" + bin + " " FEWWATT_SOURCE_DIR "/scripts/fewwatt " + arguments +
+                              " >" + (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
   const int status = std::system(command.c_str());
   return {WEXITSTATUS(status), read_text(dir / "out"), read_text(dir / "err")};
 }

@@ -445,9 +445,9 @@ TEST_F(AdaptProgram, FolderThatMayNotBeWrittenIsNamed) {
   ASSERT_EQ(chmod(dir_.path().c_str(), 0755) + chmod(program.c_str(), 0755) + chmod(profiles_.c_str(), 0644),
             0);
   const std::string as_nobody = geteuid() == 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : "";
-  const std::string command = as_nobody + program + " --learner physics --shots 8 --device board" +
-                              " --workload net --profiles " + profiles_ + " --out " + out + " 2>" +
-                              (dir_ / "err");
+  const std::string command = as_nobody + FEWWATT_EMULATOR + program +
+                              " --learner physics --shots 8 --device board" + " --workload net --profiles " +
+                              profiles_ + " --out " + out + " 2>" + (dir_ / "err");
   const int status = std::system(command.c_str());
   const auto error = tests::read_text(dir_ / "err");
   EXPECT_EQ(WEXITSTATUS(status), 1) << error;

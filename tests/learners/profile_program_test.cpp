@@ -171,17 +171,16 @@ TEST(ProfileProgram, SignalsEndARunAndAllIsPutBack) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const TempDir dir;
     const BoardFolder board;
-    const auto program = std::string(FEWWATT_BIN_DIR) + "/fewwatt-profile";
     const auto out = dir / "p.h5";
     const pid_t child = ::fork();
     if (child == 0) {
       ::freopen("/dev/null", "w", stdout);
       ::freopen("/dev/null", "w", stderr);
-      ::execl(
-          "/bin/sh", "sh", "-c",
-          ("exec " + program + board.options() + "--modes 1000 --out " + out + " -- " + kToy + " --step-ms 3")
-              .c_str(),
-          static_cast<char*>(nullptr));
+      ::execl("/bin/sh", "sh", "-c",
+              ("exec " + program_command("profile") + " " + board.options() + "--modes 1000 --out " + out +
+               " -- " + kToy + " --step-ms 3")
+                  .c_str(),
+              static_cast<char*>(nullptr));
       ::_exit(127);
     }
     for (int i = 0; i < 300 && board.changes().empty(); ++i)
