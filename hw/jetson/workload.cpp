@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <nss.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -122,6 +123,11 @@ std::optional<User> invoking_user() {
   user.gid = number_in<gid_t>("SUDO_GID");
   if (user.uid == 0) return std::nullopt;
 
+#ifdef FEWWATT_STATIC
+  // A static C library would load what nsswitch.conf names from the board, where it was built for another C library.
+  ::__nss_configure_lookup("passwd", "files");
+  ::__nss_configure_lookup("group", "files");
+#endif
   std::vector<char> memory(1 << 16);
   passwd entry{}, *found = nullptr;
   const int code = ::getpwuid_r(user.uid, &entry, memory.data(), memory.size(), &found);
