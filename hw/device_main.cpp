@@ -1,13 +1,17 @@
 // fewwatt device: the boards that are known, and the clocks of this one.
 
+#include <signal.h>
+
 #include <cerrno>
 #include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "hw/jetson/clocks.hpp"
 #include "hw/jetson/dry_run.hpp"
+#include "hw/jetson/measured_boards.hpp"
 #include "hw/jetson/nvpmodel.hpp"
 #include "hw/jetson/rails.hpp"
 #include "hw/jetson/session.hpp"
@@ -120,16 +124,39 @@ void show(const hw::Module& module, bool json) {
 struct LiveOptions {
   std::string root, state;  // "" = the board's own
   std::string mode, name;
-  bool dry_run = false;
+  bool dry_run = false, give_up = false;
   program::CommonOptions common;
+};
+
+// Signals wait while clocks are set and put back, which takes seconds at most.
+class Unhurried {
+ public:
+  Unhurried() {
+    sigset_t all;
+    sigemptyset(&all);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&all, signal);
+    sigprocmask(SIG_BLOCK, &all, &before_);
+  }
+  ~Unhurried() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  Unhurried(const Unhurried&) = delete;
+  Unhurried& operator=(const Unhurried&) = delete;
+
+ private:
+  sigset_t before_{};
 };
 
 std::string state_folder(const LiveOptions& options) {
   return options.state.empty() ? options.root + "/run/fewwatt" : options.state;
 }
 
-// The mode with some settings changed: "cpu_cores=8,gpu_khz=918000".
-hw::PowerMode changed(const hw::PowerModeSpace& space, hw::PowerMode mode, const std::string& text) {
+// The present mode with some settings changed: "cpu_cores=8,gpu_khz=918000".
+struct Change {
+  hw::PowerMode mode;
+  std::set<hw::KnobRole> roles;  // those that are named
+};
+Change changed(const hw::Clocks& clocks, const std::string& text) {
+  const auto& space = clocks.space();
+  Change change{clocks.current(), {}};
   std::string words = text;
   for (char& c : words)
     if (c == ',') c = ' ';
@@ -141,9 +168,10 @@ hw::PowerMode changed(const hw::PowerModeSpace& space, hw::PowerMode mode, const
     if (equals == std::string::npos || !knob)
       throw program::UsageError("--mode: expected KNOB=SETTING with a knob of this board, found \"" + part +
                                 "\"");
-    mode[*knob] = static_cast<int>(hw::parse_number(part.substr(equals + 1), "--mode " + part));
+    change.roles.insert(*role);
+    change.mode[*knob] = static_cast<int>(hw::parse_number(part.substr(equals + 1), "--mode " + part));
   }
-  return mode;
+  return change;
 }
 
 std::string power_text(double watt) {
@@ -243,8 +271,8 @@ void apply_here(const LiveOptions& options) {
   if (options.dry_run) {
     hw::DryRunSysfs dry(files);
     hw::Clocks clocks(dry, time, board, {.wait_for_clocks = false});
-    const auto mode = changed(clocks.space(), clocks.current(), options.mode);
-    clocks.apply(mode);
+    const auto [mode, roles] = changed(clocks, options.mode);
+    clocks.apply(mode, roles);
     if (options.common.json) {
       Json writes = Json::array();
       for (const auto& [path, value] : dry.writes()) writes.push_back({{"path", path}, {"value", value}});
@@ -256,11 +284,13 @@ void apply_here(const LiveOptions& options) {
       std::cout << "would write " << value << " to " << path << '\n';
     return;
   }
+  hw::check_may_set(files, time, board);
+  const Unhurried unhurried;
   hw::ClockSession session(files, state_folder(options));
   hw::Clocks clocks(session.files(), time, board);
-  const auto mode = changed(clocks.space(), clocks.current(), options.mode);
+  const auto [mode, roles] = changed(clocks, options.mode);
   session.files().save(clocks.controls());
-  clocks.apply(mode);
+  clocks.apply(mode, roles);
   session.keep();
   if (options.common.json)
     std::cout << Json{{"mode", settings_to_json(clocks.space().knobs(), mode)}}.dump(2) << '\n';
@@ -288,11 +318,13 @@ void restore_here(const LiveOptions& options) {
     if (options.common.json) std::cout << Json{{"writes", writes}}.dump(2) << '\n';
     return;
   }
-  hw::ClockSession session(files, state_folder(options));
+  const Unhurried unhurried;
+  hw::ClockSession session(files, state_folder(options), options.give_up);
   std::size_t kept = 0;
   const auto troubles = session.undo(kept);
   if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
-  const auto count = session.replayed() + kept;
+  const auto count = session.replayed() + kept - session.left().size();
+  for (const auto& left : session.left()) std::cerr << "left as it is: " << left << '\n';
   if (options.common.json)
     std::cout << Json{{"controls", count}}.dump(2) << '\n';
   else if (!options.common.quiet)
@@ -307,15 +339,14 @@ void export_here(const LiveOptions& options) {
   const auto board = hw::find_board(files);
   const hw::Clocks clocks(files, time, board);
   const auto& space = clocks.space();
-  const auto mode = changed(space, clocks.current(), options.mode);
-  if (!space.index_of(mode))
-    throw program::UsageError(
-        "--mode must name every knob whose setting now is none of the board's levels: " +
-        hw::describe(space, mode));
+  if (options.mode.empty())
+    throw program::UsageError("export-nvpmodel needs --mode, such as cpu_cores=8,gpu_khz=918000");
+  const auto [mode, roles] = changed(clocks, options.mode);
+  clocks.check(mode, roles);
   const std::string path = "/etc/nvpmodel.conf";
   const auto conf = hw::parse_nvpmodel(files.read(path), path);
-  const auto stanza =
-      hw::nvpmodel_stanza(files, conf, *conf.find(hw::nvpmodel_now(files, conf)), board, mode, options.name);
+  const auto stanza = hw::nvpmodel_stanza(files, conf, *conf.find(hw::nvpmodel_now(files, conf)), board, mode,
+                                          roles, options.name);
   if (options.common.json)
     std::cout << Json{{"mode", settings_to_json(space.knobs(), mode)}, {"stanza", stanza}}.dump(2) << '\n';
   else
@@ -342,6 +373,7 @@ int main(int argc, char** argv) {
         "board", po::value<std::string>(), "name of a board, as listed")(
         "mode", po::value(&options.mode), "settings, such as cpu_cores=8,gpu_khz=918000")(
         "name", po::value(&options.name)->default_value("FEWWATT"), "of the exported mode")(
+        "give-up", po::bool_switch(&options.give_up), "restore: leave what cannot be put back as it is")(
         "dry-run", po::bool_switch(&options.dry_run), "print what would be written, and write nothing")(
         "root", po::value(&options.root),
         "folder in which the board's /sys, /proc and /etc lie; the board's own")(

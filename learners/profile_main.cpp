@@ -33,7 +33,8 @@ using datasets::RunRecord;
 using datasets::RunStatus;
 using Json = nlohmann::ordered_json;
 
-constexpr int kFoldEvery = 25;  // modes; the log has them at once
+constexpr int kFoldEvery = 25;          // modes; the log has them at once
+constexpr std::size_t kTellEvery = 10;  // modes, where progress is no terminal's
 
 volatile std::sig_atomic_t told_to_stop = 0;
 void on_signal(int) {
@@ -48,8 +49,8 @@ struct Options {
   program::Count modes{50}, minibatches{40}, retries{2};
   std::vector<std::string> command, merge;
   bool resume = false, restart = false, go_on = false, as_root = false, program_output = false;
-  double warm_up_s = 0, window_s = 0, timeout_s = 0, step_timeout_s = 0, cool_s = 0, margin_c = 0,
-         stop_grace_s = 0, speed = 1;
+  double start_s = 0, counters_s = 0, warm_up_s = 0, window_s = 0, timeout_s = 0, step_timeout_s = 0,
+         cool_s = 0, margin_c = 0, stop_grace_s = 0, speed = 1;
   hw::JetsonOptions jetson;
   datasets::WorkloadAttributes attributes;
 };
@@ -135,6 +136,8 @@ hw::ProfilerOptions profiler_options(const Options& options) {
   hw::ProfilerOptions p;
   p.minibatches = options.minibatches.value;
   p.window_s = options.window_s;
+  p.start_s = options.start_s;
+  p.counters_s = options.counters_s;
   p.warm_up_s = options.warm_up_s;
   p.timeout_s = options.timeout_s;
   p.step_timeout_s = options.step_timeout_s;
@@ -220,6 +223,7 @@ std::unique_ptr<Bench> jetson_bench(Options& options, hw::Monotonic& time) {
   if (board->replayed() > 0)
     notices.push_back("a run before this one did not end: " + std::to_string(board->replayed()) +
                       " controls are put back");
+  attributes.merge(board->setting());
   const auto boot = board->state().boot_id;
   auto bench = std::make_unique<ProgramBench>(time, std::move(board), profiler_options(options),
                                               workload_options(options));
@@ -325,12 +329,14 @@ Outcome run(Bench& bench, datasets::RunLog& log, const Options& options) {
     if (measure(bench, log, *mode, options, outcome)) {
       const auto& row = log.records().records.back().measured;
       sampler->tell(*mode, row);
-      if (!options.common.quiet && isatty(STDERR_FILENO) != 0) {
-        ++tried;
+      ++tried;
+      const bool terminal = isatty(STDERR_FILENO) != 0;
+      if (!options.common.quiet && (terminal || tried % kTellEvery == 0)) {
         const auto left = static_cast<double>(outcome.wanted - asked - 1);
-        std::cerr << '\r' << asked + 1 << '/' << outcome.wanted << "  " << hw::describe(space, *mode) << ": "
+        std::cerr << asked + 1 << '/' << outcome.wanted << "  " << hw::describe(space, *mode) << ": "
                   << std::setprecision(4) << row.time_ms << " ms, " << row.power_w << " W, "
-                  << duration((time.now_s() - start_s) / static_cast<double>(tried) * left) << " left   \r";
+                  << duration((time.now_s() - start_s) / static_cast<double>(tried) * left) << " left   "
+                  << (terminal ? '\r' : '\n');
       }
     }
     if (outcome.measured % kFoldEvery == 0 && outcome.measured > 0)
@@ -369,7 +375,17 @@ int profile(Options& options) {
   if (const auto dropped = log.records().dropped_bytes; dropped > 0)
     bench->notices.push_back(log_path(options) + ": its last line, of " + std::to_string(dropped) +
                              " bytes, was not whole and is left out");
-  const auto outcome = run(*bench, log, options);
+  if (!options.common.quiet)
+    for (const auto& notice : bench->notices) std::cerr << notice << '\n';
+  Outcome outcome;
+  try {
+    outcome = run(*bench, log, options);
+  } catch (const std::exception& e) {
+    const auto troubles = bench->finish();
+    throw std::runtime_error(
+        e.what() + (troubles.empty() ? std::string() : "; not all was put back: " + troubles.front()));
+  }
+  const auto told = bench->notices.size();
   const auto troubles = bench->finish();
   const bool any = std::any_of(log.records().records.begin(), log.records().records.end(),
                                [](const RunRecord& record) { return record.status == RunStatus::ok; });
@@ -401,7 +417,7 @@ int profile(Options& options) {
                      .dump(2)
               << '\n';
   } else if (!options.common.quiet) {
-    for (const auto& notice : bench->notices) std::cout << notice << '\n';
+    for (std::size_t i = told; i < bench->notices.size(); ++i) std::cerr << bench->notices[i] << '\n';
     std::cout << header.device << '/' << header.workload << ": " << outcome.measured << " modes measured";
     if (outcome.before > 0) std::cout << ", " << outcome.before << " before";
     if (outcome.rejected_attempts > 0) std::cout << ", " << outcome.rejected_attempts << " attempts rejected";
@@ -482,12 +498,16 @@ int main(int argc, char** argv) {
     add("minibatches", po::value(&options.minibatches)->default_value(options.minibatches),
         "timed in a mode, at least");
     add("window-s", po::value(&options.window_s)->default_value(5), "in which power is measured, at least");
+    add("start-s", po::value(&options.start_s)->default_value(600),
+        "of the program, until its first step, at most");
     add("warm-up-s", po::value(&options.warm_up_s)->default_value(120),
         "until time and power are steady, at most");
     add("step-timeout-s", po::value(&options.step_timeout_s)->default_value(120), "without a step, at most");
     add("timeout-s", po::value(&options.timeout_s)->default_value(900), "for a mode, at most");
     add("retries", po::value(&options.retries)->default_value(options.retries), "of a rejected measurement");
     add("cool-s", po::value(&options.cool_s)->default_value(180), "to cool down before a mode, at most");
+    add("counters-s", po::value(&options.counters_s)->default_value(2.2),
+        "waited for the kernel's counters of over-current events, where there are any");
     add("margin-c", po::value(&options.margin_c)->default_value(5),
         "below the nearest trip temperature before a mode");
     add("restart", po::bool_switch(&options.restart), "start the program anew in every mode");

@@ -37,8 +37,8 @@ std::vector<std::string> memory_controls(const MemoryClock& memory) {
       paths.push_back(memory.folder + "/rate");
       break;
     case MemoryClock::Kind::override_emc:
-      paths.push_back(memory.folder + "/clk_state");
       paths.push_back(memory.folder + "/clk_update_rate");
+      paths.push_back(memory.folder + "/clk_state");
       break;
     case MemoryClock::Kind::devfreq:
       paths.push_back(memory_limits(memory).min_path);
@@ -93,41 +93,60 @@ void Clocks::set(const std::string& path, const std::string& value, double deadl
   const auto number = parse_number(value, path);
   const auto before = read_number(files_, path);
   if (before == number) return;
-  try {
-    files_.write(path, value);
-  } catch (const SysfsError& e) {
-    throw ClockError(e.code() == EBUSY ? Outcome::busy : Outcome::rejected, path, e.what());
-  }
-  reach(path, number, before, deadline_s, Outcome::rounded);
+  write(path, value, deadline_s);
+  reach(path, number, before, deadline_s, [](std::int64_t) { return Outcome::rounded; });
 }
 
 void Clocks::reach(const std::string& path, std::int64_t wanted, std::int64_t before, double deadline_s,
-                   Outcome otherwise) {
+                   const std::function<Outcome(std::int64_t)>& otherwise) {
   const double until = time_.now_s() + deadline_s;
   for (;;) {
     const auto found = read_number(files_, path);
     if (found == wanted || !options_.wait_for_clocks) return;
     if (time_.now_s() >= until)
-      throw ClockError(found == before ? Outcome::ignored : otherwise, path, wanted_found(wanted, found));
+      throw ClockError(found == before ? Outcome::ignored : otherwise(found), path,
+                       wanted_found(wanted, found));
     time_.wait_s(options_.poll_s);
   }
 }
 
-void Clocks::set_limits(const ClockLimits& limits, std::int64_t clock, double deadline_s) {
-  const auto write = [&](const std::string& path) {
+// Tries again while the kernel is busy, for instance with switching a core.
+void Clocks::write(const std::string& path, const std::string& value, double deadline_s) {
+  const double until = time_.now_s() + deadline_s;
+  for (;;) {
     try {
-      if (read_number(files_, path) != clock) files_.write(path, std::to_string(clock));
+      files_.write(path, value);
+      return;
     } catch (const SysfsError& e) {
-      throw ClockError(e.code() == EBUSY ? Outcome::busy : Outcome::rejected, path, e.what());
+      if (e.code() != EBUSY) throw ClockError(Outcome::rejected, path, e.what());
+      if (time_.now_s() >= until) throw ClockError(Outcome::busy, path, e.what());
     }
+    time_.wait_s(options_.poll_s);
+  }
+}
+
+void Clocks::set_limits(const ClockLimits& limits, const std::vector<std::int64_t>& levels,
+                        std::int64_t clock, double deadline_s) {
+  const auto set_end = [&](const std::string& path) {
+    if (read_number(files_, path) != clock) write(path, std::to_string(clock), deadline_s);
   };
   // Widened first: some kernels refuse a minimum above the maximum, others clamp it without a word.
   const auto low = read_number(files_, limits.min_path), high = read_number(files_, limits.max_path);
   const bool raises = clock > high;
-  write(raises ? limits.max_path : limits.min_path);
-  write(raises ? limits.min_path : limits.max_path);
-  reach(limits.max_path, clock, high, deadline_s, Outcome::capped);
-  reach(limits.min_path, clock, low, deadline_s, Outcome::rounded);
+  set_end(raises ? limits.max_path : limits.min_path);
+  set_end(raises ? limits.min_path : limits.max_path);
+  // The next level, or none of them, is a rounded one; a level further below is what something else allows.
+  const auto at = std::lower_bound(levels.begin(), levels.end(), clock);
+  const auto capped = [&](std::int64_t found) {
+    return at - levels.begin() > 1 && found < *(at - 1) &&
+           std::binary_search(levels.begin(), levels.end(), found);
+  };
+  const auto reached = [&](const std::string& path, std::int64_t before) {
+    reach(path, clock, before, deadline_s,
+          [&](std::int64_t found) { return capped(found) ? Outcome::capped : Outcome::rounded; });
+  };
+  reached(limits.max_path, high);
+  reached(limits.min_path, low);
 }
 
 void Clocks::set_memory(std::int64_t rate) {
@@ -152,24 +171,21 @@ void Clocks::set_memory(std::int64_t rate) {
     case MemoryClock::Kind::override_emc:
       break;
     case MemoryClock::Kind::devfreq:
-      set_limits(memory_limits(memory), rate, options_.memory_deadline_s);
+      set_limits(memory_limits(memory), memory.levels, rate, options_.memory_deadline_s);
       break;
   }
   const auto path = memory_rate_path(memory);
   const auto before = read_number(files_, path);
-  try {
-    if (memory.kind == MemoryClock::Kind::bpmp && before != rate) files_.write(path, std::to_string(rate));
-    if (memory.kind == MemoryClock::Kind::override_emc) {
-      if (read_number(files_, memory.folder + "/clk_update_rate") != rate)
-        files_.write(memory.folder + "/clk_update_rate", std::to_string(rate));
-      set(memory.folder + "/clk_state", "1", options_.memory_deadline_s);
-    }
-  } catch (const SysfsError& e) {
-    throw ClockError(e.code() == EBUSY ? Outcome::busy : Outcome::rejected, path, e.what());
+  if (memory.kind == MemoryClock::Kind::bpmp && before != rate)
+    write(path, std::to_string(rate), options_.memory_deadline_s);
+  if (memory.kind == MemoryClock::Kind::override_emc) {
+    if (read_number(files_, memory.folder + "/clk_update_rate") != rate)
+      write(memory.folder + "/clk_update_rate", std::to_string(rate), options_.memory_deadline_s);
+    set(memory.folder + "/clk_state", "1", options_.memory_deadline_s);
   }
   const auto cap = memory.cap.empty() ? 0 : read_number(files_, memory.cap);
   reach(path, rate, before, options_.memory_deadline_s,
-        cap != 0 && cap < rate ? Outcome::capped : Outcome::rounded);
+        [&](std::int64_t) { return cap != 0 && cap < rate ? Outcome::capped : Outcome::rounded; });
   if (!options_.wait_for_clocks || before == rate) return;
   time_.wait_s(kHeldFor_s);
   if (const auto held = read_number(files_, path); held != rate)
@@ -177,37 +193,52 @@ void Clocks::set_memory(std::int64_t rate) {
 }
 
 void Clocks::apply(const PowerMode& mode) {
+  std::set<KnobRole> all;
+  for (const auto& knob : space_.knobs()) all.insert(knob.role);
+  apply(mode, all);
+}
+
+void Clocks::check(const PowerMode& mode, const std::set<KnobRole>& roles) const {
   const auto& knobs = space_.knobs();
   if (mode.size() != knobs.size())
     throw std::invalid_argument("a mode of this board has " + std::to_string(knobs.size()) +
                                 " settings, found " + std::to_string(mode.size()));
-  std::size_t cores = board_.cpus.size();
   for (std::size_t k = 0; k < knobs.size(); ++k) {
+    if (roles.count(knobs[k].role) == 0) continue;
     if (!std::binary_search(knobs[k].levels.begin(), knobs[k].levels.end(), mode[k]))
       throw std::invalid_argument(std::string(to_string(knobs[k].role)) + ": this board has no " +
                                   std::to_string(mode[k]) + "; the nearest are " +
                                   nearest(knobs[k], mode[k]));
-    if (knobs[k].role == KnobRole::cpu_cores) cores = static_cast<std::size_t>(mode[k]);
   }
+}
+
+void Clocks::apply(const PowerMode& mode, const std::set<KnobRole>& roles) {
+  check(mode, roles);
+  const auto& knobs = space_.knobs();
+  std::size_t cores = board_.cpus.size();
+  if (const auto knob = space_.knob_with(KnobRole::cpu_cores)) cores = static_cast<std::size_t>(mode[*knob]);
   const auto switch_core = [&](std::size_t i, bool on) {
     if (is_online(files_, board_.cpus[i]) != on)
       set(cpu_online_path(board_.cpus[i]), on ? "1" : "0", options_.cpu_deadline_s);
   };
-  for (std::size_t i = 0; i < cores; ++i) switch_core(i, true);
+  const bool of_cores = roles.count(KnobRole::cpu_cores) > 0;
+  for (std::size_t i = 0; of_cores && i < cores; ++i) switch_core(i, true);
   for (std::size_t k = 0; k < knobs.size(); ++k) {
-    if (knobs[k].role != KnobRole::cpu_khz) continue;
+    if (knobs[k].role != KnobRole::cpu_khz || roles.count(KnobRole::cpu_khz) == 0) continue;
     for (const auto& cluster : clusters(files_))
-      set_limits(cluster.limits(), mode[k], options_.cpu_deadline_s);
+      set_limits(cluster.limits(), board_.cpu_levels, mode[k], options_.cpu_deadline_s);
   }
-  for (std::size_t i = board_.cpus.size(); i-- > cores;) switch_core(i, false);
+  for (std::size_t i = board_.cpus.size(); of_cores && i-- > cores;) switch_core(i, false);
   for (std::size_t k = 0; k < knobs.size(); ++k) {
+    if (roles.count(knobs[k].role) == 0) continue;
     if (knobs[k].role == KnobRole::gpu_khz) {
       const auto clock = std::int64_t{1000} * mode[k];
       const auto railgate = board_.gpu->device + "/railgate_enable";
       if (files_.exists(railgate)) set(railgate, "0", options_.gpu_deadline_s);
       const auto limits = board_.gpu->limits();
-      set_limits(limits, clock, options_.gpu_deadline_s);
-      reach(limits.now_path, clock, -1, options_.gpu_deadline_s, Outcome::timed_out);
+      set_limits(limits, board_.gpu->levels, clock, options_.gpu_deadline_s);
+      reach(limits.now_path, clock, -1, options_.gpu_deadline_s,
+            [](std::int64_t) { return Outcome::timed_out; });
     } else if (knobs[k].role == KnobRole::mem_khz) {
       set_memory(std::int64_t{1000} * mode[k]);
     }
@@ -227,10 +258,30 @@ PowerMode Clocks::current() const {
     } else if (knob.role == KnobRole::gpu_khz) {
       settings.push_back(static_cast<int>(read_number(files_, board_.gpu->limits().max_path) / 1000));
     } else {
-      settings.push_back(static_cast<int>(read_number(files_, memory_rate_path(*board_.memory)) / 1000));
+      settings.push_back(static_cast<int>(memory_limit() / 1000));
     }
   }
   return PowerMode(settings);
+}
+
+// The rate that is locked, or the highest that the kernel may choose.
+std::int64_t Clocks::memory_limit() const {
+  const auto& memory = *board_.memory;
+  const auto free = [&](const std::string& path) {
+    return files_.exists(path) && read_number(files_, path) == 0;
+  };
+  switch (memory.kind) {
+    case MemoryClock::Kind::bpmp:
+      if (!free(memory.folder + "/mrq_rate_locked")) return read_number(files_, memory_rate_path(memory));
+      break;
+    case MemoryClock::Kind::override_emc:
+      if (!free(memory.folder + "/clk_state")) return read_number(files_, memory_rate_path(memory));
+      break;
+    case MemoryClock::Kind::devfreq:
+      return read_number(files_, memory_limits(memory).max_path);
+  }
+  const auto cap = memory.cap.empty() ? 0 : read_number(files_, memory.cap);
+  return cap > 0 ? std::min(cap, memory.levels.back()) : memory.levels.back();
 }
 
 std::vector<std::string> Clocks::controls() const {
@@ -257,6 +308,10 @@ std::vector<std::string> Clocks::watched() const {
   auto paths = controls();
   if (board_.gpu) paths.push_back(board_.gpu->limits().now_path);
   if (board_.memory) paths.push_back(memory_rate_path(*board_.memory));
+  // Set by others, and what is measured depends on them.
+  for (const auto& path : {std::string("/var/lib/nvpmodel/status"),
+                           board_.gpu ? board_.gpu->device + "/tpc_pg_mask" : std::string()})
+    if (!path.empty() && files_.exists(path)) paths.push_back(path);
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   return paths;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +52,10 @@ class Clocks {
   // std::invalid_argument for a mode that the space lacks, naming the two nearest settings; ClockError. After an error some
   // of it is done.
   void apply(const PowerMode& mode);
+  // Throws as apply() does for settings, and does nothing.
+  void check(const PowerMode& mode, const std::set<KnobRole>& roles) const;
+  // apply() for some knobs; the others stay as they are.
+  void apply(const PowerMode& mode, const std::set<KnobRole>& roles);
 
   // What the control files say now; of a clock that is not pinned, its upper limit.
   PowerMode current() const;
@@ -61,10 +67,13 @@ class Clocks {
 
  private:
   void set(const std::string& path, const std::string& value, double deadline_s);
-  void set_limits(const ClockLimits& limits, std::int64_t clock, double deadline_s);
+  void write(const std::string& path, const std::string& value, double deadline_s);
+  void set_limits(const ClockLimits& limits, const std::vector<std::int64_t>& levels, std::int64_t clock,
+                  double deadline_s);
   void set_memory(std::int64_t rate);
   void reach(const std::string& path, std::int64_t wanted, std::int64_t before, double deadline_s,
-             Outcome otherwise);
+             const std::function<Outcome(std::int64_t found)>& otherwise);
+  std::int64_t memory_limit() const;
 
   Sysfs& files_;
   Monotonic& time_;

@@ -53,6 +53,14 @@ std::string other_end(const std::string& path) {
 bool is_low_end(const std::string& path) {
   return path.ends_with("min_freq");
 }
+// The rate of a memory clock that was not locked: the kernel chose it, and chooses again.
+bool was_free(const std::string& path, const std::vector<SavedControl>& saved) {
+  if (!path.ends_with("/rate")) return false;
+  const auto lock = path.substr(0, path.size() - 4) + "mrq_rate_locked";
+  return std::any_of(saved.begin(), saved.end(), [&](const SavedControl& control) {
+    return control.path == lock && control.value == "0";
+  });
+}
 bool is_core(const std::string& path) {
   return path.ends_with("/online");
 }
@@ -175,12 +183,15 @@ void JournaledSysfs::write(const std::string& path, const std::string& value) {
 std::vector<std::string> restore(Sysfs& files, const std::vector<SavedControl>& saved) {
   std::vector<std::string> troubles;
   const auto try_back = [&](const SavedControl& control) {
-    if (auto trouble = put_back(files, control.path, control.value); !trouble.empty())
-      troubles.push_back(std::move(trouble));
+    auto trouble = put_back(files, control.path, control.value);
+    if (!trouble.empty() && !was_free(control.path, saved)) troubles.push_back(std::move(trouble));
   };
-  // Cores that were on; all of them where the limits of a cluster can be set in no other way.
+  // Cores that were on; all of them where limits of clocks are to be set, which those of a cluster that is off may not be,
+  // whether they can be read or not.
   const bool all_on = std::any_of(saved.begin(), saved.end(), [&](const SavedControl& control) {
-    return !other_end(control.path).empty() && !number_at(files, control.path);
+    if (control.path.find("/cpufreq/") == std::string::npos) return false;
+    const auto now = number_at(files, control.path);
+    return !now || std::to_string(*now) != control.value;
   });
   for (const auto& [path, value] : saved) {
     if (!is_core(path)) continue;

@@ -6,22 +6,41 @@
 #include <filesystem>
 #include <fstream>
 
+#include "hw/jetson/dry_run.hpp"
 #include "hw/random.hpp"
 
 namespace fewwatt::hw {
 
-JetsonBoard::JetsonBoard(const JetsonOptions& options, Monotonic& time)
-    : files_(options.root),
-      session_(files_, options.state.empty() ? options.root + "/run/fewwatt" : options.state) {
+JetsonBoard::JetsonBoard(const JetsonOptions& options, Monotonic& time) : files_(options.root) {
   auto board = find_board(files_);
   const auto compatible = board.compatible;
-  clocks_ = std::make_unique<Clocks>(session_.files(), time, std::move(board));
-  for (const auto& path : clocks_->controls())
-    if (const int code = files_.write_error(path); code != 0)
+  check_may_set(files_, time, board);
+  power_ = find_power_source(files_, time, compatible, options.tegrastats);
+  session_ = std::make_unique<ClockSession>(
+      files_, options.state.empty() ? options.root + "/run/fewwatt" : options.state);
+  clocks_ = std::make_unique<Clocks>(session_->files(), time, std::move(board));
+  session_->files().save(clocks_->controls());
+}
+
+std::map<std::string, std::string> JetsonBoard::setting() const {
+  std::map<std::string, std::string> found;
+  const auto add = [&](const std::string& name, const std::string& path) {
+    if (files_.exists(path)) found[name] = files_.read(path);
+  };
+  add("nvpmodel", "/var/lib/nvpmodel/status");
+  if (board().gpu)
+    for (const std::string mask : {"tpc_pg_mask", "fbp_pg_mask"}) add(mask, board().gpu->device + '/' + mask);
+  return found;
+}
+
+void check_may_set(const Sysfs& files, Monotonic& time, const Board& board) {
+  DryRunSysfs unchanged(files);
+  for (const auto& path : Clocks(unchanged, time, board).controls()) {
+    if (board.memory && path == board.memory->cap) continue;
+    if (const int code = files.write_error(path); code != 0)
       throw DeviceError("the board's clocks may not be set: " + path + ": " + std::strerror(code) +
                         (code == EACCES || code == EPERM ? "; run as root, outside of containers" : ""));
-  power_ = find_power_source(files_, time, compatible, options.tegrastats);
-  session_.files().save(clocks_->controls());
+  }
 }
 
 PowerSource& JetsonBoard::power() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -23,9 +24,11 @@ class JetsonBoard final : public MeasuredBoard {
   JetsonBoard(const JetsonOptions& options, Monotonic& time);
 
   const Board& board() const { return clocks_->board(); }
-  std::size_t replayed() const { return session_.replayed(); }  // controls that a crash had left
+  std::size_t replayed() const { return session_->replayed(); }  // controls that a crash had left
   // Puts the clocks back, now. Sentences for what is not as it was.
-  std::vector<std::string> restore() { return session_.restore(); }
+  std::vector<std::string> restore() { return session_->restore(); }
+  // What the owner has set besides the knobs, and measurements depend on: nvpmodel's mode, units that are switched off.
+  std::map<std::string, std::string> setting() const;
 
   const PowerModeSpace& space() const override { return clocks_->space(); }
   void apply(const PowerMode& mode) override { clocks_->apply(mode); }
@@ -34,10 +37,13 @@ class JetsonBoard final : public MeasuredBoard {
 
  private:
   FileSysfs files_;
-  ClockSession session_;
+  std::unique_ptr<ClockSession> session_;
   std::unique_ptr<Clocks> clocks_;
   std::unique_ptr<PowerSource> power_;
 };
+
+// Throws DeviceError in one sentence where the clocks of `board` may not be set. A cap of the memory's need not be.
+void check_may_set(const Sysfs& files, Monotonic& time, const Board& board);
 
 // Names the file that holds how long a step takes, ms: what scripts/toy_workload reads.
 inline constexpr const char* kSimulatedStepVariable = "FEWWATT_SIMULATED_STEP_FILE";

@@ -105,7 +105,8 @@ int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf) {
 }
 
 std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
-                            const Board& board, const PowerMode& mode, const std::string& name) {
+                            const Board& board, const PowerMode& mode, const std::set<KnobRole>& roles,
+                            const std::string& name) {
   const auto space = space_of(board);
   const auto setting = [&](KnobRole role) -> std::optional<std::int64_t> {
     const auto knob = space.knob_with(role);
@@ -116,28 +117,28 @@ std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const 
 
   std::map<std::pair<std::string, std::string>, std::string> values;  // of parameter and argument
   std::set<KnobRole> covered;
+  const auto put = [&](KnobRole role, const std::string& param, const std::string& arg, std::int64_t value) {
+    if (roles.count(role) > 0) values[{param, arg}] = std::to_string(value);
+    covered.insert(role);
+  };
   for (const auto& param : conf.params) {
     for (const auto& [arg, path] : param.args) {
       const bool of_clock = arg == "MAX_FREQ" || arg == "MIN_FREQ";
       const auto core = core_of(path);
       if (!param.is_clock) {
         if (!core || !path.ends_with("/online")) continue;
-        values[{param.name, arg}] = on.count(*core) > 0 ? "1" : "0";
-        covered.insert(KnobRole::cpu_cores);
+        put(KnobRole::cpu_cores, param.name, arg, on.count(*core) > 0 ? 1 : 0);
       } else if (of_clock && core) {
-        values[{param.name, arg}] = std::to_string(*setting(KnobRole::cpu_khz));
-        covered.insert(KnobRole::cpu_khz);
+        put(KnobRole::cpu_khz, param.name, arg, *setting(KnobRole::cpu_khz));
       } else if (of_clock && board.gpu && is_of_gpu(files, path, *board.gpu)) {
-        values[{param.name, arg}] = std::to_string(1000 * *setting(KnobRole::gpu_khz));
-        covered.insert(KnobRole::gpu_khz);
+        put(KnobRole::gpu_khz, param.name, arg, 1000 * *setting(KnobRole::gpu_khz));
       } else if (arg == "MAX_FREQ" && board.memory && path == board.memory->cap) {
-        values[{param.name, arg}] = std::to_string(1000 * *setting(KnobRole::mem_khz));
-        covered.insert(KnobRole::mem_khz);
+        put(KnobRole::mem_khz, param.name, arg, 1000 * *setting(KnobRole::mem_khz));
       }
     }
   }
   for (const auto& knob : space.knobs())
-    if (covered.count(knob.role) == 0)
+    if (roles.count(knob.role) > 0 && covered.count(knob.role) == 0)
       throw DeviceError("nvpmodel.conf has no parameter for " + std::string(to_string(knob.role)));
 
   int id = 0;

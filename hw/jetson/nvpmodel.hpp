@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,10 +37,11 @@ NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where);
 // Id of the mode that the board took last; the default where that is not known.
 int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
 
-// A POWER_MODEL stanza to append to the file: that of `base`, with the cores, clocks and memory rate of `mode`, a mode of
-// space_of(board). CPU and GPU clocks are pinned, their lowest is their highest; nvpmodel can only cap the memory's. Its id
+// A POWER_MODEL stanza to append to the file: that of `base`, with the settings that `mode`, a mode of space_of(board), has for
+// the knobs `roles`. CPU and GPU clocks are pinned, their lowest is their highest; nvpmodel can only cap the memory's. Its id
 // is one more than the highest. Throws DeviceError when the file has no parameter for one of the knobs.
 std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
-                            const Board& board, const PowerMode& mode, const std::string& name);
+                            const Board& board, const PowerMode& mode, const std::set<KnobRole>& roles,
+                            const std::string& name);
 
 }  // namespace fewwatt::hw

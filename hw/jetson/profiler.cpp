@@ -8,13 +8,19 @@
 namespace fewwatt::hw {
 namespace {
 
-constexpr double kPatience_s = 0.1;  // between looks at `stop`
+constexpr double kPatience_s = 0.1;          // between looks at `stop`
+constexpr double kLook_s = 1;                // between looks at the board
+constexpr std::size_t kMostSteps = 1000000;  // of a mode
+constexpr int kStarts = 3;                   // of a program that ends by itself, in one mode
+constexpr std::size_t kFewestForSteady = 8;
 
 // Ends an attempt.
 struct Failed {
   AttemptStatus status;
   std::string detail;
 };
+// The program ended with exit code 0.
+struct Ended {};
 
 AttemptStatus status_of(const BoardState& before, const BoardState& after) {
   if (before.boot_id != after.boot_id) return AttemptStatus::boot_changed;
@@ -80,11 +86,12 @@ std::string_view to_string(AttemptStatus status) {
 
 std::string ProfilerOptions::error() const {
   if (minibatches < 2) return "ProfilerOptions: minibatches must be >= 2";
-  for (const double value : {window_s, warm_up_s, timeout_s, step_timeout_s, meter_interval_s})
+  for (const double value : {window_s, start_s, warm_up_s, timeout_s, step_timeout_s, meter_interval_s})
     if (!(value > 0) || !std::isfinite(value))
-      return "ProfilerOptions: window_s, warm_up_s, timeout_s, step_timeout_s and meter_interval_s must be > "
-             "0";
-  if (!(margin_c >= 0) || !(cool_s >= 0)) return "ProfilerOptions: margin_c and cool_s must be >= 0";
+      return "ProfilerOptions: times, and meter_interval_s, must be > 0";
+  for (const double value : {margin_c, cool_s, counters_s})
+    if (!(value >= 0) || !std::isfinite(value))
+      return "ProfilerOptions: margin_c, cool_s and counters_s must be >= 0";
   if (auto bad = time_steady.error(); !bad.empty()) return bad;
   return power_steady.error();
 }
@@ -110,64 +117,100 @@ std::size_t Profiler::garbage_bytes() const {
 Attempt Profiler::attempt(const PowerMode& mode) {
   const double start_s = time_.now_s();
   Attempt attempt;
-  try {
-    attempt = measure(mode);
-  } catch (const Failed& failed) {
-    attempt.status = failed.status;
-    attempt.detail = failed.detail;
-  } catch (const DeviceError& e) {
-    attempt.status = AttemptStatus::device_error;
-    attempt.detail = e.what();
+  const auto failed = [&](AttemptStatus status, std::string detail) {
+    attempt.status = status;
+    attempt.detail = std::move(detail);
+  };
+  bool again = true;
+  for (int start = 1; again; ++start) {
+    again = false;
+    try {
+      attempt = measure(mode);
+    } catch (const Ended&) {
+      again = start < kStarts;
+      if (!again)
+        failed(AttemptStatus::program_died, "the program ended " + std::to_string(kStarts) +
+                                                " times before this mode was measured; let it run longer");
+      drop_program();
+    } catch (const Failed& why) {
+      failed(why.status, why.detail);
+    } catch (const DeviceError& e) {
+      failed(AttemptStatus::device_error, e.what());
+    }
   }
-  if (attempt.status == AttemptStatus::program_died || attempt.status == AttemptStatus::timed_out) {
-    if (program_) garbage_ += program_->garbage_bytes();
-    program_.reset();
-  }
+  if (attempt.status == AttemptStatus::program_died || attempt.status == AttemptStatus::timed_out)
+    drop_program();
   attempt.took_s = time_.now_s() - start_s;
   return attempt;
+}
+
+void Profiler::drop_program() {
+  if (program_) garbage_ += program_->garbage_bytes();
+  program_.reset();
 }
 
 void Profiler::cool_down() {
   const double until_s = time_.now_s() + options_.cool_s;
   for (;;) {
-    const double margin_c = hottest_margin_c(board_.state());
-    if (margin_c >= options_.margin_c) return;
+    const auto state = board_.state();
+    const double margin_c = hottest_margin_c(state);
+    const auto active = std::find_if(state.cooling.begin(), state.cooling.end(),
+                                     [](const CoolingDevice& device) { return device.state > 0; });
+    if (margin_c >= options_.margin_c && active == state.cooling.end()) return;
+    if (program_) program_->pause();
     if (stop_()) throw Failed{AttemptStatus::interrupted, "stopped"};
-    if (time_.now_s() >= until_s)
-      throw Failed{AttemptStatus::trip_temperature, "still " + std::to_string(margin_c) +
-                                                        " C below a trip temperature after cooling for " +
-                                                        std::to_string(options_.cool_s) + " s"};
+    if (time_.now_s() >= until_s) {
+      const auto waited = " after waiting for " + std::to_string(std::lround(options_.cool_s)) + " s";
+      if (active != state.cooling.end())
+        throw Failed{AttemptStatus::cooling_device, active->name + " is still active" + waited};
+      throw Failed{AttemptStatus::trip_temperature,
+                   "still " + std::to_string(std::lround(margin_c)) + " C to a trip temperature" + waited};
+    }
     time_.wait_s(kPatience_s);
   }
 }
 
 void Profiler::start_in(const PowerMode& mode) {
-  if (program_ && (options_.restart || program_->exit_code())) {
-    garbage_ += program_->garbage_bytes();
-    program_.reset();
-  }
-  if (program_) {
-    program_->pause();
-    board_.apply(mode);
-    program_->resume();
-  } else {
-    board_.apply(mode);
+  if (program_ && (options_.restart || program_->exit_code())) drop_program();
+  as_set_.reset();
+  steps_.clear();
+  if (!program_) {
+    board_.apply(board_.space().at(board_.space().size() - 1));
     program_ = std::make_unique<WorkloadProcess>(workload_, time_);
+    next_step(time_.now_s() + options_.start_s);
   }
+  program_->pause();
+  board_.apply(mode);
+  as_set_ = board_.state();
+  looked_s_ = time_.now_s();
   std::vector<double> late;
   program_->next_steps(late, time_.now_s() - 1);  // of the mode before
+  program_->resume();
   steps_.clear();
+}
+
+// Throws Failed where what is measured in this mode cannot be trusted.
+void Profiler::look() {
+  looked_s_ = time_.now_s();
+  const auto now = board_.state();
+  if (const auto why = why_invalid(*as_set_, now)) throw Failed{status_of(*as_set_, now), *why};
 }
 
 // Waits for one step or more. Throws Failed.
 void Profiler::next_step(double until_s) {
-  const double step_until_s = std::min(until_s, time_.now_s() + options_.step_timeout_s);
+  // Until there is a first step the program gets ready, which takes what it takes.
+  const double step_until_s = as_set_ ? std::min(until_s, time_.now_s() + options_.step_timeout_s) : until_s;
   for (;;) {
     const double now_s = time_.now_s();
+    if (as_set_ && now_s >= looked_s_ + kLook_s) look();
     switch (program_->next_steps(steps_, std::min(step_until_s, now_s + kPatience_s))) {
       case Wait::steps:
+        if (steps_.size() > kMostSteps)
+          throw Failed{AttemptStatus::program_died, "more than " + std::to_string(kMostSteps) +
+                                                        " steps in one mode: these are no minibatches"};
         return;
       case Wait::ended:
+        if (program_->exit_code() == 0 && as_set_) throw Ended{};
         throw Failed{AttemptStatus::program_died,
                      "the program " + program_->describe_end() + lines_of(*program_)};
       case Wait::closed:
@@ -179,19 +222,27 @@ void Profiler::next_step(double until_s) {
     if (stop_()) throw Failed{AttemptStatus::interrupted, "stopped"};
     if (time_.now_s() >= step_until_s)
       throw Failed{AttemptStatus::timed_out,
-                   steps_.empty()
-                       ? "no step was reported" + lines_of(*program_)
-                       : "no step came after " + std::to_string(steps_.size()) + lines_of(*program_)};
+                   (steps_.empty() ? std::string("no step was reported") + (as_set_ ? " in this mode" : "")
+                                   : "the time was over after " + std::to_string(steps_.size()) + " steps") +
+                       lines_of(*program_)};
   }
 }
 
 // Until durations of steps and power are steady.
 void Profiler::warm_up(double until_s) {
-  SteadyTest time_test(options_.time_steady), power_test(options_.power_steady);
   const double averaging_s = board_.power().averaging_s();
   next_step(until_s);
+  until_s = std::min(until_s, time_.now_s() + options_.warm_up_s);
   double power_from_s = steps_.back();
   std::size_t seen = steps_.size();  // the first one lasted as long as the change of modes, too
+  next_step(until_s);
+  // A third of the time must do for a window of long steps.
+  auto steady = options_.time_steady;
+  const double fit = options_.warm_up_s / (3 * std::max(1e-9, steps_[seen] - steps_[seen - 1]));
+  if (fit < static_cast<double>(steady.window))
+    steady.window = std::max(kFewestForSteady, static_cast<std::size_t>(fit));
+  SteadyTest time_test(steady), power_test(options_.power_steady);
+  for (; seen < steps_.size(); ++seen) time_test.add(steps_[seen] - steps_[seen - 1]);
   while (!time_test.steady() || !power_test.steady()) {
     if (time_.now_s() >= until_s)
       throw Failed{AttemptStatus::timed_out, std::string(time_test.steady() ? "power" : "time") +
@@ -211,20 +262,17 @@ Attempt Profiler::measure(const PowerMode& mode) {
   const double until_s = time_.now_s() + options_.timeout_s;
   cool_down();
   start_in(mode);
-  warm_up(std::min(until_s, time_.now_s() + options_.warm_up_s));
+  warm_up(until_s);
 
-  const auto before = board_.state();
   steps_ = {steps_.back()};
-  next_step(until_s);
-  steps_.erase(steps_.begin(), steps_.end() - 1);  // the window begins with a step after the state was read
   while (steps_.size() <= options_.minibatches ||
          steps_.back() - steps_.front() < options_.window_s / board_.speed())
     next_step(until_s);
-  const auto after = board_.state();
   meter_.wait_past(steps_.back());
   const auto power = meter_.over(steps_.front(), steps_.back());
   meter_.forget_before(steps_.front());
-  if (const auto why = why_invalid(before, after)) throw Failed{status_of(before, after), *why};
+  if (!as_set_->over_current.empty()) time_.wait_s(options_.counters_s);
+  look();
 
   std::vector<double> durations_ms;
   for (std::size_t i = 1; i < steps_.size(); ++i)

@@ -54,11 +54,13 @@ struct Attempt {
 struct ProfilerOptions {
   std::size_t minibatches = 40;  // timed, at least
   double window_s = 5;           // in which power is measured, at least: about ten averages of an INA3221
-  double warm_up_s = 120;        // until time and power are steady, at most
+  double start_s = 600;          // from the program's start to its first step, at most; in the highest mode
+  double warm_up_s = 120;        // from a mode's first step until time and power are steady, at most
   double timeout_s = 900;        // for a mode, at most
   double step_timeout_s = 120;   // without a step
   double margin_c = 5;           // below the nearest trip temperature before a mode is measured
-  double cool_s = 180;           // to get there, at most
+  double cool_s = 180;           // to get there, while the program stands still, at most
+  double counters_s = 2.2;       // until the kernel has counted the last over-current event
   double meter_interval_s = 0.1;
   bool restart = false;  // the program, for every mode
   SteadyOptions time_steady;
@@ -67,7 +69,9 @@ struct ProfilerOptions {
   std::string error() const;  // "" when valid
 };
 
-// Runs the user's program in one mode after the other, and measures. The program stands still while the mode is changed.
+// Runs the user's program in one mode after the other, and measures. The program is started in the highest mode, and stands
+// still while the mode is changed. One that ends by itself, with exit code 0, is started again. What can spoil a measurement
+// is looked at every second, and compared with what was right after the mode was set.
 class Profiler {
  public:
   // All references must outlive it. `stop`: asked several times a second; true ends an attempt. Throws
@@ -85,8 +89,10 @@ class Profiler {
   Attempt measure(const PowerMode& mode);
   void cool_down();
   void start_in(const PowerMode& mode);
+  void look();
   void next_step(double until_s);
   void warm_up(double until_s);
+  void drop_program();
 
   MeasuredBoard& board_;
   WorkloadOptions workload_;
@@ -95,8 +101,10 @@ class Profiler {
   std::function<bool()> stop_;
   PowerMeter meter_;
   std::unique_ptr<WorkloadProcess> program_;
-  std::vector<double> steps_;  // arrival times since the mode was set
-  std::size_t garbage_ = 0;    // of programs before this one
+  std::vector<double> steps_;         // arrival times since the mode was set
+  std::optional<BoardState> as_set_;  // right after the mode was set
+  double looked_s_ = 0;
+  std::size_t garbage_ = 0;  // of programs before this one
 };
 
 }  // namespace fewwatt::hw

@@ -35,7 +35,7 @@ class ClockSession::Lock {
   int fd_ = -1;
 };
 
-ClockSession::ClockSession(Sysfs& files, std::string folder)
+ClockSession::ClockSession(Sysfs& files, std::string folder, bool give_up)
     : files_(files),
       lock_(std::make_unique<Lock>(folder)),
       journal_(folder + "/clocks.journal"),
@@ -44,9 +44,10 @@ ClockSession::ClockSession(Sysfs& files, std::string folder)
   if (journal_.exists()) {
     const auto left = journal_.read();
     if (left.boot_id == boot_) {
-      const auto troubles = hw::restore(files_, left.controls);
-      if (!troubles.empty())
-        throw DeviceError("cannot put back what a run before this one changed: " + troubles.front());
+      left_ = hw::restore(files_, left.controls);
+      if (!left_.empty() && !give_up)
+        throw DeviceError("cannot put back what a run before this one changed: " + left_.front() +
+                          "; fewwatt device restore --give-up leaves such controls as they are");
       replayed_ = left.controls.size();
     }
     journal_.remove();

@@ -15,7 +15,8 @@ class ClockSession {
   // `folder` is a real path, made where it is missing; "/run/fewwatt" on a board, since settings and /run both end with the
   // boot. Throws DeviceError: another process has the session, the folder cannot be written, or a journal that a crash left
   // is damaged. One of another boot is removed: those settings are gone.
-  ClockSession(Sysfs& files, std::string folder);
+  // `give_up`: what cannot be put back is left so, in `left()`, where it would be an error.
+  ClockSession(Sysfs& files, std::string folder, bool give_up = false);
   ~ClockSession();
   ClockSession(const ClockSession&) = delete;
   ClockSession& operator=(const ClockSession&) = delete;
@@ -25,6 +26,7 @@ class ClockSession {
 
   // What was put back at the start, since a process before this one did not.
   std::size_t replayed() const { return replayed_; }
+  const std::vector<std::string>& left() const { return left_; }
 
   // Puts all back, now; returns a sentence for each control that is not as it was. Where there is none, the journal goes.
   std::vector<std::string> restore();
@@ -41,6 +43,7 @@ class ClockSession {
   Journal journal_, kept_;
   std::string boot_;
   std::size_t replayed_ = 0;
+  std::vector<std::string> left_;
   std::unique_ptr<JournaledSysfs> journaled_;
   bool done_ = false;
 };

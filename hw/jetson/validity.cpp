@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t kOff = -256;                   // degrees, of a zone whose unit has no power
 constexpr double kColdest_c = -55, kHottest_c = 200;  // beyond lies nonsense
 constexpr double kPmic_c = 100;                       // what its zone always says
-constexpr double kLowestTrip_c = 55;  // assumed: lower trips adapt voltages, they do not throttle
+// Lower trips do not throttle: they adapt voltages, or warn of a hot surface (70 degrees, on Orin).
+constexpr double kLowestTrip_c = 80;
 const char* const kBpmpSoctherm = "/sys/kernel/debug/bpmp/debug/soctherm";
 
 std::string text_of(double value) {

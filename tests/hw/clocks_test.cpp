@@ -97,8 +97,14 @@ struct Rig {
       files = std::make_unique<FakeKernel>(board);
     }
   }
+  // Without the memory's rate where the kernel chooses it.
   State state() const {
-    if (const auto* kernel = dynamic_cast<const FakeKernel*>(files.get())) return kernel->files();
+    if (const auto* kernel = dynamic_cast<const FakeKernel*>(files.get())) {
+      auto all = kernel->files();
+      const auto lock = all.find("/sys/kernel/debug/bpmp/debug/clk/emc/mrq_rate_locked");
+      if (lock != all.end() && lock->second == "0\n") all.erase("/sys/kernel/debug/bpmp/debug/clk/emc/rate");
+      return all;
+    }
     return contents(folder.path().string());
   }
   tests::TempDir folder, session_folder;
@@ -232,6 +238,8 @@ INSTANTIATE_TEST_SUITE_P(
               [](FakeKernel& k) { k.faults.busy.insert("/sys/devices/system/cpu/cpu11/online"); },
               Outcome::busy},
         Fault{"ClockIsRounded", [](FakeKernel& k) { k.faults.rounds.insert(kPolicy + "/scaling_max_freq"); },
+              Outcome::rounded},
+        Fault{"ClockIsCapped", [](FakeKernel& k) { k.faults.caps[kPolicy + "/scaling_max_freq"] = 1190400; },
               Outcome::capped},
         Fault{"MinimumIsRounded", [](FakeKernel& k) { k.faults.rounds.insert(kGpu + "/min_freq"); },
               Outcome::rounded}),
@@ -256,14 +264,20 @@ TEST_P(Faults, EndInTheirOutcomeAndAllIsPutBack) {
     }
     kernel.faults.memory_reverts = false;
     kernel.faults.rounds.clear();
+    kernel.faults.caps.clear();
   }
   EXPECT_EQ(differences(before, rig.state()), "");
 }
 
-TEST(Clocks, AClusterThatIsOffIsSwitchedOnAndOffAgain) {
+class ClusterThatIsOff : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Files, ClusterThatIsOff, ::testing::Bool(),
+                         [](const auto& of) { return of.param ? "readable" : "gone"; });
+
+TEST_P(ClusterThatIsOff, IsSwitchedOnAndOffAgain) {
   auto board = tests::agx_orin(true);
   board.off = {8, 9, 10, 11};
   Rig rig(board, false);
+  dynamic_cast<FakeKernel&>(*rig.files).faults.dead_clusters_readable = GetParam();
   const auto before = rig.state();
   {
     ClockSession session(*rig.files, rig.session_folder.path().string());
@@ -299,6 +313,54 @@ TEST(Clocks, AClockThatTheBoardLacksIsRefusedWithTheNearest) {
   for (const int cores : {0, 13})
     EXPECT_THROW(clocks.apply({cores, 960000, 612000, 2133000}), std::invalid_argument);
   EXPECT_EQ(differences(before, rig.state()), "");
+}
+
+TEST(Clocks, AMemoryClockThatIsFreeStandsAtWhatItMayReach) {
+  Rig rig(tests::agx_orin(true), false);
+  const Clocks clocks(*rig.files, rig.time, find_board(*rig.files));
+  EXPECT_EQ(clocks.current()[3], 3199000);
+  rig.files->write("/sys/kernel/nvpmodel_clk_cap/emc", "2133000000");
+  EXPECT_EQ(clocks.current()[3], 2133000);
+}
+
+TEST(Clocks, KnobsThatAreNotNamedStay) {
+  Rig rig(tests::agx_orin(true), false);
+  const auto before = rig.state();
+  Clocks clocks(*rig.files, rig.time, find_board(*rig.files));
+  clocks.apply({4, 1, 1, 1}, {KnobRole::cpu_cores});
+  auto after = rig.state();
+  for (auto file = after.begin(); file != after.end();) {
+    const bool of_cores = file->first.find("/online") != std::string::npos ||
+                          file->first.find("affected_cpus") != std::string::npos;
+    file = of_cores ? after.erase(file) : std::next(file);
+  }
+  for (const auto& [path, content] : after) EXPECT_EQ(content, before.at(path)) << path;
+  EXPECT_EQ(clocks.current()[0], 4);
+}
+
+TEST(ClockSession, WhatCannotBePutBackIsNoTrapForLaterRuns) {
+  Rig rig(tests::agx_orin(true), false);
+  auto& kernel = dynamic_cast<FakeKernel&>(*rig.files);
+  const auto folder = rig.session_folder.path().string();
+  const Journal journal(folder + "/clocks.journal");
+  journal.write({boot_id(kernel), {{kPolicy + "/scaling_max_freq", "960000"}}});
+  kernel.faults.busy.insert(kPolicy + "/scaling_max_freq");
+  EXPECT_THROW(ClockSession(kernel, folder), DeviceError);
+  const ClockSession session(kernel, folder, true);
+  EXPECT_EQ(session.left().size(), 1U);
+  EXPECT_FALSE(journal.exists());
+}
+
+// An early exit, before anything was written: the rate has moved meanwhile, and nobody may care.
+TEST(ClockSession, ARateThatTheKernelChoosesIsNotPutBack) {
+  Rig rig(tests::agx_orin(true), false);
+  const auto folder = rig.session_folder.path().string();
+  for (int i = 0; i < 2; ++i) {
+    ClockSession session(*rig.files, folder);
+    const Clocks clocks(session.files(), rig.time, find_board(*rig.files));
+    session.files().save(clocks.controls());
+    EXPECT_TRUE(session.restore().empty());
+  }
 }
 
 TEST(Clocks, WithoutDebugfsTheMemoryIsNoKnob) {

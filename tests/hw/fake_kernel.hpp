@@ -41,6 +41,8 @@ struct KernelFaults {
   bool memory_reverts = false;            // it changes for one read
   std::optional<long long> memory_cap;    // that cannot be written
   std::set<std::string> busy;             // paths that say EBUSY
+  std::map<std::string, long long> caps;  // the highest that a limit can be
+  bool dead_clusters_readable = false;    // files of a cluster that is off are there, and refuse writes
   std::set<std::string> rounds;           // clocks one level lower than asked for
   std::map<std::string, int> unreadable;  // path to errno
   int fail_write_at = -1;                 // the n-th write, from 0
@@ -69,7 +71,10 @@ class FakeKernel final : public hw::Sysfs {
     const auto at = real(path);
     if (const auto fault = faults.unreadable.find(at); fault != faults.unreadable.end())
       throw hw::SysfsError(path, "cannot read", fault->second);
-    if (is_of_dead_cluster(at)) throw hw::SysfsError(path, "cannot read", ENOENT);
+    if (is_of_dead_cluster(at) && !faults.dead_clusters_readable)
+      throw hw::SysfsError(path, "cannot read", ENOENT);
+    if (at == kEmc + "rate" && number_at(kEmc + "mrq_rate_locked") == 0)  // the kernel does as it likes
+      tree_.files[at] = std::to_string(board_.memory_hz[static_cast<std::size_t>(++reads_) % 2]) + '\n';
     const auto file = tree_.files.find(at);
     if (file == tree_.files.end()) throw hw::SysfsError(path, "cannot read", ENOENT);
     auto text = hw::trimmed(file->second);
@@ -106,6 +111,8 @@ class FakeKernel final : public hw::Sysfs {
         if (const auto level = std::find(levels.begin(), levels.end(), number);
             level != levels.end() && level != levels.begin())
           number = *(level - 1);
+      if (const auto cap = faults.caps.find(at); cap != faults.caps.end())
+        number = std::min(number, cap->second);
       const auto other = at.substr(0, at.size() - 8) + (low ? "max_freq" : "min_freq");
       if (asked_.count(other) == 0) asked_[other] = number_at(other);
       if (asked_.count(at) == 0) asked_[at] = number_at(at);
@@ -136,7 +143,7 @@ class FakeKernel final : public hw::Sysfs {
   bool exists(const std::string& path) const override {
     const std::lock_guard lock(mutex_);
     const auto at = real(path);
-    if (is_of_dead_cluster(at)) return false;
+    if (is_of_dead_cluster(at) && !faults.dead_clusters_readable) return false;
     const auto below = tree_.files.lower_bound(at);
     return below != tree_.files.end() && (below->first == at || below->first.starts_with(at + '/'));
   }
@@ -246,6 +253,7 @@ class FakeKernel final : public hw::Sysfs {
   }
 
   FakeBoard board_;
+  mutable int reads_ = 0;
   mutable FakeTree tree_;
   mutable std::mutex mutex_;
   std::map<std::string, long long> asked_;  // limits, before clamping

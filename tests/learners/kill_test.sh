@@ -18,7 +18,7 @@ chmod +x "$work/program"
 
 arguments() {  # FOLDER [OPTION...]: of a run in it, to `run`
   run=("$bin/fewwatt-profile" --quiet --device jetson --root "$1/tree" --workload toy --modes 3 --window-s 0.05
-       --minibatches 2 --stop-grace-s 1 --out "$1/p.h5" "${@:2}" -- "$work/program")
+       --minibatches 2 --stop-grace-s 1 --counters-s 0 --out "$1/p.h5" "${@:2}" -- "$work/program")
 }
 controls() {  # FOLDER: what its files hold
   (cd "$1/tree" && find . -type f -not -path './run/*' -print0 | sort -z | xargs -0 md5sum)

@@ -21,7 +21,7 @@ using nlohmann::json;
 const std::string kToy = std::string(FEWWATT_SOURCE_DIR) + "/scripts/toy_workload";
 const std::string kSimulated = "--device simulated:orin-agx-64 --grid coarse --workload resnet18 ";
 // As fast as it goes: a power sensor that averages over 1 ms, two steps a mode.
-const std::string kQuick = " --window-s 0.05 --minibatches 2 --stop-grace-s 1 ";
+const std::string kQuick = " --window-s 0.05 --minibatches 2 --stop-grace-s 1 --counters-s 0 ";
 
 // A board in a folder, and what its files held.
 class BoardFolder {
@@ -142,19 +142,21 @@ TEST(ProfileProgram, AProgramThatDiesIsReportedWithItsLastLines) {
 TEST(ProfileProgram, AProgramThatIsSilentOrClosesTheDescriptorTimesOutOrEnds) {
   const TempDir dir;
   const BoardFolder board;
-  const auto run = [&](const std::string& name, const std::string& patience, const std::string& program) {
-    return run_program("profile", board.options() + "--modes 1 --retries 0 --step-timeout-s " + patience +
-                                      " --out " + (dir / name) + " -- " + program);
+  const auto run = [&](const std::string& name, const std::string& start, const std::string& patience,
+                       const std::string& program) {
+    return run_program("profile", board.options() + "--modes 1 --retries 0 --start-s " + start +
+                                      " --step-timeout-s " + patience + " --out " + (dir / name) + " -- " +
+                                      program);
   };
-  const auto silent = run("a.h5", "0.5", "sleep 30");
+  const auto silent = run("a.h5", "0.5", "20", "sleep 30");
   EXPECT_EQ(silent.code, 1);
   EXPECT_NE(silent.err.find("no step was reported"), std::string::npos) << silent.err;
-  const auto closed = run("b.h5", "20", kToy + " --step-ms 2 --close-at 5");
+  const auto closed = run("b.h5", "20", "20", kToy + " --step-ms 2 --close-at 5");
   EXPECT_EQ(closed.code, 1);
   EXPECT_NE(closed.err.find("closed"), std::string::npos) << closed.err;
-  const auto hangs = run("c.h5", "0.5", kToy + " --step-ms 2 --hang-at 4 --ignore-term");
+  const auto hangs = run("c.h5", "20", "0.5", kToy + " --step-ms 2 --hang-at 4 --ignore-term");
   EXPECT_EQ(hangs.code, 1);
-  EXPECT_NE(hangs.err.find("no step came after"), std::string::npos) << hangs.err;
+  EXPECT_NE(hangs.err.find("the time was over after"), std::string::npos) << hangs.err;
   EXPECT_EQ(board.changes(), "");
 }
 
@@ -164,7 +166,7 @@ TEST(ProfileProgram, GarbageOnTheDescriptorIsNoStepAndIsReported) {
   const auto result = run_program("profile", board.options() + "--modes 1 --out " + (dir / "p.h5") + " -- " +
                                                  kToy + " --step-ms 3 --garbage");
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_NE(result.out.find("no newlines"), std::string::npos) << result.out;
+  EXPECT_NE(result.err.find("no newlines"), std::string::npos) << result.err;
 }
 
 TEST(ProfileProgram, SignalsEndARunAndAllIsPutBack) {
@@ -202,7 +204,7 @@ TEST(ProfileProgram, MeasurementsThatThrottlingSpoiledAreRejected) {
   };
   BoardFolder cooling;
   cooling.put("/sys/class/thermal/cooling_device1/cur_state", "1\n");
-  const auto throttled = run(cooling, "a.h5");
+  const auto throttled = run(cooling, "a.h5", "--cool-s 0.3");
   EXPECT_EQ(throttled.code, 1);
   EXPECT_NE(throttled.err.find("gpu-throttle-alert"), std::string::npos) << throttled.err;
   EXPECT_NE(read_text((dir / "a.h5.log")).find("status=cooling-device"), std::string::npos);
@@ -228,6 +230,81 @@ TEST(ProfileProgram, AnOverCurrentEventDuringTheRunIsNoticed) {
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.err.find("over-current"), std::string::npos) << result.err;
   EXPECT_NE(result.err.find("oc2_event_cnt"), std::string::npos) << result.err;
+}
+
+TEST(ProfileProgram, AClockThatSomebodyElseSetsDuringTheRunIsNoticed) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto clock = board.root() + "/sys/devices/platform/17000000.gpu/devfreq/17000000.gpu/max_freq";
+  const auto program = dir / "program";
+  // Once, right after the mode was set, while the program warms up.
+  write_text(program, "#!/bin/sh\ni=0\nwhile sleep 0.003; do i=$((i + 1)); [ $i = 8 ] && echo 306000000 >" +
+                          clock + "; echo >&$FEWWATT_STEP_FD; done\n");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const auto result = run_program(
+      "profile", board.options() + "--modes 1 --retries 0 --out " + (dir / "p.h5") + " -- " + program);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("clocks-changed"), std::string::npos) << result.err;
+  EXPECT_EQ(board.changes(), "");
+}
+
+TEST(ProfileProgram, AProgramThatEndsByItselfIsStartedAgain) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto run = [&](const std::string& name, const std::string& steps) {
+    return run_program("profile", board.options() + "--modes 2 --retries 0 --out " + (dir / name) + " -- " +
+                                      kToy + " --step-ms 3 --steps " + steps);
+  };
+  const auto enough = run("a.h5", "150");
+  EXPECT_EQ(enough.code, 0) << enough.err;
+  const auto too_few = run("b.h5", "5");
+  EXPECT_EQ(too_few.code, 1);
+  EXPECT_NE(too_few.err.find("let it run longer"), std::string::npos) << too_few.err;
+}
+
+TEST(ProfileProgram, AFloodOfNewlinesIsNoStreamOfSteps) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto result = run_program("profile", " --device jetson --root " + board.root() +
+                                                 " --workload toy --modes 1 --retries 0 --out " +
+                                                 (dir / "p.h5") + " -- /bin/sh -c 'exec yes \"\" >&3'");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("no minibatches"), std::string::npos) << result.err;
+  EXPECT_EQ(board.changes(), "");
+}
+
+TEST(ProfileProgram, AHotBoardCoolsWhileTheProgramStandsStill) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto zone = board.root() + "/sys/class/thermal/thermal_zone3/temp";
+  // Heats the board in its first mode, and notes the longest time without a step.
+  const auto program = dir / "program", gap = dir / "gap";
+  write_text(program, R"(#!/usr/bin/env python3
+import os, time
+fd, last, longest, steps = int(os.environ['FEWWATT_STEP_FD']), time.time(), 0, 0
+while True:
+    time.sleep(0.003)
+    now = time.time()
+    if steps > 5 and now - last > longest:
+        longest = now - last
+        open(')" + gap + R"(', 'w').write(str(longest))
+    last, steps = now, steps + 1
+    if steps == 30:
+        open(')" + zone + R"(', 'w').write('97000\n')
+    os.write(fd, b'\n')
+)");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  std::thread cooler([&] {
+    for (int i = 0; i < 600 && read_text(zone) != "97000\n"; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    write_text(zone, "41000\n");
+  });
+  const auto result = run_program(
+      "profile", board.options() + "--modes 3 --margin-c 5 --out " + (dir / "p.h5") + " -- " + program);
+  cooler.join();
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_GT(std::stod(read_text(gap)), 1);
 }
 
 TEST(ProfileProgram, ResumeGoesOnWhereARunEnded) {
