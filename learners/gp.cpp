@@ -98,17 +98,19 @@ class GpPredictor final : public Predictor {
   std::array<std::optional<Fit>, kNumTargets> fits;
 };
 
-// Adam stops where the objective fell by less in so many steps.
-constexpr double kSettled = 1e-3;
-constexpr int kSettledSteps = 10;
+// With so many rows a step costs something, and Adam stops where the objective fell by less in so many steps.
+constexpr Eigen::Index kManyRows = 20;
+constexpr double kSettled = 1e-4;
+constexpr int kSettledSteps = 15;
 
 // Where Adam finds the lowest of objective(flat, &gradient).
 template <class Objective>
-Vector minimise(Vector flat, int steps, double rate, const Objective& objective) {
+Vector minimise(Vector flat, int steps, double rate, Eigen::Index rows, const Objective& objective) {
+  const int patience = rows >= kManyRows ? kSettledSteps : steps;
   Adam<double> adam(flat.size(), rate);
   Vector best = flat, gradient;
   double lowest = std::numeric_limits<double>::infinity(), settled = lowest;
-  for (int step = 0, since = 0; step < steps && since < kSettledSteps; ++step, ++since) {
+  for (int step = 0, since = 0; step < steps && since < patience; ++step, ++since) {
     const double value = objective(flat, &gradient);
     if (value < lowest) {
       lowest = value;
@@ -144,9 +146,10 @@ GpParameters maximise_posterior(const GpOptions& options, const Matrix& inputs, 
   Vector flat(k + 2);
   flat << std::log(options.signal_median), Vector::Constant(k, std::log(options.length_median)),
       std::log(options.noise_median);
-  return unpack(minimise(flat, options.steps, options.rate, [&](const Vector& at, Vector* gradient) {
-    return gp_objective(options, unpack(at), inputs, values, gradient);
-  }));
+  return unpack(
+      minimise(flat, options.steps, options.rate, inputs.rows(), [&](const Vector& at, Vector* gradient) {
+        return gp_objective(options, unpack(at), inputs, values, gradient);
+      }));
 }
 
 Fit fit_alone(const GpOptions& options, const TargetRows& rows, int target) {
@@ -301,7 +304,7 @@ double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpIn
 
 TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const Vector& logs) {
   const auto kernel = [&](const Vector& flat) { return TermKernel::from_flat(flat, inputs.columns.cols()); };
-  return kernel(minimise(target.kernel.flat(), target.fine_tune.steps, kKernelRate,
+  return kernel(minimise(target.kernel.flat(), target.fine_tune.steps, kKernelRate, logs.size(),
                          [&](const Vector& flat, Vector* gradient) {
                            return gp_objective(target, kernel(flat), inputs, logs, gradient);
                          }));
