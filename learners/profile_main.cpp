@@ -351,7 +351,8 @@ void catch_signals() {
   action.sa_handler = on_signal;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   action.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &action, nullptr);
+  for (const int signal : {SIGPIPE, SIGXFSZ})
+    sigaction(signal, &action, nullptr);  // they come as errors, too
 }
 
 int profile(Options& options) {

@@ -327,6 +327,49 @@ TEST(ProfileProgram, ResumeGoesOnWhereARunEnded) {
   EXPECT_FALSE(std::filesystem::exists(out + ".log"));
 }
 
+TEST(ProfileProgram, AFullDiskEndsARunAndKeepsWhatWasMeasured) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto out = dir / "p.h5";
+  const auto program = program_command("profile") + board.options() + " --modes 30 --out " + out + " -- " +
+                       kToy + " --step-ms 3";
+  // Files may have 2048 bytes.
+  const auto command = "sh -c 'ulimit -f 4; exec " + program + "' >/dev/null 2>" + (dir / "err");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_NE(read_text(dir / "err").find("p.h5.log"), std::string::npos) << read_text(dir / "err");
+  EXPECT_EQ(board.changes(), "");
+  const auto resumed = run_program(
+      "profile", board.options() + "--modes 8 --resume --json --out " + out + " -- " + kToy + " --step-ms 3");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_GT(json::parse(resumed.out).at("measured_before").get<int>(), 1);
+}
+
+TEST(ProfileProgram, ASecondRunIsRefusedWhileTheFirstGoesOn) {
+  const TempDir dir;
+  const auto out = dir / "p.h5";
+  const auto first = program_command("profile") + " --quiet " + kSimulated +
+                     "--modes 500 --simulated-speed 10 --out " + out + " -- " + kToy +
+                     " >/dev/null 2>&1 & echo $!";
+  std::string pid;
+  {
+    FILE* pipe = ::popen(first.c_str(), "r");
+    ASSERT_NE(pipe, nullptr);
+    char line[64] = {};
+    ASSERT_NE(std::fgets(line, sizeof line, pipe), nullptr);
+    pid = line;
+    ::pclose(pipe);
+  }
+  for (int i = 0; i < 400 && !std::filesystem::exists(out + ".log"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const auto second = run_program("profile", kSimulated + "--modes 5 --resume --out " + out);
+  ::kill(std::stoi(pid), SIGTERM);
+  EXPECT_EQ(second.code, 1);
+  EXPECT_NE(second.err.find("p.h5.log"), std::string::npos) << second.err;
+  for (int i = 0; i < 200 && ::kill(std::stoi(pid), 0) == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+}
+
 TEST(ProfileProgram, TwoRunsAreMerged) {
   const TempDir dir;
   const auto a = dir / "a.h5", b = dir / "b.h5", c = dir / "c.h5";
