@@ -106,7 +106,7 @@ TEST(ProfileProgram, MeasuredTimesAreTheProgramsOwn) {
   };
   const double measured_ms = median(profile), true_ms = median(told);
   EXPECT_GE(measured_ms, true_ms);  // a program sleeps no less than it is told to
-  EXPECT_LE(measured_ms, 3 * true_ms);
+  EXPECT_LE(measured_ms, 10 * true_ms);
 }
 
 TEST(ProfileProgram, OnABoardAllIsPutBack) {
