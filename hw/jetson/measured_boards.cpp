@@ -38,8 +38,9 @@ void check_may_set(const Sysfs& files, Monotonic& time, const Board& board) {
   for (const auto& path : Clocks(unchanged, time, board).controls()) {
     if (board.memory && path == board.memory->cap) continue;
     if (const int code = files.write_error(path); code != 0)
-      throw DeviceError("the board's clocks may not be set: " + path + ": " + std::strerror(code) +
-                        (code == EACCES || code == EPERM ? "; run as root, outside of containers" : ""));
+      throw DeviceError(
+          "the board's clocks may not be set: " + path + ": " + std::strerror(code) +
+          (code == EACCES || code == EPERM || code == EROFS ? "; run as root, outside of containers" : ""));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "hw/jetson/measured_boards.hpp"
 #include "hw/jetson/session.hpp"
 #include "hw/random.hpp"
 #include "tests/fake_sysfs.hpp"
@@ -387,6 +388,25 @@ TEST(Board, AMachineThatIsNoJetsonIsRefusedInOneSentence) {
     EXPECT_NE(std::string(e.what()).find("no Jetson"), std::string::npos);
     EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos);
   }
+}
+
+TEST(Board, ClocksThatMayNotBeSetAreRefusedInOneSentence) {
+  FakeKernel kernel(tests::agx_orin(true));
+  FakeTime time;
+  const auto board = find_board(kernel);
+  EXPECT_NO_THROW(check_may_set(kernel, time, board));
+  for (const int code : {EACCES, EROFS}) {  // not root; a container
+    kernel.faults.write_error = code;
+    try {
+      check_may_set(kernel, time, board);
+      ADD_FAILURE() << "no error";
+    } catch (const DeviceError& e) {
+      EXPECT_NE(std::string(e.what()).find("run as root, outside of containers"), std::string::npos)
+          << e.what();
+      EXPECT_NE(std::string(e.what()).find("/online"), std::string::npos) << e.what();
+    }
+  }
+  EXPECT_EQ(kernel.writes, 0);
 }
 
 TEST(Board, AnUnknownJetsonHasWhatItsKernelLists) {

@@ -45,6 +45,7 @@ struct KernelFaults {
   bool dead_clusters_readable = false;    // files of a cluster that is off are there, and refuse writes
   std::set<std::string> rounds;           // clocks one level lower than asked for
   std::map<std::string, int> unreadable;  // path to errno
+  int write_error = 0;                    // of opening for writing
   int fail_write_at = -1;                 // the n-th write, from 0
   std::function<void(int)> before_write;  // called with n
 };
@@ -147,7 +148,9 @@ class FakeKernel final : public hw::Sysfs {
     const auto below = tree_.files.lower_bound(at);
     return below != tree_.files.end() && (below->first == at || below->first.starts_with(at + '/'));
   }
-  int write_error(const std::string& path) const override { return exists(path) ? 0 : ENOENT; }
+  int write_error(const std::string& path) const override {
+    return exists(path) ? faults.write_error : ENOENT;
+  }
 
   std::vector<std::string> list(const std::string& folder) const override {
     const std::lock_guard lock(mutex_);
