@@ -175,7 +175,11 @@ void Profiler::start_in(const PowerMode& mode) {
   as_set_.reset();
   steps_.clear();
   if (!program_) {
-    board_.apply(board_.space().at(board_.space().size() - 1));
+    try {
+      board_.apply(board_.space().at(board_.space().size() - 1));
+    } catch (const DeviceError&) {  // a cap that nobody may lift
+      board_.apply(mode);
+    }
     program_ = std::make_unique<WorkloadProcess>(workload_, time_);
     next_step(time_.now_s() + options_.start_s);
   }
