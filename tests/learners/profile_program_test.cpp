@@ -220,10 +220,10 @@ TEST(ProfileProgram, AnOverCurrentEventDuringTheRunIsNoticed) {
   const TempDir dir;
   const BoardFolder board;
   const auto counter = board.root() + "/sys/devices/platform/soctherm-oc-event/hwmon/hwmon9/oc2_event_cnt";
-  // The program counts the events up.
+  // The program counts the events up; as on a board, nobody ever reads half a counter.
   const auto program = dir / "program";
   write_text(program, "#!/bin/sh\ni=0\nwhile sleep 0.003; do i=$((i + 1)); echo $i >" + counter +
-                          "; echo >&$FEWWATT_STEP_FD; done\n");
+                          ".new; mv " + counter + ".new " + counter + "; echo >&$FEWWATT_STEP_FD; done\n");
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   const auto result = run_program(
       "profile", board.options() + "--modes 1 --retries 0 --out " + (dir / "p.h5") + " -- " + program);
