@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace fewwatt::learners {
 namespace {
@@ -24,6 +25,17 @@ Layer<T> layer_of(const MlpShape& shape, const T* parameters, std::size_t l) {
           {start + shape.sizes[l] * shape.sizes[l + 1], shape.sizes[l + 1]}};
 }
 
+// 1 / (1 + exp(-z)), as an expression over `z`. In single precision from tanh, for which Eigen has a rational
+// function that is twice as fast as its exponential where SSE2 is all there is.
+template <class M>
+auto sigmoid(const M& z) {
+  using T = typename M::Scalar;
+  if constexpr (std::is_same_v<T, float>)
+    return T(0.5) + T(0.5) * (T(0.5) * z.array()).tanh();
+  else
+    return (T(1) + (-z.array()).exp()).inverse();
+}
+
 // z -> activation(z), in place; where `slope` is given it gets the derivative at z.
 template <class M>
 void activate(Activation activation, M& z, M* slope) {
@@ -35,10 +47,10 @@ void activate(Activation activation, M& z, M* slope) {
       return;
     case Activation::silu: {  // z s(z), s = 1 / (1 + exp(-z)); derivative s + z s (1 - s)
       if (slope == nullptr) {
-        z.array() /= T(1) + (-z.array()).exp();
+        z.array() *= sigmoid(z);
         return;
       }
-      const M s = (T(1) + (-z.array()).exp()).inverse().matrix();
+      const M s = sigmoid(z).matrix();
       *slope = (s.array() * (T(1) + z.array() * (T(1) - s.array()))).matrix();
       z = z.cwiseProduct(s);
       return;
