@@ -16,9 +16,9 @@
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
 #include "learners/registry.hpp"
+#include "learners/samplers/sampler.hpp"
 #include "learners/transfer.hpp"
 #include "meta/registry.hpp"
-#include "tasks/samplers/sampler.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -38,7 +38,7 @@ const meta::MetaLearnerFacts* find_meta_learner(const std::string& name) {
 // A learner of one split, ready to adapt.
 struct Contestant {
   std::string name;
-  std::unique_ptr<const learners::Learner> learner;
+  std::shared_ptr<const learners::Learner> learner;
   std::optional<learners::Checkpoint> checkpoint;  // of one that needs training
   std::optional<double> train_seconds;             // of one that was trained here
 };
@@ -148,14 +148,20 @@ Subject make_subject(const Suite& suite, const SplitRun& split, const datasets::
   return subject;
 }
 
-// The support's rows, ascending. All learners get the same; a draw with more shots goes on where one with
-// fewer stopped, unless the sampler plans otherwise.
+// The support's rows, ascending. All learners get the same unless the sampler learns; a draw with more shots goes on where one
+// with fewer stopped, unless the sampler plans otherwise.
 std::vector<std::size_t> draw_support(const datasets::Profile& profile, const std::string& sampler_name,
-                                      std::size_t shots, std::uint64_t seed, std::uint64_t draw) {
+                                      std::shared_ptr<const learners::Learner> learner, std::size_t shots,
+                                      std::uint64_t seed, std::uint64_t draw) {
   if (shots == 0) return {};
   datasets::ReplayDevice device(profile);
   auto stream = hw::Rng::stream(seed, "bench support " + profile.device + '/' + profile.workload, draw);
-  const auto sampler = tasks::make_sampler(sampler_name, device.space(), shots, stream.bits());
+  learners::SamplerOptions options;
+  options.planned = shots;
+  options.seed = stream.bits();
+  options.characteristics = tasks::characteristics_of(profile.attributes);
+  const auto sampler = learners::make_sampler(
+      sampler_name, std::make_shared<const hw::PowerModeSpace>(device.space()), std::move(learner), options);
   std::vector<std::size_t> rows;
   while (rows.size() < shots) {
     const auto mode = sampler->ask();
@@ -398,11 +404,18 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
 JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
   const Subject& subject = *job.subject;
   JobResult result;
-  const auto support_rows = draw_support(*subject.profile, *job.sampler, job.shots, seed, job.draw);
-  const auto support = subject.all.subset(support_rows);
-  for (const auto& contestant : subject.split->contestants)
-    if (answers(contestant, job.shots)) answer(suite, job, contestant, support, support_rows, result);
-  if (subject.decides && job.shots > 0) {
+  const bool learns = learners::learns(*job.sampler);
+  std::vector<std::size_t> support_rows;
+  if (!learns)
+    support_rows = draw_support(*subject.profile, *job.sampler, nullptr, job.shots, seed, job.draw);
+  for (const auto& contestant : subject.split->contestants) {
+    if (!answers(contestant, job.shots)) continue;
+    if (learns)
+      support_rows =
+          draw_support(*subject.profile, *job.sampler, contestant.learner, job.shots, seed, job.draw);
+    answer(suite, job, contestant, subject.all.subset(support_rows), support_rows, result);
+  }
+  if (subject.decides && job.shots > 0 && !learns) {
     const auto decisions = decide_among(subject, deciding_among(subject, support_rows));
     RowWriter(result.rows, common_row(suite, subject, "best-measured", *job.sampler, job.shots, job.draw, 0))
         .add(score(decisions, subject.deciding, suite.excess_margin));

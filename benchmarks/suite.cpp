@@ -13,8 +13,8 @@
 #include "datasets/profile_io.hpp"
 #include "hw/modules.hpp"
 #include "learners/registry.hpp"
+#include "learners/samplers/sampler.hpp"
 #include "meta/registry.hpp"
-#include "tasks/samplers/sampler.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -274,7 +274,7 @@ void check_learner(const std::string& name) {
 
 void check_sampler(const std::string& name) {
   std::string known;
-  for (const auto sampler : tasks::sampler_names()) {
+  for (const auto sampler : learners::sampler_names()) {
     if (name == sampler) return;
     known += (known.empty() ? "" : ", ") + std::string(sampler);
   }

@@ -142,6 +142,27 @@ class EnsemblePredictor final : public Predictor {
     return out;
   }
 
+  // Of a mixture, also how far the members are apart; of a product of experts as of a mixture of them.
+  LogCovariance covariance(tasks::Target t, std::span<const hw::PowerMode> modes) const override {
+    const auto n = static_cast<Index>(modes.size());
+    LogCovariance out;
+    Vector mean = Vector::Zero(n);
+    for (Index c = 0; c < weights[t].size(); ++c) {
+      const double weight = weights[t][c];
+      if (weight == 0) continue;
+      const auto& member = *members[static_cast<std::size_t>(c)];
+      auto one = member.covariance(t, modes);
+      if (one.latent.size() == 0 && n > 0) return {};
+      if (out.latent.size() == 0) out.latent = Matrix::Zero(n, n);
+      const Vector logs = member.predict(modes).mean.col(t).array().log();
+      out.latent += weight * (scales[t][c] * one.latent + logs * logs.transpose());
+      out.noise_variance += weight * scales[t][c] * one.noise_variance;
+      mean += weight * logs;
+    }
+    if (out.latent.size() > 0) out.latent -= mean * mean.transpose();
+    return out;
+  }
+
   std::vector<Similarity> behaves_like() const override {
     for (const auto& member : members) {
       if (!member) continue;

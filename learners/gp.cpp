@@ -66,6 +66,7 @@ struct Prior {
 
 struct Fit {
   std::function<Prior(std::span<const hw::PowerMode>)> prior;
+  std::function<Matrix(std::span<const hw::PowerMode>)> prior_covariance;  // [m,m]
   double noise_variance = 0;
   Llt llt;
   Vector alpha;  // K^-1 (log y - mean)
@@ -93,6 +94,15 @@ class GpPredictor final : public Predictor {
     const auto n = fits[target]->alpha.size();
     const Vector precision = fits[target]->llt.solve(Eigen::MatrixXd::Identity(n, n)).diagonal();
     return {fits[target]->alpha.cwiseQuotient(precision), precision.cwiseInverse()};
+  }
+
+  LogCovariance covariance(tasks::Target target, std::span<const hw::PowerMode> modes) const override {
+    if (!fits[target]) return {};
+    const auto& fit = *fits[target];
+    const Eigen::MatrixXd half = fit.llt.matrixL().solve(fit.prior(modes).cross.transpose());
+    Matrix latent = fit.prior_covariance(modes);
+    latent.noalias() -= half.transpose() * half;
+    return {std::move(latent), fit.noise_variance};
   }
 
   std::array<std::optional<Fit>, kNumTargets> fits;
@@ -170,6 +180,10 @@ Fit fit_alone(const GpOptions& options, const TargetRows& rows, int target) {
                  Vector::Constant(m, std::exp(2 * p.log_signal) + options.constant * options.constant),
                  covariance(options, p, scaler(log_settings(*space, modes)), inputs)};
   };
+  fit.prior_covariance = [=, space = rows.space](std::span<const hw::PowerMode> modes) {
+    const Matrix at = scaler(log_settings(*space, modes));
+    return covariance(options, p, at, at);
+  };
   return fit;
 }
 
@@ -209,6 +223,10 @@ Fit fit_with(const GpModel& model, const TargetRows& rows, int t) {
     prior.variance = at.terms.array().square().matrix() * (2 * kernel.log_spreads.array()).exp().matrix();
     prior.variance.array() += knob_variance(kernel) + kGpLevel * kGpLevel;
     return prior;
+  };
+  fit.prior_covariance = [=](std::span<const hw::PowerMode> modes) {
+    const auto at = inputs_of(modes);
+    return covariance(kernel, at, at);
   };
   return fit;
 }

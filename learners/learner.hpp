@@ -34,6 +34,13 @@ struct LeftOut {
   Vector variance;  // predicted, of a new measurement
 };
 
+// How far the predicted logs of n modes may be from the truth, all together. Without the noise of a new measurement, whose
+// variance comes on top.
+struct LogCovariance {
+  Matrix latent;  // [n,n]; [0,0] = unknown
+  double noise_variance = 0;
+};
+
 // The result of adapting to a workload. Immutable; one object serves many threads.
 class Predictor {
  public:
@@ -45,6 +52,9 @@ class Predictor {
   // Rasmussen & Williams 2006, eq. 5.12; hyper-parameters stay those of all rows. Empty when the target is not predicted, or
   // the learner does not know.
   virtual LeftOut left_out(tasks::Target) const { return {}; }
+  // Its diagonal is what predict() makes latent_stddev of. Unknown when the target is not predicted, or the learner does not
+  // know.
+  virtual LogCovariance covariance(tasks::Target, std::span<const hw::PowerMode>) const { return {}; }
   // Empty when the learner is not a combination of others.
   virtual std::vector<Chosen> chosen() const { return {}; }
 };

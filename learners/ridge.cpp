@@ -42,6 +42,15 @@ class RidgePredictor final : public Predictor {
     return fits[target] ? fits[target]->left_out : LeftOut{};
   }
 
+  LogCovariance covariance(tasks::Target target, std::span<const hw::PowerMode> modes) const override {
+    if (!fits[target]) return {};
+    const auto& fit = *fits[target];
+    const Matrix features = ridge_features(model_->shape, model_->targets[target]->weights,
+                                           model_->scaler(encode(FeatureSet::physical, *space_, modes)));
+    return {fit.variance_scale * (features * fit.posterior.covariance * features.transpose()),
+            fit.variance_scale * fit.noise_variance};
+  }
+
   struct Fit {
     double level = 0, scale = 1;
     RidgePosterior posterior;  // covariance in log units squared, mean in units of the target

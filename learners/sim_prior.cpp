@@ -248,13 +248,7 @@ class SimPriorPredictor final : public Predictor {
       const std::span which(order.data() + from, static_cast<std::size_t>(count));
       std::vector<hw::PowerMode> some;
       for (const auto i : which) some.push_back(modes[static_cast<std::size_t>(i)]);
-      std::array<SimPopulation::Logs, kNumClouds> logs;
-      for (std::size_t c = 0; c < kStated; ++c) {
-        if (std::none_of(fits.begin(), fits.end(), [&](const auto& fit) { return fit && uses(*fit, c); }))
-          continue;
-        logs[c] = is_mixed(c) ? mixtures->simulate(some, clouds[c].which)
-                              : population->simulate(*space, some, clouds[c].which);
-      }
+      const auto logs = simulated(some, std::nullopt);
       const auto inputs = encoder(some);
       for (int t = 0; t < kNumTargets; ++t) {
         if (!fits[t]) continue;
@@ -272,6 +266,35 @@ class SimPriorPredictor final : public Predictor {
     return fits[target] ? fits[target]->left_out : LeftOut{};
   }
 
+  LogCovariance covariance(tasks::Target t, std::span<const hw::PowerMode> modes) const override {
+    if (!fits[t]) return {};
+    const auto& fit = *fits[t];
+    const auto n = static_cast<Index>(modes.size());
+    const auto inputs = encoder(modes);
+    const auto at = fit_at(t, modes, inputs, simulated(modes, t));
+    // What hypotheses have in common is added up first.
+    std::array<double, kNumClouds> of_cloud{};
+    std::vector<double> of_residual(fit.residuals.size());
+    Matrix second = Matrix::Zero(n, n);
+    Vector mean = Vector::Zero(n);
+    for (const auto& h : fit.hypotheses) {
+      const Matrix u = functions(t, h, modes, at);
+      mean += u * h.mean_of;
+      second.noalias() += u * h.moment * u.transpose();
+      second.array() += h.constant;
+      of_cloud[h.cloud] += h.a;
+      of_residual[h.residual] += h.b;
+    }
+    for (std::size_t c = 0; c < kNumClouds; ++c)
+      if (of_cloud[c] > 0)
+        second += of_cloud[c] * (at.clouds[c].root.transpose() * at.clouds[c].root).cast<double>();
+    for (std::size_t r = 0; r < fit.residuals.size(); ++r)
+      if (of_residual[r] > 0) second += of_residual[r] * sim_covariance(fit.residuals[r], inputs, inputs);
+    second -= mean * mean.transpose();
+    second.array() -= fit.noise_variance;  // which is part of the constants
+    return {std::move(second), fit.noise_variance};
+  }
+
   // The mean function of a hypothesis at modes, before its offset; that of the cloud where the training workloads have
   // none.
   Vector mean_function(int t, Mean kind, std::span<const hw::PowerMode> modes, const Vector& cloud) const {
@@ -287,38 +310,71 @@ class SimPriorPredictor final : public Predictor {
   }
 
  private:
+  // The clouds that a target's fit uses, or those of any target, at modes.
+  std::array<SimPopulation::Logs, kNumClouds> simulated(std::span<const hw::PowerMode> modes,
+                                                        std::optional<tasks::Target> target) const {
+    std::array<SimPopulation::Logs, kNumClouds> logs;
+    for (std::size_t c = 0; c < kStated; ++c) {
+      bool used = false;
+      for (int t = 0; t < kNumTargets; ++t)
+        used = used || ((!target || *target == t) && fits[t] && uses(*fits[t], c));
+      if (used)
+        logs[c] = is_mixed(c) ? mixtures->simulate(modes, clouds[c].which)
+                              : population->simulate(*space, modes, clouds[c].which);
+    }
+    return logs;
+  }
+
+  // A target's fit at modes: what its hypotheses share.
+  struct At {
+    std::array<CloudLogs, kNumClouds> clouds;
+    std::array<Matrix, kNumClouds> cross;
+    std::vector<Matrix> residual_cross;
+  };
+  At fit_at(int t, std::span<const hw::PowerMode> modes, const SimInputs& inputs,
+            const std::array<SimPopulation::Logs, kNumClouds>& logs) const {
+    const auto& fit = *fits[t];
+    At at;
+    for (std::size_t c = 0; c < kNumClouds; ++c) {
+      if (!uses(fit, c)) continue;
+      if (c == kStated)
+        at.clouds[c] =
+            at_modes(fit.stated, model->stated->logs(t, *space, modes, fit.stated.which), fit.levels[c]);
+      else
+        at.clouds[c] = at_modes(clouds[c], t == tasks::kTimeMs ? logs[c].time : logs[c].power, fit.levels[c]);
+      at.cross[c] = (at.clouds[c].root.transpose() * fit.roots[c]).cast<double>();
+    }
+    for (const auto& residual : fit.residuals)
+      at.residual_cross.push_back(sim_covariance(residual, inputs, fit.inputs));
+    return at;
+  }
+  // Hypothesis's u(x) of each mode: [n, 2 k + 2].
+  Matrix functions(int t, const Hypothesis& h, std::span<const hw::PowerMode> modes, const At& at) const {
+    Matrix u(static_cast<Index>(modes.size()), h.mean_of.size());
+    const auto k = static_cast<Index>(fits[t]->modes.size());
+    u.col(0) = mean_function(t, h.mean, modes, at.clouds[h.cloud].mean).array() - h.offset;
+    u.col(1).setOnes();
+    u.middleCols(2, k) = at.cross[h.cloud];
+    u.rightCols(k) = at.residual_cross[h.residual];
+    return u;
+  }
+
   struct LogPrediction {
     Vector mean, variance;
   };
   LogPrediction predict_logs(int t, std::span<const hw::PowerMode> modes, const SimInputs& inputs,
                              const std::array<SimPopulation::Logs, kNumClouds>& logs) const {
     const auto& fit = *fits[t];
-    const auto n = static_cast<Index>(modes.size()), k = static_cast<Index>(fit.modes.size());
-    std::array<CloudLogs, kNumClouds> at;
-    std::array<Matrix, kNumClouds> cross;
+    const auto n = static_cast<Index>(modes.size());
+    const auto at = fit_at(t, modes, inputs, logs);
     std::array<Vector, kNumClouds> own;
-    for (std::size_t c = 0; c < kNumClouds; ++c) {
-      if (!uses(fit, c)) continue;
-      if (c == kStated)
-        at[c] = at_modes(fit.stated, model->stated->logs(t, *space, modes, fit.stated.which), fit.levels[c]);
-      else
-        at[c] = at_modes(clouds[c], t == tasks::kTimeMs ? logs[c].time : logs[c].power, fit.levels[c]);
-      cross[c] = (at[c].root.transpose() * fit.roots[c]).cast<double>();
-      own[c] = at[c].root.colwise().squaredNorm().transpose().cast<double>();
-    }
-    std::vector<Matrix> residual_cross(fit.residuals.size());
-    std::vector<Vector> residual_own(fit.residuals.size());
+    for (std::size_t c = 0; c < kNumClouds; ++c)
+      own[c] = at.clouds[c].root.colwise().squaredNorm().transpose().cast<double>();
+    std::vector<Vector> residual_own;
+    for (const auto& residual : fit.residuals) residual_own.push_back(residual_variance(residual, inputs));
     Vector mean = Vector::Zero(n), second = Vector::Zero(n);
-    Matrix u(n, 2 * k + 2);
-    u.col(1).setOnes();
     for (const auto& h : fit.hypotheses) {
-      if (residual_own[h.residual].size() == 0) {
-        residual_cross[h.residual] = sim_covariance(fit.residuals[h.residual], inputs, fit.inputs);
-        residual_own[h.residual] = residual_variance(fit.residuals[h.residual], inputs);
-      }
-      u.col(0) = mean_function(t, h.mean, modes, at[h.cloud].mean).array() - h.offset;
-      u.middleCols(2, k) = cross[h.cloud];
-      u.rightCols(k) = residual_cross[h.residual];
+      const Matrix u = functions(t, h, modes, at);
       mean += u * h.mean_of;
       second.array() += h.a * own[h.cloud].array() + h.b * residual_own[h.residual].array() + h.constant +
                         (u * h.moment).cwiseProduct(u).rowwise().sum().array();

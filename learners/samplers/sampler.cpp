@@ -1,0 +1,316 @@
+#include "learners/samplers/sampler.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+#include <stdexcept>
+
+#include "hw/random.hpp"
+#include "learners/encode.hpp"
+#include "learners/gp.hpp"
+#include "learners/physics.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using Index = Eigen::Index;
+using Modes = std::vector<hw::PowerMode>;
+
+// Similarity exp(-|a_i - b_j|^2 / 2).
+Matrix similarity(const Matrix& a, const Matrix& b) {
+  Matrix squared = -2 * a * b.transpose();
+  squared.colwise() += a.rowwise().squaredNorm();
+  squared.rowwise() += b.rowwise().squaredNorm().transpose();
+  return (-0.5 * squared.array().max(0.0)).exp().matrix();
+}
+
+Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  return encode(FeatureSet::raw, space, modes).array().log().matrix();
+}
+
+// What a sampler is to choose by: scores of the pool's modes that change as modes are taken.
+class Criterion {
+ public:
+  virtual ~Criterion() = default;
+  virtual Vector scores() const = 0;
+  virtual void take(Index) {}
+};
+
+// Variances, or what measuring reduces of them.
+class VarianceCriterion final : public Criterion {
+ public:
+  VarianceCriterion(std::vector<LogCovariance> targets, bool reduction)
+      : of_(std::move(targets)), reduction_(reduction) {}
+  Vector scores() const override { return reduction_ ? of_.gains() : of_.variances(); }
+  void take(Index j) override { of_.measure(j); }
+
+ private:
+  VarianceReduction of_;
+  bool reduction_;
+};
+
+// Expected squared errors of logs, fewer around what was taken.
+class ErrorCriterion final : public Criterion {
+ public:
+  ErrorCriterion(Vector errors, Matrix similar) : errors_(std::move(errors)), similar_(std::move(similar)) {}
+  Vector scores() const override { return errors_; }
+  void take(Index j) override { errors_.array() *= 1 - similar_.col(j).array(); }
+
+ private:
+  Vector errors_;
+  Matrix similar_;
+};
+
+// Samplers that choose from a random part of the space by what was told so far.
+class PoolSampler final : public tasks::ModeSampler {
+ public:
+  enum class Kind { alc, alc_cost, uncertainty, diversity, error_based };
+
+  PoolSampler(Kind kind, std::shared_ptr<const hw::PowerModeSpace> space,
+              std::shared_ptr<const Learner> learner, SamplerOptions options)
+      : kind_(kind), space_(std::move(space)), learner_(std::move(learner)), options_(std::move(options)) {
+    order_ = hw::Rng::stream(options_.seed, "sampler/pool").sample(space_->size(), space_->size());
+    const auto pool = std::min(options_.pool, order_.size());
+    for (std::size_t i = 0; i < pool; ++i) pool_.push_back(space_->at(order_[i]));
+    criterion_ = kind_ == Kind::diversity
+                     ? std::make_unique<VarianceCriterion>(features_similarity(), false)
+                     : std::make_unique<VarianceCriterion>(
+                           std::vector<LogCovariance>{design_covariance(*space_, pool_)}, true);
+  }
+
+  std::optional<hw::PowerMode> ask() override {
+    if (kind_ != Kind::diversity && told_.size() >= options_.designed && told_.size() >= next_adapt_) adapt();
+    const Vector scores = criterion_->scores();
+    std::optional<Index> best;
+    double best_score = 0;
+    for (Index i = 0; i < scores.size(); ++i) {
+      const auto& mode = pool_[static_cast<std::size_t>(i)];
+      if (asked_.contains(mode)) continue;
+      const double score = kind_ == Kind::alc_cost && last_ ? scores[i] / seconds(i) : scores[i];
+      if (!best || score > best_score) {
+        best = i;
+        best_score = score;
+      }
+    }
+    if (!best) return beyond_the_pool();
+    criterion_->take(*best);
+    return asked(pool_[static_cast<std::size_t>(*best)]);
+  }
+
+  void tell(const hw::PowerMode& mode, const hw::Measurement& m) override {
+    asked_.insert(mode);
+    const auto known = [](double value) { return std::isfinite(value) && value > 0; };
+    if (m.throttled || (!known(m.time_ms) && !known(m.power_w)) || !space_->index_of(mode)) return;
+    const double none = std::nan("");
+    told_[mode] = {known(m.time_ms) ? m.time_ms : none, known(m.power_w) ? m.power_w : none};
+  }
+
+ private:
+  std::optional<hw::PowerMode> asked(const hw::PowerMode& mode) {
+    asked_.insert(mode);
+    last_ = mode;
+    return mode;
+  }
+
+  std::optional<hw::PowerMode> beyond_the_pool() {
+    for (; next_beyond_ < order_.size(); ++next_beyond_)
+      if (const auto mode = space_->at(order_[next_beyond_]); !asked_.contains(mode)) return asked(mode);
+    return std::nullopt;
+  }
+
+  double seconds(Index i) const {
+    return options_.cost.seconds(*space_, *last_, pool_[static_cast<std::size_t>(i)],
+                                 times_ms_.size() > 0 ? times_ms_[i] : 0);
+  }
+
+  // The learners take up to a fifth of what they know before they are asked again.
+  void adapt() {
+    Samples support{
+        space_, {}, Matrix(static_cast<Index>(told_.size()), tasks::kNumTargets), options_.characteristics};
+    for (const auto& [mode, values] : told_) {
+      support.targets.row(static_cast<Index>(support.modes.size())) << values[0], values[1];
+      support.modes.push_back(mode);
+    }
+    next_adapt_ = told_.size() + std::max<std::size_t>(1, told_.size() / 5);
+    auto predictor = learner_->adapt(support);
+    auto covariance = covariances(*predictor, pool_);
+    if (covariance.empty()) {
+      predictor = Gp().adapt(support);
+      covariance = covariances(*predictor, pool_);
+    }
+    if (kind_ == Kind::alc_cost) {
+      times_ms_ = predictor->predict(pool_).mean.col(tasks::kTimeMs);
+      if (!times_ms_.allFinite()) times_ms_.setZero();
+    }
+    if (kind_ == Kind::error_based)
+      criterion_ = std::make_unique<ErrorCriterion>(expected_errors(*predictor, support), pool_similarity());
+    else
+      criterion_ = std::make_unique<VarianceCriterion>(std::move(covariance), kind_ != Kind::uncertainty);
+  }
+
+  Matrix pool_similarity() const {
+    const auto scaler = Scaler::fit(log_settings(*space_, space_->modes()));
+    const Matrix z = scaler(log_settings(*space_, pool_));
+    return similarity(z, z);
+  }
+
+  std::vector<LogCovariance> features_similarity() const {
+    const Matrix x = encode(FeatureSet::physical, *space_, pool_);
+    Matrix z = Scaler::fit(x)(x);
+    z /= std::sqrt(static_cast<double>(z.cols()) / static_cast<double>(space_->knobs().size()));
+    return {{similarity(z, z), kDesignNoise * kDesignNoise}};
+  }
+
+  // For each mode of the pool and over targets: the squared errors of rows left out, averaged by similarity to the mode, less
+  // where the mode itself is as good as measured; plus the variance of what learners say.
+  Vector expected_errors(const Predictor& predictor, const Samples& support) const {
+    const auto scaler = Scaler::fit(log_settings(*space_, space_->modes()));
+    const Matrix near =
+        similarity(scaler(log_settings(*space_, pool_)), scaler(log_settings(*space_, support.modes)));
+    const std::array<std::unique_ptr<const Predictor>, 2> others = {Gp().adapt(support),
+                                                                    Physics().adapt(support)};
+    Vector sum = Vector::Zero(near.rows());
+    for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+      if (!support.has(target)) continue;
+      Matrix logs(near.rows(), 3);
+      logs.col(0) = predictor.predict(pool_).mean.col(target).array().log();
+      for (std::size_t i = 0; i < others.size(); ++i)
+        logs.col(static_cast<Index>(i) + 1) = others[i]->predict(pool_).mean.col(target).array().log();
+      sum += (logs.colwise() - logs.rowwise().mean().eval()).rowwise().squaredNorm() / 2;
+      const auto left_out = predictor.left_out(target);
+      if (left_out.error.size() != near.cols()) continue;
+      const Vector weight = near.rowwise().sum().array() + 1e-6;
+      const Vector distance = 1 - near.rowwise().maxCoeff().array();
+      sum += (near * left_out.error.cwiseAbs2()).cwiseQuotient(weight).cwiseProduct(distance);
+    }
+    return sum;
+  }
+
+  Kind kind_;
+  std::shared_ptr<const hw::PowerModeSpace> space_;
+  std::shared_ptr<const Learner> learner_;
+  SamplerOptions options_;
+  std::vector<std::size_t> order_;  // all modes in random order; the pool comes first
+  Modes pool_;
+  std::map<hw::PowerMode, std::array<double, tasks::kNumTargets>> told_;
+  std::set<hw::PowerMode> asked_;
+  std::unique_ptr<Criterion> criterion_;
+  Vector times_ms_;  // [pool], predicted; [0] before
+  std::optional<hw::PowerMode> last_;
+  std::size_t next_adapt_ = 0, next_beyond_ = 0;
+};
+
+using Kind = PoolSampler::Kind;
+constexpr std::array<std::pair<std::string_view, Kind>, 5> kKinds = {{{"alc", Kind::alc},
+                                                                      {"alc-cost", Kind::alc_cost},
+                                                                      {"uncertainty", Kind::uncertainty},
+                                                                      {"diversity", Kind::diversity},
+                                                                      {"error-based", Kind::error_based}}};
+
+const std::pair<std::string_view, Kind>* find_kind(std::string_view name) {
+  const auto found =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& k) { return k.first == name; });
+  return found == kKinds.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::string MeasuringCost::error() const {
+  for (const double value : {settle_s, units, cores_s, memory_s})
+    if (!(value >= 0) || !std::isfinite(value)) return "MeasuringCost: all numbers must be >= 0";
+  return settle_s > 0 || units > 0 ? "" : "MeasuringCost: settle_s or units must be > 0";
+}
+
+double MeasuringCost::seconds(const hw::PowerModeSpace& space, const hw::PowerMode& before,
+                              const hw::PowerMode& mode, double time_ms) const {
+  double sum = settle_s + units * time_ms / 1000;
+  for (const auto& [role, seconds] :
+       {std::pair{hw::KnobRole::cpu_cores, cores_s}, std::pair{hw::KnobRole::mem_khz, memory_s}})
+    if (const auto knob = space.knob_with(role); knob && before[*knob] != mode[*knob]) sum += seconds;
+  return sum;
+}
+
+std::string SamplerOptions::error() const {
+  if (designed == 0) return "SamplerOptions: designed must be > 0";
+  if (pool == 0) return "SamplerOptions: pool must be > 0";
+  return cost.error();
+}
+
+VarianceReduction::VarianceReduction(std::vector<LogCovariance> targets) : targets_(std::move(targets)) {
+  if (targets_.empty()) throw std::invalid_argument("VarianceReduction: needs a covariance");
+}
+
+Vector VarianceReduction::gains() const {
+  Vector sum = Vector::Zero(targets_.front().latent.rows());
+  for (const auto& [p, noise] : targets_) {
+    const double trace = p.trace();
+    if (!(trace > 0)) continue;
+    sum.array() += p.colwise().squaredNorm().transpose().array() /
+                   ((p.diagonal().array().max(0.0) + noise + 1e-12) * trace);
+  }
+  return sum;
+}
+
+Vector VarianceReduction::variances() const {
+  Vector sum = Vector::Zero(targets_.front().latent.rows());
+  for (const auto& target : targets_)
+    if (const double trace = target.latent.trace(); trace > 0) sum += target.latent.diagonal() / trace;
+  return sum;
+}
+
+void VarianceReduction::measure(Index j) {
+  for (auto& [p, noise] : targets_) {
+    const Vector column = p.col(j);
+    p.noalias() -= column * (column / (std::max(column[j], 0.0) + noise + 1e-12)).transpose();
+  }
+}
+
+std::span<const std::string_view> sampler_names() {
+  static const auto kNames = [] {
+    std::vector<std::string_view> names(tasks::sampler_names().begin(), tasks::sampler_names().end());
+    for (const auto& kind : kKinds) names.push_back(kind.first);
+    return names;
+  }();
+  return kNames;
+}
+
+bool learns(std::string_view sampler) {
+  const auto* kind = find_kind(sampler);
+  return kind != nullptr && kind->second != Kind::diversity;
+}
+
+std::unique_ptr<tasks::ModeSampler> make_sampler(std::string_view name,
+                                                 std::shared_ptr<const hw::PowerModeSpace> space,
+                                                 std::shared_ptr<const Learner> learner,
+                                                 const SamplerOptions& options) {
+  if (const auto error = options.error(); !error.empty()) throw std::invalid_argument(error);
+  if (const auto* kind = find_kind(name)) {
+    if (!learner && learns(name))
+      throw std::invalid_argument("sampler " + std::string(name) + " needs a learner");
+    return std::make_unique<PoolSampler>(kind->second, std::move(space), std::move(learner), options);
+  }
+  const auto known = sampler_names();
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    std::string text;
+    for (const auto each : known) text += (text.empty() ? "" : ", ") + std::string(each);
+    throw std::invalid_argument("unknown sampler '" + std::string(name) + "', known are: " + text);
+  }
+  return tasks::make_sampler(name, *space, options.planned, options.seed);
+}
+
+std::vector<LogCovariance> covariances(const Predictor& predictor, std::span<const hw::PowerMode> modes) {
+  std::vector<LogCovariance> known;
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
+    if (auto one = predictor.covariance(target, modes); one.latent.size() > 0)
+      known.push_back(std::move(one));
+  return known;
+}
+
+LogCovariance design_covariance(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  const Matrix z = Scaler::fit(log_settings(space, space.modes()))(log_settings(space, modes));
+  return {similarity(z, z), kDesignNoise * kDesignNoise};
+}
+
+}  // namespace fewwatt::learners
