@@ -28,7 +28,7 @@ namespace po = program::po;
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string suite, out, data_root, learners, samplers, shots;
+  std::string suite, out, data_root, learners, samplers, shots, searches, measured;
   std::optional<std::uint64_t> seeds;
   std::size_t threads = 0;
   program::CommonOptions common;
@@ -53,6 +53,15 @@ void apply(const Options& options, benchmarks::Suite& suite) {
   benchmarks::check_learners(suite);
   replace_names("--samplers", options.samplers, suite.samplers, benchmarks::check_sampler);
   if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_shots);
+  if (!options.searches.empty()) {
+    if (!suite.budgets) throw program::UsageError("--searches: the suite has no budgets");
+    suite.searches.clear();
+    for (const auto& text : parse_option("--searches", options.searches, benchmarks::parse_list))
+      suite.searches.push_back(parse_option("--searches", text, benchmarks::parse_search));
+  }
+  if (!options.measured.empty())
+    suite.measured = parse_option("--measured", options.measured, benchmarks::parse_counts);
+  benchmarks::check_searches(suite);
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
   suite.seeds = options.seeds.value_or(suite.seeds);
 }
@@ -114,6 +123,7 @@ nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t 
   if (suite.budgets) {
     options["budgets"] = suite.budgets_text;
     options["confidence"] = suite.confidence;
+    if (!suite.searches.empty()) options["measured"] = join(suite.measured);
     options["excess_margin"] = suite.excess_margin_text;
     if (!suite.module.empty()) options["module"] = suite.module;
   }
@@ -248,6 +258,10 @@ int main(int argc, char** argv) {
         "folder that the suite's inputs lie below; else the environment variable FEWWATT_DATA");
     add("learners", po::value(&options.learners)->value_name("a,b"), "these learners instead of the suite's");
     add("samplers", po::value(&options.samplers)->value_name("a,b"), "these samplers instead of the suite's");
+    add("searches", po::value(&options.searches)->value_name("'a b,c -'"),
+        "these searches instead of the suite's, SEARCH LEARNER");
+    add("measured", po::value(&options.measured)->value_name("10,15"),
+        "so many measurements of a search instead of the suite's");
     add("shots", po::value(&options.shots)->value_name("5,10"),
         "these numbers of modes instead of the suite's");
     add("seeds", po::value(&seeds)->value_name("N"), "so many draws instead of the suite's");

@@ -29,6 +29,22 @@ constexpr std::array kMetrics = {
     MetricFacts{"violations", "%", "Violations",
                 "Share of the counted budgets whose chosen mode, as measured, drew more than the budget."},
     MetricFacts{
+        "search_inside", "%", "Searches that end inside the budget",
+        "Share of all searches, over budgets, draws and workloads, that end with a mode whose true power "
+        "is at most 1 % above the budget; a search without an answer is not inside. Every measurement "
+        "has an error of 1 % in time and 1 % in power, drawn anew; the truth is the simulator's, or "
+        "what was recorded."},
+    MetricFacts{
+        "search_regret", "%", "Strict regret of searches",
+        "Median over all searches of how much slower, in true time, the mode they end with is than the "
+        "fastest one inside the budget. A broken budget, and no answer, count as infinite."},
+    MetricFacts{"search_regret_p90", "%", "Strict regret of searches, 90th percentile",
+                "What nine of ten searches stay below."},
+    MetricFacts{"search_regret_mean", "%", "Regret of searches that end inside the budget, mean",
+                "Mean over those that end inside the budget alone: read it beside their share."},
+    MetricFacts{"search_over", "modes", "Measured modes over the budget",
+                "Mean number of modes that a search measured whose true power breaks the budget."},
+    MetricFacts{
         "time_penalty", "%", "Time penalty (PowerTrain)",
         "Median over budgets of the measured time of the chosen mode over that of the fastest one inside the "
         "budget, less one. Negative where breaking the budget bought time: read it beside the violations. "

@@ -423,6 +423,109 @@ JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
   return result;
 }
 
+// ---- searches ----
+
+SearchSubject search_subject_of(const Subject& subject) {
+  const auto& profile = *subject.profile;
+  std::vector<hw::PowerMode> modes;
+  Matrix truth(static_cast<Eigen::Index>(subject.deciding_rows.size()), tasks::kNumTargets);
+  const bool exact = !profile.time_true_ms.empty() && !profile.power_true_w.empty();
+  for (std::size_t i = 0; i < subject.deciding_rows.size(); ++i) {
+    const auto row = subject.deciding_rows[i];
+    modes.push_back(profile.modes[row]);
+    const auto at = static_cast<Eigen::Index>(i);
+    if (exact)
+      truth.row(at) << profile.time_true_ms[row], profile.power_true_w[row];
+    else
+      truth.row(at) = subject.deciding.row(at);
+  }
+  auto space = modes.size() == profile.space->size()
+                   ? profile.space
+                   : std::make_shared<const hw::PowerModeSpace>(
+                         hw::PowerModeSpace::list(profile.space->knobs(), modes));
+  auto result = search_subject(std::move(space), std::move(truth), subject.budgets_w);
+  result.characteristics = tasks::characteristics_of(profile.attributes);
+  return result;
+}
+
+struct SearchJob {
+  const Subject* subject;
+  const SearchSubject* searched;
+  const SearchName* search;
+  std::size_t measured;
+  std::uint64_t draw;
+};
+
+std::vector<SearchOutcome> run_search_job(const SearchJob& job, std::uint64_t seed) try {
+  std::shared_ptr<const learners::Learner> learner;
+  for (const auto& contestant : job.subject->split->contestants)
+    if (contestant.name == job.search->learner) learner = contestant.learner;
+  const auto draws = hw::Rng::stream(
+      seed, "bench search of " + job.subject->profile->device + '/' + job.subject->profile->workload);
+  return run_search(*job.search, learner, *job.searched, job.measured, hw::Rng(draws).bits(), job.draw);
+} catch (const std::exception& e) {
+  throw std::runtime_error("search " + job.search->label + ", workload " + job.subject->profile->workload +
+                           ", " + std::to_string(job.measured) + " measured, seed " +
+                           std::to_string(job.draw) + ": " + e.what());
+}
+
+double percent(std::size_t part, std::size_t all) {
+  return 100 * static_cast<double>(part) / static_cast<double>(all);
+}
+
+// Of one draw of one workload.
+std::vector<Row> rows_of_draw(const Suite& suite, const SearchJob& job,
+                              const std::vector<SearchOutcome>& outcomes, double seconds) {
+  std::vector<Row> rows;
+  if (outcomes.empty()) return rows;
+  std::vector<double> regrets;
+  std::size_t broken = 0;
+  for (const auto& one : outcomes) {
+    regrets.push_back(100 * one.regret);
+    broken += one.broken ? 1 : 0;
+  }
+  RowWriter writer(rows, common_row(suite, *job.subject, job.search->label, "search", job.measured, job.draw,
+                                    seconds / static_cast<double>(outcomes.size())));
+  writer.add("strict_regret", median(regrets));
+  writer.add("strict_regret_p90", quantile(regrets, 0.9));
+  writer.add("violations", percent(broken, outcomes.size()));
+  return rows;
+}
+
+// Of all draws and workloads of a search with so many measurements.
+std::vector<Row> pooled_rows(const Suite& suite, const SearchName& search, std::size_t measured,
+                             const std::vector<SearchOutcome>& outcomes) {
+  std::vector<Row> rows;
+  if (outcomes.empty()) return rows;
+  std::vector<double> regrets;
+  double sum = 0, over = 0;
+  std::size_t inside = 0;
+  for (const auto& one : outcomes) {
+    regrets.push_back(100 * one.regret);
+    over += static_cast<double>(one.over);
+    if (!one.answered || one.broken) continue;
+    ++inside;
+    sum += 100 * one.regret;
+  }
+  RowWriter writer(rows, {.suite = suite.name,
+                          .device = "all",
+                          .workload = "all",
+                          .learner = search.label,
+                          .sampler = "search",
+                          .shots = measured,
+                          .seed = 0,
+                          .metric = "",
+                          .value = 0,
+                          .seconds = 0,
+                          .split = "all"});
+  writer.add("search_inside", percent(inside, outcomes.size()));
+  writer.add("search_regret", median(regrets));
+  writer.add("search_regret_p90", quantile(regrets, 0.9));
+  if (inside > 0) writer.add("search_regret_mean", sum / static_cast<double>(inside));
+  writer.add("search_over", over / static_cast<double>(outcomes.size()));
+  return rows;
+}
+
 // What needs no measured modes: the cost of training, a guess, the fastest mode, the vendor's presets.
 std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) {
   std::vector<Row> rows;
@@ -602,6 +705,42 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     result.rows.insert(result.rows.end(), extra.begin(), extra.end());
   }
   result.combinations = mean_of_draws(result.combinations);
+
+  if (suite.searches.empty()) return result;
+  std::vector<SearchSubject> searched;
+  for (const auto& subject : subjects) searched.push_back(search_subject_of(subject));
+  std::vector<SearchJob> search_jobs;  // those that are pooled together come one after the other
+  for (const auto& search : suite.searches)
+    for (const auto measured : suite.measured) {
+      if (search.measured && *search.measured != measured) continue;
+      for (std::size_t i = 0; i < subjects.size(); ++i)
+        for (std::uint64_t draw = 0; draw < suite.seeds; ++draw)
+          search_jobs.push_back({&subjects[i], &searched[i], &search, measured, draw});
+    }
+  std::vector<std::vector<SearchOutcome>> outcomes(search_jobs.size());
+  std::vector<double> seconds(search_jobs.size());
+  done = 0;
+  run_jobs(search_jobs.size(), threads, [&](std::size_t i) {
+    const auto start = Clock::now();
+    outcomes[i] = run_search_job(search_jobs[i], options.seed);
+    seconds[i] = seconds_since(start);
+    const std::lock_guard lock(mutex);
+    ++done;
+    if (progress.jobs) progress.jobs(done, search_jobs.size());
+  });
+  std::vector<SearchOutcome> pool;
+  for (std::size_t i = 0; i < search_jobs.size(); ++i) {
+    const auto& job = search_jobs[i];
+    auto rows = rows_of_draw(suite, job, outcomes[i], seconds[i]);
+    std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
+    pool.insert(pool.end(), outcomes[i].begin(), outcomes[i].end());
+    const bool last = i + 1 == search_jobs.size() || search_jobs[i + 1].search != job.search ||
+                      search_jobs[i + 1].measured != job.measured;
+    if (!last) continue;
+    rows = pooled_rows(suite, *job.search, job.measured, pool);
+    std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
+    pool.clear();
+  }
   return result;
 }
 

@@ -293,12 +293,22 @@ void check_learners(const Suite& suite) {
   }
 }
 
+void check_searches(const Suite& suite) {
+  for (const auto& search : suite.searches)
+    if (!search.learner.empty() &&
+        std::find(suite.learners.begin(), suite.learners.end(), search.learner) == suite.learners.end())
+      throw DataError(suite.path + ": [suite]: search '" + search.label + "' needs " + search.learner +
+                      " among the learners");
+}
+
 Suite read_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
-  head.check_keys({"name", "mapping", "inputs", "simulate", "grid", "workloads", "random_workloads",
-                   "targets", "shots", "seeds", "samplers", "learners", "budgets", "confidence",
-                   "excess_margin", "module", "train_steps", "rows_per_mode", "population"});
+  head.check_keys({"name",      "mapping",          "inputs",        "simulate",   "grid",
+                   "workloads", "random_workloads", "targets",       "shots",      "seeds",
+                   "samplers",  "learners",         "budgets",       "confidence", "excess_margin",
+                   "module",    "train_steps",      "rows_per_mode", "population", "searches",
+                   "measured"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -343,6 +353,13 @@ Suite read_suite(const std::string& path) {
       throw DataError(head.where + ": budgets need targets = time, power");
     suite.budgets = parse_budgets(head);
     suite.budgets_text = head.text("budgets");
+  }
+  if (head.find("searches") != nullptr) {
+    if (!suite.budgets) throw DataError(head.where + ": searches need budgets");
+    for (const auto& text : list(head, "searches"))
+      suite.searches.push_back(parse_key(head, "searches", text, parse_search));
+    suite.measured = parse_key(head, "measured", head.text("measured"), parse_counts);
+    check_searches(suite);
   }
   if (const auto* text = head.find("confidence")) {
     if (!datasets::parse_number(*text, suite.confidence) ||

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "benchmarks/metrics.hpp"
+#include "benchmarks/search.hpp"
 #include "datasets/generate.hpp"
 #include "datasets/profile.hpp"
 #include "tasks/split.hpp"
@@ -40,6 +41,10 @@ struct SplitRule {
 //   seeds = 10               draws of the measured modes
 //   samplers = random        that draw them
 //   learners = gp, maml      learners that need no checkpoint, and meta-learners, trained once per split
+//   searches = designed-ei auto, random -, predict transfer 50
+//                            with both targets and budgets: searches in a closed loop, each with one of the learners above
+//                            (parse_search), for every budget that counts,
+//   measured = 10, 15, 25    with so many measurements, those for the search's start included
 //   budgets = 20             watt budgets, with both targets: so many per workload, or first:last:step as 17:50:1
 //   confidence = 0.9         with budgets: learners that know their uncertainty decide a second time, and need
 //                            this probability that a mode is inside; 0.5, the default: they do not
@@ -70,6 +75,8 @@ struct Suite {
   std::vector<std::size_t> shots;
   std::size_t seeds = 0;
   std::vector<std::string> samplers, learners;
+  std::vector<SearchName> searches;
+  std::vector<std::size_t> measured;  // by a search
   std::optional<BudgetRule> budgets;
   std::string budgets_text;  // "" for none
   double confidence = 0.5;
@@ -109,6 +116,8 @@ std::vector<std::size_t> parse_shots(const std::string& text);
 // Throws datasets::DataError naming the learner that is trained on a population where the suite has none, or adds to one that
 // is not among the learners.
 void check_learners(const Suite& suite);
+// Throws datasets::DataError naming the search whose learner is not among the suite's.
+void check_searches(const Suite& suite);
 // Throws std::invalid_argument listing the known names.
 void check_learner(const std::string& name);
 void check_sampler(const std::string& name);

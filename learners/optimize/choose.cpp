@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 #include <sstream>
 #include <stdexcept>
 #include <tuple>
@@ -15,11 +16,6 @@ using tasks::kPowerW;
 using tasks::kTimeMs;
 using tasks::Target;
 
-constexpr std::array<std::pair<Objective, std::string_view>, 4> kObjectives = {{{Objective::time, "time"},
-                                                                                {Objective::energy, "energy"},
-                                                                                {Objective::edp, "edp"},
-                                                                                {Objective::power, "power"}}};
-
 double horner(const std::array<double, 8>& coefficients, double x) {  // the highest power first
   double value = 0;
   for (const double c : coefficients) value = value * x + c;
@@ -27,7 +23,7 @@ double horner(const std::array<double, 8>& coefficients, double x) {  // the hig
 }
 
 void check_column(const Prediction& prediction, Target target) {
-  if (!(prediction.mean.cols() == tasks::kNumTargets)) {
+  if (prediction.mean.cols() != tasks::kNumTargets) {
     throw std::invalid_argument("choose: the prediction needs 2 columns, found " +
                                 std::to_string(prediction.mean.cols()));
   }
@@ -37,11 +33,9 @@ void check_column(const Prediction& prediction, Target target) {
   }
 }
 
-// What a limit on `target` is compared with: P(value <= bound) = confidence.
-Eigen::ArrayXd bounds(const Prediction& prediction, Target target, const PowerBudget& budget) {
+void check_limit(const Prediction& prediction, Target target, const PowerBudget& budget) {
   check_column(prediction, target);
-  const auto mean = prediction.mean.col(target).array();
-  if (budget.confidence == 0.5) return mean;
+  if (budget.confidence == 0.5) return;
   if (prediction.stddev.rows() != prediction.mean.rows() ||
       prediction.stddev.cols() != prediction.mean.cols() ||
       (prediction.mean.rows() > 0 && prediction.stddev.col(target).array().isNaN().all())) {
@@ -49,75 +43,64 @@ Eigen::ArrayXd bounds(const Prediction& prediction, Target target, const PowerBu
                                             "does: this prediction has no stddev of ") +
                                 tasks::kTargetNames[target]);
   }
-  return mean + normal_quantile(budget.confidence) * prediction.stddev.col(target).array();
 }
 
-std::vector<std::size_t> rows_within(const Prediction& prediction, const PowerBudget& budget) {
+void check(const Prediction& prediction, const PowerBudget& budget) {
   if (const auto error = budget.error(); !error.empty()) throw std::invalid_argument(error);
-  const auto n = static_cast<std::size_t>(prediction.mean.rows());
-  std::vector<std::size_t> rows;
-  Eigen::Array<bool, Eigen::Dynamic, 1> fits =
-      Eigen::Array<bool, Eigen::Dynamic, 1>::Constant(prediction.mean.rows(), true);
-  if (std::isfinite(budget.max_time_ms))
-    fits = fits && bounds(prediction, kTimeMs, budget) <= budget.max_time_ms;
-  if (std::isfinite(budget.max_power_w))
-    fits = fits && bounds(prediction, kPowerW, budget) <= budget.max_power_w;
-  for (std::size_t row = 0; row < n; ++row) {
-    if (fits(static_cast<Eigen::Index>(row))) rows.push_back(row);
-  }
-  return rows;
+  if (budget.limits_time() || budget.limits_energy()) check_limit(prediction, kTimeMs, budget);
+  if (budget.limits_power() || budget.limits_energy()) check_limit(prediction, kPowerW, budget);
 }
 
-double value_of(const Prediction& prediction, Objective objective, std::size_t row) {
-  const double time_ms = prediction.mean(static_cast<Eigen::Index>(row), kTimeMs);
-  const double power_w = prediction.mean(static_cast<Eigen::Index>(row), kPowerW);
-  switch (objective) {
-    case Objective::time:
-      return time_ms;
-    case Objective::energy:
-      return time_ms * power_w;
-    case Objective::edp:
-      return time_ms * time_ms * power_w;
-    case Objective::power:
-      return power_w;
-  }
-  return 0;
+// The largest of bound / limit of each row; 0 without a limit, NaN when a value is unknown.
+Eigen::ArrayXd excesses(const Prediction& prediction, const PowerBudget& budget) {
+  check(prediction, budget);
+  const auto costs = costs_of(prediction);
+  Eigen::ArrayXd excess = Eigen::ArrayXd::Zero(prediction.mean.rows());
+  const auto add = [&](const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double limit) {
+    const Eigen::ArrayXd ratio = upper_bounds(median, log_sd, budget.confidence) / limit;
+    for (Eigen::Index row = 0; row < excess.size(); ++row)
+      if (!(ratio(row) <= excess(row)) && !std::isnan(excess(row))) excess(row) = ratio(row);
+  };
+  if (budget.limits_time()) add(costs.time_ms, costs.time_log_sd, budget.max_time_ms);
+  if (budget.limits_power()) add(costs.power_w, costs.power_log_sd, budget.max_power_w);
+  if (budget.limits_energy()) add(costs.energy_j, costs.energy_log_sd, budget.max_energy_j);
+  return excess;
 }
 
-std::size_t least_bound(const Prediction& prediction, Target target, const PowerBudget& budget) {
-  if (const auto error = budget.error(); !error.empty()) throw std::invalid_argument(error);
-  const Eigen::ArrayXd upper = bounds(prediction, target, budget);
-  if (upper.size() == 0) throw std::invalid_argument("choose: the prediction has no rows");
-  Eigen::Index best = 0;
-  for (Eigen::Index row = 1; row < upper.size(); ++row) {
-    if (upper(row) < upper(best) || std::isnan(upper(best))) best = row;
-  }
-  return static_cast<std::size_t>(best);
+double at(const Prediction& prediction, std::size_t row, Target target) {
+  return prediction.mean(static_cast<Eigen::Index>(row), target);
 }
 
 }  // namespace
 
-std::string_view to_string(Objective objective) {
-  for (const auto& [value, name] : kObjectives) {
-    if (value == objective) return name;
-  }
-  return "";
+double Objective::operator()(double time_ms, double power_w) const {
+  double value = power_exponent == 0 ? 1 : eta < 1 ? eta * power_w + (1 - eta) * max_power_w : power_w;
+  if (power_exponent > 0 && eta == 0) value = max_power_w;  // power may be unknown
+  for (int i = 0; i < time_exponent; ++i) value *= time_ms;
+  return value;
 }
 
 Objective parse_objective(std::string_view name) {
-  for (const auto& [value, known] : kObjectives) {
-    if (known == name) return value;
-  }
-  throw std::invalid_argument("objective must be time, energy, edp or power, found " + std::string(name));
+  if (name == "time") return Objective::time;
+  if (name == "energy" || name == "zeus") return Objective::energy;
+  if (name == "edp") return Objective::edp;
+  if (name == "power") return Objective::power;
+  if (name.size() == 4 && name.substr(0, 2) == "ed" && name[2] >= '2' && name[2] <= '9' && name[3] == 'p')
+    return {name[2] - '0' + 1, 1};
+  throw std::invalid_argument("objective must be time, energy, power, edp, ed2p to ed9p or zeus, found " +
+                              std::string(name));
 }
 
 std::string PowerBudget::error() const {
   std::ostringstream text;
-  if (!(max_power_w > 0))
-    text << "PowerBudget: max_power_w must be > 0, found " << max_power_w;
-  else if (!(max_time_ms > 0))
-    text << "PowerBudget: max_time_ms must be > 0, found " << max_time_ms;
-  else if (!(confidence >= 0.5 && confidence < 1))
+  for (const auto& [name, limit] : {std::pair("max_power_w", max_power_w),
+                                    {"max_time_ms", max_time_ms},
+                                    {"max_energy_j", max_energy_j}}) {
+    if (limit > 0) continue;
+    text << "PowerBudget: " << name << " must be > 0, found " << limit;
+    return text.str();
+  }
+  if (!(confidence >= 0.5 && confidence < 1))
     text << "PowerBudget: confidence must be in [0.5, 1), found " << confidence;
   return text.str();
 }
@@ -166,52 +149,99 @@ double normal_quantile(double probability) {
   return q < 0 ? -z : z;
 }
 
-std::optional<std::size_t> choose(const Prediction& prediction, Objective objective,
-                                  const PowerBudget& budget) {
-  const auto rows = rows_within(prediction, budget);
-  if (objective != Objective::power) check_column(prediction, kTimeMs);
-  if (objective != Objective::time) check_column(prediction, kPowerW);
-  std::optional<std::size_t> best;
-  for (const std::size_t row : rows) {
-    const double value = value_of(prediction, objective, row);
-    if (std::isnan(value)) continue;
-    const double lead = best ? value_of(prediction, objective, *best) - value : 1;
-    // Ties by power only where it is known: a comparison with NaN is false, and the lower row stays.
-    if (lead > 0 || (lead == 0 && value_of(prediction, Objective::power, row) <
-                                      value_of(prediction, Objective::power, *best))) {
-      best = row;
-    }
+double log_stddev(double median, double stddev) {
+  const double ratio = stddev / median;
+  return std::sqrt(std::log1p(ratio * ratio));
+}
+
+double probability_within(double median, double log_sd, double limit) {
+  if (log_sd == 0) return median <= limit ? 1 : 0;
+  return 0.5 * std::erfc(std::log(median / limit) / (log_sd * std::numbers::sqrt2));
+}
+
+Eigen::ArrayXd upper_bounds(const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double confidence) {
+  if (confidence == 0.5) return median;
+  return median * (normal_quantile(confidence) * log_sd).exp();
+}
+
+Costs costs_of(const Prediction& prediction) {
+  Costs costs;
+  costs.time_ms = prediction.mean.col(kTimeMs);
+  costs.power_w = prediction.mean.col(kPowerW);
+  costs.energy_j = costs.time_ms * costs.power_w / 1000;
+  if (prediction.stddev.size() == 0) return costs;
+  costs.time_log_sd = costs.time_ms.binaryExpr(prediction.stddev.col(kTimeMs).array(), &log_stddev);
+  costs.power_log_sd = costs.power_w.binaryExpr(prediction.stddev.col(kPowerW).array(), &log_stddev);
+  costs.energy_log_sd = (costs.time_log_sd.square() + costs.power_log_sd.square()).sqrt();
+  return costs;
+}
+
+Probabilities probabilities(const Prediction& prediction, std::size_t row, const PowerBudget& budget) {
+  const double unknown = std::numeric_limits<double>::quiet_NaN();
+  if (prediction.stddev.size() == 0) return {unknown, unknown, unknown};
+  const auto r = static_cast<Eigen::Index>(row);
+  const auto costs = costs_of({prediction.mean.row(r), prediction.stddev.row(r)});
+  const auto within = [&](const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double limit) {
+    return std::isfinite(limit) ? probability_within(median(0), log_sd(0), limit) : unknown;
+  };
+  return {within(costs.power_w, costs.power_log_sd, budget.max_power_w),
+          within(costs.time_ms, costs.time_log_sd, budget.max_time_ms),
+          within(costs.energy_j, costs.energy_log_sd, budget.max_energy_j)};
+}
+
+std::vector<std::size_t> best(const Prediction& prediction, const Objective& objective,
+                              const PowerBudget& budget, std::size_t count) {
+  const Eigen::ArrayXd excess = excesses(prediction, budget);
+  if (objective.needs_time()) check_column(prediction, kTimeMs);
+  if (objective.needs_power()) check_column(prediction, kPowerW);
+  std::vector<std::tuple<double, double, std::size_t>> ranked;
+  for (std::size_t row = 0; row < static_cast<std::size_t>(excess.size()); ++row) {
+    if (!(excess(static_cast<Eigen::Index>(row)) <= 1)) continue;
+    const double power_w = at(prediction, row, kPowerW);
+    const double score = objective(at(prediction, row, kTimeMs), power_w);
+    // Ties by power only where it is known.
+    if (!std::isnan(score)) ranked.emplace_back(score, std::isnan(power_w) ? INFINITY : power_w, row);
   }
-  return best;
+  count = std::min(count, ranked.size());
+  std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(count), ranked.end());
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < count; ++i) rows.push_back(std::get<2>(ranked[i]));
+  return rows;
+}
+
+std::optional<std::size_t> choose(const Prediction& prediction, const Objective& objective,
+                                  const PowerBudget& budget) {
+  const auto rows = best(prediction, objective, budget, 1);
+  return rows.empty() ? std::nullopt : std::optional(rows[0]);
 }
 
 std::optional<std::size_t> choose_fastest(const Prediction& prediction, const PowerBudget& budget) {
   return choose(prediction, Objective::time, budget);
 }
 
-std::size_t cheapest(const Prediction& prediction, const PowerBudget& budget) {
-  return least_bound(prediction, kPowerW, budget);
-}
-
-std::size_t fastest_bound(const Prediction& prediction, const PowerBudget& budget) {
-  return least_bound(prediction, kTimeMs, budget);
+Nearest least_violation(const Prediction& prediction, const PowerBudget& budget) {
+  const Eigen::ArrayXd excess = excesses(prediction, budget);
+  if (excess.size() == 0) throw std::invalid_argument("choose: the prediction has no rows");
+  Eigen::Index nearest = 0;
+  for (Eigen::Index row = 1; row < excess.size(); ++row)
+    if (excess(row) < excess(nearest) || std::isnan(excess(nearest))) nearest = row;
+  return {static_cast<std::size_t>(nearest), excess(nearest)};
 }
 
 std::vector<std::size_t> pareto(const Prediction& prediction, const PowerBudget& budget) {
-  auto rows = rows_within(prediction, budget);
+  const Eigen::ArrayXd excess = excesses(prediction, budget);
   check_column(prediction, kTimeMs);
   check_column(prediction, kPowerW);
-  const auto key = [&](std::size_t row) {
-    const auto r = static_cast<Eigen::Index>(row);
-    return std::tuple(prediction.mean(r, kPowerW), prediction.mean(r, kTimeMs), row);
-  };
-  std::erase_if(rows,
-                [&](std::size_t row) { return std::isnan(value_of(prediction, Objective::energy, row)); });
-  std::sort(rows.begin(), rows.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
+  std::vector<std::tuple<double, double, std::size_t>> rows;  // power, time
+  for (std::size_t row = 0; row < static_cast<std::size_t>(excess.size()); ++row) {
+    const double time_ms = at(prediction, row, kTimeMs), power_w = at(prediction, row, kPowerW);
+    if (excess(static_cast<Eigen::Index>(row)) <= 1 && !std::isnan(time_ms * power_w))
+      rows.emplace_back(power_w, time_ms, row);
+  }
+  std::sort(rows.begin(), rows.end());
   std::vector<std::size_t> front;
   double best_time_ms = std::numeric_limits<double>::infinity();
-  for (const std::size_t row : rows) {
-    const double time_ms = value_of(prediction, Objective::time, row);
+  for (const auto& [power_w, time_ms, row] : rows) {
     if (time_ms < best_time_ms) front.push_back(row);
     best_time_ms = std::min(best_time_ms, time_ms);
   }

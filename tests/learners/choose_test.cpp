@@ -32,27 +32,36 @@ Prediction table(std::initializer_list<std::pair<double, double>> rows) {
   return result;
 }
 
-double objective_value(const Prediction& p, Objective objective, Eigen::Index i) {
-  const double t = p.mean(i, 0), w = p.mean(i, 1);
-  return objective == Objective::time     ? t
-         : objective == Objective::power  ? w
-         : objective == Objective::energy ? t * w
-                                          : t * w * t;
+// P(y <= limit) >= confidence for a log-normal y, by its distribution function.
+bool keeps(double median, double stddev, double limit, double confidence) {
+  const double sd = std::sqrt(std::log(1 + stddev * stddev / (median * median)));
+  if (confidence == 0.5 || sd == 0) return median <= limit;
+  return 0.5 * std::erfc(-(std::log(limit) - std::log(median)) / sd / std::sqrt(2.0)) >= confidence;
 }
 
 bool fits(const Prediction& p, const PowerBudget& b, Eigen::Index i) {
-  const double z = b.confidence == 0.5 ? 0 : normal_quantile(b.confidence);
-  return p.mean(i, 0) + z * p.stddev(i, 0) <= b.max_time_ms &&
-         p.mean(i, 1) + z * p.stddev(i, 1) <= b.max_power_w;
+  const double t = p.mean(i, 0), w = p.mean(i, 1);
+  bool energy = t * w / 1000 <= b.max_energy_j;
+  if (b.confidence != 0.5) {
+    const double st = p.stddev(i, 0) / t,
+                 sw = p.stddev(i, 1) / w;  // 1 + c^2 of a product is the product of those
+    energy = keeps(t * w / 1000, t * w / 1000 * std::sqrt((1 + st * st) * (1 + sw * sw) - 1), b.max_energy_j,
+                   b.confidence);
+  }
+  const auto stddev = [&](int target) { return b.confidence == 0.5 ? 0 : p.stddev(i, target); };
+  return energy && keeps(t, stddev(0), b.max_time_ms, b.confidence) &&
+         keeps(w, stddev(1), b.max_power_w, b.confidence);
 }
 
-std::optional<std::size_t> brute_force(const Prediction& p, Objective objective, const PowerBudget& b) {
+std::optional<std::size_t> brute_force(const Prediction& p, const Objective& objective,
+                                       const PowerBudget& b) {
   std::optional<std::size_t> best;
   for (Eigen::Index i = 0; i < p.mean.rows(); ++i) {
     if (!fits(p, b, i)) continue;
     if (best) {
       const auto j = static_cast<Eigen::Index>(*best);
-      const double mine = objective_value(p, objective, i), other = objective_value(p, objective, j);
+      const double mine = objective(p.mean(i, 0), p.mean(i, 1)),
+                   other = objective(p.mean(j, 0), p.mean(j, 1));
       if (mine > other || (mine == other && p.mean(i, 1) >= p.mean(j, 1))) continue;
     }
     best = static_cast<std::size_t>(i);
@@ -71,11 +80,32 @@ TEST(NormalQuantile, InvertsTheDistribution) {
   EXPECT_THROW(normal_quantile(1), std::invalid_argument);
 }
 
-TEST(Objective, NamesRoundTrip) {
-  for (const auto objective : {Objective::time, Objective::energy, Objective::edp, Objective::power}) {
-    EXPECT_EQ(parse_objective(to_string(objective)), objective);
+TEST(Objective, ScoresWhatItsNameSays) {
+  const double t = 7, w = 5;
+  EXPECT_EQ(parse_objective("time")(t, w), 7);
+  EXPECT_EQ(parse_objective("power")(t, w), 5);
+  EXPECT_EQ(parse_objective("energy")(t, w), 35);
+  EXPECT_EQ(parse_objective("edp")(t, w), 35 * 7);
+  EXPECT_EQ(parse_objective("ed2p")(t, w), 35 * 49);
+  EXPECT_EQ(parse_objective("ed3p")(t, w), 35 * 343);
+  EXPECT_EQ(parse_objective("time"), Objective::time);
+  EXPECT_EQ(parse_objective("edp"), Objective::edp);
+  EXPECT_EQ(parse_objective("time")(t, kNaN), 7);
+  EXPECT_EQ(parse_objective("power")(kNaN, w), 5);
+  for (const char* bad : {"speed", "", "ed1p", "ed22p", "edxp"})
+    EXPECT_THROW(parse_objective(bad), std::invalid_argument) << bad;
+}
+
+TEST(Objective, ZeusWeighsEnergyAgainstTimeAtMaximumPower) {
+  auto zeus = parse_objective("zeus");
+  zeus.max_power_w = 60;
+  for (const double eta : {0.0, 0.3, 1.0}) {
+    zeus.eta = eta;
+    EXPECT_NEAR(zeus(7, 5), eta * 7 * 5 + (1 - eta) * 60 * 7, 1e-12) << eta;
   }
-  EXPECT_THROW(parse_objective("speed"), std::invalid_argument);
+  zeus.eta = 0;
+  EXPECT_EQ(zeus(7, kNaN), 420);  // of time alone
+  EXPECT_FALSE(zeus.needs_power());
 }
 
 TEST(Choose, EqualsBruteForceOnRandomTables) {
@@ -85,8 +115,11 @@ TEST(Choose, EqualsBruteForceOnRandomTables) {
     const Prediction p = random_table(1 + rng.below(12), rng);
     const PowerBudget budget{.max_power_w = 1 + rng.uniform() * 12,
                              .max_time_ms = 1 + rng.uniform() * 12,
+                             .max_energy_j = rng.below(2) == 0 ? INFINITY : rng.uniform() * 0.1,
                              .confidence = rng.below(2) == 0 ? 0.5 : rng.uniform(0.5, 0.99)};
-    for (const auto objective : {Objective::time, Objective::energy, Objective::edp, Objective::power}) {
+    const Objective zeus{.power_exponent = 1, .eta = rng.uniform(), .max_power_w = 12};
+    for (const auto& objective : {Objective::time, Objective::energy, Objective::edp, Objective::power,
+                                  parse_objective("ed2p"), zeus}) {
       const auto choice = choose(p, objective, budget);
       EXPECT_EQ(choice, brute_force(p, objective, budget));
       ++(choice ? chosen : none);
@@ -135,11 +168,67 @@ TEST(Choose, MoreConfidenceNeverMakesTheChoiceBolder) {
   }
 }
 
-TEST(Choose, LimitHoldsWithTheProbabilityAskedFor) {
-  Prediction p = table({{10, 20}});
-  p.stddev = Matrix::Constant(1, 2, 1);
-  EXPECT_TRUE(choose_fastest(p, {.max_power_w = 21.65, .confidence = 0.95}));
-  EXPECT_FALSE(choose_fastest(p, {.max_power_w = 21.64, .confidence = 0.95}));
+// The quantile of set_log_normal's own distribution, which a normal one with the same stddev misses: 21.64.
+TEST(Choose, LimitHoldsWithTheProbabilityThatTheLearnersStateIt) {
+  Prediction p = nothing_predicted(1);
+  const double sd = 0.3;
+  for (const int target : {0, 1})
+    set_log_normal(p, target, Vector::Constant(1, std::log(20)), Vector::Constant(1, sd * sd), 0);
+  EXPECT_NEAR(log_stddev(p.mean(0, 1), p.stddev(0, 1)), sd, 1e-12);
+  const double quantile = 20 * std::exp(1.6448536269514722 * sd);
+  EXPECT_TRUE(choose_fastest(p, {.max_power_w = quantile * (1 + 1e-9), .confidence = 0.95}));
+  EXPECT_FALSE(choose_fastest(p, {.max_power_w = quantile * (1 - 1e-9), .confidence = 0.95}));
+  const auto said = probabilities(p, 0, {.max_power_w = quantile, .max_energy_j = 0.4});
+  EXPECT_NEAR(said.power, 0.95, 1e-12);
+  EXPECT_NEAR(said.energy, 0.5, 1e-12);
+  EXPECT_TRUE(std::isnan(said.time));
+
+  // And it is what draws from that distribution do.
+  hw::Rng rng(6);
+  int power = 0, energy = 0;
+  const double energy_limit_j = 0.4 * std::exp(sd);
+  for (int i = 0; i < 20000; ++i) {
+    const double watts = 20 * std::exp(sd * rng.normal()), ms = 20 * std::exp(sd * rng.normal());
+    power += watts <= quantile;
+    energy += watts * ms / 1000 <= energy_limit_j;
+  }
+  EXPECT_NEAR(power / 20000.0, 0.95, 0.006);  // four standard deviations of such a share
+  EXPECT_NEAR(energy / 20000.0, probabilities(p, 0, {.max_energy_j = energy_limit_j}).energy, 0.013);
+}
+
+TEST(Choose, CertainValueIsInsideOrNot) {
+  EXPECT_EQ(probability_within(5, 0, 5), 1);
+  EXPECT_EQ(probability_within(5, 0, 4.99), 0);
+  Prediction p = table({{1, 6}, {2, 5}});
+  p.stddev = Matrix::Zero(2, 2);
+  EXPECT_EQ(choose_fastest(p, {.max_power_w = 5, .confidence = 0.99}), 1U);
+}
+
+TEST(Choose, RunnersUpFollowInOrderAndFitTheBudget) {
+  hw::Rng rng(8);
+  for (int round = 0; round < 200; ++round) {
+    Prediction p = random_table(12, rng);
+    const PowerBudget budget{.max_power_w = 8, .confidence = 0.8};
+    const auto rows = best(p, Objective::edp, budget, 100);
+    Prediction rest = p;
+    for (const std::size_t row : rows) {
+      EXPECT_EQ(choose(rest, Objective::edp, budget), row);
+      rest.mean(static_cast<Eigen::Index>(row), 1) = 1e9;
+    }
+    EXPECT_EQ(choose(rest, Objective::edp, budget), std::nullopt);
+    EXPECT_EQ(best(p, Objective::edp, budget, 2).size(), std::min<std::size_t>(2, rows.size()));
+  }
+}
+
+TEST(Choose, ConstantTimeOrPowerIsNoTrouble) {
+  const Prediction same_time = table({{5, 9}, {5, 7}, {5, 8}}), same_power = table({{7, 4}, {5, 4}, {6, 4}});
+  for (const auto& objective : {Objective::time, Objective::energy, Objective::edp, Objective::power}) {
+    EXPECT_EQ(choose(same_time, objective, {}), 1U);
+    const auto expected = objective.needs_time() ? 1U : 0U;
+    EXPECT_EQ(choose(same_power, objective, {.max_power_w = 4}), expected);
+  }
+  EXPECT_EQ(pareto(same_time), (std::vector<std::size_t>{1}));
+  EXPECT_EQ(pareto(same_power), (std::vector<std::size_t>{1}));
 }
 
 TEST(Choose, InfeasibleIsNone) {
@@ -160,7 +249,7 @@ TEST(Choose, UnknownColumnIsRefusedOnlyWhereItIsNeeded) {
   EXPECT_THROW(choose(no_power, Objective::energy, {}), std::invalid_argument);
   EXPECT_THROW(choose(no_power, Objective::power, {}), std::invalid_argument);
   EXPECT_THROW(pareto(no_power), std::invalid_argument);
-  EXPECT_THROW(cheapest(no_power, {}), std::invalid_argument);
+  EXPECT_THROW(least_violation(no_power, {.max_power_w = 5}), std::invalid_argument);
   EXPECT_EQ(choose_fastest(table({{1, kNaN}, {2, 3}}), {.max_power_w = 5}), 1U);
 }
 
@@ -178,13 +267,20 @@ TEST(PowerBudget, NamesTheBadField) {
   EXPECT_THROW(choose_fastest(table({{1, 1}}), {.max_power_w = -1}), std::invalid_argument);
 }
 
-TEST(Cheapest, IsTheRowWithTheLeastUpperBound) {
-  Prediction p = table({{1, 5}, {4, 4}, {2, 4.5}});
-  EXPECT_EQ(cheapest(p, {}), 1U);
-  EXPECT_EQ(fastest_bound(p, {}), 0U);
+TEST(LeastViolation, IsTheRowWhoseWorstLimitIsBrokenLeast) {
+  Prediction p = table({{1, 5}, {4, 4}, {2, 4.4}});
+  EXPECT_EQ(least_violation(p, {.max_power_w = 2}).row, 1U);
+  EXPECT_EQ(least_violation(p, {.max_power_w = 2}).excess, 2);
+  EXPECT_EQ(least_violation(p, {.max_time_ms = 0.5}).row, 0U);
+  // 5 and 1, 4 and 4, 4.4 and 2 times too much.
+  EXPECT_EQ(least_violation(p, {.max_power_w = 1, .max_time_ms = 1}).row, 1U);
+  EXPECT_EQ(least_violation(p, {.max_power_w = 1.2, .max_time_ms = 0.9}).row, 2U);
+  EXPECT_NEAR(least_violation(p, {.max_energy_j = 0.001}).excess, 5, 1e-12);
+  EXPECT_LE(least_violation(p, {.max_power_w = 9}).excess, 1);
   p.stddev = Matrix::Zero(3, 2);
   p.stddev(1, 1) = 1;
-  EXPECT_EQ(cheapest(p, {.confidence = 0.95}), 2U);
+  EXPECT_EQ(least_violation(p, {.max_power_w = 2, .confidence = 0.95}).row, 2U);
+  EXPECT_THROW(least_violation(table({}), {}), std::invalid_argument);
 }
 
 TEST(Pareto, EqualsBruteForceOnRandomTables) {

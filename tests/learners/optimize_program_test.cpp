@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "tests/learners/example_model.hpp"
 #include "tests/run_program.hpp"
@@ -10,6 +11,7 @@ namespace fewwatt {
 namespace {
 
 using tests::run_program;
+using Json = nlohmann::json;
 
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
@@ -31,16 +33,16 @@ TEST_F(OptimizeProgram, FastestModeWithinTheBudgetIsPrinted) {
   const auto result = optimize("--max-power-w 5.9");  // 1 GHz CPU, 0.5 GHz GPU: 8 ms, 5.5 W
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.err, "");
-  for (const char* part : {"500000", "1000000", "8 per minibatch", "5.5", "0.044", "measured      no"}) {
+  for (const char* part : {"500000", "1000000", "8 per minibatch", "5.5", "0.044", "measured          no"}) {
     EXPECT_TRUE(holds(result.out, part)) << part << " in:\n" << result.out;
   }
-  EXPECT_TRUE(holds(result.out, "epoch_s       8\n")) << result.out;
+  EXPECT_TRUE(holds(result.out, "epoch_s           8\n")) << result.out;
 }
 
 TEST_F(OptimizeProgram, MeasuredChoiceSaysWhatWasMeasured) {
   const auto result = optimize("--max-power-w 9");
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_TRUE(holds(result.out, "measured      time_ms 6, power_w 8")) << result.out;
+  EXPECT_TRUE(holds(result.out, "measured          time_ms 6, power_w 8")) << result.out;
 }
 
 TEST_F(OptimizeProgram, MeasuredModeIsJudgedByItsMeasurement) {
@@ -63,8 +65,7 @@ TEST_F(OptimizeProgram, MeasuredModeIsJudgedByItsMeasurement) {
     EXPECT_TRUE(holds(inside.out, "\"time_ms\":6.0,\"power_w\":7.0")) << inside.out << inside.err;
   }
   measure(1.2);
-  EXPECT_TRUE(holds(optimize("--max-power-w 1.1").err, "cheapest mode is at 1.2 W"))
-      << optimize("--max-power-w 1.1").err;
+  EXPECT_TRUE(holds(optimize("--max-power-w 1.1").err, "power_w 1.2,")) << optimize("--max-power-w 1.1").err;
 }
 
 TEST_F(OptimizeProgram, QuietStillPrintsTheResult) {
@@ -101,6 +102,74 @@ TEST_F(OptimizeProgram, EachObjectiveHasItsMode) {
   EXPECT_TRUE(holds(power, "\"power_w\":4.75")) << power;  // 0.75 GHz, 0.5 GHz: 9.3 ms
 }
 
+TEST_F(OptimizeProgram, ChoiceComesWithItsProbabilityExpectedTimeAndRunnerUp) {
+  const auto text = optimize("--max-power-w 5.9 --confidence 0.75");
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const char* part :
+       {"power_probability", "expected_time_ms", "runner-up: cpu_khz=750000 gpu_khz=500000: "})
+    EXPECT_TRUE(holds(text.out, part)) << part << " in:\n" << text.out;
+  const auto json = Json::parse(optimize("--max-power-w 5.9 --confidence 0.75 --json").out);
+  const double sd = std::sqrt(std::log1p(std::pow(0.5 / 5.5, 2)));
+  EXPECT_NEAR(json["power_probability"], 0.5 * std::erfc(-std::log(5.9 / 5.5) / sd / std::sqrt(2.0)), 1e-12);
+  EXPECT_NEAR(json["expected_time_ms"], 8 * std::exp(std::log1p(std::pow(0.1 / 8, 2)) / 2), 1e-9);
+  EXPECT_EQ(json["runner_up"]["mode"]["cpu_khz"], 750'000);
+  EXPECT_TRUE(json["runner_up"].contains("power_probability"));
+  // Of a measured mode nothing is left to chance; of one that fits alone there is no runner-up.
+  const auto alone = Json::parse(optimize("--max-power-w 2 --confidence 0.9 --json").out);
+  EXPECT_EQ(alone["power_probability"], 1);
+  EXPECT_TRUE(alone["runner_up"].is_null());
+  EXPECT_TRUE(holds(optimize("--max-power-w 2").out, "no other mode fits"));
+}
+
+TEST_F(OptimizeProgram, DeadlineAndSlowdownAreLimitsOnTime) {
+  // The fastest mode takes 6 ms and 8 W; an epoch has 1000 minibatches.
+  const auto slower = Json::parse(optimize("--objective energy --max-slowdown 1.4 --json").out);
+  EXPECT_NEAR(slower["max_time_ms"], 8.4, 1e-12);
+  EXPECT_NEAR(slower["energy_j"], 0.044, 1e-12);
+  EXPECT_EQ(Json::parse(optimize("--objective energy --max-slowdown 1 --json").out)["time_ms"], 6);
+  const auto deadline = Json::parse(optimize("--objective power --max-epoch-s 9.5 --json").out);
+  EXPECT_NEAR(deadline["max_time_ms"], 9.5, 1e-12);
+  EXPECT_NEAR(deadline["power_w"], 4.75, 1e-12);  // as in EachObjectiveHasItsMode
+  EXPECT_EQ(optimize("--max-epoch-s 5.9").code, 3);
+
+  auto model = tests::example_model();
+  model.attributes.minibatches_per_epoch.reset();
+  learners::write_model(model_, model);
+  const auto unknown = optimize("--max-epoch-s 5");
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_TRUE(holds(unknown.err, "minibatches_per_epoch")) << unknown.err;
+}
+
+TEST_F(OptimizeProgram, ZeusGoesFromTheFastestModeToTheLeastEnergy) {
+  const auto zeus = [&](const char* eta) {
+    return Json::parse(optimize(std::string("--objective zeus --json --eta ") + eta).out);
+  };
+  EXPECT_EQ(zeus("0")["time_ms"], 6);
+  EXPECT_NEAR(zeus("1")["energy_j"], 0.044, 1e-12);
+  EXPECT_EQ(zeus("0.5")["zeus_max_power_w"], 8);
+  // With P = 8 W: eta (22 + 20 g/c + 6 c/g) + (1 - eta) 8 (4/c + 2/g), c and g in GHz; by hand over the twelve modes.
+  double least = INFINITY;
+  for (const double c : {0.25, 0.5, 0.75, 1.0})
+    for (const double g : {0.25, 0.5, 1.0})
+      least = std::min(least, 0.5 * (22 + 20 * g / c + 6 * c / g) + 0.5 * 8 * (4 / c + 2 / g));
+  const auto half = zeus("0.5");
+  EXPECT_NEAR(0.5 * 1000 * half["energy_j"].get<double>() + 0.5 * 8 * half["time_ms"].get<double>(), least,
+              1e-9);
+}
+
+TEST_F(OptimizeProgram, ConstantTimeOrPowerIsNoTrouble) {
+  for (const int target : {tasks::kTimeMs, tasks::kPowerW}) {
+    auto model = tests::example_model();
+    model.prediction.mean.col(target).setConstant(5);
+    model.support.targets.col(target).setConstant(5);
+    learners::write_model(model_, model);
+    for (const char* arguments : {"--max-power-w 5", "--objective energy", "--objective edp --max-time-ms 7",
+                                  "--objective power --max-slowdown 1.2", "--objective zeus", "--pareto"}) {
+      EXPECT_EQ(optimize(arguments).code, 0) << arguments << optimize(arguments).err;
+    }
+  }
+}
+
 TEST_F(OptimizeProgram, ParetoKeepsToTheLimits) {
   const auto all = optimize("--pareto"), some = optimize("--pareto --max-power-w 5");
   EXPECT_EQ(all.code, 0) << all.err;
@@ -109,23 +178,28 @@ TEST_F(OptimizeProgram, ParetoKeepsToTheLimits) {
             std::count(all.out.begin(), all.out.end(), '\n'));
 }
 
-TEST_F(OptimizeProgram, BudgetBelowTheCheapestModeExits3AndNamesItsPower) {
+TEST_F(OptimizeProgram, BudgetBelowTheCheapestModeExits3AndNamesTheLeastViolation) {
   const auto result = optimize("--max-power-w 1.5");
   EXPECT_EQ(result.code, 3);
   EXPECT_EQ(result.out, "");
-  EXPECT_TRUE(holds(result.err, "2 W") && holds(result.err, "cpu_khz=250000 gpu_khz=250000")) << result.err;
+  EXPECT_TRUE(holds(result.err, "power_w 2,") && holds(result.err, "33.333 % over") &&
+              holds(result.err, "cpu_khz=250000 gpu_khz=250000"))
+      << result.err;
   EXPECT_EQ(optimize("--max-time-ms 1").code, 3);
-  EXPECT_TRUE(holds(optimize("--max-time-ms 1").err, "6 ms")) << optimize("--max-time-ms 1").err;
+  EXPECT_TRUE(holds(optimize("--max-time-ms 1").err, "time_ms 6,")) << optimize("--max-time-ms 1").err;
   EXPECT_EQ(optimize("--pareto --max-power-w 1.5").code, 3);
   const auto json = optimize("--max-power-w 1.5 --json");
   EXPECT_EQ(json.code, 3);
-  EXPECT_TRUE(holds(json.out, "\"cheapest\":")) << json.out;
+  EXPECT_TRUE(holds(json.out, "\"least_violation\":") && holds(json.out, "\"over_percent\":33.3"))
+      << json.out;
 }
 
 TEST_F(OptimizeProgram, WrongUsageExits2) {
   for (const char* arguments :
        {"--max-watts 3", "--objective speed", "--max-power-w -1", "--max-power-w x", "--confidence 1.5",
-        "--objective power", "--pareto --objective energy", "--pareto --objective time", "stray"}) {
+        "--objective power", "--pareto --objective energy", "--pareto --objective time", "--max-slowdown 0.9",
+        "--max-slowdown nan", "--max-epoch-s 0", "--max-energy-j 0", "--eta 0.5",
+        "--objective zeus --eta 1.5", "--objective zeus --eta nan", "stray"}) {
     const auto result = optimize(arguments);
     EXPECT_EQ(result.code, 2) << arguments;
     EXPECT_EQ(result.out, "");

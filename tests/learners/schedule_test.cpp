@@ -1,0 +1,250 @@
+#include "learners/optimize/schedule.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "hw/random.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using hw::KnobRole;
+
+// A board of eight settings in four groups, where a workload may have a batch size to choose too.
+std::shared_ptr<const hw::PowerModeSpace> small_space(bool batches) {
+  std::vector<hw::Knob> knobs = {
+      {KnobRole::cpu_cores, {2, 4}}, {KnobRole::gpu_khz, {100, 200}}, {KnobRole::mem_khz, {300, 600}}};
+  if (batches) knobs.push_back({KnobRole::batch_size, {8, 16}});
+  return std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(knobs));
+}
+
+// Times and powers are whole numbers from a small range, so that ties are common.
+Model random_model(hw::Rng& rng, bool batches = false) {
+  Model model;
+  model.device = "board";
+  model.workload = "net" + std::to_string(rng.below(1000));
+  model.attributes.time_of = datasets::TimeOf::minibatch;
+  model.space = small_space(batches);
+  const auto n = static_cast<Eigen::Index>(model.space->size());
+  model.prediction = {Matrix(n, 2), Matrix(n, 2)};
+  for (Eigen::Index i = 0; i < n; ++i)
+    for (Eigen::Index t = 0; t < 2; ++t) {
+      model.prediction.mean(i, t) = 2 + static_cast<double>(rng.below(20));
+      model.prediction.stddev(i, t) = 0.1 * static_cast<double>(rng.below(10));
+    }
+  model.support.space = model.space;
+  return model;
+}
+
+// What a user may ask, and two to four workloads that it is asked of.
+struct Instance {
+  std::vector<Model> models;
+  std::vector<Turn> turns;
+  Objective objective;
+  PowerBudget budget;
+  Switching switching;
+  bool one_setting = false;
+};
+
+Instance random_instance(std::uint64_t seed) {
+  auto rng = hw::Rng::stream(seed, "schedule");
+  Instance made;
+  const std::size_t n = 2 + rng.below(3);
+  const bool batches = n < 4 && rng.below(3) == 0;
+  std::vector<double> shares;
+  for (std::size_t i = 0; i < n; ++i) shares.push_back(1 + static_cast<double>(rng.below(4)));
+  shares = normalised_shares(shares);
+  const std::size_t variants = n < 4 && !batches && rng.below(3) == 0 ? 2 : 1;  // of the first workload
+  for (std::size_t i = 0; i < n + variants - 1; ++i) made.models.push_back(random_model(rng, batches));
+  for (std::size_t i = 0; i < n; ++i) made.turns.push_back({{&made.models[i]}, shares[i]});
+  if (variants > 1) made.turns[0].models.push_back(&made.models.back());
+  const char* objectives[] = {"time", "energy", "edp", "ed2p", "zeus"};
+  made.objective = parse_objective(objectives[rng.below(5)]);
+  if (rng.below(2) == 0 && made.objective == Objective::energy) {
+    made.objective.eta = rng.uniform();
+    made.objective.max_power_w = 22;
+  }
+  made.budget.max_power_w = rng.below(4) == 0 ? INFINITY : 3 + rng.uniform() * 19;
+  if (rng.below(3) == 0) made.budget.max_time_ms = 2 + rng.uniform() * 14;
+  if (rng.below(3) == 0) made.budget.max_energy_j = (10 + rng.uniform() * 120) / 1000;
+  if (rng.below(3) == 0) made.budget.confidence = rng.uniform(0.5, 0.99);
+  if (rng.below(4) != 0) {
+    made.switching.fast_ms = rng.below(3) == 0 ? 0 : rng.uniform() * 20;
+    made.switching.slow_ms =
+        rng.below(3) == 0 ? made.switching.fast_ms : made.switching.fast_ms + rng.uniform() * 40;
+    made.switching.units = 1 + static_cast<double>(rng.below(30));
+  }
+  made.one_setting = rng.below(4) == 0;
+  return made;
+}
+
+// Least excess, then least score, over all picks.
+std::pair<double, double> brute_force(const TurnsProblem& problem) {
+  std::pair<double, double> best(INFINITY, INFINITY);
+  Picks picks(problem.options.size());
+  const std::function<void(std::size_t)> pick = [&](std::size_t w) {
+    if (w == picks.size()) {
+      for (std::size_t i = 1; problem.one_setting && i < w; ++i)
+        if (problem.options[i][picks[i]].setting != problem.options[0][picks[0]].setting) return;
+      const auto totals = totals_of(problem, picks);
+      best = std::min(best, std::pair(totals.excess, totals.score));
+      return;
+    }
+    for (picks[w] = 0; picks[w] < problem.options[w].size(); ++picks[w]) pick(w + 1);
+  };
+  pick(0);
+  return best;
+}
+
+TEST(BestTurns, EqualsBruteForce) {
+  int fit = 0, switched = 0, shared = 0, four = 0;
+  for (std::uint64_t seed = 0; seed < 1500; ++seed) {
+    const auto asked = random_instance(seed);
+    const auto problem =
+        turns_problem(asked.turns, asked.objective, asked.budget, asked.switching, asked.one_setting);
+    const auto found = totals_of(problem, best_turns(problem));
+    const auto [excess, score] = brute_force(problem);
+    EXPECT_NEAR(found.excess / excess, 1, 1e-12) << seed;
+    EXPECT_TRUE(excess > 1 || std::abs(found.score / score - 1) < 1e-12) << seed;
+    fit += found.fits();
+    switched += found.fast_switches > 0 && found.slow_switches > 0;
+    shared += found.fast_switches + found.slow_switches == 0;
+    four += asked.turns.size() == 4;
+  }
+  // The instances are of every kind.
+  EXPECT_GT(fit, 500);
+  EXPECT_LT(fit, 1400);
+  EXPECT_GT(switched, 20);
+  EXPECT_GT(shared, 200);
+  EXPECT_GT(four, 300);
+}
+
+TEST(BestTurns, OneWorkloadIsChosenAsChooseDoes) {
+  hw::Rng rng(5);
+  for (int round = 0; round < 300; ++round) {
+    const Model model = random_model(rng);
+    const Turn turn{{&model}, 1};
+    const PowerBudget budget{.max_power_w = 3 + rng.uniform() * 19, .max_time_ms = 5 + rng.uniform() * 19};
+    for (const auto& objective : {Objective::time, Objective::energy, Objective::edp}) {
+      const auto problem = turns_problem({&turn, 1}, objective, budget, {}, false);
+      const auto picks = best_turns(problem);
+      const auto totals = totals_of(problem, picks);
+      const auto choice = choose(model.prediction, objective, budget);
+      ASSERT_EQ(totals.fits(), choice.has_value());
+      if (!choice) continue;
+      const auto row = static_cast<Eigen::Index>(*choice);
+      EXPECT_NEAR(totals.score / objective(model.prediction.mean(row, 0), model.prediction.mean(row, 1)), 1,
+                  1e-12);
+    }
+  }
+}
+
+// Two settings; each workload is better off in its own one.
+TEST(BestTurns, SwitchingPaysOnlyWhenTurnsAreLong) {
+  Model a, b;
+  for (Model* model : {&a, &b}) {
+    model->device = "board";
+    model->space =
+        std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid({{KnobRole::mem_khz, {1, 2}}}));
+    model->prediction.mean.resize(2, 2);
+  }
+  a.prediction.mean << 10, 20, 14, 10;  // fast where it needs 20 W
+  b.prediction.mean << 30, 10, 20, 10;
+  const std::vector<Turn> turns = {{{&a}, 0.5}, {{&b}, 0.5}};
+  const auto solve = [&](double units, double max_power_w) {
+    const auto problem = turns_problem(turns, Objective::time, {.max_power_w = max_power_w},
+                                       {.fast_ms = 1, .slow_ms = 100, .units = units}, false);
+    return totals_of(problem, best_turns(problem));
+  };
+  // Both in the second setting take 17 ms per unit; in their own ones 15 ms and two changes of 100 ms per round.
+  EXPECT_NEAR(solve(90, INFINITY).time_ms, 17, 1e-12);
+  EXPECT_EQ(solve(90, INFINITY).slow_switches, 0);
+  EXPECT_NEAR(solve(200, INFINITY).time_ms, 16, 1e-12);
+  EXPECT_EQ(solve(200, INFINITY).slow_switches, 2);
+  // (10 ms 20 W + 20 ms 10 W) / 2, and per round 100 ms at 20 W and 100 ms at 10 W.
+  EXPECT_NEAR(solve(200, INFINITY).energy_j, 0.2 + 3.0 / 200, 1e-12);
+  EXPECT_NEAR(solve(200, 12).time_ms, 17, 1e-12);  // the limit holds at every moment, not on average
+  EXPECT_NEAR(solve(200, 5).excess, 2, 1e-12);
+}
+
+TEST(BestTurns, ConstantTimeOrPowerIsNoTrouble) {
+  hw::Rng rng(7);
+  for (const int target : {0, 1}) {
+    std::vector<Model> models = {random_model(rng), random_model(rng)};
+    for (auto& model : models) model.prediction.mean.col(target).setConstant(5);
+    const std::vector<Turn> turns = {{{&models[0]}, 0.3}, {{&models[1]}, 0.7}};
+    for (const bool one_setting : {false, true}) {
+      const auto problem = turns_problem(turns, Objective::edp, {.max_time_ms = 50},
+                                         {.fast_ms = 1, .slow_ms = 2}, one_setting);
+      EXPECT_NEAR(totals_of(problem, best_turns(problem)).score / brute_force(problem).second, 1, 1e-12);
+    }
+  }
+}
+
+std::string refusal(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const std::invalid_argument& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(TurnsProblem, NamesWhatIsWrong) {
+  hw::Rng rng(9);
+  Model a = random_model(rng), b = random_model(rng);
+  const auto problem = [&](double share, const Objective& objective = Objective::time,
+                           const PowerBudget& budget = {}, const Switching& switching = {}) {
+    const std::vector<Turn> turns = {{{&a}, share}, {{&b}, 0.5}};
+    return refusal([&] { turns_problem(turns, objective, budget, switching, false); });
+  };
+  EXPECT_EQ(problem(0.5), "");
+  EXPECT_NE(problem(0.4).find("sum to 1"), std::string::npos);
+  EXPECT_NE(problem(-0.5).find("share"), std::string::npos);
+  EXPECT_NE(problem(0.5, Objective::power).find("idling"), std::string::npos);
+  EXPECT_NE(problem(0.5, Objective::time, {.max_power_w = 0}).find("max_power_w"), std::string::npos);
+  EXPECT_NE(problem(0.5, Objective::time, {}, {.fast_ms = 2, .slow_ms = 1}).find("slow_ms"),
+            std::string::npos);
+  EXPECT_NE(problem(0.5, Objective::time, {}, {.units = 0}).find("units"), std::string::npos);
+  b.device = "other";
+  EXPECT_NE(problem(0.5).find("different boards: board/"), std::string::npos);
+  b.device = "board";
+  b.prediction.mean.col(1).setConstant(std::nan(""));
+  EXPECT_EQ(problem(0.5), "");
+  EXPECT_NE(problem(0.5, Objective::energy).find(b.workload + " has no power"), std::string::npos);
+  b = random_model(rng);
+  b.prediction.stddev.resize(0, 0);
+  EXPECT_NE(problem(0.5, Objective::time, {.max_power_w = 5, .confidence = 0.9}).find("stddev"),
+            std::string::npos);
+  b.space =
+      std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid({{KnobRole::cpu_cores, {2, 4}}}));
+  EXPECT_NE(problem(0.5).find("different knobs"), std::string::npos);
+}
+
+TEST(TurnsProblem, WaysOfRunningOneWorkloadCountInOneUnit) {
+  hw::Rng rng(10);
+  Model small = random_model(rng), large = small;
+  small.attributes.batch_size = 16;
+  large.attributes.batch_size = 32;
+  const Turn turn{{&small, &large}, 1};
+  const auto problem = turns_problem({&turn, 1}, Objective::time, {}, {}, false);
+  ASSERT_EQ(problem.options[0].size(), 16U);  // twice the work in the same time
+  EXPECT_EQ(problem.options[0][1].time_ms, problem.options[0][0].time_ms / 2);
+  EXPECT_EQ(problem.options[0][best_turns(problem)[0]].model, 1U);
+  large.attributes.batch_size.reset();
+  EXPECT_NE(refusal([&] {
+              turns_problem({&turn, 1}, Objective::time, {}, {}, false);
+            }).find("same unit"),
+            std::string::npos);
+}
+
+TEST(Shares, AreNormalisedAndMustBePositive) {
+  EXPECT_EQ(normalised_shares(std::vector<double>{1, 3}), (std::vector<double>{0.25, 0.75}));
+  for (const double bad : {0.0, -0.5, double{NAN}, double{INFINITY}})
+    EXPECT_THROW(normalised_shares(std::vector<double>{0.5, bad}), std::invalid_argument) << bad;
+}
+
+}  // namespace
+}  // namespace fewwatt::learners
