@@ -1,9 +1,11 @@
 // fewwatt profile --device jetson --workload NAME --modes 50 --out P.h5 -- CMD...
 //                 --device simulated:BOARD --workload W [-- CMD...]
 //                 --device replay --profiles P.h5 --profiled-device D --workload W
+//                 ... --goal fastest --max-power-w 30 --measurements 15 ...
 //                 --merge A.h5 --merge B.h5 --out C.h5
 //
-// Measures time and power of a program in one power mode after the other, and keeps every mode as soon as it is measured.
+// Measures time and power of a program in one power mode after the other, and keeps every mode as soon as it is measured. With
+// a goal, the modes are those of a closed-loop search.
 
 #include <unistd.h>
 
@@ -24,7 +26,9 @@
 #include "hw/modules.hpp"
 #include "hw/program.hpp"
 #include "hw/simulated_device.hpp"
-#include "tasks/samplers/sampler.hpp"
+#include "learners/checkpoint_io.hpp"
+#include "learners/optimize/search.hpp"
+#include "learners/registry.hpp"
 
 namespace {
 
@@ -35,6 +39,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kFoldEvery = 25;          // modes; the log has them at once
 constexpr std::size_t kTellEvery = 10;  // modes, where progress is no terminal's
+constexpr double kConfidence = 0.7;     // of a goal
+constexpr std::size_t kMore = 10;  // modes: what so many more would be expected to gain is told at the end
 
 volatile std::sig_atomic_t told_to_stop = 0;
 void on_signal(int) {
@@ -45,7 +51,10 @@ struct Options {
   program::CommonOptions common;
   std::string device, name, workload, grid, profiles, profiled_device, out;
   std::string kind, time_of;
-  std::string sampler;
+  std::string sampler, goal, search, init, learner;
+  learners::Goal aim;  // with a goal
+  double stop_gain = 0, max_s = 0;
+  program::Count measurements{0};
   program::Count modes{50}, minibatches{40}, retries{2};
   std::vector<std::string> command, merge;
   bool resume = false, restart = false, go_on = false, as_root = false, program_output = false;
@@ -268,8 +277,15 @@ RunRecord record_of(const hw::PowerMode& mode, const hw::Attempt& attempt) {
   return record;
 }
 
+// A goal, and how near it is.
+struct Reached {
+  std::optional<learners::Answer> answer;
+  double expected_gain = std::nan("");  // of kMore more
+};
+
 // What has come of a run.
 struct Outcome {
+  std::optional<Reached> reached;                    // with a goal
   std::size_t wanted = 0, measured = 0, before = 0;  // before: in the log already
   std::size_t rejected_attempts = 0;
   std::vector<std::pair<hw::PowerMode, std::string>> given_up;
@@ -306,32 +322,75 @@ bool measure(Bench& bench, datasets::RunLog& log, const hw::PowerMode& mode, con
   return false;
 }
 
+std::shared_ptr<const learners::Learner> learner_of(const Options& options) {
+  if (!options.init.empty()) return learners::make_learner(learners::read_checkpoint(options.init));
+  return learners::make_learner(options.learner.empty() ? "auto" : options.learner);
+}
+
+// The search, where there is a goal; else nullptr.
+std::unique_ptr<learners::Search> search_of(const Options& options,
+                                            std::shared_ptr<const hw::PowerModeSpace> space,
+                                            std::size_t wanted) {
+  if (options.goal.empty()) return nullptr;
+  learners::SearchOptions so;
+  so.planned = wanted;
+  so.seed = options.common.seed;
+  so.stop_gain = options.stop_gain;
+  so.characteristics = tasks::characteristics_of(options.attributes);
+  return learners::make_search(options.search, std::move(space),
+                               learners::needs_learner(options.search) ? learner_of(options) : nullptr,
+                               options.aim, so);
+}
+
 Outcome run(Bench& bench, datasets::RunLog& log, const Options& options) {
   Outcome outcome;
   const auto& space = bench.space();
+  const auto shared = std::make_shared<const hw::PowerModeSpace>(space);
   outcome.wanted = std::min<std::size_t>(options.modes.value, space.size());
-  const auto sampler = tasks::make_sampler(options.sampler, space, outcome.wanted, options.common.seed);
+  const auto search = search_of(options, shared, outcome.wanted);
+  std::unique_ptr<tasks::ModeSampler> own;
+  if (!search) {
+    learners::SamplerOptions so;
+    so.planned = outcome.wanted;
+    so.seed = options.common.seed;
+    so.characteristics = tasks::characteristics_of(options.attributes);
+    own = learners::make_sampler(options.sampler, shared,
+                                 learners::learns(options.sampler) ? learner_of(options) : nullptr, so);
+  }
+  tasks::ModeSampler& sampler = search ? *search : *own;
   std::vector<hw::PowerMode> known;
   for (const auto& record : log.records().records)
-    if (record.status == RunStatus::ok) known.push_back(record.mode);
+    if (record.status == RunStatus::ok) {
+      known.push_back(record.mode);
+      sampler.tell(record.mode, record.measured);
+    }
   std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  // Samplers that learn go on from what they are told; the others ask for the same modes again.
+  const bool goes_on = search || learners::learns(options.sampler);
+  if (goes_on) outcome.before = std::min(known.size(), outcome.wanted);
   hw::SystemMonotonic time;
   const double start_s = time.now_s();
   std::size_t tried = 0;
-  for (std::size_t asked = 0; asked < outcome.wanted && told_to_stop == 0 && outcome.stopped.empty();
-       ++asked) {
-    const auto mode = sampler->ask();
+  const auto in_time = [&] { return options.max_s == 0 || time.now_s() - start_s < options.max_s; };
+  for (std::size_t asked = outcome.before;
+       asked < outcome.wanted && told_to_stop == 0 && outcome.stopped.empty() && in_time(); ++asked) {
+    const auto mode = sampler.ask();
     if (!mode) break;
-    if (std::binary_search(known.begin(), known.end(), *mode)) {
+    if (!goes_on && std::binary_search(known.begin(), known.end(), *mode)) {
       ++outcome.before;
       continue;
     }
-    if (measure(bench, log, *mode, options, outcome)) {
+    if (!measure(bench, log, *mode, options, outcome)) {
+      hw::Measurement spoiled;
+      spoiled.throttled = true;
+      sampler.tell(*mode, spoiled);
+    } else {
       const auto& row = log.records().records.back().measured;
-      sampler->tell(*mode, row);
+      sampler.tell(*mode, row);
       ++tried;
       const bool terminal = isatty(STDERR_FILENO) != 0;
-      if (!options.common.quiet && (terminal || tried % kTellEvery == 0)) {
+      if (!options.common.quiet && (terminal || search || tried % kTellEvery == 0)) {
         const auto left = static_cast<double>(outcome.wanted - asked - 1);
         std::cerr << asked + 1 << '/' << outcome.wanted << "  " << hw::describe(space, *mode) << ": "
                   << std::setprecision(4) << row.time_ms << " ms, " << row.power_w << " W, "
@@ -343,7 +402,61 @@ Outcome run(Bench& bench, datasets::RunLog& log, const Options& options) {
       datasets::fold(log.records(), options.out);
   }
   outcome.interrupted = outcome.interrupted || told_to_stop != 0;
+  if (search) {
+    outcome.reached = Reached{search->answer(), std::nan("")};
+    if (outcome.reached->answer) outcome.reached->expected_gain = search->expected_gain(kMore);
+  }
   return outcome;
+}
+
+// "power 28.1 W, 6.3 % below the 30 W allowed"
+std::string margins(const learners::PowerBudget& limits, const learners::Answer& answer) {
+  std::ostringstream text;
+  text << std::setprecision(4);
+  for (const auto& [name, value, limit, unit] :
+       {std::tuple("time", answer.time_ms, limits.max_time_ms, "ms"),
+        {"power", answer.power_w, limits.max_power_w, "W"},
+        {"energy", answer.time_ms * answer.power_w / 1000, limits.max_energy_j, "J"}})
+    if (std::isfinite(limit))
+      text << "; " << name << ' ' << std::setprecision(2) << 100 * (1 - value / limit) << " % below the "
+           << std::setprecision(4) << limit << ' ' << unit << " allowed";
+  return text.str();
+}
+
+void print(std::ostream& out, const hw::PowerModeSpace& space, const learners::Goal& goal,
+           const Reached& reached) {
+  if (!reached.answer) {
+    out << "no measured mode is within the limits\n";
+    return;
+  }
+  const auto& answer = *reached.answer;
+  out << std::setprecision(4) << "best: " << hw::describe(space, answer.mode) << ": " << answer.time_ms
+      << " ms, " << answer.power_w << " W" << margins(goal.limits, answer) << '\n';
+  constexpr double kLittle = 0.1;  // %
+  if (const double gain = 100 * reached.expected_gain; std::isfinite(gain)) {
+    out << "measuring " << kMore << " modes more is expected to gain ";
+    if (gain < kLittle)
+      out << "less than " << kLittle << " %\n";
+    else
+      out << std::setprecision(2) << gain << " %\n";
+  }
+}
+
+Json to_json(const hw::PowerModeSpace& space, const learners::Goal& goal, const Reached& reached) {
+  const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
+  Json json{{"fits", reached.answer.has_value()}};
+  if (reached.answer) {
+    const auto& answer = *reached.answer;
+    for (std::size_t k = 0; k < answer.mode.size(); ++k)
+      json["mode"][std::string(hw::to_string(space.knobs()[k].role))] = answer.mode[k];
+    json["time_ms"] = number(answer.time_ms);
+    json["power_w"] = number(answer.power_w);
+    if (goal.limits.limits_power())
+      json["power_margin"] = number(1 - answer.power_w / goal.limits.max_power_w);
+  }
+  json["more"] = kMore;
+  json["expected_gain"] = number(reached.expected_gain);
+  return json;
 }
 
 void catch_signals() {
@@ -405,18 +518,18 @@ int profile(Options& options) {
     Json given_up = Json::array();
     for (const auto& [mode, why] : outcome.given_up)
       given_up.push_back({{"mode", hw::describe(bench->space(), mode)}, {"why", why}});
-    std::cout << Json{{"out", options.out},
-                      {"device", header.device},
-                      {"workload", header.workload},
-                      {"measured", outcome.measured},
-                      {"measured_before", outcome.before},
-                      {"rejected_attempts", outcome.rejected_attempts},
-                      {"given_up", given_up},
-                      {"interrupted", outcome.interrupted},
-                      {"notices", bench->notices},
-                      {"not_put_back", troubles}}
-                     .dump(2)
-              << '\n';
+    Json json{{"out", options.out},
+              {"device", header.device},
+              {"workload", header.workload},
+              {"measured", outcome.measured},
+              {"measured_before", outcome.before},
+              {"rejected_attempts", outcome.rejected_attempts},
+              {"given_up", given_up},
+              {"interrupted", outcome.interrupted},
+              {"notices", bench->notices},
+              {"not_put_back", troubles}};
+    if (outcome.reached) json["goal"] = to_json(bench->space(), options.aim, *outcome.reached);
+    std::cout << json.dump(2) << '\n';
   } else if (!options.common.quiet) {
     for (std::size_t i = told; i < bench->notices.size(); ++i) std::cerr << bench->notices[i] << '\n';
     std::cout << header.device << '/' << header.workload << ": " << outcome.measured << " modes measured";
@@ -425,6 +538,7 @@ int profile(Options& options) {
     std::cout << (any ? " -> " + options.out : "") << '\n';
     for (const auto& [mode, why] : outcome.given_up)
       std::cout << "  without " << hw::describe(bench->space(), mode) << ": " << why << '\n';
+    if (outcome.reached) print(std::cout, bench->space(), options.aim, *outcome.reached);
   }
   if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
   if (!outcome.stopped.empty())
@@ -433,6 +547,7 @@ int profile(Options& options) {
   if (outcome.interrupted)
     throw hw::DeviceError("told to stop; what was measured is kept, and --resume goes on");
   if (!any) throw hw::DeviceError("no mode was measured");
+  if (outcome.reached && !outcome.reached->answer) return program::kNoModeFits;
   return program::kDone;
 }
 
@@ -450,6 +565,30 @@ int merge(const Options& options) {
   return program::kDone;
 }
 
+std::string join(std::span<const std::string_view> names) {
+  std::string text;
+  for (const auto name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
+// What --goal and its limits mean.
+void read_goal(Options& options) {
+  const auto& limits = options.aim.limits;
+  const bool limited = limits.limits_power() || limits.limits_time() || limits.limits_energy();
+  require(!options.goal.empty() || (!limited && options.stop_gain == 0),
+          "limits and --stop-gain go with --goal");
+  if (options.goal.empty()) return;
+  require(options.goal != "zeus", "--goal zeus: give energy or time");
+  try {
+    options.aim.objective =
+        learners::parse_objective(options.goal == "fastest" ? std::string("time") : options.goal);
+    learners::needs_learner(options.search);
+  } catch (const std::invalid_argument& e) {
+    throw program::UsageError(std::string("--goal: ") + e.what());
+  }
+  if (const auto error = options.aim.error(); !error.empty()) throw program::UsageError(error);
+}
+
 void check(const Options& options) {
   require(!options.out.empty(), "give --out, the file of profiles to write");
   if (!options.merge.empty()) {
@@ -462,6 +601,9 @@ void check(const Options& options) {
   require(options.name.empty() || datasets::is_profile_name(options.name),
           "--name: letters, digits and . _ + - only");
   require(options.modes.value > 0, "--modes must be > 0");
+  require(options.init.empty() || options.learner.empty(), "give one of --init and --learner");
+  require(options.max_s >= 0 && std::isfinite(options.max_s), "--max-s must be >= 0");
+  require(options.stop_gain >= 0 && options.stop_gain < 1, "--stop-gain must be in [0, 1)");
   require(options.grid.empty() || options.device.starts_with("simulated:"),
           "--grid goes with --device simulated:BOARD");
   require(options.speed > 0 && std::isfinite(options.speed), "--simulated-speed must be > 0");
@@ -488,13 +630,32 @@ int main(int argc, char** argv) {
         "time and power are steady; measurements that throttling spoiled are made again. Every mode is kept "
         "at once in "
         "P.h5.log, and goes to P.h5; the clocks are put back whatever happens.";
+    const std::string samplers = "what chooses them: " + join(learners::sampler_names()),
+                      searches = "how to reach the goal: " + join(learners::search_names());
     auto add = manual.options.add_options();
     add("device", po::value(&options.device), "jetson (this board), simulated:BOARD, or replay");
     add("name", po::value(&options.name), "of the device, in the profile; the board's model");
     add("workload", po::value(&options.workload), "name of what is measured, in the profile");
     add("out", po::value(&options.out), "file of profiles; others in it stay");
     add("modes", po::value(&options.modes)->default_value(options.modes), "how many to measure");
-    add("sampler", po::value(&options.sampler)->default_value("random"), "what chooses them");
+    add("measurements", po::value(&options.measurements), "another name of --modes");
+    add("max-s", po::value(&options.max_s)->default_value(0),
+        "seconds after which no new mode is begun; 0 = no limit");
+    add("sampler", po::value(&options.sampler)->default_value("random"), samplers.c_str());
+    add("goal", po::value(&options.goal),
+        "what to look for: fastest, or time, energy, power, edp, ed2p to ed9p. The modes to measure are then "
+        "chosen for it");
+    add("max-power-w", po::value(&options.aim.limits.max_power_w), "limit of the goal");
+    add("max-time-ms", po::value(&options.aim.limits.max_time_ms), "limit of the goal");
+    add("max-energy-j", po::value(&options.aim.limits.max_energy_j), "limit of the goal");
+    add("confidence", po::value(&options.aim.limits.confidence)->default_value(kConfidence),
+        "probability, given all measurements, that the best mode keeps the limits");
+    add("search", po::value(&options.search)->default_value("designed-ei"), searches.c_str());
+    add("stop-gain", po::value(&options.stop_gain)->default_value(0),
+        "fraction; end once the next measurement is expected to gain less");
+    add("init", po::value(&options.init),
+        "checkpoint of the learner that chooses modes, of fewwatt meta-train");
+    add("learner", po::value(&options.learner), "one that needs no checkpoint; auto if there is no --init");
     add("resume", po::bool_switch(&options.resume), "go on with a run that did not end");
     add("minibatches", po::value(&options.minibatches)->default_value(options.minibatches),
         "timed in a mode, at least");
@@ -545,6 +706,10 @@ int main(int argc, char** argv) {
     manual.positional.add("command", -1);
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;
+    require(values->count("measurements") == 0 || (*values)["modes"].defaulted(),
+            "give one of --modes and --measurements");
+    if (values->count("measurements") > 0) options.modes = options.measurements;
+    read_goal(options);
     check(options);
     if (!options.merge.empty()) return merge(options);
     const auto kind = datasets::parse_workload_kind(options.kind);
