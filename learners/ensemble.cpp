@@ -142,7 +142,7 @@ class EnsemblePredictor final : public Predictor {
     return out;
   }
 
-  // Of a mixture, also how far the members are apart; of a product of experts as of a mixture of them.
+  // Of a mixture, also how far the members are apart. Of a product of experts, the correlations of that mixture.
   LogCovariance covariance(tasks::Target t, std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Index>(modes.size());
     LogCovariance out;
@@ -159,7 +159,15 @@ class EnsemblePredictor final : public Predictor {
       out.noise_variance += weight * scales[t][c] * one.noise_variance;
       mean += weight * logs;
     }
-    if (out.latent.size() > 0) out.latent -= mean * mean.transpose();
+    if (out.latent.size() == 0) return out;
+    out.latent -= mean * mean.transpose();
+    if (combination == Combination::product) {
+      const auto p = predict(modes);
+      const Eigen::ArrayXd wanted =
+          (1 + (p.latent_stddev.col(t).array() / p.mean.col(t).array()).square()).log();
+      const Vector factor = (wanted / out.latent.diagonal().array().max(1e-12)).sqrt();
+      out.latent = factor.asDiagonal() * out.latent * factor.asDiagonal();
+    }
     return out;
   }
 

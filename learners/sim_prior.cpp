@@ -292,7 +292,8 @@ class SimPriorPredictor final : public Predictor {
       if (of_residual[r] > 0) second += of_residual[r] * sim_covariance(fit.residuals[r], inputs, inputs);
     second -= mean * mean.transpose();
     second.array() -= fit.noise_variance;  // which is part of the constants
-    return {std::move(second), fit.noise_variance};
+    // Sums of large numbers that cancel leave it symmetric but for the last digits.
+    return {0.5 * (second + second.transpose()), fit.noise_variance};
   }
 
   // The mean function of a hypothesis at modes, before its offset; that of the cloud where the training workloads have

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <thread>
@@ -41,6 +42,25 @@ TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
       EXPECT_GE(p.latent_stddev.minCoeff(), 0);
       EXPECT_TRUE((p.latent_stddev.array() < p.stddev.array()).all());
     }
+  }
+}
+
+TEST_P(LearnerContract, CovariancesGoWithTheStandardDeviations) {
+  const auto predictor = learner_->adapt(tests::example_support(8, 1));
+  const auto p = predictor->predict(modes_);
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    const auto covariance = predictor->covariance(target, modes_);
+    if (covariance.latent.size() == 0) continue;
+    ASSERT_TRUE(facts_.gives_uncertainty);
+    const Vector latent =
+        (1 + (p.latent_stddev.col(target).array() / p.mean.col(target).array()).square()).log();
+    const Vector whole = (1 + (p.stddev.col(target).array() / p.mean.col(target).array()).square()).log();
+    const double scale = whole.maxCoeff();
+    EXPECT_LE((covariance.latent.diagonal() - latent).cwiseAbs().maxCoeff(), tests::kFloat * scale);
+    EXPECT_LE((whole - latent).array().abs().maxCoeff() - covariance.noise_variance, tests::kFloat * scale);
+    EXPECT_LE((covariance.latent - covariance.latent.transpose()).cwiseAbs().maxCoeff(), 1e-9 * scale);
+    const Vector roots = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(covariance.latent).eigenvalues();
+    EXPECT_GE(roots.minCoeff(), -tests::kFloat * scale);
   }
 }
 
