@@ -100,14 +100,21 @@ class Measured : public Search {
       : space_(std::move(space)), goal_(std::move(goal)), options_(std::move(options)) {}
 
   std::optional<hw::PowerMode> ask() final {
-    if (asked_.size() >= options_.planned) return std::nullopt;
+    if (num_asked_ >= options_.planned) return std::nullopt;
     auto mode = next();
-    if (mode) asked_.insert(*mode);
+    if (!mode) return mode;
+    asked_.insert(*mode);
+    awaited_.insert(*mode);
+    ++num_asked_;
     return mode;
   }
 
   void tell(const hw::PowerMode& mode, const hw::Measurement& m) override {
     asked_.insert(mode);
+    if (const auto found = awaited_.find(mode); found != awaited_.end())
+      awaited_.erase(found);
+    else
+      ++num_asked_;
     const auto known = [](double value) { return std::isfinite(value) && value > 0; };
     if (m.throttled || (!known(m.time_ms) && !known(m.power_w)) || !space_->index_of(mode)) return;
     auto& cost = measured_[mode];
@@ -142,7 +149,7 @@ class Measured : public Search {
   virtual bool trusted(const hw::PowerMode&) { return true; }
 
   bool was_asked(const hw::PowerMode& mode) const { return asked_.contains(mode); }
-  std::size_t left() const { return options_.planned - std::min(options_.planned, asked_.size()); }
+  std::size_t left() const { return options_.planned - std::min(options_.planned, num_asked_); }
 
   Samples support() const {
     Samples all{space_,
@@ -172,6 +179,8 @@ class Measured : public Search {
   SearchOptions options_;
   std::map<hw::PowerMode, std::array<Logs, tasks::kNumTargets>> measured_;
   std::set<hw::PowerMode> asked_;
+  std::multiset<hw::PowerMode> awaited_;  // asked for, and not told of yet
+  std::size_t num_asked_ = 0;             // measurements asked for, or told of unasked
 };
 
 class RandomSearch : public Measured {
@@ -203,9 +212,9 @@ class PredictSearch final : public RandomSearch {
   std::optional<Answer> answer() override {
     if (measured_.empty()) return std::nullopt;
     const auto modes = space_->modes();
-    if (predicted_of_ != asked_.size()) {
+    if (predicted_of_ != num_asked_) {
       predicted_ = learner_->adapt(support())->predict(modes);
-      predicted_of_ = asked_.size();
+      predicted_of_ = num_asked_;
     }
     auto prediction = predicted_;
     for (const auto& [mode, cost] : measured_) {
@@ -285,15 +294,38 @@ class ModelSearch : public Measured {
 
  protected:
   std::optional<hw::PowerMode> next() override {
-    if (asked_.size() < options_.start() || measured_.empty()) return started();
+    if (num_asked_ < options_.start() || measured_.empty()) return started();
     look();
     if (options_.stop_gain > 0 && answer() && expected_gain(1) < options_.stop_gain) return std::nullopt;
+    if (auto again = pick_again()) return again;
     const auto best = pick();
     return best ? std::optional(pool_[static_cast<std::size_t>(*best)]) : std::nullopt;
   }
 
+  double fits_after_one_more(const hw::PowerMode& mode,
+                             const std::array<Logs, tasks::kNumTargets>& cost) const {
+    const auto p = predictor_->predict({&mode, 1});
+    const auto spread = [&](int t) {
+      const double sd = p.stddev.size() > 0 ? log_stddev(p.mean(0, t), p.stddev(0, t)) : 0;
+      return std::isnan(sd) ? 0 : sd * sd;
+    };
+    const auto keeps = [](const Logs& logs, double median, double variance, double limit) {
+      if (std::isinf(limit) || logs.count == 0) return 1.0;
+      const double n = logs.count, above = (n + 1) * std::log(limit) - logs.sum - std::log(median);
+      return 0.5 * std::erfc(-above / std::sqrt(2 * variance + 1e-18));
+    };
+    Logs energy = cost[kTimeMs];
+    energy.sum += cost[kPowerW].sum - cost[kTimeMs].count * std::log(1000.0);
+    return keeps(cost[kTimeMs], p.mean(0, kTimeMs), spread(kTimeMs), goal_.limits.max_time_ms) *
+           keeps(cost[kPowerW], p.mean(0, kPowerW), spread(kPowerW), goal_.limits.max_power_w) *
+           keeps(energy, p.mean(0, kTimeMs) * p.mean(0, kPowerW) / 1000, spread(kTimeMs) + spread(kPowerW),
+                 goal_.limits.max_energy_j);
+  }
+
   // Row of pool_ to measure next, not asked before.
   virtual std::optional<Index> pick() = 0;
+  // A mode to measure once more, where that is worth more than any other.
+  virtual std::optional<hw::PowerMode> pick_again() { return std::nullopt; }
 
   std::optional<hw::PowerMode> started() {
     auto mode = start_->ask();
@@ -305,7 +337,7 @@ class ModelSearch : public Measured {
 
   bool trusted(const hw::PowerMode& mode) override {
     // Before the first look the measurement is all there is.
-    if (asked_.size() < options_.start()) return true;
+    if (num_asked_ < options_.start()) return true;
     look();
     const auto b = prediction_at({&mode, 1});
     // Measured once, the mode's own noise is in the measurement, not in what it keeps.
@@ -316,9 +348,9 @@ class ModelSearch : public Measured {
   void look() {
     if (predictor_) return;
     predictor_ = learner_->adapt(support());
-    const bool around = pool_.empty() || asked_.size() >= looked_at_ + kLookAroundEvery;
+    const bool around = pool_.empty() || num_asked_ >= looked_at_ + kLookAroundEvery;
     if (around) {
-      looked_at_ = asked_.size();
+      looked_at_ = num_asked_;
       pool_ = space_->modes();
     }
     beliefs_ = beliefs_of(goal_, predictor_->predict(pool_));
@@ -441,6 +473,30 @@ class ImprovementSearch : public ModelSearch {
   using ModelSearch::ModelSearch;
 
  protected:
+  // A mode whose measurements are just outside a limit, or inside and not trusted, may well keep it: their mean is then what one
+  // more would change. With n measurements of mean log m, and the next one's log N(mu, v): the new mean keeps log limit L with
+  //   Phi(((n + 1) L - n m - mu) / sqrt v)
+  std::optional<hw::PowerMode> pick_again() override {
+    const double best = score_to_beat();
+    const auto answered = answer();
+    double most = 0;
+    if (const auto other = best_unasked([&](Index i) { return improvement(i, best); }))
+      most = improvement(*other, best);
+    std::optional<hw::PowerMode> chosen;
+    for (const auto& [mode, cost] : measured_) {
+      if (answered && mode == answered->mode) continue;
+      const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
+      const double gain = best - log_objective(goal_.objective, time, power);
+      if (!(gain > most)) continue;
+      const double value = gain * fits_after_one_more(mode, cost);
+      if (value > most) {
+        most = value;
+        chosen = mode;
+      }
+    }
+    return chosen;
+  }
+
   std::optional<Index> pick() override {
     if (!answer() && left() <= kLastChances) {
       // The best of those that are sure to fit, or the surest.
@@ -475,7 +531,7 @@ class ThompsonSearch final : public ModelSearch {
     }
     Modes modes;
     for (const auto row : rows_) modes.push_back(pool_[static_cast<std::size_t>(row)]);
-    auto rng = hw::Rng::stream(options_.seed, "thompson", asked_.size());
+    auto rng = hw::Rng::stream(options_.seed, "thompson", num_asked_);
     const auto [time, power] = Draws(*predictor_, modes)(rng);
     std::optional<Index> best;
     // Those that fit in the draw by objective; where none does, the one nearest to fitting.

@@ -41,8 +41,9 @@ struct Answer {
   bool measured;
 };
 
-// A closed loop: proposes the next mode, is told what it cost, and ends when ask() gives none: all planned modes are measured,
-// none is left, or measuring more would not pay (SearchOptions::stop_gain).
+// A closed loop: proposes the next mode, is told what it cost, and ends when ask() gives none: all planned measurements are made,
+// no mode is left, or measuring more would not pay (SearchOptions::stop_gain). Unlike other samplers, those by expected
+// improvement may ask for a mode once more, where measurements leave open whether it keeps a limit.
 class Search : public tasks::ModeSampler {
  public:
   // The best of what was told within the limits; nullopt when nothing is.

@@ -115,6 +115,47 @@ TEST(Confidence, ALearnerThatKnowsItsUncertaintyDecidesOnceMoreAndBreaksFewerBud
   EXPECT_FALSE(violations.contains("physics@0.9"));
 }
 
+TEST(Searches, AreRowsAndTablesOfTheirOwn) {
+  const TempDir dir;
+  auto text = read_text(tests::write_made_up_suite(dir));
+  text.replace(text.find("learners = "), text.find('\n', text.find("learners = ")) - text.find("learners = "),
+               "learners = gp\nsearches = ei gp, random -, predict gp 12 0.9\nmeasured = 6, 12");
+  tests::write_text(dir / "search.ini", text);
+  const std::string suite = "--suite " + (dir / "search.ini") + " --data-root " + (dir / "data");
+  const auto result = run_program("bench", suite + " --samplers random,alc --out " + (dir / "out"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::map<std::pair<std::string, std::size_t>, std::map<std::string, double>> pooled;
+  std::map<std::string, int> draws;
+  std::set<std::string> samplers;
+  for (const auto& row : read_rows(dir / "out/rows.jsonl")) {
+    samplers.insert(row["sampler"]);
+    const std::string metric = row["metric"];
+    if (metric.starts_with("search_"))
+      pooled[{row["learner"], row["shots"]}][metric] = value_of(row);
+    else if (row["sampler"] == "search" && metric == "strict_regret")
+      ++draws[row["learner"]];
+  }
+  EXPECT_EQ(samplers, (std::set<std::string>{"random", "alc", "search", "none"}));
+  EXPECT_EQ(draws["ei gp"], 3 * 2 * 2);  // workloads, draws, numbers of measurements
+  EXPECT_EQ(draws["predict gp@0.9"], 3 * 2);
+  ASSERT_EQ(pooled.size(), 5u);
+  for (auto& [search, values] : pooled) {
+    EXPECT_GE(values["search_inside"], 0);
+    EXPECT_LE(values["search_inside"], 100);
+    EXPECT_LE(values["search_regret"], values["search_regret_p90"]);
+    EXPECT_LE(values["search_over"], static_cast<double>(search.second));
+  }
+  EXPECT_LE((pooled[{"ei gp", 12}]["search_regret"]), (pooled[{"random", 12}]["search_regret"]));
+  EXPECT_NE(read_text(dir / "out/table.md").find("ei gp, search"), std::string::npos);
+  EXPECT_NE(read_text(dir / "out/report.html").find("Strict regret of searches"), std::string::npos);
+
+  for (const std::string wrong : {"--searches 'ei auto'", "--searches climb", "--measured 0"}) {
+    const auto refused = run_program("bench", suite + " --out " + (dir / "bad") + " " + wrong);
+    EXPECT_NE(refused.code, 0) << wrong;
+    EXPECT_FALSE(std::filesystem::exists(dir / "bad/rows.jsonl"));
+  }
+}
+
 TEST_F(Bench, TableCellsAreWhatTheRowsGive) {
   std::map<std::tuple<std::string, std::string, std::string, std::string>, std::vector<double>> draws;
   for (const auto& row : read_rows(*dir_ / "out/rows.jsonl"))

@@ -391,6 +391,81 @@ TEST(ProfileProgram, AReplayedProfileAnswersAsItWasMeasured) {
   EXPECT_EQ(inspected(a).at("profiles").at(0).at("time_ms"), inspected(b).at("profiles").at(0).at("time_ms"));
 }
 
+TEST(ProfileProgram, AGoalIsReachedWithFewMeasurements) {
+  const TempDir dir;
+  const auto run = [&](const std::string& more) {
+    return run_program("profile", kSimulated + more + " --out " + (dir / "p.h5"));
+  };
+  const auto found = run("--goal fastest --max-power-w 20 --measurements 12 --json -q");
+  ASSERT_EQ(found.code, 0) << found.err;
+  const auto goal = json::parse(found.out)["goal"];
+  EXPECT_EQ(json::parse(found.out)["measured"], 12);
+  EXPECT_TRUE(goal["fits"]);
+  EXPECT_LE(goal["power_w"].get<double>(), 20);
+  EXPECT_NEAR(goal["power_margin"].get<double>(), 1 - goal["power_w"].get<double>() / 20, 1e-12);
+  EXPECT_EQ(goal["mode"].size(), 4u);
+  EXPECT_GE(goal["expected_gain"].get<double>(), 0);
+  // In words, with another limit: what was measured is not measured again.
+  const auto words = run("--goal energy --max-time-ms 400 --modes 10");
+  EXPECT_EQ(words.code, 0) << words.err;
+  EXPECT_NE(words.out.find("best: cpu_cores="), std::string::npos) << words.out;
+  EXPECT_NE(words.out.find("below the 400 ms allowed"), std::string::npos) << words.out;
+  EXPECT_NE(words.out.find("measuring 10 modes more is expected to gain"), std::string::npos) << words.out;
+}
+
+TEST(ProfileProgram, AGoalThatNothingMeetsExitsWithThree) {
+  const TempDir dir;
+  const auto result = run_program(
+      "profile", kSimulated + "--goal fastest --max-power-w 1 --measurements 6 --out " + (dir / "p.h5"));
+  EXPECT_EQ(result.code, 3) << result.err;
+  EXPECT_NE(result.out.find("no measured mode is within the limits"), std::string::npos) << result.out;
+  EXPECT_TRUE(std::filesystem::exists(dir / "p.h5"));  // what was measured is kept
+}
+
+TEST(ProfileProgram, AGoalOfAProgramThatRuns) {
+  const TempDir dir;
+  const auto result = run_program("profile", kSimulated + kQuick +
+                                                 "--simulated-speed 50 --goal fastest --max-power-w 25 "
+                                                 "--measurements 7 --learner gp --json -q --out " +
+                                                 (dir / "p.h5") + " -- " + kToy);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_LE(json::parse(result.out)["goal"]["power_w"].get<double>(), 25);
+}
+
+TEST(ProfileProgram, ASearchGoesOnWhereItEndedAndKeepsItsBounds) {
+  const TempDir dir;
+  const std::string all = kSimulated + "--goal fastest --max-power-w 20 --json -q --out " + (dir / "p.h5");
+  ASSERT_EQ(run_program("profile", all + " --measurements 8").code, 0);
+  std::filesystem::remove(dir / "p.h5");
+  // A run that ended early leaves its log.
+  const auto cut = run_program("profile", all + " --measurements 8 --max-s 0.000001");
+  EXPECT_NE(cut.code, 0);  // no mode was begun in time
+  const auto resumed = run_program("profile", all + " --measurements 8 --resume");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(json::parse(resumed.out)["measured"], 8);
+}
+
+TEST(ProfileProgram, SamplersThatLearnChooseModes) {
+  const TempDir dir;
+  const auto result = run_program(
+      "profile", kSimulated + "--sampler alc --learner gp --modes 9 --json -q --out " + (dir / "p.h5"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(json::parse(result.out)["measured"], 9);
+}
+
+TEST(ProfileProgram, GoalsThatMakeNoSenseAreRefused) {
+  const TempDir dir;
+  for (const std::string wrong :
+       {"--max-power-w 20", "--goal slowest", "--goal fastest --max-power-w 0",
+        "--goal fastest --confidence 1", "--goal fastest --stop-gain 1", "--goal fastest --search climb",
+        "--goal fastest --modes 5 --measurements 6", "--stop-gain 0.1", "--max-s -1",
+        "--goal fastest --init x.h5 --learner gp"}) {
+    const auto result = run_program("profile", kSimulated + wrong + " --out " + (dir / "p.h5"));
+    EXPECT_EQ(result.code, 2) << wrong << ": " << result.err;
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir / "p.h5"));
+}
+
 TEST(ProfileProgram, WithoutABoardItSaysSoInOneSentence) {
   const TempDir dir, empty;
   const auto result = run_program("profile", "--device jetson --root " + empty.path().string() +

@@ -12,7 +12,7 @@
 namespace fewwatt::learners {
 namespace {
 
-using Told = std::map<hw::PowerMode, hw::Measurement>;
+using Told = std::multimap<hw::PowerMode, hw::Measurement>;
 
 // A simulated workload that measures with noise.
 class Board {
@@ -65,9 +65,9 @@ template <class Measure>
 Told run(Search& search, Measure&& measure) {
   Told told;
   while (const auto mode = search.ask()) {
-    EXPECT_FALSE(told.contains(*mode));
-    told[*mode] = measure(*mode);
-    search.tell(*mode, told[*mode]);
+    const auto m = measure(*mode);
+    told.emplace(*mode, m);
+    search.tell(*mode, m);
   }
   return told;
 }
@@ -99,7 +99,11 @@ TEST_P(SearchContract, MeasuresAsMuchAsPlannedAndAnswersWithinTheLimits) {
   if (GetParam() == "predict") return;
   EXPECT_TRUE(answer->measured);
   ASSERT_TRUE(told.contains(answer->mode));
-  EXPECT_NEAR(answer->time_ms, told.at(answer->mode).time_ms, 1e-9 * answer->time_ms);
+  double logs = 0;
+  const auto [first, last] = told.equal_range(answer->mode);
+  for (auto one = first; one != last; ++one) logs += std::log(one->second.time_ms);
+  EXPECT_NEAR(answer->time_ms, std::exp(logs / static_cast<double>(std::distance(first, last))),
+              1e-9 * answer->time_ms);
   EXPECT_NEAR(answer->objective, answer->time_ms, 1e-9 * answer->time_ms);
 }
 
@@ -225,6 +229,30 @@ TEST(Searches, ASafeSearchHardlyEverMeasuresOverTheBudget) {
   }
   EXPECT_GT(all, 20);
   EXPECT_LE(over, all / 10);
+}
+
+TEST(Searches, AModeThatMayKeepTheLimitIsMeasuredAgain) {
+  // One mode is much faster than the others that fit, and its first measurement is just over the limit.
+  const auto space = tests::example_space();
+  SearchOptions options;
+  options.planned = 14;
+  options.designed = 6;
+  const auto best = space->at(9);
+  const double limit = tests::example_power_w(best) * 1.005;
+  const auto search = make_search("ei", space, make_learner("gp"), within(limit), options);
+  hw::Rng rng(1);
+  int times = 0;
+  while (const auto mode = search->ask()) {
+    hw::Measurement m;
+    m.time_ms = tests::example_time_ms(*mode) * (*mode == best ? 0.7 : 1);
+    m.power_w = tests::example_power_w(*mode) * std::exp(0.004 * rng.normal());
+    if (*mode == best) m.power_w = tests::example_power_w(best) * (times == 0 ? 1.007 : 0.998);
+    times += *mode == best ? 1 : 0;
+    search->tell(*mode, m);
+  }
+  EXPECT_GE(times, 2);
+  ASSERT_TRUE(search->answer());
+  EXPECT_EQ(search->answer()->mode, best);
 }
 
 TEST(Searches, StopWhereMoreWouldNotPay) {
