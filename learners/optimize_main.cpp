@@ -17,6 +17,7 @@
 #include "learners/model.hpp"
 #include "learners/optimize/choose.hpp"
 #include "learners/optimize/schedule.hpp"
+#include "learners/optimize/together.hpp"
 
 namespace {
 
@@ -34,8 +35,9 @@ struct Options {
   bool pareto = false;
   bool schedule = false;
   learners::Switching switching;
+  std::optional<learners::PairKnowledge> together;
 
-  bool one_table() const { return models.size() == 1 && models[0].size() == 1; }
+  bool one_table() const { return together || (models.size() == 1 && models[0].size() == 1); }
 };
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -88,6 +90,9 @@ std::optional<Options> parse(int argc, char** argv) {
   add("confidence", po::value(&options.budget.confidence)->default_value(0.5, "0.5")->value_name("P"),
       "least probability that a limit holds; 0.5 = the prediction itself decides");
   add("schedule", po::bool_switch(&options.schedule), "a mode for each workload instead of one for all");
+  add("together", po::value<std::string>()->value_name("predicted|measured"),
+      "two workloads run at the same time, until both have done their shares: predicted from what each takes "
+      "alone, or each was measured while the other ran");
   add("units", po::value(&options.switching.units)->value_name("N"),
       "units of work in a round, in which each workload has one turn");
   add("switch-s", po::value(&switch_s)->value_name("S"), "seconds that it takes to change the mode");
@@ -136,6 +141,15 @@ std::optional<Options> parse(int argc, char** argv) {
     for (const double share : options.shares) std::cerr << ' ' << share;
     std::cerr << '\n';
   }
+  if (values->count("together") > 0) {
+    const auto how = (*values)["together"].as<std::string>();
+    if (how != "predicted" && how != "measured")
+      throw program::UsageError("--together must be predicted or measured, found " + how);
+    options.together =
+        how == "predicted" ? learners::PairKnowledge::predicted : learners::PairKnowledge::measured;
+    if (options.models.size() != 2 || options.models[0].size() != 1 || options.models[1].size() != 1)
+      throw program::UsageError("--together is for two workloads, of one model each");
+  }
   if (values->count("slow-switch-s") == 0) slow_switch_s = switch_s;
   options.switching.fast_ms = 1000 * switch_s;
   options.switching.slow_ms = 1000 * slow_switch_s;
@@ -146,7 +160,7 @@ std::optional<Options> parse(int argc, char** argv) {
     for (const char* name : {"schedule", "units", "switch-s", "slow-switch-s"})
       if (values->count(name) > 0 && !(*values)[name].defaulted() &&
           (name != std::string("schedule") || options.schedule))
-        throw program::UsageError(std::string("--") + name + " is for several workloads");
+        throw program::UsageError(std::string("--") + name + " is for workloads that take turns");
   } else {
     if (options.pareto) throw program::UsageError("--pareto is for one workload");
     if (options.max_epoch_s)
@@ -240,16 +254,17 @@ std::string number(const Json& value) {
   return text.str();
 }
 
-void print_mode(const learners::Model& model, const Json& chosen) {
+void print_mode(const Json& chosen, const std::string& unit) {
   const auto line = [](const std::string& name, const std::string& value) {
     std::cout << "  " << std::left << std::setw(18) << name << value << '\n';
   };
   for (const auto& [name, value] : chosen["mode"].items()) line(name, number(value));
   for (const auto& [name, value] : chosen.items()) {
     if (!value.is_number()) continue;
-    line(name, number(value) +
-                   (name == "time_ms" ? " per " + std::string(to_string(model.attributes.time_of)) : ""));
+    line(name, number(value) + (name == "time_ms" ? " per " + unit : ""));
   }
+  if (chosen.contains("each_time_ms"))
+    line("each_time_ms", number(chosen["each_time_ms"][0]) + ", " + number(chosen["each_time_ms"][1]));
   std::string measured;
   for (const auto& [name, value] : chosen["measured"].items())
     measured += (measured.empty() ? "" : ", ") + name + " " + number(value);
@@ -314,8 +329,8 @@ int report_no_fit(const Options& options, const learners::Model& model, const le
   return program::kNoModeFits;
 }
 
-// The best mode of one table, or its front.
-int run_one(const Options& options, const learners::Model& model) {
+// The best mode of one table, or its front. The table may be that of a pair.
+int run_one(const Options& options, const learners::Model& model, const learners::Pair* pair = nullptr) {
   Json result{{"device", model.device},
               {"workload", model.workload},
               {"learner", model.learner},
@@ -347,7 +362,10 @@ int run_one(const Options& options, const learners::Model& model) {
   }
   const auto rows = learners::best(model.prediction, objective, budget, 2);
   if (rows.empty()) return report_no_fit(options, model, budget, result);
-  const Json chosen = mode_json(model, rows[0], budget);
+  Json chosen = mode_json(model, rows[0], budget);
+  for (int i = 0; pair != nullptr && i < 2; ++i) {
+    chosen["each_time_ms"].push_back(pair->each_ms(static_cast<Eigen::Index>(rows[0]), i));
+  }
   const Json runner_up = rows.size() > 1 ? mode_json(model, rows[1], budget) : Json(nullptr);
   if (options.common.json) {
     result.update(chosen);
@@ -355,7 +373,7 @@ int run_one(const Options& options, const learners::Model& model) {
     std::cout << result << '\n';
   } else {
     std::cout << title << "least " << options.objective_name << ", " << describe(budget) << ":\n";
-    print_mode(model, chosen);
+    print_mode(chosen, pair != nullptr ? "unit of work" : std::string(to_string(model.attributes.time_of)));
     std::cout << "  runner-up: " << (runner_up.is_null() ? "no other mode fits" : summary(runner_up)) << '\n';
   }
   return program::kDone;
@@ -485,6 +503,11 @@ int run(const Options& options) {
     }
   }
   try {
+    if (options.together) {
+      const auto pair = learners::run_together(models[0][0], models[1][0],
+                                               {options.shares[0], options.shares[1]}, *options.together);
+      return run_one(options, pair.model, &pair);
+    }
     return options.one_table() ? run_one(options, models[0][0]) : run_turns(options, models);
   } catch (
       const std::invalid_argument& e) {  // the models do not say what the limits need, or do not go together

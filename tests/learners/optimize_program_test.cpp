@@ -316,6 +316,28 @@ TEST_F(OptimizeTurns, ConfidenceMakesTheScheduleCautious) {
   EXPECT_LE(deadline["time_bound_ms"], 7);
 }
 
+TEST_F(OptimizeTurns, WorkloadsThatRunTogetherGetOneMode) {
+  const auto predicted = Json::parse(turns("--together predicted --max-power-w 9 --json").out);
+  EXPECT_EQ(predicted["workload"], "net+other");
+  ASSERT_EQ(predicted["each_time_ms"].size(), 2U);
+  EXPECT_NEAR(predicted["time_ms"],
+              std::max(predicted["each_time_ms"][0], predicted["each_time_ms"][1]).get<double>() / 2, 1e-9);
+  // The mode with both clocks at 1 GHz takes 6 ms and 4 ms alone.
+  const auto fastest = Json::parse(turns("--together predicted --json").out);
+  EXPECT_EQ(fastest["mode"]["gpu_khz"], 1'000'000);
+  EXPECT_GT(fastest["each_time_ms"][0], 6);
+  EXPECT_GT(fastest["each_time_ms"][1], 4);
+  const auto measured = Json::parse(turns("--together measured --share 0.9 --share 0.1 --json").out);
+  EXPECT_NEAR(measured["time_ms"], 0.9 * 6, 1e-9);
+  const auto text = turns("--together predicted --max-power-w 9 --confidence 0.6");
+  EXPECT_TRUE(holds(text.out, "per unit of work") && holds(text.out, "each_time_ms")) << text.out << text.err;
+  EXPECT_EQ(turns("--together predicted --pareto").code, 0);
+  EXPECT_EQ(turns("--together predicted --max-power-w 1").code, 3);
+  for (const char* bad : {"--together maybe", "--together predicted --schedule"})
+    EXPECT_EQ(turns(bad).code, 2) << bad;
+  EXPECT_EQ(optimize("--together predicted").code, 2);
+}
+
 TEST_F(OptimizeTurns, WrongUsageExits2) {
   for (const char* arguments :
        {"--objective power --max-time-ms 9", "--pareto", "--max-epoch-s 4", "--switch-s 1",
