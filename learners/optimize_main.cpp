@@ -16,6 +16,9 @@
 #include "hw/program.hpp"
 #include "learners/model.hpp"
 #include "learners/optimize/choose.hpp"
+#ifdef FEWWATT_PAGMO
+#include "learners/optimize/evolve.hpp"
+#endif
 #include "learners/optimize/schedule.hpp"
 #include "learners/optimize/together.hpp"
 
@@ -36,6 +39,7 @@ struct Options {
   bool schedule = false;
   learners::Switching switching;
   std::optional<learners::PairKnowledge> together;
+  bool evolve = false;
 
   bool one_table() const { return together || (models.size() == 1 && models[0].size() == 1); }
 };
@@ -93,6 +97,9 @@ std::optional<Options> parse(int argc, char** argv) {
   add("together", po::value<std::string>()->value_name("predicted|measured"),
       "two workloads run at the same time, until both have done their shares: predicted from what each takes "
       "alone, or each was measured while the other ran");
+  add("evolve", po::bool_switch(&options.evolve),
+      "search by evolution (pagmo2) instead of exactly, for more than four workloads; --seed changes the "
+      "search");
   add("units", po::value(&options.switching.units)->value_name("N"),
       "units of work in a round, in which each workload has one turn");
   add("switch-s", po::value(&switch_s)->value_name("S"), "seconds that it takes to change the mode");
@@ -156,10 +163,15 @@ std::optional<Options> parse(int argc, char** argv) {
   if (const auto error = options.switching.error(); !error.empty()) throw program::UsageError(error);
   if (slow_switch_s > 0 && values->count("units") == 0)
     throw program::UsageError("--switch-s needs --units: how much work lies between the changes");
+#ifndef FEWWATT_PAGMO
+  if (options.evolve) throw program::UsageError("--evolve: this program was built without pagmo2");
+#endif
+  if (!options.one_table() && !options.evolve && models.size() > learners::kMaxExactTurns)
+    throw program::UsageError("more than " + std::to_string(learners::kMaxExactTurns) +
+                              " workloads cannot be searched exactly; --evolve can");
   if (options.one_table()) {
-    for (const char* name : {"schedule", "units", "switch-s", "slow-switch-s"})
-      if (values->count(name) > 0 && !(*values)[name].defaulted() &&
-          (name != std::string("schedule") || options.schedule))
+    for (const char* name : {"schedule", "evolve", "units", "switch-s", "slow-switch-s"})
+      if (values->count(name) > 0 && !(*values)[name].defaulted())
         throw program::UsageError(std::string("--") + name + " is for workloads that take turns");
   } else {
     if (options.pareto) throw program::UsageError("--pareto is for one workload");
@@ -410,6 +422,13 @@ learners::TurnsProblem problem_for(const Options& options,
   return learners::turns_problem(turns, objective, budget, options.switching, one_setting);
 }
 
+learners::Picks solve([[maybe_unused]] const Options& options, const learners::TurnsProblem& problem) {
+#ifdef FEWWATT_PAGMO
+  if (options.evolve) return learners::evolve_turns(problem, {.seed = options.common.seed});
+#endif
+  return learners::best_turns(problem);
+}
+
 Json totals_json(const learners::Totals& totals, const learners::TurnsProblem& problem) {
   Json result{{"time_ms", totals.time_ms}};
   add_known(result, "energy_j", totals.energy_j);
@@ -432,14 +451,15 @@ std::string totals_line(const Json& totals) {
 
 int run_turns(const Options& options, const std::vector<std::vector<learners::Model>>& models) {
   const auto problem = problem_for(options, models, !options.schedule);
-  const auto picks = learners::best_turns(problem);
+  const auto picks = solve(options, problem);
   const auto totals = learners::totals_of(problem, picks);
   auto budget = options.budget;
   budget.max_time_ms = problem.max_time_ms;
   Json result{{"device", models[0][0].device},
               {"objective", options.objective_name},
               {"confidence", options.budget.confidence},
-              {"modes", options.schedule ? "one each" : "one for all"}};
+              {"modes", options.schedule ? "one each" : "one for all"},
+              {"search", options.evolve ? "evolution" : "exact"}};
   if (budget.limits_power()) result["max_power_w"] = budget.max_power_w;
   if (budget.limits_time()) result["max_time_ms"] = budget.max_time_ms;
   if (budget.limits_energy()) result["max_energy_j"] = budget.max_energy_j;
@@ -461,7 +481,7 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
   result.update(totals_json(totals, problem));
   if (options.schedule) {  // what the schedule gains
     const auto shared = problem_for(options, models, true);
-    const auto together = learners::totals_of(shared, learners::best_turns(shared));
+    const auto together = learners::totals_of(shared, solve(options, shared));
     result["one_for_all"] = together.fits() ? totals_json(together, shared) : Json(nullptr);
   }
   if (!totals.fits()) result["over_percent"] = 100 * (totals.excess - 1);

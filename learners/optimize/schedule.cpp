@@ -25,9 +25,6 @@ double score_of(const Objective& objective, double time_ms, double energy_j) {
 bool counts_time(const TurnsProblem& problem) {
   return problem.objective != Objective::energy || std::isfinite(problem.max_time_ms);
 }
-bool counts_energy(const TurnsProblem& problem) {
-  return problem.objective.needs_power() || std::isfinite(problem.max_energy_j);
-}
 
 double excess_of(const TurnsProblem& problem, double time_ms, double energy_j) {
   return std::max(
@@ -293,6 +290,10 @@ std::vector<LimitedOption> options_of(const Turn& turn, const TurnsProblem& prob
 }
 
 }  // namespace
+
+bool counts_energy(const TurnsProblem& problem) {
+  return problem.objective.needs_power() || std::isfinite(problem.max_energy_j);
+}
 
 std::string Switching::error() const {
   std::ostringstream text;

@@ -54,6 +54,7 @@ struct TurnsProblem {
       1;  // 1 where each workload has an option within the power limit, else by how much it is broken
 };
 
+bool counts_energy(const TurnsProblem& problem);  // does energy matter to the objective or a limit
 // The options are those whose power keeps the limit at the budget's confidence, or, where a workload has none (for
 // one_setting: no setting has for all), breaks it least. Where there is a limit on time or energy at a confidence other
 // than 0.5, times and energies are upper bounds at it: a sum is then exceeded with at most that probability if the

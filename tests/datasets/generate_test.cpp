@@ -130,7 +130,7 @@ TEST(Generate, BadRequestsAreNamed) {
     EXPECT_NE(refusal(request).find(part), std::string::npos) << refusal(request);
 }
 
-TEST(GenerateProfiles, WorkloadBesideAnotherIsSlowerAndSharesItsPower) {
+TEST(Generate, WorkloadBesideAnotherIsSlowerAndSharesItsPower) {
   const auto store = generate_profiles({.devices = {"orin-agx-64"},
                                         .workloads = {"lstm", "lstm+resnet18", "resnet18+lstm"},
                                         .grid = "40",

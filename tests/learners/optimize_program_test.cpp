@@ -338,6 +338,26 @@ TEST_F(OptimizeTurns, WorkloadsThatRunTogetherGetOneMode) {
   EXPECT_EQ(optimize("--together predicted").code, 2);
 }
 
+TEST_F(OptimizeTurns, MoreThanFourWorkloadsNeedEvolution) {
+  std::string five;
+  for (int i = 0; i < 4; ++i) five += "--model " + other_ + " ";
+  const auto exact = turns(five + "--max-power-w 6 --schedule");
+  EXPECT_EQ(exact.code, 2);
+  EXPECT_TRUE(holds(exact.err, "--evolve can")) << exact.err;
+  const auto evolved = optimize(five + "--max-power-w 6 --schedule --evolve --json");
+#ifdef FEWWATT_PAGMO
+  EXPECT_EQ(evolved.code, 0) << evolved.err;
+  const auto result = Json::parse(evolved.out);
+  EXPECT_EQ(result["search"], "evolution");
+  EXPECT_NEAR(result["time_ms"], 0.2 * 8 + 0.8 * 4, 1e-9);  // as in OneModeServesBothAndAScheduleEachItsOwn
+  const auto shared = Json::parse(optimize(five + "--max-power-w 6 --evolve --json").out);
+  EXPECT_NEAR(shared["time_ms"], 0.2 * 18 + 0.8 * 4, 1e-9);  // 0.25 and 1 GHz, where four of five are fast
+#else
+  EXPECT_EQ(evolved.code, 2);
+  EXPECT_TRUE(holds(evolved.err, "pagmo2")) << evolved.err;
+#endif
+}
+
 TEST_F(OptimizeTurns, WrongUsageExits2) {
   for (const char* arguments :
        {"--objective power --max-time-ms 9", "--pareto", "--max-epoch-s 4", "--switch-s 1",

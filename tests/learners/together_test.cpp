@@ -6,32 +6,13 @@
 #include <cmath>
 
 #include "hw/modules.hpp"
-#include "hw/simulated_device.hpp"
+#include "tests/learners/simulated_model.hpp"
 
 namespace fewwatt::learners {
 namespace {
 
-Model model_of(const std::string& workload, std::shared_ptr<const hw::PowerModeSpace> space, Matrix table) {
-  Model model;
-  model.device = "board";
-  model.workload = workload;
-  model.learner = "exact";
-  model.space = std::move(space);
-  model.prediction.mean = std::move(table);
-  model.support = {model.space, {}, Matrix(0, 2)};
-  return model;
-}
-
-Model simulated_model(const hw::SimulatedBoard& board, const hw::SimulatedWorkload& workload,
-                      const std::shared_ptr<const hw::PowerModeSpace>& space) {
-  const auto modes = space->modes();
-  Matrix table(modes.size(), 2);
-  for (std::size_t i = 0; i < modes.size(); ++i) {
-    const auto cost = hw::simulate(board, workload, hw::settings_of(board, *space, modes[i]));
-    table.row(static_cast<Eigen::Index>(i)) << cost.time_ms, cost.power_w;
-  }
-  return model_of(workload.name, space, table);
-}
+using tests::model_of;
+using tests::simulated_model;
 
 double quantile(std::vector<double> values, double q) {
   std::sort(values.begin(), values.end());
