@@ -97,13 +97,14 @@ std::vector<std::string> powertrain_workloads() {
 
 Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWorkload& workload,
                          std::shared_ptr<const hw::PowerModeSpace> space, std::vector<hw::PowerMode> modes,
-                         const hw::SimulatedNoise& noise) {
+                         const hw::SimulatedNoise& noise, const std::vector<hw::SimulatedWorkload>& beside) {
   Profile profile;
   profile.device = board.name;
   profile.workload = workload.name;
+  for (const auto& other : beside) profile.workload += "+" + other.name;
   profile.attributes = attributes_of(workload);
   if (space->knob_with(hw::KnobRole::batch_size)) profile.attributes.batch_size.reset();
-  hw::SimulatedDevice device(board, workload, *space, noise);
+  hw::SimulatedDevice device(board, workload, *space, noise, beside);
   profile.space = std::move(space);
   profile.modes = std::move(modes);
   std::sort(profile.modes.begin(), profile.modes.end());
@@ -128,12 +129,19 @@ std::vector<Profile> generate_population(std::shared_ptr<const hw::PowerModeSpac
 
 ProfileStore generate_profiles(const SimulationRequest& request) {
   if (const auto error = request.error(); !error.empty()) throw std::invalid_argument(error);
-  std::vector<hw::SimulatedWorkload> workloads;
-  for (const auto& name : request.workloads) workloads.push_back(hw::find_simulated_workload(name));
+  std::vector<std::vector<hw::SimulatedWorkload>> workloads;  // each with those beside it
+  for (const auto& names : request.workloads) {
+    workloads.emplace_back();
+    for (std::size_t start = 0; start <= names.size();) {
+      const auto end = std::min(names.find('+', start), names.size());
+      workloads.back().push_back(hw::find_simulated_workload(names.substr(start, end - start)));
+      start = end + 1;
+    }
+  }
   for (std::size_t w = 0; w < request.random_workloads; ++w) {
-    workloads.push_back(hw::random_workload(request.seed, w));
+    workloads.push_back({hw::random_workload(request.seed, w)});
     auto rng = hw::Rng::stream(request.seed, "simulated batch size", w);
-    workloads.back().batch_size = std::exp2(2 + static_cast<double>(rng.below(5)));
+    workloads.back()[0].batch_size = std::exp2(2 + static_cast<double>(rng.below(5)));
   }
   std::vector<SimulatedSpace> devices;
   for (const auto& name : request.devices) devices.push_back(known_device(name, request));
@@ -145,7 +153,8 @@ ProfileStore generate_profiles(const SimulationRequest& request) {
   for (const auto& device : devices) {
     store.devices[device.board.name] = device.attributes;
     for (const auto& workload : workloads)
-      store.profiles.push_back(generate_profile(device.board, workload, device.space, device.modes, noise));
+      store.profiles.push_back(generate_profile(device.board, workload[0], device.space, device.modes, noise,
+                                                {workload.begin() + 1, workload.end()}));
   }
   std::sort(store.profiles.begin(), store.profiles.end(), [](const auto& a, const auto& b) {
     return std::pair(a.device, a.workload) < std::pair(b.device, b.workload);

@@ -13,9 +13,10 @@ namespace fewwatt::datasets {
 
 // Every workload on every device. Named devices and random ones exclude each other.
 struct SimulationRequest {
-  std::vector<std::string> devices{};    // of hw::simulated_boards()
-  std::vector<std::string> workloads{};  // of hw::simulated_workloads()
-  std::size_t random_devices = 0;        // a population, each with a space of its own
+  std::vector<std::string> devices{};  // of hw::simulated_boards()
+  // Of hw::simulated_workloads(); "a+b": a while b runs all the time, with the power of both.
+  std::vector<std::string> workloads{};
+  std::size_t random_devices = 0;  // a population, each with a space of its own
   std::size_t random_workloads = 0;
   // Of named devices: "full", a grid of hw::profiled_grids(), or a number of modes drawn from the full grid.
   std::string grid = "full";
@@ -28,10 +29,12 @@ struct SimulationRequest {
 // The five workloads of PowerTrain (doi 10.1016/j.future.2024.07.001).
 std::vector<std::string> powertrain_workloads();
 
-// One profile, time per minibatch, with time_true_ms and power_true_w. `modes` are of *space, in any order.
+// One profile, time per minibatch, with time_true_ms and power_true_w. `modes` are of *space, in any order. Workloads
+// `beside` run all the time; the profile's name then is "a+b".
 Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWorkload& workload,
                          std::shared_ptr<const hw::PowerModeSpace> space, std::vector<hw::PowerMode> modes,
-                         const hw::SimulatedNoise& noise);
+                         const hw::SimulatedNoise& noise,
+                         const std::vector<hw::SimulatedWorkload>& beside = {});
 
 // So many workloads that might exist, each on a board of its own that might exist (hw::random_board_with), in `modes` of
 // *space: what a learner can train on where there are few profiles of these knobs, or none. Named

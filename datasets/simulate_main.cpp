@@ -98,7 +98,8 @@ int simulate(int argc, char** argv) {
   add("like", po::value(&like)->value_name("PROFILES.h5"),
       "a random board for each random workload, with the knobs and modes of the first profile of a file");
   add("workloads", po::value(&workloads)->value_name("A,B"),
-      "known workloads; those of PowerTrain unless given");
+      "known workloads; those of PowerTrain unless given. A+B: A's time while B runs too, and the power of "
+      "both");
   add("grid", po::value(&request.grid)->default_value(request.grid)->value_name("GRID"),
       "modes of a known board: full, the name of a published grid, or a number of modes drawn at random");
   add("random-devices", po::value(&random_devices)->value_name("D"), "so many random boards");

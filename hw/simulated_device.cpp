@@ -46,17 +46,34 @@ constexpr double kOtherThreads = 2;
 // GPUs do not clock lower, whatever their power limit, relative to the top.
 constexpr double kLowestLimitedClock = 0.1;
 
-SimulatedCost cost_at(const SimulatedBoard& board, const SimulatedWorkload& workload,
-                      const SimulatedSettings& settings, double gpu_ghz) {
+// What workloads beside one take: threads, the share of time in which their kernels run or wait, the share of the
+// memory's bandwidth.
+struct Others {
+  double threads = 0, held = 0, bandwidth = 0;
+};
+
+// What a workload asks of the board, and what its power follows from.
+struct Use {
+  double traffic = 0;    // work per time [GHz]
+  double traffic_w = 0;  // of it
+  double busy = 0;       // cores, at most all
+  double load = 0;       // of them, times core_activity
+  double activity = 0;   // of the GPU
+  double held = 0;       // share of time in which its kernels run or wait
+};
+
+SimulatedCost time_at(const SimulatedBoard& board, const SimulatedWorkload& workload,
+                      const SimulatedSettings& settings, double gpu_ghz, const Others& others, Use& use) {
   const auto& network = workload.network;
   const auto& pipeline = workload.pipeline;
   const double batch = settings.batch_size > 0 ? settings.batch_size : workload.batch_size;
   const double growth = batch / kSimulatedBatch;
   const double gpu_growth = network.fixed_share + (1 - network.fixed_share) * growth;
   const double mem_rate = board.mem_speed * settings.mem_ghz;
-  const double core = 1 / (board.cpu_speed * settings.cpu_ghz) + board.cpu_memory / mem_rate;
+  const double core =
+      1 / (board.cpu_speed * settings.cpu_ghz) + board.cpu_memory / mem_rate * (1 + others.bandwidth);
   const double cores = settings.cores;
-  const double threads = pipeline.workers + kOtherThreads;
+  const double threads = pipeline.workers + kOtherThreads + others.threads;
   const double crowding = std::max(0.0, threads / cores - 1);
   const bool has_gpu = board.gpu_top_ghz > 0;
 
@@ -67,7 +84,7 @@ SimulatedCost cost_at(const SimulatedBoard& board, const SimulatedWorkload& work
       network.compute * gpu_growth *
       (has_gpu ? 1 / (board.gpu_speed * gpu_ghz) : host_share * core * board.host_slowdown);
   const double traffic = network.traffic * gpu_growth / mem_rate;
-  cost.kernels_ms = norm(board.kernel_overlap, compute, traffic);
+  cost.kernels_ms = norm(board.kernel_overlap, compute, traffic) * (1 + (1 + kSliceLoss) * others.held);
   cost.launches_ms = network.launch * core * (1 + network.crowding * crowding);
   cost.gpu_ms = norm(board.launch_overlap, cost.kernels_ms, cost.launches_ms);
   const double fetch_work = pipeline.fetch * growth * core;
@@ -85,21 +102,88 @@ SimulatedCost cost_at(const SimulatedBoard& board, const SimulatedWorkload& work
   // The launching thread waits actively, so it keeps a core busy.
   double load = 1 + (pipeline.workers > 0 ? fetch_work / time_ms : 0);
   if (!has_gpu) load += compute / time_ms * (cores - 1) * board.parallel;
-  load = std::min(load, cores) * pipeline.core_activity;
-  const double x_cpu = settings.cpu_ghz / board.cpu_top_ghz;
-  const double v_cpu = voltage(board.cpu_voltage_floor, board.cpu_voltage_knee, x_cpu);
-  cost.power_w = board.static_w + board.mem_w * settings.mem_ghz +
-                 board.traffic_w * network.traffic_power * network.traffic * gpu_growth / time_ms +
-                 v_cpu * v_cpu * x_cpu * (board.core_idle_w * cores + board.core_busy_w * load);
-  if (has_gpu) {
-    const double x_gpu = gpu_ghz / board.gpu_top_ghz;
-    const double v_gpu = voltage(board.gpu_voltage_floor, board.gpu_voltage_knee, x_gpu);
-    const double activity =
-        (network.compute_activity * compute + network.traffic_activity * traffic) / time_ms;
-    cost.power_w += v_gpu * v_gpu * x_gpu * (board.gpu_idle_w + board.gpu_busy_w * activity);
-  }
+  use.busy = std::min(load, cores);
+  use.load = use.busy * pipeline.core_activity;
+  use.traffic = network.traffic * gpu_growth / time_ms;
+  use.traffic_w = board.traffic_w * network.traffic_power * network.traffic * gpu_growth / time_ms;
+  use.activity = (network.compute_activity * compute + network.traffic_activity * traffic) / time_ms;
+  use.held = std::min(1.0, cost.kernels_ms / time_ms);
   cost.time_ms = time_ms * workload.batch_size / batch;
   return cost;
+}
+
+double power_at(const SimulatedBoard& board, const SimulatedSettings& settings, double gpu_ghz,
+                const Use& use) {
+  const double x_cpu = settings.cpu_ghz / board.cpu_top_ghz;
+  const double v_cpu = voltage(board.cpu_voltage_floor, board.cpu_voltage_knee, x_cpu);
+  double power_w =
+      board.static_w + board.mem_w * settings.mem_ghz + use.traffic_w +
+      v_cpu * v_cpu * x_cpu * (board.core_idle_w * settings.cores + board.core_busy_w * use.load);
+  if (board.gpu_top_ghz > 0) {
+    const double x_gpu = gpu_ghz / board.gpu_top_ghz;
+    const double v_gpu = voltage(board.gpu_voltage_floor, board.gpu_voltage_knee, x_gpu);
+    power_w += v_gpu * v_gpu * x_gpu * (board.gpu_idle_w + board.gpu_busy_w * use.activity);
+  }
+  return power_w;
+}
+
+SimulatedCost cost_at(const SimulatedBoard& board, const SimulatedWorkload& workload,
+                      const SimulatedSettings& settings, double gpu_ghz) {
+  Use use;
+  auto cost = time_at(board, workload, settings, gpu_ghz, {}, use);
+  cost.power_w = power_at(board, settings, gpu_ghz, use);
+  return cost;
+}
+
+std::vector<SimulatedCost> costs_at(const SimulatedBoard& board, std::span<const SimulatedWorkload> workloads,
+                                    const SimulatedSettings& settings, double gpu_ghz) {
+  std::vector<SimulatedCost> costs(workloads.size());
+  std::vector<Use> uses(workloads.size());
+  const double mem_rate = board.mem_speed * settings.mem_ghz;
+  // What each leaves the others depends on what they leave it; half steps settle in some dozens.
+  for (int step = 0; step < 200; ++step) {
+    double change = 0;
+    for (std::size_t i = 0; i < workloads.size(); ++i) {
+      Others others;
+      for (std::size_t j = 0; j < workloads.size(); ++j) {
+        if (j == i) continue;
+        others.threads += workloads[j].pipeline.workers + kOtherThreads;
+        others.held += uses[j].held;
+        others.bandwidth += std::min(1.0, uses[j].traffic / mem_rate);
+      }
+      Use use;
+      costs[i] = time_at(board, workloads[i], settings, gpu_ghz, others, use);
+      const double held = step == 0 ? use.held : (uses[i].held + use.held) / 2;
+      change = std::max({change, std::abs(held - uses[i].held), std::abs(use.traffic / uses[i].traffic - 1)});
+      uses[i] = use;
+      uses[i].held = held;
+    }
+    if (change < 1e-12) break;
+  }
+  Use all;
+  for (const auto& use : uses) {
+    all.traffic_w += use.traffic_w;
+    all.busy += use.busy;
+    all.load += use.load;
+    all.activity += use.activity;
+  }
+  all.load *= std::min(1.0, settings.cores / all.busy);
+  for (auto& cost : costs) cost.power_w = power_at(board, settings, gpu_ghz, all);
+  return costs;
+}
+
+// The GPU takes the highest clock that keeps the power limit; costs(gpu_ghz) with their power from power_of.
+template <class Costs, class PowerOf>
+auto within_limit(const SimulatedBoard& board, const SimulatedSettings& settings, const Costs& costs,
+                  const PowerOf& power_of) {
+  auto free = costs(settings.gpu_ghz);
+  if (power_of(free) <= settings.power_limit_w || board.gpu_top_ghz <= 0) return free;
+  double low = std::min(settings.gpu_ghz, kLowestLimitedClock * board.gpu_top_ghz), high = settings.gpu_ghz;
+  for (int step = 0; step < 40; ++step) {
+    const double middle = (low + high) / 2;
+    (power_of(costs(middle)) <= settings.power_limit_w ? low : high) = middle;
+  }
+  return costs(low);
 }
 
 template <class Known>
@@ -443,15 +527,18 @@ std::string SimulatedNoise::error() const {
 
 SimulatedCost simulate(const SimulatedBoard& board, const SimulatedWorkload& workload,
                        const SimulatedSettings& settings) {
-  auto cost = cost_at(board, workload, settings, settings.gpu_ghz);
-  if (cost.power_w <= settings.power_limit_w || board.gpu_top_ghz <= 0) return cost;
-  // The GPU takes the highest clock that keeps the limit.
-  double low = std::min(settings.gpu_ghz, kLowestLimitedClock * board.gpu_top_ghz), high = settings.gpu_ghz;
-  for (int step = 0; step < 40; ++step) {
-    const double middle = (low + high) / 2;
-    (cost_at(board, workload, settings, middle).power_w <= settings.power_limit_w ? low : high) = middle;
-  }
-  return cost_at(board, workload, settings, low);
+  return within_limit(
+      board, settings, [&](double gpu_ghz) { return cost_at(board, workload, settings, gpu_ghz); },
+      [](const SimulatedCost& cost) { return cost.power_w; });
+}
+
+std::vector<SimulatedCost> simulate_together(const SimulatedBoard& board,
+                                             std::span<const SimulatedWorkload> workloads,
+                                             const SimulatedSettings& settings) {
+  if (workloads.empty()) throw std::invalid_argument("simulate_together: expected at least one workload");
+  return within_limit(
+      board, settings, [&](double gpu_ghz) { return costs_at(board, workloads, settings, gpu_ghz); },
+      [](const std::vector<SimulatedCost>& costs) { return costs[0].power_w; });
 }
 
 SimulatedSettings settings_of(const SimulatedBoard& board, const PowerModeSpace& space,
@@ -621,23 +708,29 @@ SimulatedWorkload random_workload(std::uint64_t seed, std::uint64_t index) {
 }
 
 SimulatedDevice::SimulatedDevice(SimulatedBoard board, SimulatedWorkload workload, PowerModeSpace space,
-                                 SimulatedNoise noise)
-    : board_(std::move(board)), workload_(std::move(workload)), space_(std::move(space)), noise_(noise) {
-  for (const auto& error : {board_.error(), workload_.error(), noise_.error()})
+                                 SimulatedNoise noise, const std::vector<SimulatedWorkload>& beside)
+    : board_(std::move(board)), workloads_{std::move(workload)}, space_(std::move(space)), noise_(noise) {
+  workloads_.insert(workloads_.end(), beside.begin(), beside.end());
+  for (const auto& error : {board_.error(), noise_.error()})
     if (!error.empty()) throw std::invalid_argument(error);
+  for (const auto& one : workloads_)
+    if (const auto error = one.error(); !error.empty()) throw std::invalid_argument(error);
 }
 
 Measurement SimulatedDevice::measure_without_noise(const PowerMode& mode) const {
   if (!space_.index_of(mode))
     throw DeviceError("simulated " + board_.name + " has no mode " + describe(space_, mode));
-  const auto cost = simulate(board_, workload_, settings_of(board_, space_, mode));
+  const auto settings = settings_of(board_, space_, mode);
+  const auto cost = workloads_.size() == 1 ? simulate(board_, workloads_[0], settings)
+                                           : simulate_together(board_, workloads_, settings)[0];
   return {.time_ms = cost.time_ms, .power_w = cost.power_w};
 }
 
 Measurement SimulatedDevice::measure(const PowerMode& mode) {
   auto measured = measure_without_noise(mode);
-  auto rng = Rng::stream(noise_.seed,
-                         "measure " + board_.name + '/' + workload_.name + ' ' + describe(space_, mode));
+  std::string names;
+  for (const auto& one : workloads_) names += (names.empty() ? "" : "+") + one.name;
+  auto rng = Rng::stream(noise_.seed, "measure " + board_.name + '/' + names + ' ' + describe(space_, mode));
   measured.time_ms *= std::exp(noise_.time * rng.normal());
   measured.power_w *= std::exp(noise_.power * rng.normal());
   return measured;

@@ -103,6 +103,17 @@ struct SimulatedCost {
 SimulatedCost simulate(const SimulatedBoard& board, const SimulatedWorkload& workload,
                        const SimulatedSettings& settings);
 
+// The same of workloads that run at once, one cost each; power_w is the whole board's in each. They share
+//   cores: threads and loads add up, and so does the crowding of launches and hand-overs;
+//   the GPU: drivers give its contexts slices of time, never two at once, so kernels take 1 + (1 + kSliceLoss) sum of held
+//     over the others times as long, held being the share of time in which a workload's kernels run or wait to;
+//   memory: what cores fetch from it waits behind the others' traffic, 1 + sum of their use of its bandwidth as long.
+// kSliceLoss is an assumption, not measured. Throws std::invalid_argument when there is no workload.
+inline constexpr double kSliceLoss = 0.04;
+std::vector<SimulatedCost> simulate_together(const SimulatedBoard& board,
+                                             std::span<const SimulatedWorkload> workloads,
+                                             const SimulatedSettings& settings);
+
 SimulatedSettings settings_of(const SimulatedBoard& board, const PowerModeSpace& space,
                               const PowerMode& mode);
 
@@ -149,9 +160,10 @@ struct SimulatedNoise {
 
 class SimulatedDevice final : public Device {
  public:
-  // Throws std::invalid_argument when board, workload or noise are not valid.
+  // With workloads `beside`, which run all the time, the measured time is still that of `workload`.
+  // Throws std::invalid_argument when board, workloads or noise are not valid.
   SimulatedDevice(SimulatedBoard board, SimulatedWorkload workload, PowerModeSpace space,
-                  SimulatedNoise noise = {});
+                  SimulatedNoise noise = {}, const std::vector<SimulatedWorkload>& beside = {});
   const PowerModeSpace& space() const override { return space_; }
   // Depends on seed, board, workload and mode, not on what was measured before, nor on the rest of the space.
   // Throws DeviceError for a mode that is not in space().
@@ -160,7 +172,7 @@ class SimulatedDevice final : public Device {
 
  private:
   SimulatedBoard board_;
-  SimulatedWorkload workload_;
+  std::vector<SimulatedWorkload> workloads_;  // the measured one first
   PowerModeSpace space_;
   SimulatedNoise noise_;
 };

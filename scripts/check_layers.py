@@ -22,6 +22,7 @@ GATES = [
     ("Boost.Program_options", r"boost/program_options.*", rf"hw/program\.[hc]pp|{PROGRAM}"),
     ("nlohmann/json", r"nlohmann/.*", rf"{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
     ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*\.hpp"),
+    ("pagmo2", r"pagmo/.*", r"learners/optimize/evolve\.cpp"),
     ("google/benchmark", r"benchmark/.*", r"benchmarks/.*"),
     ("the programs' common part", r"hw/program\.hpp", rf"hw/program\.cpp|{PROGRAM}"),
     ("the door to LibTorch", r"meta/torch(_nets)?\.hpp", r"(tests/)?meta/.*\.cpp|meta/torch_nets\.hpp"),

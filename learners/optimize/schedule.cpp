@@ -25,9 +25,6 @@ double score_of(const Objective& objective, double time_ms, double energy_j) {
 bool counts_time(const TurnsProblem& problem) {
   return problem.objective != Objective::energy || std::isfinite(problem.max_time_ms);
 }
-bool counts_energy(const TurnsProblem& problem) {
-  return problem.objective.needs_power() || std::isfinite(problem.max_energy_j);
-}
 
 double excess_of(const TurnsProblem& problem, double time_ms, double energy_j) {
   return std::max(
@@ -142,9 +139,9 @@ class ExactSearch {
   Point point_of(std::size_t workload, std::uint32_t pick, double change_ms) const {
     const auto& option = problem_.options[workload][pick];
     Point point;
-    if (counts_time(problem_)) point.time_ms = problem_.shares[workload] * option.time_ms + change_ms;
+    if (counts_time(problem_)) point.time_ms = problem_.shares[workload] * option.bound_time_ms + change_ms;
     if (counts_energy(problem_))
-      point.energy_j = problem_.shares[workload] * option.energy_j +
+      point.energy_j = problem_.shares[workload] * option.bound_energy_j +
                        change_ms * (change_ms > 0 ? option.power_w : 0) / 1000;
     point.picks[workload] = pick;
     return point;
@@ -237,7 +234,66 @@ class ExactSearch {
   Point best_;
 };
 
+struct LimitedOption {
+  TurnOption option;
+  double power_excess;  // power bound / limit, at least 1
+};
+
+// A median, or its upper bound at the budget's confidence. Throws std::invalid_argument naming the workload and `what`.
+Eigen::ArrayXd bounds_of(const Model& model, const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd,
+                         double confidence, const char* what) {
+  if (median.isNaN().all())
+    throw std::invalid_argument(model.workload + " has no " + what + ", which this objective or limit needs");
+  if (confidence != 0.5 && (log_sd.size() == 0 || log_sd.isNaN().all()))
+    throw std::invalid_argument("confidence needs a learner that gives its uncertainty, as gp does: " +
+                                model.workload + " has no stddev of " + what);
+  return upper_bounds(median, log_sd, confidence);
+}
+
+// All rows of a workload's models whose needed values are known, by setting; `numbers` are those of the settings.
+std::vector<LimitedOption> options_of(const Turn& turn, const TurnsProblem& problem,
+                                      const PowerBudget& budget,
+                                      const std::map<hw::PowerMode, std::uint32_t>& numbers) {
+  const double confidence = budget.limits_time() || budget.limits_energy() ? budget.confidence : 0.5;
+  std::vector<LimitedOption> made;
+  for (std::size_t m = 0; m < turn.models.size(); ++m) {
+    const Model& model = *turn.models[m];
+    const double units = units_of(model, *turn.models[0]);
+    const auto costs = costs_of(model.prediction);
+    const auto time_ms = bounds_of(model, costs.time_ms, costs.time_log_sd, confidence, "time");
+    Eigen::ArrayXd energy_j = costs.energy_j, power_excess = Eigen::ArrayXd::Ones(energy_j.size());
+    if (counts_energy(problem))
+      energy_j = bounds_of(model, costs.energy_j, costs.energy_log_sd, confidence, "power");
+    if (budget.limits_power())
+      power_excess = bounds_of(model, costs.power_w, costs.power_log_sd, budget.confidence, "power") /
+                     budget.max_power_w;
+    for (Eigen::Index row = 0; row < time_ms.size(); ++row) {
+      if (std::isnan(time_ms(row) + power_excess(row)) ||
+          (counts_energy(problem) && std::isnan(energy_j(row))))
+        continue;
+      const auto r = static_cast<std::uint32_t>(row);
+      made.push_back({{.setting = numbers.at(setting_of(*model.space, model.space->at(r))),
+                       .model = static_cast<std::uint32_t>(m),
+                       .row = r,
+                       .time_ms = costs.time_ms(row) / units,
+                       .energy_j = costs.energy_j(row) / units,
+                       .bound_time_ms = time_ms(row) / units,
+                       .bound_energy_j = energy_j(row) / units,
+                       .power_w = costs.power_w(row)},
+                      std::max(1.0, power_excess(row))});
+    }
+  }
+  std::stable_sort(made.begin(), made.end(), [](const LimitedOption& a, const LimitedOption& b) {
+    return a.option.setting < b.option.setting;
+  });
+  return made;
+}
+
 }  // namespace
+
+bool counts_energy(const TurnsProblem& problem) {
+  return problem.objective.needs_power() || std::isfinite(problem.max_energy_j);
+}
 
 std::string Switching::error() const {
   std::ostringstream text;
@@ -309,68 +365,27 @@ TurnsProblem turns_problem(std::span<const Turn> turns, const Objective& objecti
     problem.groups.push_back(groups.emplace(slow, static_cast<std::uint32_t>(groups.size())).first->second);
   }
 
-  // All options, and how far each is over the power limit.
+  // How far over the power limit the workloads have to be: each in its best setting, or all in one.
   const double infinity = std::numeric_limits<double>::infinity();
-  std::vector<std::vector<double>> excess(turns.size());
-  std::vector<double> least_of_setting(problem.settings.size(), 0);  // that all workloads keep there
+  std::vector<std::vector<LimitedOption>> all;
+  std::vector<double> needed(problem.settings.size(), 1);
   double least = 1;
-  for (std::size_t w = 0; w < turns.size(); ++w) {
-    std::vector<std::pair<TurnOption, double>> made;
-    for (std::size_t m = 0; m < turns[w].models.size(); ++m) {
-      const Model& model = *turns[w].models[m];
-      const double units = units_of(model, *turns[w].models[0]);
-      const auto costs = costs_of(model.prediction);
-      const bool cautious = budget.limits_time() || budget.limits_energy();
-      const auto bounds = [&](const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, bool at_confidence,
-                              const char* what) -> Eigen::ArrayXd {
-        if (median.isNaN().all())
-          throw std::invalid_argument(model.workload + " has no " + what +
-                                      ", which this objective or limit needs");
-        if (!at_confidence || budget.confidence == 0.5) return median;
-        if (log_sd.size() == 0 || log_sd.isNaN().all())
-          throw std::invalid_argument("confidence needs a learner that gives its uncertainty, as gp does: " +
-                                      model.workload + " has no stddev of " + what);
-        return upper_bounds(median, log_sd, budget.confidence);
-      };
-      const auto time_ms = bounds(costs.time_ms, costs.time_log_sd, cautious, "time");
-      Eigen::ArrayXd energy_j = costs.energy_j, power_excess = Eigen::ArrayXd::Ones(energy_j.size());
-      if (counts_energy(problem)) energy_j = bounds(costs.energy_j, costs.energy_log_sd, cautious, "power");
-      if (budget.limits_power())
-        power_excess = bounds(costs.power_w, costs.power_log_sd, true, "power") / budget.max_power_w;
-      for (Eigen::Index row = 0; row < time_ms.size(); ++row) {
-        if (std::isnan(time_ms(row) + power_excess(row)) ||
-            (counts_energy(problem) && std::isnan(energy_j(row))))
-          continue;
-        const auto r = static_cast<std::uint32_t>(row);
-        made.emplace_back(TurnOption{numbers.at(setting_of(*model.space, model.space->at(r))),
-                                     static_cast<std::uint32_t>(m), r, time_ms(row) / units,
-                                     energy_j(row) / units, costs.power_w(row)},
-                          std::max(1.0, power_excess(row)));
-      }
-    }
-    std::stable_sort(made.begin(), made.end(),
-                     [](const auto& a, const auto& b) { return a.first.setting < b.first.setting; });
-    problem.options.emplace_back();
-    std::vector<double> here(problem.settings.size(), infinity);
-    double mine = infinity;
-    for (const auto& [option, over] : made) {
-      problem.options[w].push_back(option);
-      excess[w].push_back(over);
-      here[option.setting] = std::min(here[option.setting], over);
-      mine = std::min(mine, over);
-    }
-    least = std::max(least, mine);
-    for (std::size_t s = 0; s < here.size(); ++s)
-      least_of_setting[s] = std::max(least_of_setting[s], here[s]);
+  for (const auto& turn : turns) {
+    all.push_back(options_of(turn, problem, budget, numbers));
+    std::vector<double> mine(problem.settings.size(), infinity);
+    for (const auto& [option, excess] : all.back())
+      mine[option.setting] = std::min(mine[option.setting], excess);
+    least = std::max(least, *std::min_element(mine.begin(), mine.end()));
+    for (std::size_t s = 0; s < mine.size(); ++s) needed[s] = std::max(needed[s], mine[s]);
   }
-  if (one_setting) least = *std::min_element(least_of_setting.begin(), least_of_setting.end());
+  if (one_setting) least = *std::min_element(needed.begin(), needed.end());
   if (!std::isfinite(least)) throw std::invalid_argument("the models have no mode in common");
   problem.power_excess = least;
-  for (std::size_t w = 0; w < turns.size(); ++w) {
-    std::size_t i = 0;
-    std::erase_if(problem.options[w], [&](const TurnOption& option) {
-      return excess[w][i++] > least || (one_setting && least_of_setting[option.setting] > least);
-    });
+  for (const auto& options : all) {
+    problem.options.emplace_back();
+    for (const auto& [option, excess] : options)
+      if (excess <= least && (!one_setting || needed[option.setting] <= least))
+        problem.options.back().push_back(option);
   }
   return problem;
 }
@@ -384,16 +399,19 @@ Totals totals_of(const TurnsProblem& problem, const Picks& picks) {
     const auto& next = problem.options[(i + 1) % n][picks[(i + 1) % n]];
     totals.time_ms += problem.shares[i] * option.time_ms;
     totals.energy_j += problem.shares[i] * option.energy_j;
+    totals.bound_time_ms += problem.shares[i] * option.bound_time_ms;
+    totals.bound_energy_j += problem.shares[i] * option.bound_energy_j;
     if (option.setting == next.setting) continue;
     const bool fast = problem.groups[option.setting] == problem.groups[next.setting];
     ++(fast ? totals.fast_switches : totals.slow_switches);
     const double change_ms = (fast ? switching.fast_ms : switching.slow_ms) / switching.units;
-    totals.time_ms += change_ms;
-    totals.energy_j += change_ms * option.power_w / 1000;
+    for (double* time_ms : {&totals.time_ms, &totals.bound_time_ms}) *time_ms += change_ms;
+    for (double* energy_j : {&totals.energy_j, &totals.bound_energy_j})
+      *energy_j += change_ms * option.power_w / 1000;
   }
-  totals.excess =
-      excess_of(problem, totals.time_ms, std::isfinite(problem.max_energy_j) ? totals.energy_j : 0);
-  totals.score = score_of(problem.objective, totals.time_ms, counts_energy(problem) ? totals.energy_j : 0);
+  const double energy_j = counts_energy(problem) ? totals.bound_energy_j : 0;  // else it may be unknown
+  totals.excess = excess_of(problem, totals.bound_time_ms, energy_j);
+  totals.score = score_of(problem.objective, totals.bound_time_ms, energy_j);
   return totals;
 }
 

@@ -30,10 +30,11 @@ struct Switching {
 
 // A way of running a unit of a workload.
 struct TurnOption {
-  std::uint32_t setting;     // index into TurnsProblem::settings
-  std::uint32_t model, row;  // of Turn::models, and of its table
-  double time_ms, energy_j;  // of one unit of the first model
-  double power_w;            // median
+  std::uint32_t setting;                 // index into TurnsProblem::settings
+  std::uint32_t model, row;              // of Turn::models, and of its table
+  double time_ms, energy_j;              // of one unit of the first model; medians
+  double bound_time_ms, bound_energy_j;  // what is decided by: medians, or upper bounds; see turns_problem
+  double power_w;                        // median
 };
 
 // What is to be decided: one option per workload. Totals are per unit of work, i over workloads, n = Switching::units:
@@ -53,6 +54,7 @@ struct TurnsProblem {
       1;  // 1 where each workload has an option within the power limit, else by how much it is broken
 };
 
+bool counts_energy(const TurnsProblem& problem);  // does energy matter to the objective or a limit
 // The options are those whose power keeps the limit at the budget's confidence, or, where a workload has none (for
 // one_setting: no setting has for all), breaks it least. Where there is a limit on time or energy at a confidence other
 // than 0.5, times and energies are upper bounds at it: a sum is then exceeded with at most that probability if the
@@ -67,7 +69,8 @@ std::vector<double> normalised_shares(std::span<const double> shares);
 
 using Picks = std::vector<std::uint32_t>;  // of TurnsProblem::options, one per workload
 struct Totals {
-  double time_ms = 0, energy_j = 0;  // per unit of work
+  double time_ms = 0, energy_j = 0;              // per unit of work, from medians
+  double bound_time_ms = 0, bound_energy_j = 0;  // what excess and score are of
   int fast_switches = 0, slow_switches = 0;
   double excess = 1;  // the largest of total / limit and power_excess, at least 1
   double score = 0;   // Objective of the time and the mean power

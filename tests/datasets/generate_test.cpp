@@ -130,5 +130,22 @@ TEST(Generate, BadRequestsAreNamed) {
     EXPECT_NE(refusal(request).find(part), std::string::npos) << refusal(request);
 }
 
+TEST(Generate, WorkloadBesideAnotherIsSlowerAndSharesItsPower) {
+  const auto store = generate_profiles({.devices = {"orin-agx-64"},
+                                        .workloads = {"lstm", "lstm+resnet18", "resnet18+lstm"},
+                                        .grid = "40",
+                                        .noise = false});
+  const auto& alone = *store.find("orin-agx-64", "lstm");
+  const auto& beside = *store.find("orin-agx-64", "lstm+resnet18");
+  const auto& other = *store.find("orin-agx-64", "resnet18+lstm");
+  for (std::size_t i = 0; i < alone.modes.size(); ++i) {
+    EXPECT_GT(beside.measurements[i].time_ms, alone.measurements[i].time_ms);
+    EXPECT_NE(beside.measurements[i].time_ms, other.measurements[i].time_ms);
+    EXPECT_NEAR(beside.measurements[i].power_w / other.measurements[i].power_w, 1, 1e-9);
+  }
+  EXPECT_THROW(generate_profiles({.devices = {"orin-agx-64"}, .workloads = {"lstm+"}}),
+               std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace fewwatt::datasets

@@ -106,6 +106,92 @@ TEST(SimulatedDevice, WithoutNoiseMoreOfAKnobIsNeverSlowerAndNeverSavesPower) {
   }
 }
 
+TEST(SimulationTogether, OneWorkloadIsWhatItIsAlone) {
+  for (const auto& board : simulated_boards()) {
+    for (const auto& workload : simulated_workloads()) {
+      const auto alone = simulate(board, workload, top_of(board));
+      const auto costs = simulate_together(board, {&workload, 1}, top_of(board));
+      EXPECT_EQ(costs[0].time_ms, alone.time_ms);
+      EXPECT_EQ(costs[0].power_w, alone.power_w);
+    }
+  }
+  EXPECT_THROW(simulate_together(simulated_boards()[0], {}, {}), std::invalid_argument);
+}
+
+TEST(SimulationTogether, EachIsSlowerThanAloneAndTheGpuIsNeverHeldTwice) {
+  const auto& board = find_simulated_board("orin-agx-64");
+  const auto space = coarse_space();
+  for (const auto& a : simulated_workloads()) {
+    for (const auto& b : simulated_workloads()) {
+      for (const std::size_t m : {0, 100, 220, 333, 440}) {
+        const auto settings = settings_of(board, space, space.at(m));
+        const std::vector<SimulatedWorkload> both = {a, b}, swapped = {b, a};
+        const auto costs = simulate_together(board, both, settings);
+        const auto other_way = simulate_together(board, swapped, settings);
+        double kernels = 0;
+        for (std::size_t i = 0; i < 2; ++i) {
+          const auto alone = simulate(board, both[i], settings);
+          EXPECT_GT(costs[i].time_ms, alone.time_ms);
+          EXPECT_NEAR(costs[i].time_ms / other_way[1 - i].time_ms, 1, 1e-9);
+          kernels += alone.kernels_ms / costs[i].time_ms;
+        }
+        EXPECT_LE(kernels, 1) << a.name << ' ' << b.name << ' ' << m;
+        EXPECT_EQ(costs[0].power_w, costs[1].power_w);
+      }
+    }
+  }
+}
+
+TEST(SimulationTogether, TwoThatFillTheGpuHaveHalfOfItEach) {
+  const auto& board = find_simulated_board("orin-agx-64");
+  auto workload = find_simulated_workload("bert-base");
+  workload.network.launch = 0;
+  workload.pipeline.fetch = workload.pipeline.handoff = 0;
+  const std::vector<SimulatedWorkload> both = {workload, workload};
+  const auto alone = simulate(board, workload, top_of(board));
+  const auto costs = simulate_together(board, both, top_of(board));
+  EXPECT_NEAR(costs[0].time_ms / alone.time_ms, 2 + kSliceLoss, 1e-9);
+  // And the board draws what one draws, less what is lost between slices, and a launching thread more.
+  EXPECT_NEAR(costs[0].power_w / alone.power_w, 1, 0.05);
+}
+
+TEST(SimulationTogether, WorkloadsThatLeaveTheGpuFreeHardlyMeet) {
+  const auto& board = find_simulated_board("orin-agx-64");
+  auto busy = find_simulated_workload("bert-base"), idle = busy;
+  idle.network.compute = idle.network.traffic = 1e-3;
+  idle.network.launch = 1e-3;
+  idle.pipeline.workers = 0;
+  const std::vector<SimulatedWorkload> both = {busy, idle};
+  const auto alone = simulate(board, busy, top_of(board));
+  EXPECT_NEAR(simulate_together(board, both, top_of(board))[0].time_ms / alone.time_ms, 1, 0.01);
+}
+
+TEST(SimulationTogether, PowerLimitHoldsForBoth) {
+  const auto& board = find_simulated_board("orin-agx-64");
+  const std::vector<SimulatedWorkload> both = {find_simulated_workload("resnet18"),
+                                               find_simulated_workload("lstm")};
+  auto settings = top_of(board);
+  const auto free = simulate_together(board, both, settings);
+  settings.power_limit_w = free[0].power_w - 8;
+  const auto limited = simulate_together(board, both, settings);
+  EXPECT_NEAR(limited[0].power_w, settings.power_limit_w, 0.01);
+  EXPECT_LT(limited[0].gpu_ghz, free[0].gpu_ghz);
+}
+
+TEST(SimulationTogether, DeviceMeasuresTheFirstBesideTheOthers) {
+  const auto& board = find_simulated_board("orin-agx-64");
+  const auto &a = find_simulated_workload("resnet18"), &b = find_simulated_workload("lstm");
+  SimulatedDevice device(board, a, coarse_space(), {}, {b});
+  const auto mode = device.space().at(300);
+  const std::vector<SimulatedWorkload> both = {a, b};
+  const auto costs = simulate_together(board, both, settings_of(board, device.space(), mode));
+  EXPECT_EQ(device.measure_without_noise(mode).time_ms, costs[0].time_ms);
+  EXPECT_EQ(device.measure_without_noise(mode).power_w, costs[0].power_w);
+  auto bad = b;
+  bad.batch_size = 0;
+  EXPECT_THROW(SimulatedDevice(board, a, coarse_space(), {}, {bad}), std::invalid_argument);
+}
+
 TEST(Simulation, PowerRisesWithLoad) {
   const auto& board = find_simulated_board("xavier-agx");
   const auto watts = [&](const char* workload) {

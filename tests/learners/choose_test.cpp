@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "hw/random.hpp"
+#include "learners/sim_prior.hpp"
+#include "tests/learners/simulated_support.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -194,6 +196,34 @@ TEST(Choose, LimitHoldsWithTheProbabilityThatTheLearnersStateIt) {
   }
   EXPECT_NEAR(power / 20000.0, 0.95, 0.006);  // four standard deviations of such a share
   EXPECT_NEAR(energy / 20000.0, probabilities(p, 0, {.max_energy_j = energy_limit_j}).energy, 0.013);
+}
+
+// What a learner states of workloads that it has not seen, and new measurements of them.
+TEST(Choose, BoundsHoldAboutAsOftenAsTheySay) {
+  const SimPrior learner;
+  Eigen::Array3d held = Eigen::Array3d::Zero();
+  double count = 0;
+  hw::Rng rng(4);
+  for (std::size_t workload = 0; workload < 8; ++workload) {
+    const auto made = tests::simulated_workload(workload, 25);
+    const auto costs = costs_of(learner.adapt(made.support)->predict(made.modes));
+    const auto bounds = [](const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd) {
+      return upper_bounds(median, log_sd, 0.9);
+    };
+    const auto time = bounds(costs.time_ms, costs.time_log_sd),
+               power = bounds(costs.power_w, costs.power_log_sd),
+               energy = bounds(costs.energy_j, costs.energy_log_sd);
+    for (Eigen::Index i = 0; i < made.truth.rows(); ++i) {
+      const double ms = made.truth(i, 0) * std::exp(0.01 * rng.normal());
+      const double watts = made.truth(i, 1) * std::exp(0.01 * rng.normal());
+      held += Eigen::Array3d(ms <= time(i), watts <= power(i), ms * watts / 1000 <= energy(i));
+      ++count;
+    }
+  }
+  for (const double share : held / count) {
+    EXPECT_GT(share, 0.84);
+    EXPECT_LT(share, 0.96);
+  }
 }
 
 TEST(Choose, CertainValueIsInsideOrNot) {

@@ -194,6 +194,181 @@ TEST_F(OptimizeProgram, BudgetBelowTheCheapestModeExits3AndNamesTheLeastViolatio
       << json.out;
 }
 
+// Two workloads on the example's board: the model of example_model.hpp, and one that takes twice the time at half the
+// power, but whose time does not depend on the CPU: 2 (2 / g) ms.
+class OptimizeTurns : public OptimizeProgram {
+ protected:
+  OptimizeTurns() {
+    auto model = tests::example_model();
+    model.workload = "other";
+    const auto modes = model.space->modes();
+    for (std::size_t i = 0; i < modes.size(); ++i)
+      model.prediction.mean.row(static_cast<Eigen::Index>(i)) << 4e6 / modes[i][1],
+          tests::example_power_w(modes[i]) / 2;
+    model.support.modes.clear();
+    model.support.targets.resize(0, 2);
+    learners::write_model(other_, model);
+  }
+  tests::ProgramResult turns(const std::string& arguments) const {
+    return optimize("--model " + other_ + " " + arguments);
+  }
+  std::string other_ = dir_ / "other.h5";
+};
+
+TEST_F(OptimizeTurns, OneModeServesBothAndAScheduleEachItsOwn) {
+  const auto shared = Json::parse(turns("--max-power-w 6 --json").out);
+  EXPECT_EQ(shared["workloads"][0]["mode"], shared["workloads"][1]["mode"]);
+  // 4/c + 2/g and 4/g, half each: least where 3c + 5g <= 6, at c = 1, g = 0.5: 8 and 8 ms.
+  EXPECT_NEAR(shared["time_ms"], 8, 1e-9);
+  const auto each = Json::parse(turns("--max-power-w 6 --schedule --json").out);
+  EXPECT_EQ(each["workloads"][0]["mode"]["gpu_khz"], 500'000);
+  EXPECT_EQ(each["workloads"][1]["mode"]["gpu_khz"], 1'000'000);  // 4 W at most
+  EXPECT_NEAR(each["time_ms"], 0.5 * 8 + 0.5 * 4, 1e-9);
+  EXPECT_NEAR(each["one_for_all"]["time_ms"], 8, 1e-9);
+  EXPECT_EQ(each["fast_switches"], 2);
+  // Two changes of 10 ms in a round of 20 units cost 1 ms per unit; of 5 units 4 ms, more than what they gain.
+  EXPECT_NEAR(
+      Json::parse(turns("--max-power-w 6 --schedule --units 20 --switch-s 0.01 --json").out)["time_ms"], 7,
+      1e-9);
+  EXPECT_NEAR(
+      Json::parse(turns("--max-power-w 6 --schedule --units 5 --switch-s 0.01 --json").out)["time_ms"], 8,
+      1e-9);
+  const auto text = turns("--max-power-w 6 --schedule");
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_TRUE(holds(text.out, "per unit of work: time_ms 6,") &&
+              holds(text.out, "in one mode:      time_ms 8,"))
+      << text.out;
+}
+
+TEST_F(OptimizeTurns, LimitsOnTimeAndEnergyAreOfTheAverageUnit) {
+  const auto fast = Json::parse(turns("--schedule --objective energy --max-time-ms 5.5 --json").out);
+  EXPECT_LE(fast["time_ms"], 5.5);
+  const auto free = Json::parse(turns("--schedule --objective energy --json").out);
+  EXPECT_GT(free["time_ms"], 5.5);
+  EXPECT_LT(free["energy_j"], fast["energy_j"]);
+  const double limit_j = (free["energy_j"].get<double>() + fast["energy_j"].get<double>()) / 2;
+  const auto frugal =
+      Json::parse(turns("--schedule --max-energy-j " + std::to_string(limit_j) + " --json").out);
+  EXPECT_LE(frugal["energy_j"], limit_j);
+  // The fastest modes take 6 and 4 ms.
+  EXPECT_NEAR(Json::parse(turns("--max-slowdown 1.2 --objective zeus --json").out)["max_time_ms"], 6, 1e-9);
+  EXPECT_EQ(turns("--max-time-ms 4.9").code, 3);
+}
+
+TEST_F(OptimizeTurns, WaysOfRunningAWorkloadCompete) {
+  const auto best = Json::parse(optimize("--json").out);
+  const auto ways = Json::parse(run_program("optimize", "--json --model " + model_ + "," + other_).out);
+  EXPECT_EQ(best["time_ms"], 6);
+  EXPECT_EQ(ways["time_ms"], 4);
+  EXPECT_EQ(ways["workloads"][0]["model"], other_);
+}
+
+TEST_F(OptimizeTurns, SharesAreNormalisedWithANotice) {
+  const auto equal = turns("--share 0.5 --share 0.5 --max-power-w 6");
+  EXPECT_EQ(equal.err, "");
+  EXPECT_EQ(turns("--max-power-w 6").out, equal.out);
+  const auto twice = turns("--share 1 --share 1 --max-power-w 6");
+  EXPECT_EQ(twice.code, 0);
+  EXPECT_TRUE(holds(twice.err, "shares sum to 2; taken as 0.5 0.5")) << twice.err;
+  EXPECT_EQ(twice.out, equal.out);
+  EXPECT_EQ(turns("--share 1 --share 1 --max-power-w 6 --quiet").err, "");
+  for (const char* bad :
+       {"--share -0.5 --share 1.5", "--share 0 --share 1", "--share nan --share 1", "--share 1"}) {
+    EXPECT_EQ(turns(bad).code, 2) << bad;
+    EXPECT_TRUE(holds(turns(bad).err, "share")) << turns(bad).err;
+  }
+}
+
+TEST_F(OptimizeTurns, ModelsOfDifferentBoardsAreRefused) {
+  auto model = tests::example_model();
+  model.device = "another-board";
+  learners::write_model(other_, model);
+  const auto result = turns("--max-power-w 6");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_TRUE(holds(result.err, "different boards: board/net and another-board/net") &&
+              holds(result.err, other_))
+      << result.err;
+}
+
+TEST_F(OptimizeTurns, WhatDoesNotFitExits3WithTheLeastViolation) {
+  for (const char* arguments :
+       {"--max-power-w 1.9", "--max-power-w 1.9 --schedule", "--max-energy-j 0.001"}) {
+    const auto result = turns(arguments), json = turns(std::string(arguments) + " --json");
+    EXPECT_EQ(result.code, 3) << arguments;
+    EXPECT_EQ(result.out, "");
+    EXPECT_TRUE(holds(result.err, "% over")) << result.err;
+    EXPECT_EQ(json.code, 3);
+    EXPECT_GT(Json::parse(json.out)["over_percent"], 0);
+  }
+  // net needs 2 W at least.
+  EXPECT_NEAR(Json::parse(turns("--max-power-w 1.9 --json").out)["over_percent"], 100 * (2 / 1.9 - 1), 1e-9);
+  EXPECT_EQ(turns("--schedule --max-power-w 2").code, 0);
+  EXPECT_EQ(turns("--max-power-w 2 --confidence 0.9").code, 0);  // it is a measured mode
+}
+
+TEST_F(OptimizeTurns, ConfidenceMakesTheScheduleCautious) {
+  const auto bold = Json::parse(turns("--schedule --max-power-w 5.9 --json").out);
+  const auto cautious = Json::parse(turns("--schedule --max-power-w 5.9 --confidence 0.9 --json").out);
+  EXPECT_GT(cautious["time_ms"], bold["time_ms"]);
+  for (const auto& turn : cautious["workloads"]) EXPECT_GE(turn["power_probability"], 0.9);
+  const auto deadline = Json::parse(turns("--objective energy --max-time-ms 7 --confidence 0.9 --json").out);
+  EXPECT_GT(deadline["time_bound_ms"], deadline["time_ms"]);
+  EXPECT_LE(deadline["time_bound_ms"], 7);
+}
+
+TEST_F(OptimizeTurns, WorkloadsThatRunTogetherGetOneMode) {
+  const auto predicted = Json::parse(turns("--together predicted --max-power-w 9 --json").out);
+  EXPECT_EQ(predicted["workload"], "net+other");
+  ASSERT_EQ(predicted["each_time_ms"].size(), 2U);
+  EXPECT_NEAR(predicted["time_ms"],
+              std::max(predicted["each_time_ms"][0], predicted["each_time_ms"][1]).get<double>() / 2, 1e-9);
+  // The mode with both clocks at 1 GHz takes 6 ms and 4 ms alone.
+  const auto fastest = Json::parse(turns("--together predicted --json").out);
+  EXPECT_EQ(fastest["mode"]["gpu_khz"], 1'000'000);
+  EXPECT_GT(fastest["each_time_ms"][0], 6);
+  EXPECT_GT(fastest["each_time_ms"][1], 4);
+  const auto measured = Json::parse(turns("--together measured --share 0.9 --share 0.1 --json").out);
+  EXPECT_NEAR(measured["time_ms"], 0.9 * 6, 1e-9);
+  const auto text = turns("--together predicted --max-power-w 9 --confidence 0.6");
+  EXPECT_TRUE(holds(text.out, "per unit of work") && holds(text.out, "each_time_ms")) << text.out << text.err;
+  EXPECT_EQ(turns("--together predicted --pareto").code, 0);
+  EXPECT_EQ(turns("--together predicted --max-power-w 1").code, 3);
+  for (const char* bad : {"--together maybe", "--together predicted --schedule"})
+    EXPECT_EQ(turns(bad).code, 2) << bad;
+  EXPECT_EQ(optimize("--together predicted").code, 2);
+}
+
+TEST_F(OptimizeTurns, MoreThanFourWorkloadsNeedEvolution) {
+  std::string five;
+  for (int i = 0; i < 4; ++i) five += "--model " + other_ + " ";
+  const auto exact = turns(five + "--max-power-w 6 --schedule");
+  EXPECT_EQ(exact.code, 2);
+  EXPECT_TRUE(holds(exact.err, "--evolve can")) << exact.err;
+  const auto evolved = optimize(five + "--max-power-w 6 --schedule --evolve --json");
+#ifdef FEWWATT_PAGMO
+  EXPECT_EQ(evolved.code, 0) << evolved.err;
+  const auto result = Json::parse(evolved.out);
+  EXPECT_EQ(result["search"], "evolution");
+  EXPECT_NEAR(result["time_ms"], 0.2 * 8 + 0.8 * 4, 1e-9);  // as in OneModeServesBothAndAScheduleEachItsOwn
+  const auto shared = Json::parse(optimize(five + "--max-power-w 6 --evolve --json").out);
+  EXPECT_NEAR(shared["time_ms"], 0.2 * 18 + 0.8 * 4, 1e-9);  // 0.25 and 1 GHz, where four of five are fast
+#else
+  EXPECT_EQ(evolved.code, 2);
+  EXPECT_TRUE(holds(evolved.err, "pagmo2")) << evolved.err;
+#endif
+}
+
+TEST_F(OptimizeTurns, WrongUsageExits2) {
+  for (const char* arguments :
+       {"--objective power --max-time-ms 9", "--pareto", "--max-epoch-s 4", "--switch-s 1",
+        "--switch-s -1 --units 9", "--units 0", "--switch-s 1 --slow-switch-s 0.5 --units 9"}) {
+    EXPECT_EQ(turns(arguments).code, 2) << arguments;
+    EXPECT_EQ(turns(arguments).out, "");
+  }
+  for (const char* arguments : {"--schedule", "--units 9", "--switch-s 0.1 --units 9"})
+    EXPECT_EQ(optimize(arguments).code, 2) << arguments;
+}
+
 TEST_F(OptimizeProgram, WrongUsageExits2) {
   for (const char* arguments :
        {"--max-watts 3", "--objective speed", "--max-power-w -1", "--max-power-w x", "--confidence 1.5",
