@@ -124,15 +124,11 @@ class Measured : public Search {
   }
 
   std::optional<Answer> answer() override {
-    std::optional<Answer> best;
-    for (const auto& [mode, cost] : measured_) {
-      const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
-      if (!within(goal_.limits, time, power) || !trusted(mode)) continue;
-      const double score = std::exp(log_objective(goal_.objective, time, power));
-      if (std::isfinite(score) && (!best || score < best->objective))
-        best = Answer{mode, time, power, score, true};
-    }
-    return best;
+    const auto found = best_measured();
+    if (!found) return std::nullopt;
+    const auto& cost = measured_.at(found->first);
+    const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
+    return Answer{found->first, time, power, std::exp(log_objective(goal_.objective, time, power)), true};
   }
 
   double expected_gain(std::size_t) override { return std::nan(""); }
@@ -145,8 +141,24 @@ class Measured : public Search {
  protected:
   virtual std::optional<hw::PowerMode> next() = 0;
   virtual void changed() {}
-  // Whether a mode that was measured within the limits is thought to keep them.
-  virtual bool trusted(const hw::PowerMode&) { return true; }
+  // What is thought of a measured mode: its log objective, and the probability that it keeps the limits. Here, what was measured.
+  struct Judged {
+    double score, fits;
+  };
+  virtual Judged judged(const hw::PowerMode&, double measured_score) { return {measured_score, 1}; }
+
+  // Of the modes whose measurements are within the limits and that are trusted to keep them, the one with the least score.
+  std::optional<std::pair<hw::PowerMode, double>> best_measured() {
+    std::optional<std::pair<hw::PowerMode, double>> best;
+    for (const auto& [mode, cost] : measured_) {
+      const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
+      if (!within(goal_.limits, time, power)) continue;
+      const auto [score, fits] = judged(mode, log_objective(goal_.objective, time, power));
+      if (fits < goal_.limits.confidence || !std::isfinite(score)) continue;
+      if (!best || score < best->second) best = {mode, score};
+    }
+    return best;
+  }
 
   bool was_asked(const hw::PowerMode& mode) const { return asked_.contains(mode); }
   std::size_t left() const { return options_.planned - std::min(options_.planned, num_asked_); }
@@ -262,10 +274,10 @@ class ModelSearch : public Measured {
   }
 
   double expected_gain(std::size_t more) override {
-    const auto best = answer();
-    if (!best || measured_.empty()) return std::nan("");
+    const auto best = best_measured();
+    if (!best) return std::nan("");
     look();
-    const double score = std::log(best->objective);
+    const double score = best->second;
     std::vector<std::pair<double, Index>> promising;
     for (Index i = 0; i < beliefs_.score.size(); ++i)
       if (const double value = improvement(i, score);
@@ -296,7 +308,8 @@ class ModelSearch : public Measured {
   std::optional<hw::PowerMode> next() override {
     if (num_asked_ < options_.start() || measured_.empty()) return started();
     look();
-    if (options_.stop_gain > 0 && answer() && expected_gain(1) < options_.stop_gain) return std::nullopt;
+    if (options_.stop_gain > 0 && best_measured() && expected_gain(1) < options_.stop_gain)
+      return std::nullopt;
     if (auto again = pick_again()) return again;
     const auto best = pick();
     return best ? std::optional(pool_[static_cast<std::size_t>(*best)]) : std::nullopt;
@@ -335,19 +348,19 @@ class ModelSearch : public Measured {
 
   void changed() override { predictor_.reset(); }
 
-  bool trusted(const hw::PowerMode& mode) override {
+  // A measurement has its noise; the learner has seen the others too.
+  Judged judged(const hw::PowerMode& mode, double measured_score) override {
     // Before the first look the measurement is all there is.
-    if (num_asked_ < options_.start()) return true;
+    if (num_asked_ < options_.start()) return {measured_score, 1};
     look();
-    const auto b = prediction_at({&mode, 1});
-    // Measured once, the mode's own noise is in the measurement, not in what it keeps.
-    return latent_fit(b) >= goal_.limits.confidence;
+    return at_measured_.at(mode);
   }
 
   // Adapts and predicts, where something was told since.
   void look() {
     if (predictor_) return;
     predictor_ = learner_->adapt(support());
+    judge();
     const bool around = pool_.empty() || num_asked_ >= looked_at_ + kLookAroundEvery;
     if (around) {
       looked_at_ = num_asked_;
@@ -365,7 +378,7 @@ class ModelSearch : public Measured {
 
   // The score to improve on: that of the answer, or of the mode that is surest to fit.
   double score_to_beat() {
-    if (const auto best = answer()) return std::log(best->objective);
+    if (const auto best = best_measured()) return best->second;
     return beliefs_.score[surest()];
   }
 
@@ -431,14 +444,20 @@ class ModelSearch : public Measured {
   std::unique_ptr<const Predictor> predictor_;
   Modes pool_;
   Beliefs beliefs_;  // of pool_
+  std::map<hw::PowerMode, Judged> at_measured_;
   std::size_t looked_at_ = 0;
 
  private:
-  Prediction prediction_at(std::span<const hw::PowerMode> modes) const { return predictor_->predict(modes); }
-
-  double latent_fit(const Prediction& one) const {
-    if (one.stddev.size() == 0) return 1;
-    return beliefs_of(goal_, {one.mean, one.latent_stddev, one.latent_stddev}).fits[0];
+  void judge() {
+    at_measured_.clear();
+    Modes modes;
+    for (const auto& one : measured_) modes.push_back(one.first);
+    const auto p = predictor_->predict(modes);
+    const auto b = beliefs_of(goal_, {p.mean, p.latent_stddev, p.latent_stddev});
+    for (std::size_t i = 0; i < modes.size(); ++i) {
+      const auto row = static_cast<Index>(i);
+      at_measured_[modes[i]] = {b.score[row], p.stddev.size() > 0 ? b.fits[row] : 1};
+    }
   }
 
   void keep_promising() {
@@ -478,13 +497,13 @@ class ImprovementSearch : public ModelSearch {
   //   Phi(((n + 1) L - n m - mu) / sqrt v)
   std::optional<hw::PowerMode> pick_again() override {
     const double best = score_to_beat();
-    const auto answered = answer();
+    const auto answered = best_measured();
     double most = 0;
     if (const auto other = best_unasked([&](Index i) { return improvement(i, best); }))
       most = improvement(*other, best);
     std::optional<hw::PowerMode> chosen;
     for (const auto& [mode, cost] : measured_) {
-      if (answered && mode == answered->mode) continue;
+      if (answered && mode == answered->first) continue;
       const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
       const double gain = best - log_objective(goal_.objective, time, power);
       if (!(gain > most)) continue;
@@ -498,7 +517,7 @@ class ImprovementSearch : public ModelSearch {
   }
 
   std::optional<Index> pick() override {
-    if (!answer() && left() <= kLastChances) {
+    if (!best_measured() && left() <= kLastChances) {
       // The best of those that are sure to fit, or the surest.
       const bool any = (beliefs_.fits.array() >= kSure).any();
       return best_unasked([&](Index i) {

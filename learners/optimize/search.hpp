@@ -46,7 +46,8 @@ struct Answer {
 // improvement may ask for a mode once more, where measurements leave open whether it keeps a limit.
 class Search : public tasks::ModeSampler {
  public:
-  // The best of what was told within the limits; nullopt when nothing is.
+  // The best of what was told within the limits, once the start is over by what the learner makes of all measurements; nullopt when
+  // nothing is.
   virtual std::optional<Answer> answer() = 0;
   // The fraction of the objective that `more` further measurements are expected to gain, made all at once where p EI is
   // largest; so few are not known to gain more than that. By drawing what they cost from the posterior. NaN where there is no
