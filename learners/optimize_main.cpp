@@ -85,7 +85,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "limit on time x power, in joules");
   add("max-epoch-s", po::value<double>()->value_name("S"), "deadline of an epoch, in seconds");
   add("max-slowdown", po::value<double>()->value_name("F"),
-      "time is at most F times that of the fastest mode; 1.1 = a tenth slower");
+      "time is at most F times that of the fastest of all modes, whatever it draws; 1.1 = a tenth slower");
   add("objective", po::value(&options.objective_name)->default_value("time")->value_name("NAME"),
       "what to minimise: time, energy, power, edp (energy x time), ed2p to ed9p (energy x time^n), or zeus "
       "(eta x energy + (1 - eta) x time x the most power of any mode)");
