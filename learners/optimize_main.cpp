@@ -85,7 +85,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "limit on time x power, in joules");
   add("max-epoch-s", po::value<double>()->value_name("S"), "deadline of an epoch, in seconds");
   add("max-slowdown", po::value<double>()->value_name("F"),
-      "time is at most F times that of the fastest mode; 1.1 = a tenth slower");
+      "time is at most F times that of the fastest of all modes, whatever it draws; 1.1 = a tenth slower");
   add("objective", po::value(&options.objective_name)->default_value("time")->value_name("NAME"),
       "what to minimise: time, energy, power, edp (energy x time), ed2p to ed9p (energy x time^n), or zeus "
       "(eta x energy + (1 - eta) x time x the most power of any mode)");
@@ -298,15 +298,18 @@ std::string summary(const Json& mode) {
 }
 
 void print_front(const Json& front) {
-  for (const auto& [name, value] : front[0]["mode"].items()) std::cout << std::setw(15) << name;
+  const auto width = [](const std::string& name) {
+    return std::setw(std::max(13, static_cast<int>(name.size()) + 2));
+  };
+  for (const auto& [name, value] : front[0]["mode"].items()) std::cout << width(name) << name;
   for (const auto& [name, value] : front[0].items()) {
-    if (value.is_number()) std::cout << std::setw(13) << name;
+    if (value.is_number()) std::cout << width(name) << name;
   }
   std::cout << "  measured\n";
   for (const auto& row : front) {
-    for (const auto& value : row["mode"]) std::cout << std::setw(15) << number(value);
-    for (const auto& value : row) {
-      if (value.is_number()) std::cout << std::setw(13) << number(value);
+    for (const auto& [name, value] : row["mode"].items()) std::cout << width(name) << number(value);
+    for (const auto& [name, value] : row.items()) {
+      if (value.is_number()) std::cout << width(name) << number(value);
     }
     std::cout << "  " << (row["measured"].is_null() ? "no" : "yes") << '\n';
   }
@@ -325,6 +328,17 @@ std::string describe(const learners::PowerBudget& budget) {
   if (text.str().empty()) return "no limit";
   if (budget.confidence != 0.5) text << " at confidence " << budget.confidence;
   return text.str();
+}
+
+// What was asked for, in numbers.
+void add_question(Json& result, const learners::PowerBudget& budget, const learners::Objective& objective) {
+  if (budget.limits_power()) result["max_power_w"] = budget.max_power_w;
+  if (budget.limits_time()) result["max_time_ms"] = budget.max_time_ms;
+  if (budget.limits_energy()) result["max_energy_j"] = budget.max_energy_j;
+  if (objective.eta < 1) {
+    result["eta"] = objective.eta;
+    result["zeus_max_power_w"] = objective.max_power_w;
+  }
 }
 
 // The mode that comes nearest to a budget that nothing fits.
@@ -351,9 +365,9 @@ int run_one(const Options& options, const learners::Model& model, const learners
               {"confidence", options.budget.confidence}};
   const std::string title = model.device + "/" + model.workload + " (" + model.learner + "), ";
   const auto budget = budget_for(options, model);
-  if (budget.limits_power()) result["max_power_w"] = budget.max_power_w;
-  if (budget.limits_time()) result["max_time_ms"] = budget.max_time_ms;
-  if (budget.limits_energy()) result["max_energy_j"] = budget.max_energy_j;
+  auto objective = options.objective;
+  if (objective.eta < 1) objective.max_power_w = extreme(model, tasks::kPowerW, true);
+  add_question(result, budget, objective);
   if (options.pareto) {
     const auto rows = learners::pareto(model.prediction, budget);
     if (rows.empty()) return report_no_fit(options, model, budget, result);
@@ -365,12 +379,6 @@ int run_one(const Options& options, const learners::Model& model, const learners
       print_front(result["front"]);
     }
     return program::kDone;
-  }
-  auto objective = options.objective;
-  if (objective.eta < 1) {
-    objective.max_power_w = extreme(model, tasks::kPowerW, true);
-    result["eta"] = objective.eta;
-    result["zeus_max_power_w"] = objective.max_power_w;
   }
   const auto rows = learners::best(model.prediction, objective, budget, 2);
   if (rows.empty()) return report_no_fit(options, model, budget, result);
@@ -408,8 +416,7 @@ learners::TurnsProblem problem_for(const Options& options,
     }
   }
   auto budget = options.budget;
-  if (options
-          .max_slowdown) {  // relative to each workload in its fastest mode, with nothing between the turns
+  if (options.max_slowdown) {  // of each workload in its fastest mode, with nothing between turns
     const auto all = learners::turns_problem(turns, learners::Objective::time, {}, {}, false);
     double fastest_ms = 0;
     for (std::size_t w = 0; w < turns.size(); ++w) {
@@ -460,13 +467,7 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
               {"confidence", options.budget.confidence},
               {"modes", options.schedule ? "one each" : "one for all"},
               {"search", options.evolve ? "evolution" : "exact"}};
-  if (budget.limits_power()) result["max_power_w"] = budget.max_power_w;
-  if (budget.limits_time()) result["max_time_ms"] = budget.max_time_ms;
-  if (budget.limits_energy()) result["max_energy_j"] = budget.max_energy_j;
-  if (problem.objective.eta < 1) {
-    result["eta"] = problem.objective.eta;
-    result["zeus_max_power_w"] = problem.objective.max_power_w;
-  }
+  add_question(result, budget, problem.objective);
   const learners::PowerBudget of_a_turn{.max_power_w = budget.max_power_w, .confidence = budget.confidence};
   for (std::size_t w = 0; w < picks.size(); ++w) {
     const auto& option = problem.options[w][picks[w]];
@@ -480,9 +481,13 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
   }
   result.update(totals_json(totals, problem));
   if (options.schedule) {  // what the schedule gains
-    const auto shared = problem_for(options, models, true);
-    const auto together = learners::totals_of(shared, solve(options, shared));
-    result["one_for_all"] = together.fits() ? totals_json(together, shared) : Json(nullptr);
+    result["one_for_all"] = nullptr;
+    try {
+      const auto shared = problem_for(options, models, true);
+      const auto in_one = learners::totals_of(shared, solve(options, shared));
+      if (in_one.fits()) result["one_for_all"] = totals_json(in_one, shared);
+    } catch (const std::invalid_argument&) {  // the models have no mode in common
+    }
   }
   if (!totals.fits()) result["over_percent"] = 100 * (totals.excess - 1);
   if (options.common.json) std::cout << result << '\n';
@@ -499,9 +504,10 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
     return program::kNoModeFits;
   }
   if (options.common.json) return program::kDone;
-  std::cout << models[0][0].device << ", " << models.size() << " workloads in turns, "
-            << (options.schedule ? "a mode each" : "one mode") << ", least " << options.objective_name << ", "
-            << describe(budget) << ":\n"
+  std::cout << models[0][0].device << ", "
+            << (models.size() == 1 ? "one workload" : std::to_string(models.size()) + " workloads in turns")
+            << ", " << (options.schedule ? "a mode each" : "one mode") << ", least " << options.objective_name
+            << ", " << describe(budget) << ":\n"
             << turns.str() << "  per unit of work: " << totals_line(result) << '\n';
   if (options.schedule)
     std::cout << "  in one mode:      "

@@ -20,7 +20,7 @@ struct Turn {
 };
 
 // Changing the board's settings between two turns costs nothing when they are equal, slow_ms when the number of cores or
-// the memory clock differs (cores come and go one at a time, and the memory is trained anew), and fast_ms otherwise.
+// the memory clock differs (cores go on and off line one by one, memory clocks change slowly), and fast_ms otherwise.
 struct Switching {
   double fast_ms = 0;  // >= 0
   double slow_ms = 0;  // >= fast_ms

@@ -290,6 +290,22 @@ TEST_F(OptimizeTurns, ModelsOfDifferentBoardsAreRefused) {
       << result.err;
 }
 
+TEST_F(OptimizeTurns, ModelsWithoutACommonModeCanOnlyBeScheduled) {
+  auto model = tests::example_model();
+  model.space = std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(
+      {{hw::KnobRole::cpu_khz, {300'000}}, {hw::KnobRole::gpu_khz, {300'000, 600'000}}}));
+  model.prediction = {tasks::Matrix::Constant(2, 2, 5), tasks::Matrix(0, 0)};
+  model.support = {model.space, {}, tasks::Matrix(0, 2)};
+  learners::write_model(other_, model);
+  const auto schedule = turns("--schedule --max-power-w 6 --json");
+  EXPECT_EQ(schedule.code, 0) << schedule.err;
+  EXPECT_TRUE(Json::parse(schedule.out)["one_for_all"].is_null());
+  EXPECT_TRUE(holds(turns("--schedule --max-power-w 6").out, "in one mode:      no mode fits"));
+  const auto shared = turns("--max-power-w 6");
+  EXPECT_EQ(shared.code, 1);
+  EXPECT_TRUE(holds(shared.err, "no mode in common")) << shared.err;
+}
+
 TEST_F(OptimizeTurns, WhatDoesNotFitExits3WithTheLeastViolation) {
   for (const char* arguments :
        {"--max-power-w 1.9", "--max-power-w 1.9 --schedule", "--max-energy-j 0.001"}) {
