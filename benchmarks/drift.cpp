@@ -176,6 +176,7 @@ struct Change {
 struct Governed {
   double inside_s = 0, done_s = 0;  // done: time weighed by the share of the fastest mode's rate
   double over_s = 0, longest_over_s = 0;
+  std::size_t windows_over = 0, most_windows_over = 0;  // in a row, by their mean power
 };
 
 // Simulated time goes by in one mode.
@@ -209,6 +210,9 @@ class Hour {
       const double from_s = now_s_;
       const bool whole = pass(mode, until_s, true);
       const double seconds = now_s_ - from_s;
+      governed_.windows_over =
+          whole && joules_ > kInside * budget_w_ * seconds ? governed_.windows_over + 1 : 0;
+      governed_.most_windows_over = std::max(governed_.most_windows_over, governed_.windows_over);
       if (whole && seconds > 0)
         governor_.tell(mode, with_noise({1000 * seconds / steps_, joules_ / seconds}, suite, noise_));
     }
@@ -309,6 +313,12 @@ double positive(const IniSection& section, const std::string& key) {
 
 }  // namespace
 
+bool is_drift_suite(const std::string& path) {
+  const auto file = datasets::read_ini(path);
+  const auto* head = file.find("suite");
+  return head != nullptr && head->text_or("kind", "") == "drift";
+}
+
 DriftSuite read_drift_suite(const std::string& path) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
@@ -407,7 +417,7 @@ std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, c
                           .device = suite.board,
                           .workload = job.kind,
                           .learner = suite.learners[job.learner],
-                          .sampler = "governor",
+                          .sampler = "none",
                           .shots = 0,
                           .seed = job.seed,
                           .metric = metric,
@@ -422,6 +432,7 @@ std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, c
       add("govern_inside", 100 * governed.inside_s / suite.hour_s);
       add("govern_throughput", 100 * governed.done_s / suite.hour_s);
       add("govern_longest_over_s", governed.longest_over_s);
+      add("govern_windows_over", static_cast<double>(governed.most_windows_over));
     } else {
       std::size_t noticed = 0, recovered = 0, alarms = 0;
       for (std::size_t s = 0; s < suite.streams; ++s) {

@@ -41,6 +41,7 @@ struct DriftSuite {
   double hour_s = 0, window_s = 0, switch_s = 0;
   std::size_t changes = 0;
 };
+bool is_drift_suite(const std::string& path);  // throws datasets::DataError when it is no INI file
 DriftSuite read_drift_suite(
     const std::string& path);                       // throws datasets::DataError naming file, section and key
 void check_drift_learner(const std::string& name);  // throws std::invalid_argument

@@ -51,6 +51,8 @@ std::string_view to_string(MoveReason reason) {
   switch (reason) {
     case MoveReason::start:
       return "start";
+    case MoveReason::check:
+      return "check";
     case MoveReason::try_out:
       return "try";
     case MoveReason::best:
@@ -67,9 +69,9 @@ std::string GovernorOptions::error() const {
   for (const double value : {confidence, kept})
     if (!(value >= 0.5 && value < 1))
       return "GovernorOptions: confidence and kept must be at least 0.5 and below 1";
-  for (const double value : {stay_windows, bias, least_noise, same})
+  for (const double value : {stay_windows, bias, least_noise, surprise, same})
     if (!(value > 0) || !std::isfinite(value))
-      return "GovernorOptions: stay_windows, bias, least_noise and same must be > 0";
+      return "GovernorOptions: stay_windows, bias, least_noise, surprise and same must be > 0";
   if (candidates == 0) return "GovernorOptions: candidates must be > 0";
   if (auto bad = forgetting.error(); !bad.empty()) return bad;
   return change.error();
@@ -189,60 +191,86 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
                                   std::to_string(value));
   ++window_;
   last_power_w_ = std::isnan(measurement.power_w) ? std::nullopt : std::optional(measurement.power_w);
-  told_.push_back({mode, {std::log(measurement.time_ms), std::log(measurement.power_w)}, std::nullopt});
-  const bool changed = detector_.add(learn(now_, told_.back()));
+  check_.reset();
+  Told told{mode, {std::log(measurement.time_ms), std::log(measurement.power_w)}, std::nullopt};
+  if (unsettled_) {
+    unsettled_ = false;
+    const bool again = now_.modes.contains(mode);
+    if (recognise(told) || again) detector_.reset();
+    if (!recognised_ && again) now_ = nothing_known();
+    learn(now_, told);
+    return false;
+  }
+  auto residuals = learn(now_, told);
+  // A new mode that costs other than was predicted may be one that is predicted badly: a mode that is known tells.
+  if (!told.before && best_) {
+    const bool surprising = std::any_of(residuals.begin(), residuals.end(),
+                                        [&](double z) { return std::abs(z) > options_.surprise; });
+    if (surprising) check_ = best_;
+    residuals.fill(std::nan(""));
+  }
+  told_.push_back(std::move(told));
+  const bool changed = detector_.add(residuals);
   if (changed) start_anew();
-  // What came before the sums began to grow is of this workload for certain.
-  const auto open = std::min(told_.size(), detector_.since());
+  // What came before the sums began to grow is of this workload for certain, but for one more that was a surprise.
+  const auto open = std::min(told_.size(), detector_.since() + 1);
   told_.erase(told_.begin(), told_.end() - static_cast<std::ptrdiff_t>(open));
   return changed;
 }
 
 void Governor::start_anew() {
-  const auto since = std::min(told_.size(), std::max<std::size_t>(1, detector_.since()));
-  std::vector<Told> recent(told_.end() - static_cast<std::ptrdiff_t>(since), told_.end());
-  for (auto it = recent.rbegin(); it != recent.rend(); ++it) {  // were of the new workload
+  for (auto it = told_.rbegin(); it != told_.rend(); ++it) {  // were of the new workload, or may have been
     if (it->before)
       now_.modes[it->mode] = *it->before;
     else
       now_.modes.erase(it->mode);
   }
-  if (!now_.modes.empty()) {
+  if (now_.modes.size() >= options_.worth_keeping) {
     now_.adapted_to = 0;
     before_.push_back(std::move(now_));
+    if (before_.size() > options_.workloads) before_.erase(before_.begin());
   }
+  now_ = nothing_known();
+  // The first window since the change may have been of both workloads. Where it is all there is, it goes when there is more.
+  const auto since = std::min(told_.size(), detector_.since());
+  std::vector<Told> recent(told_.end() - static_cast<std::ptrdiff_t>(since), told_.end());
+  unsettled_ = recent.size() < 2;
+  if (!unsettled_) recent.erase(recent.begin());
   ++changes_;
   recognised_ = false;
-  now_ = nothing_known();
-  // The one of before that the new measurements are most like, if they are.
+  if (!unsettled_) recognise(recent.back());
+  for (auto& told : recent) learn(now_, told);
+  detector_.reset();
+  told_.clear();
+  promising_.reset();
+  best_.reset();
+}
+
+// Goes on with the workload of before that the measurement is most like, if it is.
+bool Governor::recognise(const Told& told) {
   double least = options_.same * options_.same;
   std::size_t which = before_.size();
   for (std::size_t i = 0; i < before_.size(); ++i) {
     adapt(before_[i]);
     double most = 0;
-    std::size_t compared = 0;
-    for (const auto& told : recent)
-      for (int t = 0; t < kNumTargets; ++t) {
-        const double value = told.logs[static_cast<std::size_t>(t)];
-        auto level = expected(before_[i], told.mode, t);
-        if (std::isnan(value) || !level) continue;
-        ++compared;
-        most = std::max(
-            most, std::pow(level->observe(value, before_[i].noise_variance[static_cast<std::size_t>(t)]), 2));
-      }
-    if (compared == 0 || most > least) continue;
+    bool comparable = false;
+    for (int t = 0; t < kNumTargets; ++t) {
+      const auto target = static_cast<std::size_t>(t);
+      auto level = expected(before_[i], told.mode, t);
+      if (std::isnan(told.logs[target]) || !level) continue;
+      comparable = true;
+      most =
+          std::max(most, std::pow(level->observe(told.logs[target], before_[i].noise_variance[target]), 2));
+    }
+    if (!comparable || most > least) continue;
     least = most;
     which = i;
   }
-  if (which < before_.size()) {
-    recognised_ = true;
-    now_ = std::move(before_[which]);
-    before_.erase(before_.begin() + static_cast<std::ptrdiff_t>(which));
-  }
-  for (auto& told : recent) learn(now_, told);
-  if (before_.size() > options_.workloads) before_.erase(before_.begin());
-  detector_.reset();
-  promising_.reset();
+  recognised_ = which < before_.size();
+  if (!recognised_) return false;
+  now_ = std::move(before_[which]);
+  before_.erase(before_.begin() + static_cast<std::ptrdiff_t>(which));
+  return true;
 }
 
 void Governor::reject(const hw::PowerMode& mode) {
@@ -253,6 +281,13 @@ void Governor::reject(const hw::PowerMode& mode) {
 bool Governor::was_rejected(const hw::PowerMode& mode) const {
   const auto found = rejected_.find(mode);
   return found != rejected_.end() && window_ < found->second + options_.rejected_for;
+}
+
+bool Governor::fits_as_measured(const hw::PowerMode& mode, double log_budget) const {
+  const auto found = now_.modes.find(mode);
+  if (found == now_.modes.end() || found->second[kPowerW].weight == 0) return false;
+  const auto& level = found->second[kPowerW].level;
+  return chance_below(log_budget, level.mean, level.variance) >= options_.kept;
 }
 
 // Modes that were not measured, fewer where others were looked at with the same predictor; and what is predicted of them.
@@ -294,15 +329,17 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
       lowest = &mode;
       lowest_bound = bound;
     }
-    if (time.weight == 0 || chance_below(log_budget, power.level.mean, power.level.variance) < options_.kept)
-      continue;
+    if (time.weight == 0 || !fits_as_measured(mode, log_budget)) continue;
     if (best == nullptr || time.level.mean < best_time) {
       best = &mode;
       best_time = time.level.mean;
     }
   }
 
+  if (unsettled_ && best != nullptr) return {*best, MoveReason::check};
+  if (check_ && fits_as_measured(*check_, log_budget)) return {*check_, MoveReason::check};
   const bool again = now_.adapted_to == now_.modes.size();
+  best_ = best != nullptr ? std::optional(*best) : std::nullopt;
   adapt(now_);
   const auto all = candidates(best, again);
   // After a window over the budget the next one must not be.

@@ -22,7 +22,7 @@ struct GovernorOptions {
   // A mode that was not measured is tried only where P(power <= budget) >= this, from the predictor.
   double confidence = 0.95;
   // A measured mode is kept only where P(power <= budget) >= this, from its own measurements.
-  double kept = 0.8;
+  double kept = 0.5;
   std::size_t candidates =
       500;  // modes looked at for one decision, besides those that were measured and their neighbours
   // A workload is expected to stay for so many windows more, before anything is known of how long they stay.
@@ -32,7 +32,9 @@ struct GovernorOptions {
   double least_noise = 0.01;      // standard deviation of a measurement's log, at least
   UpdateOptions forgetting = {};  // of earlier modes' measurements, in windows
   ChangeOptions change = {};
+  double surprise = 2.5;          // standard deviations, from which a new mode is cause to check
   double same = 3;                // standard deviations within which a workload of before is recognised
+  std::size_t worth_keeping = 3;  // measured modes of a workload that is remembered
   std::size_t workloads = 8;      // of before that are remembered
   std::size_t rejected_for = 10;  // windows in which a mode is left alone where it could not be measured
   std::uint64_t seed = 0;         // of the candidates
@@ -42,6 +44,7 @@ struct GovernorOptions {
 // Why a mode was chosen.
 enum class MoveReason {
   start,        // nothing is known: the lowest mode
+  check,        // what was measured is a surprise: a mode that is known is measured again
   try_out,      // what it is expected to gain is worth a window
   best,         // the fastest measured mode that fits
   surest,       // no measured mode fits: a mode that is sure to
@@ -110,7 +113,9 @@ class Governor {
   std::optional<Level> expected(const Workload& workload, const hw::PowerMode& mode, int target) const;
   std::array<double, tasks::kNumTargets> learn(Workload& workload, Told& told) const;
   void start_anew();
+  bool recognise(const Told& told);
   Candidates candidates(const hw::PowerMode* best, bool again);
+  bool fits_as_measured(const hw::PowerMode& mode, double log_budget) const;
   bool was_rejected(const hw::PowerMode& mode) const;
 
   std::shared_ptr<const hw::PowerModeSpace> space_;
@@ -121,12 +126,13 @@ class Governor {
   Workload now_;
   std::vector<Workload> before_;
   std::vector<Told> told_;  // that may be of another workload already
-  std::optional<hw::PowerMode> promising_;
+  std::optional<hw::PowerMode> promising_, best_, check_;
   std::optional<double> last_power_w_;             // measured
   int surer_ = 0;                                  // windows over the budget, one after the other
   std::map<hw::PowerMode, std::size_t> rejected_;  // in which window
   std::size_t window_ = 0, changes_ = 0;
-  bool recognised_ = false;
+  bool recognised_ = false,
+       unsettled_ = false;  // unsettled: nothing is certain but that the workload is another
 };
 
 }  // namespace fewwatt::learners
