@@ -148,7 +148,8 @@ Noticed stream_with_change(const Place& place, const std::string& kind, std::uin
       const bool alarm = stream.measure();
       noticed.in_time |= alarm && i < kNoticedIn;
     }
-    const auto there = then.truth(stream.governor.next(stream.budget_w).mode);
+    // With one window left there is nothing to look for: what it has found.
+    const auto there = then.truth(stream.governor.next(stream.budget_w, 1).mode);
     noticed.recovered =
         there.power_w <= kInside * stream.budget_w && there.time_ms <= kNearFastest * fastest->time_ms;
     return noticed;

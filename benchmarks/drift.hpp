@@ -26,7 +26,7 @@ namespace fewwatt::benchmarks {
 //   time_noise = 0.01        of the log of what is measured, drawn anew for each measurement
 //   power_noise = 0.01
 //   seeds = 5                runs of each of
-//   streams = 20               streams for each kind of change, which comes after 20 to 60 measurements, and as many of so
+//   streams = 8                streams for each kind of change, which comes after 20 to 60 measurements, and as many of so
 //   measurements = 200         many without a change
 //   hour_s = 3600              simulated time of a governed run, in windows of
 //   window_s = 5               seconds, the first of which, of

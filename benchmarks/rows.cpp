@@ -59,10 +59,11 @@ constexpr std::array kMetrics = {
         "drift_noticed", "%", "Changes that were noticed",
         "Share of streams whose workload changed, by 10 % or more in time or power of the mode that ran, "
         "where the change was noticed within 5 measurements."},
-    MetricFacts{
-        "drift_recovered", "%", "Changes that were recovered from",
-        "Share of the same streams where 10 measurements after the change the chosen mode is inside the "
-        "budget, and at most 5 % slower than the fastest mode that is."},
+    MetricFacts{"drift_recovered", "%", "Changes that were recovered from",
+                "Share of the same streams where, 10 measurements after the change, the mode that would run "
+                "if the next "
+                "window were the last is inside the "
+                "budget, and at most 5 % slower than the fastest mode that is."},
     MetricFacts{
         "drift_false_alarms", "%", "False alarms",
         "Share of streams without a change, of 200 measurements unless the suite says otherwise, in which "

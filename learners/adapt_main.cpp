@@ -104,8 +104,8 @@ void check(const Options& options, bool draws_shots) {
   require(
       !options.profiles.empty() || !options.measurements.empty() || !options.space_name.empty(),
       "give one of --profiles and --measurements, or --space BOARD[:GRID] to predict without measured modes");
-  program::refuse_overwriting(options.out,
-                              {options.init, options.profiles, options.measurements, options.mapping});
+  program::refuse_overwriting(
+      options.out, {options.init, options.update, options.profiles, options.measurements, options.mapping});
   std::string own;
   for (const auto& [name, member] : kOwnAttributes)
     if (options.own.*member) own += (own.empty() ? "--" : ", --") + std::string(name);
@@ -481,7 +481,12 @@ int run(Options options) {
     before = learners::read_model(options.update);
     options.space = *before->space;
     options.space_name = before->device;
-    if (options.init.empty()) options.learner = before->learner;
+    if (options.init.empty()) {
+      options.learner = before->learner;
+      require(
+          !learners::find_learner(options.learner).needs_checkpoint,
+          options.update + ": " + options.learner + " must be trained first: give its checkpoint as --init");
+    }
   }
   if (options.init.empty()) {
     model.learner = options.learner;

@@ -192,6 +192,8 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
   ++window_;
   last_power_w_ = std::isnan(measurement.power_w) ? std::nullopt : std::optional(measurement.power_w);
   check_.reset();
+  const auto foreseen = expected(now_, mode, kPowerW);
+  caution_ = foreseen && last_power_w_ ? std::max(0.0, std::log(*last_power_w_) - foreseen->mean) : 0;
   Told told{mode, {std::log(measurement.time_ms), std::log(measurement.power_w)}, std::nullopt};
   if (unsettled_) {
     unsettled_ = false;
@@ -229,6 +231,9 @@ void Governor::start_anew() {
     now_.adapted_to = 0;
     before_.push_back(std::move(now_));
     if (before_.size() > options_.workloads) before_.erase(before_.begin());
+    just_left_ = true;
+  } else {
+    just_left_ = false;
   }
   now_ = nothing_known();
   // The first window since the change may have been of both workloads. Where it is all there is, it goes when there is more.
@@ -246,11 +251,11 @@ void Governor::start_anew() {
   best_.reset();
 }
 
-// Goes on with the workload of before that the measurement is most like, if it is.
+// Goes on with the workload of before that the measurement is most like, if it is; not with the one that has just been left.
 bool Governor::recognise(const Told& told) {
   double least = options_.same * options_.same;
   std::size_t which = before_.size();
-  for (std::size_t i = 0; i < before_.size(); ++i) {
+  for (std::size_t i = 0; i + (just_left_ ? 1 : 0) < before_.size(); ++i) {
     adapt(before_[i]);
     double most = 0;
     bool comparable = false;
@@ -276,6 +281,7 @@ bool Governor::recognise(const Told& told) {
 void Governor::reject(const hw::PowerMode& mode) {
   rejected_[mode] = ++window_;
   last_power_w_.reset();
+  caution_ = 0;
 }
 
 bool Governor::was_rejected(const hw::PowerMode& mode) const {
@@ -318,7 +324,8 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   if (!(budget_w > 0)) throw std::invalid_argument("Governor: the budget must be > 0");
   surer_ = last_power_w_ && *last_power_w_ > budget_w ? surer_ + 1 : 0;
   if (now_.modes.empty()) return {space_->at(0), MoveReason::start};
-  const double log_budget = std::log(budget_w);
+  // Where it was over the budget, all power may be more than is known.
+  const double log_budget = std::log(budget_w) - (surer_ > 0 ? caution_ : 0);
   const hw::PowerMode *best = nullptr, *lowest = nullptr;
   double best_time = 0, lowest_bound = 0;
   for (const auto& [mode, knowns] : now_.modes) {

@@ -128,6 +128,8 @@ class Governor {
   std::vector<Told> told_;  // that may be of another workload already
   std::optional<hw::PowerMode> promising_, best_, check_;
   std::optional<double> last_power_w_;             // measured
+  double caution_ = 0;                             // log of that over what was expected, at least 0
+  bool just_left_ = false;                         // the last of before_, at the last change
   int surer_ = 0;                                  // windows over the budget, one after the other
   std::map<hw::PowerMode, std::size_t> rejected_;  // in which window
   std::size_t window_ = 0, changes_ = 0;

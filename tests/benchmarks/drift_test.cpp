@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "datasets/ini.hpp"
+#include "datasets/profile.hpp"
 #include "hw/modules.hpp"
 #include "tests/run_program.hpp"
 
@@ -101,7 +101,7 @@ TEST(BenchProgram, RunsASuiteOfKindDrift) {
   auto text = tests::read_text(kSuite);
   for (const auto& [from, to] : {std::pair<std::string, std::string>{"grid = powertrain", "grid = coarse"},
                                  {"learners = auto", "learners = gp"},
-                                 {"streams = 20", "streams = 1"},
+                                 {"streams = 8", "streams = 1"},
                                  {"measurements = 200", "measurements = 20"},
                                  {"hour_s = 3600", "hour_s = 100"},
                                  {"changes = 20", "changes = 2"}})

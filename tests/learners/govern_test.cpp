@@ -94,7 +94,9 @@ TEST(Governor, FollowsAWorkloadThatChangesAndKnowsItAgain) {
   bool noticed = false;
   for (int i = 0; i < 30; ++i) {
     noticed |= running.window(kBudgetW) && i < 5;
-    if (i > 2) EXPECT_LE(running.power_w(running.move.mode), 1.01 * kBudgetW) << i;
+    if (i > 2) {
+      EXPECT_LE(running.power_w(running.move.mode), 1.01 * kBudgetW) << i;
+    }
   }
   EXPECT_TRUE(noticed);
   EXPECT_FALSE(running.governor.recognised());
