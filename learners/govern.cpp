@@ -327,14 +327,13 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   // Where it was over the budget, all power may be more than is known.
   const double log_budget = std::log(budget_w) - (surer_ > 0 ? caution_ : 0);
   const hw::PowerMode *best = nullptr, *lowest = nullptr;
-  double best_time = 0, lowest_bound = 0;
+  double best_time = 0, least_power = 0;
   for (const auto& [mode, knowns] : now_.modes) {
     const auto &time = knowns[kTimeMs], &power = knowns[kPowerW];
     if (power.weight == 0 || was_rejected(mode)) continue;
-    const double bound = power.level.mean + std::sqrt(power.level.variance);
-    if (lowest == nullptr || bound < lowest_bound) {
+    if (lowest == nullptr || power.level.mean < least_power) {
       lowest = &mode;
-      lowest_bound = bound;
+      least_power = power.level.mean;
     }
     if (time.weight == 0 || !fits_as_measured(mode, log_budget)) continue;
     if (best == nullptr || time.level.mean < best_time) {
@@ -361,12 +360,7 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   for (Index i = 0; i < static_cast<Index>(all.modes.size()); ++i) {
     const auto& mode = all.modes[static_cast<std::size_t>(i)];
     const double time = all.mean[kTimeMs][i], power = all.mean[kPowerW][i];
-    const double spread = std::sqrt(all.variance[kPowerW][i]);
     if (std::isnan(time) || std::isnan(power)) continue;
-    if (lowest == nullptr || power + spread < lowest_bound) {
-      lowest = &mode;
-      lowest_bound = power + spread;
-    }
     const double fits = chance_below(log_budget, power, all.variance[kPowerW][i]);
     if (fits >= 0.5 && (!promising_ || time < fastest)) {
       promising_ = mode;
@@ -385,8 +379,9 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   }
   if (chosen != nullptr) return {*chosen, best == nullptr ? MoveReason::surest : MoveReason::try_out};
   if (best != nullptr) return {*best, MoveReason::best};
-  if (lowest != nullptr) return {*lowest, MoveReason::least_power};
-  return {space_->at(0), MoveReason::start};
+  // What is predicted decides nothing here: the lowest mode is safe where any is.
+  if (lowest != nullptr && now_.modes.contains(space_->at(0))) return {*lowest, MoveReason::least_power};
+  return {space_->at(0), MoveReason::least_power};
 }
 
 }  // namespace fewwatt::learners

@@ -48,7 +48,7 @@ enum class MoveReason {
   try_out,      // what it is expected to gain is worth a window
   best,         // the fastest measured mode that fits
   surest,       // no measured mode fits: a mode that is sure to
-  least_power,  // nothing is sure to fit: the least power
+  least_power,  // nothing is sure to fit: the lowest mode, or what was measured to draw the least
 };
 std::string_view to_string(MoveReason reason);  // "start", "try", ...
 
