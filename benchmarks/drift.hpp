@@ -70,7 +70,7 @@ class WorldOnBoard {
 std::vector<std::string> drift_kinds();
 
 // Rows of metrics drift_noticed, drift_recovered (workload: the kind of change), drift_false_alarms (none), govern_inside,
-// govern_throughput and govern_longest_over_s (mixed), one per learner and seed; the same for any number of threads.
+// govern_throughput and govern_longest_over_s and govern_windows_over (mixed), one per learner and seed; the same for any number of threads.
 std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, const Progress& progress = {});
 
 }  // namespace fewwatt::benchmarks

@@ -90,7 +90,7 @@ TEST(RunDrift, GivesRowsThatDoNotDependOnThreads) {
       EXPECT_GE(one[i].value, 90);
     }
     if (one[i].metric == "govern_throughput") {
-      EXPECT_GE(one[i].value, 60);
+      EXPECT_GE(one[i].value, 40);  // a change each two minutes, and gp knows nothing of boards
       EXPECT_LE(one[i].value, 100);
     }
   }
