@@ -324,8 +324,12 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   if (!(budget_w > 0)) throw std::invalid_argument("Governor: the budget must be > 0");
   surer_ = last_power_w_ && *last_power_w_ > budget_w ? surer_ + 1 : 0;
   if (now_.modes.empty()) return {space_->at(0), MoveReason::start};
-  // Where it was over the budget, all power may be more than is known.
-  const double log_budget = std::log(budget_w) - (surer_ > 0 ? caution_ : 0);
+  // Where it was over the budget, all power may be more than is known, until measurements are as expected again.
+  if (surer_ > 0)
+    held_ = std::max(held_, caution_);
+  else if (detector_.greatest() == 0)
+    held_ = 0;
+  const double log_budget = std::log(budget_w) - held_;
   const hw::PowerMode *best = nullptr, *lowest = nullptr;
   double best_time = 0, least_power = 0;
   for (const auto& [mode, knowns] : now_.modes) {

@@ -129,6 +129,7 @@ class Governor {
   std::optional<hw::PowerMode> promising_, best_, check_;
   std::optional<double> last_power_w_;             // measured
   double caution_ = 0;                             // log of that over what was expected, at least 0
+  double held_ = 0;                                // of it, in force
   bool just_left_ = false;                         // the last of before_, at the last change
   int surer_ = 0;                                  // windows over the budget, one after the other
   std::map<hw::PowerMode, std::size_t> rejected_;  // in which window
