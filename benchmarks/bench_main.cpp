@@ -13,10 +13,12 @@
 #include <sstream>
 #include <string_view>
 
+#include "benchmarks/drift.hpp"
 #include "benchmarks/report.hpp"
 #include "benchmarks/runner.hpp"
 #include "benchmarks/sinusoid.hpp"
 #include "benchmarks/suite.hpp"
+#include "benchmarks/svg.hpp"
 #include "benchmarks/table.hpp"
 #include "datasets/atomic_file.hpp"
 #include "hw/program.hpp"
@@ -207,7 +209,48 @@ int bench_sinusoid(const Options& options, const std::string& command) {
   return program::kDone;
 }
 
+int bench_drift(const Options& options, const std::string& command) {
+  const auto start = Clock::now();
+  auto suite = benchmarks::read_drift_suite(options.suite);
+  if (!options.samplers.empty() || !options.shots.empty())
+    throw program::UsageError("--samplers and --shots: a suite of kind drift has none");
+  if (!options.learners.empty()) {
+    suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
+    for (const auto& name : suite.learners) parse_option("--learners", name, benchmarks::check_drift_learner);
+  }
+  if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
+  suite.seeds = options.seeds.value_or(suite.seeds);
+  make_writable_folder(options.out);
+  const auto rows = benchmarks::run_drift(suite, {.seed = options.common.seed, .threads = options.threads},
+                                          progress(options.common, "parts"));
+
+  auto provenance = benchmarks::provenance_of_this_machine();
+  provenance.command = command;
+  provenance.seed = options.common.seed;
+  const nlohmann::ordered_json used{{"suite_file", fs::path(suite.path).filename().string()},
+                                    {"seeds", suite.seeds},
+                                    {"seed", options.common.seed},
+                                    {"streams", suite.streams},
+                                    {"measurements", suite.measurements},
+                                    {"window_s", suite.window_s},
+                                    {"changes", suite.changes}};
+  provenance.options_json = used.dump();
+  const auto tables = benchmarks::make_tables(rows);
+  const auto markdown = benchmarks::to_markdown(suite.name, tables, provenance);
+  const fs::path out = options.out;
+  datasets::write_file(out / "rows.jsonl", benchmarks::to_jsonl(rows, provenance));
+  datasets::write_file(out / "table.csv", benchmarks::to_csv(tables));
+  datasets::write_file(out / "table.md", markdown);
+  datasets::write_file(
+      out / "report.html",
+      benchmarks::html_page(suite.name, "<h1>" + benchmarks::svg::escape(suite.name) + "</h1>\n<pre>" +
+                                            benchmarks::svg::escape(markdown) + "</pre>\n"));
+  say_where(options, suite.name, rows.size(), start);
+  return program::kDone;
+}
+
 int bench(const Options& options, const std::string& command) {
+  if (benchmarks::is_drift_suite(options.suite)) return bench_drift(options, command);
   if (benchmarks::is_sinusoid_suite(options.suite)) return bench_sinusoid(options, command);
   const auto start = Clock::now();
   auto suite = benchmarks::read_suite(options.suite);

@@ -71,6 +71,29 @@ constexpr std::array kMetrics = {
                 "Mean of -log of the predicted density of the measured time in ms; lower is better."},
     MetricFacts{"power_nll", "nat", "Power, negative log likelihood",
                 "Mean of -log of the predicted density of the measured power in W; lower is better."},
+    MetricFacts{
+        "drift_noticed", "%", "Changes that were noticed",
+        "Share of streams whose workload changed, by 10 % or more in time or power of the mode that ran, "
+        "where the change was noticed within 5 measurements."},
+    MetricFacts{"drift_recovered", "%", "Changes that were recovered from",
+                "Share of the same streams where, 10 measurements after the change, the mode that would run "
+                "if the next "
+                "window were the last is inside the "
+                "budget, and at most 5 % slower than the fastest mode that is."},
+    MetricFacts{
+        "drift_false_alarms", "%", "False alarms",
+        "Share of streams without a change, of 200 measurements unless the suite says otherwise, in which "
+        "one was noticed."},
+    MetricFacts{"govern_inside", "%", "Time inside the budget",
+                "Share of the time of a governed run in which the power was at most 1 % above the budget."},
+    MetricFacts{
+        "govern_throughput", "%", "Throughput",
+        "Work done in a governed run over that of an oracle, which knows all modes and every change; "
+        "beyond what the oracle does at any moment nothing counts, and moves cost the time they take."},
+    MetricFacts{"govern_longest_over_s", "s", "Longest time over the budget",
+                "In one piece, of a governed run."},
+    MetricFacts{"govern_windows_over", "", "Windows over the budget in a row",
+                "Most in a governed run, by the mean power of whole measuring windows."},
     MetricFacts{"adapt_seconds", "s", "Adaptation",
                 "Wall time of adapting to the measured modes, while all threads of the run (threads in the "
                 "options of a row) adapt something."},

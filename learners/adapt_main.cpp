@@ -2,6 +2,7 @@
 //               --profiles P.h5 --device D --workload W --shots 50 --sampler random | --measurements M.csv
 //               | --space BOARD --flops N ...
 //               --out MODEL.h5
+// fewwatt adapt --update MODEL.h5 [--init INIT.h5] --measurements M.csv --out NEW.h5
 //
 // Fits a learner to few measured modes of one workload, or to none where it is known what the workload is, and writes
 // what it predicts of all modes.
@@ -26,6 +27,7 @@
 #include "learners/checkpoint_io.hpp"
 #include "learners/model.hpp"
 #include "learners/registry.hpp"
+#include "learners/update.hpp"
 #include "tasks/collect.hpp"
 
 namespace {
@@ -35,7 +37,10 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   program::CommonOptions common;
-  std::string init, learner;           // one of them
+  std::string init, learner;  // one of them
+  std::string update;         // the model to add rows to; "" = none
+  bool refit = false;
+  learners::UpdateOptions updating;
   std::string profiles, measurements;  // one of them, or neither
   std::string mapping;                 // of the measurements; "" = standard column names
   std::string device, workload;        // "" = not said
@@ -82,6 +87,15 @@ bool nothing_measured(const Options& options) {
   return options.measurements.empty() && (options.profiles.empty() || options.shots.value == 0);
 }
 
+void check_update(const Options& options) {
+  require(options.learner.empty(), "--learner: an update goes on with the model's");
+  require(!options.measurements.empty(), "--update needs --measurements");
+  require(options.profiles.empty() && options.space_name.empty() && options.device.empty() &&
+              options.workload.empty() && options.time_of.empty(),
+          "--profiles, --space, --device, --workload and --time-of: said by the model");
+  require(options.updating.error().empty(), "--forget must be above 0 and at most 1");
+}
+
 void check(const Options& options, bool draws_shots) {
   require(options.init.empty() || options.learner.empty(),
           "give one of --init and --learner, or neither for auto");
@@ -90,8 +104,17 @@ void check(const Options& options, bool draws_shots) {
   require(
       !options.profiles.empty() || !options.measurements.empty() || !options.space_name.empty(),
       "give one of --profiles and --measurements, or --space BOARD[:GRID] to predict without measured modes");
-  program::refuse_overwriting(options.out,
-                              {options.init, options.profiles, options.measurements, options.mapping});
+  program::refuse_overwriting(
+      options.out, {options.init, options.update, options.profiles, options.measurements, options.mapping});
+  std::string own;
+  for (const auto& [name, member] : kOwnAttributes)
+    if (options.own.*member) own += (own.empty() ? "--" : ", --") + std::string(name);
+  if (!options.update.empty()) {
+    require(own.empty() && !draws_shots, "--shots, --sampler" + (own.empty() ? own : ", " + own) +
+                                             ": an update adds measurements to what the model is of");
+    return check_update(options);
+  }
+  require(!options.refit && options.updating.forget == 1, "--refit and --forget go with --update");
   if (options.init.empty()) {
     const auto& facts = as_usage([&] { return learners::find_learner(options.learner); });
     require(!facts.needs_checkpoint,
@@ -99,9 +122,6 @@ void check(const Options& options, bool draws_shots) {
     require(!nothing_measured(options),
             "without measured modes --init must be a checkpoint that was trained on other workloads");
   }
-  std::string own;
-  for (const auto& [name, member] : kOwnAttributes)
-    if (options.own.*member) own += (own.empty() ? "--" : ", --") + std::string(name);
   if (options.profiles.empty()) {
     require(
         options.init.empty() || !options.space_name.empty(),
@@ -139,20 +159,28 @@ std::optional<Options> parse(int argc, char** argv) {
   manual.verb = "adapt";
   manual.synopsis =
       "[--init INIT.h5 | --learner NAME] (--profiles P.h5 --device D --workload W | --measurements M.csv | "
-      "--space BOARD --flops N ...) --out MODEL.h5";
+      "--space BOARD --flops N ...) --out MODEL.h5 (or --update MODEL.h5 --measurements M.csv --out NEW.h5)";
   manual.about =
       "Fits a learner to few measured modes of a workload and writes what it predicts of all modes of the "
       "device.\n"
       "The measurements are your own, or drawn from a profile by a sampler; then the error on the profile's "
       "other modes is printed.\n"
       "With --shots 0, or --space alone, nothing is measured: an --init that was trained on workloads which "
-      "state batch_size, layers, parameters or flops says what to expect of one that states them too.";
+      "state batch_size, layers, parameters or flops says what to expect of one that states them too.\n"
+      "--update adds measurements to a model: the same as adapting to all of its rows and the new ones with "
+      "the "
+      "hyper-parameters that it has; a mode measured again counts with the mean.";
   auto add = manual.options.add_options();
   add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
   add("learner", po::value(&options.learner)->value_name("NAME"),
       "a learner that needs no checkpoint: auto (if no --init is given), sim_only, physics, gp, scratch, "
       "scratch-log");
   add("profiles", po::value(&options.profiles)->value_name("FILE"), "file of profiles");
+  add("update", po::value(&options.update)->value_name("FILE"),
+      "model to add --measurements to; with --init where it was adapted from a checkpoint");
+  add("refit", po::bool_switch(&options.refit), "with --update: search for hyper-parameters anew");
+  add("forget", po::value(&options.updating.forget)->default_value(1)->value_name("F"),
+      "with --update: every new row makes earlier ones count F times as much");
   add("measurements", po::value(&options.measurements)->value_name("FILE"),
       "CSV file with a row per measured mode; columns cpu_cores, cpu_khz, gpu_khz, mem_khz, ..., time_ms, "
       "power_w");
@@ -179,7 +207,7 @@ std::optional<Options> parse(int argc, char** argv) {
   add("out", po::value(&options.out)->required()->value_name("FILE"), "model to write");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
-  if (options.init.empty() && options.learner.empty()) options.learner = "auto";
+  if (options.init.empty() && options.learner.empty() && options.update.empty()) options.learner = "auto";
   for (std::size_t i = 0; i < own.size(); ++i)
     if (values->count(kOwnAttributes[i].first) > 0) options.own.*kOwnAttributes[i].second = own[i];
   check(options, !(*values)["shots"].defaulted() || !(*values)["sampler"].defaulted());
@@ -382,8 +410,11 @@ constexpr double kLeastPercent = 10;
 void print(const Json& report) {
   std::cout << std::setprecision(5) << report["device"].get<std::string>() << '/'
             << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
-            << (report["shots"] == 0 ? std::string(" without measured modes in ")
-                                     : " adapted to " + report["shots"].dump() + " measured modes in ")
+            << (report["shots"] == 0
+                    ? std::string(" without measured modes in ")
+                    : " adapted to " + report["shots"].dump() + " measured modes" +
+                          (report.contains("fresh") ? ", " + report["fresh"].dump() + " of them new," : "") +
+                          " in ")
             << report["adapt_ms"].get<double>() << " ms, predicted " << report["modes"] << " modes in "
             << report["predict_ms"].get<double>() << " ms\n";
   for (const auto& [name, unit] : {std::pair("time", "ms"), std::pair("power", "W")}) {
@@ -420,25 +451,64 @@ void print(const Json& report) {
   std::cout << "  -> " << report["out"].get<std::string>() << '\n';
 }
 
-int run(const Options& options) {
+// The rows of the model before, with those of the problem; and what else it says of the workload.
+void add_to(const learners::Model& before, Problem& problem, const Options& options) {
+  problem.profile.device = before.device;
+  problem.profile.workload = before.workload;
+  problem.profile.attributes = before.attributes;
+  problem.support = learners::with_fresh_rows(before.support, problem.support, options.updating);
+}
+
+// Throws DataError where the checkpoint is not that of the model.
+void check_same_checkpoint(const Options& options, const learners::Model& before,
+                           const learners::Model& now) {
+  if (before.learner == now.learner && before.origin == now.origin) return;
+  const auto text = [](const learners::Model& model) {
+    return model.learner + " trained on " +
+           (model.origin.data_hash.empty() ? "nothing" : "data " + model.origin.data_hash) + ", seed " +
+           std::to_string(model.origin.seed);
+  };
+  throw datasets::DataError(
+      options.update + ": adapted from " + text(before) + "; " +
+      (options.init.empty() ? "give that checkpoint as --init" : options.init + " is " + text(now)));
+}
+
+int run(Options options) {
   learners::Model model;
   std::unique_ptr<const learners::Learner> learner;
+  std::optional<learners::Model> before;
+  if (!options.update.empty()) {
+    before = learners::read_model(options.update);
+    options.space = *before->space;
+    options.space_name = before->device;
+    if (options.init.empty()) {
+      options.learner = before->learner;
+      require(
+          !learners::find_learner(options.learner).needs_checkpoint,
+          options.update + ": " + options.learner + " must be trained first: give its checkpoint as --init");
+    }
+  }
   if (options.init.empty()) {
     model.learner = options.learner;
+    if (before) check_same_checkpoint(options, *before, model);
     learner = learners::make_learner(options.learner);
   } else {
     const auto checkpoint = learners::read_checkpoint(options.init);
     model.learner = checkpoint.learner;
     model.origin = checkpoint.origin;
+    if (before) check_same_checkpoint(options, *before, model);
     learner = learners::make_learner(checkpoint);
   }
   auto problem = !options.profiles.empty()       ? draw_from_profile(options)
                  : !options.measurements.empty() ? take_measurements(options)
                                                  : take_nothing(options);
   move_to_space(problem, options);
+  const std::size_t fresh = problem.support.size();
+  if (before) add_to(*before, problem, options);
 
   const auto start = std::chrono::steady_clock::now();
-  const auto predictor = learner->adapt(problem.support);
+  const auto predictor =
+      learner->update(problem.support, before && !options.refit ? before->fitted : learners::Fitted{});
   const double adapt_ms = ms_since(start);
   const auto predict_start = std::chrono::steady_clock::now();
   model.prediction = predictor->predict(problem.support.space->modes());
@@ -449,12 +519,14 @@ int run(const Options& options) {
   model.attributes = problem.profile.attributes;
   model.space = problem.support.space;
   model.support = problem.support;
+  model.fitted = predictor->fitted();
   require_prediction(options, model);
   learners::write_model(options.out, model);
 
   Json report{{"out", options.out},       {"device", model.device},        {"workload", model.workload},
               {"learner", model.learner}, {"shots", model.support.size()}, {"modes", model.space->size()},
               {"adapt_ms", adapt_ms},     {"predict_ms", predict_ms}};
+  if (before) report["fresh"] = fresh;
   const auto mape = mape_on_others(problem, *predictor);
   for (int target = 0; target < tasks::kNumTargets; ++target) {
     const auto column = model.prediction.mean.col(target);

@@ -62,10 +62,10 @@ Samples Auto::without_doubtful_rows(const Samples& given) const {
   return support;
 }
 
-std::unique_ptr<const Predictor> Auto::adapt(const Samples& support) const {
+std::unique_ptr<const Predictor> Auto::update(const Samples& support, const Fitted& fitted) const {
   check_support("auto", support, 0);
   if (support.modes.empty()) return members_.front().learner->adapt(support);
-  return combine(members_, without_doubtful_rows(support), options_.ensemble);
+  return combine(members_, without_doubtful_rows(support), options_.ensemble, fitted);
 }
 
 }  // namespace fewwatt::learners

@@ -28,7 +28,10 @@ class Auto final : public Learner {
  public:
   // With no checkpoint: what needs no training. Throws std::invalid_argument for a bad one.
   explicit Auto(const Checkpoint* checkpoint = nullptr, AutoOptions options = {});
-  std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override {
+    return update(support, {});
+  }
+  std::unique_ptr<const Predictor> update(const Samples& support, const Fitted& fitted) const override;
 
  private:
   Samples without_doubtful_rows(const Samples& support) const;

@@ -15,13 +15,12 @@ using datasets::Hdf5Writer;
 
 constexpr const char* kFormat = "fewwatt-checkpoint";
 
-// Every dataset below `group`, by its path from there.
-void for_each_dataset(const Hdf5Reader& file, const std::string& group, const std::string& prefix,
-                      const std::function<void(const std::string& name)>& visit) {
+void visit_datasets(const Hdf5Reader& file, const std::string& group, const std::string& prefix,
+                    const std::function<void(const std::string& name)>& visit) {
   for (const auto& child : file.children(group)) {
     const std::string object = group + "/" + child;
     if (file.is_group(object)) {
-      for_each_dataset(file, object, prefix + child + "/", visit);
+      visit_datasets(file, object, prefix + child + "/", visit);
     } else {
       visit(prefix + child);
     }
@@ -45,6 +44,11 @@ tasks::Matrix to_matrix(const datasets::Hdf5Table<double>& table) {
 
 }  // namespace
 
+void for_each_dataset(const Hdf5Reader& file, const std::string& group,
+                      const std::function<void(const std::string& name)>& visit) {
+  visit_datasets(file, group, "", visit);
+}
+
 Origin read_origin(const Hdf5Reader& file) {
   return {.seed = std::bit_cast<std::uint64_t>(file.integer("/origin", "seed")),
           .git_revision = file.text("/origin", "git_revision"),
@@ -63,10 +67,10 @@ Checkpoint read_checkpoint(const std::string& path) {
   file.require_format(kFormat, kCheckpointVersion);
   Checkpoint checkpoint;
   checkpoint.learner = file.text("/", "learner");
-  for_each_dataset(file, "/tensors", "", [&](const std::string& name) {
+  for_each_dataset(file, "/tensors", [&](const std::string& name) {
     checkpoint.tensors[name] = to_matrix(file.double_table("/tensors/" + name));
   });
-  for_each_dataset(file, "/numbers", "", [&](const std::string& name) {
+  for_each_dataset(file, "/numbers", [&](const std::string& name) {
     checkpoint.numbers[name] = file.doubles("/numbers/" + name);
   });
   for (const auto& name : file.attributes("/texts")) checkpoint.texts[name] = file.text("/texts", name);

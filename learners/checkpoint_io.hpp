@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "learners/checkpoint.hpp"
@@ -20,6 +21,10 @@ Checkpoint read_checkpoint(const std::string& path);
 
 // Throws std::invalid_argument for a name that is no path ("", "a//b").
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+
+// Every dataset below `group`, by its path from there: "time/weights".
+void for_each_dataset(const datasets::Hdf5Reader& file, const std::string& group,
+                      const std::function<void(const std::string& name)>& visit);
 
 // The group /origin, which models have too.
 Origin read_origin(const datasets::Hdf5Reader& file);

@@ -181,6 +181,14 @@ class EnsemblePredictor final : public Predictor {
 
   LeftOut left_out(tasks::Target target) const override { return left[target]; }
 
+  Fitted fitted() const override {
+    Fitted all;
+    for (std::size_t c = 0; c < members.size(); ++c)
+      if (members[c])
+        for (const auto& [key, values] : members[c]->fitted()) all[names[c] + "/" + key] = values;
+    return all;
+  }
+
   std::vector<Chosen> chosen() const override {
     std::vector<Chosen> all;
     for (std::size_t c = 0; c < names.size(); ++c) {
@@ -192,6 +200,14 @@ class EnsemblePredictor final : public Predictor {
     return all;
   }
 };
+
+// Entries "gp/..." without the member's name.
+Fitted of_member(const Fitted& whole, const std::string& name) {
+  Fitted part;
+  for (const auto& [key, values] : whole)
+    if (key.starts_with(name + "/")) part[key.substr(name.size() + 1)] = values;
+  return part;
+}
 
 }  // namespace
 
@@ -215,7 +231,7 @@ std::string EnsembleOptions::error() const {
 }
 
 std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
-                                         const EnsembleOptions& options) {
+                                         const EnsembleOptions& options, const Fitted& fitted) {
   auto predictor = std::make_unique<EnsemblePredictor>();
   predictor->combination = options.combination;
   predictor->members.resize(members.size());
@@ -231,7 +247,7 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
         const double prior = prior_of(members[c], rows, options.temper);
         if ((prior > 0) != of_prior) continue;
         auto& adapted = predictor->members[c];
-        if (!adapted) adapted = members[c].learner->adapt(support);
+        if (!adapted) adapted = members[c].learner->update(support, of_member(fitted, members[c].name));
         auto one = adapted->left_out(target);
         if (one.error.size() != rows) continue;  // a checkpoint may lack the target
         predicting.push_back(static_cast<Index>(c));
@@ -325,9 +341,9 @@ Ensemble::Ensemble(const Checkpoint& checkpoint, EnsembleOptions options) : opti
     members_.push_back({name, member_learner(checkpoint, name)});
 }
 
-std::unique_ptr<const Predictor> Ensemble::adapt(const Samples& support) const {
+std::unique_ptr<const Predictor> Ensemble::update(const Samples& support, const Fitted& fitted) const {
   check_support("ensemble", support, 1);
-  return combine(members_, support, options_);
+  return combine(members_, support, options_, fitted);
 }
 
 }  // namespace fewwatt::learners

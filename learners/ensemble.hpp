@@ -43,9 +43,9 @@ struct Member {
 };
 
 // The members, adapted to the support, as one. A member that does not predict a target has no weight there; one of prior 0 has
-// weight only where nobody else predicts.
+// weight only where nobody else predicts. Hyper-parameters of a member are fitted under its name: "gp/time/gp".
 std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
-                                         const EnsembleOptions& options);
+                                         const EnsembleOptions& options, const Fitted& fitted = {});
 
 // A checkpoint that holds those of several learners, each with its name before every entry, "proto/knobs", and the names as text
 // `candidates`. A name is that of the learner, with a number after a dot where there are several, "proto.2"; a learner
@@ -66,7 +66,10 @@ class Ensemble final : public Learner {
  public:
   explicit Ensemble(const Checkpoint& checkpoint,
                     EnsembleOptions options = {});  // its combination is the checkpoint's
-  std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override {
+    return update(support, {});
+  }
+  std::unique_ptr<const Predictor> update(const Samples& support, const Fitted& fitted) const override;
 
  private:
   std::vector<Member> members_;

@@ -44,10 +44,14 @@ Matrix covariance(const GpOptions& options, const GpParameters& p, const Matrix&
       .matrix();
 }
 
-// Cholesky of k + noise^2 I.
-Llt factorise(const Matrix& k, double log_noise) {
+Vector factors_or_ones(const Vector& noise_factors, Eigen::Index n) {
+  return noise_factors.size() > 0 ? noise_factors : Vector::Ones(n);
+}
+
+// Cholesky of k + noise^2 diag(factors).
+Llt factorise(const Matrix& k, double log_noise, const Vector& factors) {
   Eigen::MatrixXd sum = k;
-  sum.diagonal().array() += std::exp(2 * log_noise);
+  sum.diagonal() += std::exp(2 * log_noise) * factors;
   return cholesky(sum, "gp: the covariance of " + std::to_string(k.rows()) + " support rows");
 }
 
@@ -68,9 +72,14 @@ struct Fit {
   std::function<Prior(std::span<const hw::PowerMode>)> prior;
   std::function<Matrix(std::span<const hw::PowerMode>)> prior_covariance;  // [m,m]
   double noise_variance = 0;
+  std::vector<double> fitted;  // hyper-parameters that were searched for; [0]: none were
   Llt llt;
   Vector alpha;  // K^-1 (log y - mean)
 };
+
+std::string fitted_name(int target) {
+  return std::string(kTargetNames[target]) + "/gp";
+}
 
 class GpPredictor final : public Predictor {
  public:
@@ -103,6 +112,13 @@ class GpPredictor final : public Predictor {
     Matrix latent = fit.prior_covariance(modes);
     latent.noalias() -= half.transpose() * half;
     return {std::move(latent), fit.noise_variance};
+  }
+
+  Fitted fitted() const override {
+    Fitted all;
+    for (int t = 0; t < kNumTargets; ++t)
+      if (fits[t] && !fits[t]->fitted.empty()) all[fitted_name(t)] = fits[t]->fitted;
+    return all;
   }
 
   std::array<std::optional<Fit>, kNumTargets> fits;
@@ -151,28 +167,43 @@ GpParameters unpack(const Vector& flat) {
   return {flat[0], flat.segment(1, k), flat[k + 1]};
 }
 
-GpParameters maximise_posterior(const GpOptions& options, const Matrix& inputs, const Vector& values) {
+Vector maximise_posterior(const GpOptions& options, const Matrix& inputs, const Vector& values,
+                          const Vector& factors) {
   const auto k = inputs.cols();
   Vector flat(k + 2);
   flat << std::log(options.signal_median), Vector::Constant(k, std::log(options.length_median)),
       std::log(options.noise_median);
-  return unpack(
-      minimise(flat, options.steps, options.rate, inputs.rows(), [&](const Vector& at, Vector* gradient) {
-        return gp_objective(options, unpack(at), inputs, values, gradient);
-      }));
+  return minimise(flat, options.steps, options.rate, inputs.rows(), [&](const Vector& at, Vector* gradient) {
+    return gp_objective(options, unpack(at), inputs, values, gradient, factors);
+  });
 }
 
-Fit fit_alone(const GpOptions& options, const TargetRows& rows, int target) {
+// Hyper-parameters `known` from before, [size]; what search() finds where there are none.
+template <class Search>
+Vector known_or_found(const std::vector<double>* known, Eigen::Index size, const Search& search) {
+  if (known == nullptr) return search();
+  if (static_cast<Eigen::Index>(known->size()) != size)
+    throw std::invalid_argument("gp: expected " + std::to_string(size) + " hyper-parameters, found " +
+                                std::to_string(known->size()));
+  return Eigen::Map<const Vector>(known->data(), size);
+}
+
+Fit fit_alone(const GpOptions& options, const TargetRows& rows, int target,
+              const std::vector<double>* known) {
   const auto scaler = Scaler::fit(log_settings(*rows.space, rows.space->modes()));
   const Vector logs = rows.values.array().log();
   const double level = logs.mean();
   const Vector centred = logs.array() - level;
   const Matrix inputs = scaler(log_settings(*rows.space, rows.modes));
   const auto some = fit_rows(rows.modes.size(), options.max_fit_rows, target);
-  const auto p = maximise_posterior(options, inputs(some, Eigen::all), centred(some));
+  const Vector flat = known_or_found(known, inputs.cols() + 2, [&] {
+    return maximise_posterior(options, inputs(some, Eigen::all), centred(some), rows.noise_factors(some));
+  });
+  const auto p = unpack(flat);
   Fit fit;
+  fit.fitted = {flat.begin(), flat.end()};
   fit.noise_variance = std::exp(2 * p.log_noise);
-  fit.llt = factorise(covariance(options, p, inputs, inputs), p.log_noise);
+  fit.llt = factorise(covariance(options, p, inputs, inputs), p.log_noise, rows.noise_factors);
   fit.alpha = fit.llt.solve(centred);
   fit.prior = [=, space = rows.space](std::span<const hw::PowerMode> modes) {
     const auto m = static_cast<Eigen::Index>(modes.size());
@@ -199,7 +230,7 @@ Matrix covariance(const TermKernel& kernel, const GpInputs& a, const GpInputs& b
   return sum;
 }
 
-Fit fit_with(const GpModel& model, const TargetRows& rows, int t) {
+Fit fit_with(const GpModel& model, const TargetRows& rows, int t, const std::vector<double>* known) {
   const auto& target = *model.targets[t];
   const auto inputs_of = [shape = model.shape, weights = target.weights, scaler = model.scaler,
                           space = rows.space](std::span<const hw::PowerMode> modes) {
@@ -210,11 +241,16 @@ Fit fit_with(const GpModel& model, const TargetRows& rows, int t) {
   const Vector centred = logs.array() - level;
   const GpInputs inputs = inputs_of(rows.modes);
   const auto some = fit_rows(rows.modes.size(), kMaxKernelRows, t);
-  const auto kernel = fit_gp_kernel(
-      target, {inputs.columns(some, Eigen::all), inputs.terms(some, Eigen::all)}, centred(some));
+  const Vector flat = known_or_found(known, target.kernel.flat().size(), [&] {
+    return fit_gp_kernel(target, {inputs.columns(some, Eigen::all), inputs.terms(some, Eigen::all)},
+                         centred(some), rows.noise_factors(some))
+        .flat();
+  });
+  const auto kernel = TermKernel::from_flat(flat, inputs.columns.cols());
   Fit fit;
+  if (target.fine_tune.steps > 0) fit.fitted = {flat.begin(), flat.end()};
   fit.noise_variance = std::exp(2 * kernel.log_noise);
-  fit.llt = factorise(covariance(kernel, inputs, inputs), kernel.log_noise);
+  fit.llt = factorise(covariance(kernel, inputs, inputs), kernel.log_noise, rows.noise_factors);
   fit.alpha = fit.llt.solve(centred - inputs.terms * target.mean);
   fit.prior = [=, slopes = target.mean](std::span<const hw::PowerMode> modes) {
     const auto at = inputs_of(modes);
@@ -245,13 +281,15 @@ std::string GpOptions::error() const {
 }
 
 double gp_objective(const GpOptions& options, const GpParameters& p, const Matrix& inputs,
-                    const Vector& values, Vector* gradient) {
+                    const Vector& values, Vector* gradient, const Vector& noise_factors) {
   const auto n = inputs.rows(), k = inputs.cols();
+  const Vector factors = factors_or_ones(noise_factors, n);
   const Eigen::MatrixXd s = std::sqrt(5.0) * distances(inputs, inputs, p.log_lengths);
   const double signal = std::exp(2 * p.log_signal);
   const Eigen::ArrayXXd decay = signal * (-s.array()).exp();
   const Eigen::MatrixXd shape = (1 + s.array() + s.array().square() / 3) * decay;
-  const auto llt = factorise((shape.array() + options.constant * options.constant).matrix(), p.log_noise);
+  const auto llt =
+      factorise((shape.array() + options.constant * options.constant).matrix(), p.log_noise, factors);
   const Vector alpha = llt.solve(values);
   double objective = 0.5 * values.dot(alpha) + llt.matrixLLT().diagonal().array().log().sum();
 
@@ -267,7 +305,7 @@ double gp_objective(const GpOptions& options, const GpParameters& p, const Matri
   const Eigen::MatrixXd weight =
       0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
   slopes[0] += 2 * weight.cwiseProduct(shape).sum();
-  slopes[k + 1] += 2 * std::exp(2 * p.log_noise) * weight.trace();
+  slopes[k + 1] += 2 * std::exp(2 * p.log_noise) * weight.diagonal().cwiseProduct(factors).sum();
   // d Matern / d log length_j = 5/3 (1 + s) exp(-s) (difference_j / length_j)^2; and of sum_ab c_ab (x_a - x_b)^2, with
   // symmetric c, the sum is 2 (sum_a x_a^2 c_a. - x' c x).
   const Eigen::MatrixXd common = weight.array() * (5.0 / 3.0) * (1 + s.array()) * decay;
@@ -298,10 +336,11 @@ GpInputs gp_inputs(const MlpShape& shape, const Vector& weights, const Matrix& f
 }
 
 double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpInputs& inputs,
-                    const Vector& logs, Vector* gradient) {
+                    const Vector& logs, Vector* gradient, const Vector& noise_factors) {
   const auto n = logs.size();
+  const Vector factors = factors_or_ones(noise_factors, n);
   const Vector left = logs - inputs.terms * target.mean;
-  const auto llt = factorise(covariance(kernel, inputs, inputs), kernel.log_noise);
+  const auto llt = factorise(covariance(kernel, inputs, inputs), kernel.log_noise, factors);
   const Vector alpha = llt.solve(left);
   const Vector spreads = target.fine_tune.freedom * target.kernel_spreads;
   const Vector z = (kernel.flat() - target.kernel.flat()).cwiseQuotient(spreads);
@@ -313,18 +352,19 @@ double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpIn
   const Eigen::MatrixXd weight =
       0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
   TermKernel slope{knob_slopes(kernel, squared_differences(inputs.columns), weight), 0, {}};
-  slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.trace();
+  slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.diagonal().cwiseProduct(factors).sum();
   slope.log_spreads = 2 * (2 * kernel.log_spreads.array()).exp() *
                       (weight * inputs.terms).cwiseProduct(inputs.terms).colwise().sum().transpose().array();
   *gradient = slope.flat() + z.cwiseQuotient(spreads);
   return value;
 }
 
-TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const Vector& logs) {
+TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const Vector& logs,
+                         const Vector& noise_factors) {
   const auto kernel = [&](const Vector& flat) { return TermKernel::from_flat(flat, inputs.columns.cols()); };
   return kernel(minimise(target.kernel.flat(), target.fine_tune.steps, kKernelRate, logs.size(),
                          [&](const Vector& flat, Vector* gradient) {
-                           return gp_objective(target, kernel(flat), inputs, logs, gradient);
+                           return gp_objective(target, kernel(flat), inputs, logs, gradient, noise_factors);
                          }));
 }
 
@@ -421,17 +461,19 @@ Gp::Gp(GpModel model) : model_(std::make_shared<const GpModel>(std::move(model))
   if (const auto error = model_->error(); !error.empty()) throw std::invalid_argument("gp: " + error);
 }
 
-std::unique_ptr<const Predictor> Gp::adapt(const Samples& support) const {
+std::unique_ptr<const Predictor> Gp::update(const Samples& support, const Fitted& fitted) const {
   check_support("gp", support, 1);
   if (model_) check_roles("gp", model_->knobs, *support.space);
   auto predictor = std::make_unique<GpPredictor>();
   for (int t = 0; t < kNumTargets; ++t) {
     const auto rows = rows_of(support, static_cast<tasks::Target>(t));
     if (rows.modes.empty()) continue;
+    const auto found = fitted.find(fitted_name(t));
+    const auto* known = found == fitted.end() ? nullptr : &found->second;
     if (!model_) {
-      predictor->fits[t] = fit_alone(options_, rows, t);
+      predictor->fits[t] = fit_alone(options_, rows, t, known);
     } else if (model_->targets[t]) {
-      predictor->fits[t] = fit_with(*model_, rows, t);
+      predictor->fits[t] = fit_with(*model_, rows, t, known);
     }
   }
   return predictor;

@@ -41,9 +41,9 @@ struct GpOptions {
 
 // Negative log marginal likelihood plus negative log prior of `parameters`, up to a constant, and its
 // gradient in the order signal, lengths, noise. inputs [n,k], values [n] = centred log y. Rasmussen &
-// Williams 2006, eq. 2.30 and 5.9.
+// Williams 2006, eq. 2.30 and 5.9. noise_factors [n] as in Samples, [0] = all 1.
 double gp_objective(const GpOptions& options, const GpParameters& parameters, const Matrix& inputs,
-                    const Vector& values, Vector* gradient);
+                    const Vector& values, Vector* gradient, const Vector& noise_factors = {});
 
 // ---- with a prior learned from other workloads ----
 
@@ -98,10 +98,11 @@ GpInputs gp_inputs(const MlpShape& shape, const Vector& weights, const Matrix& f
 // Negative log marginal likelihood of log targets [n] that are centred, plus negative log prior of `kernel`, up to a
 // constant, and its gradient in the order of TermKernel::flat. Without the prior's part where `kernel` is that of `target`.
 double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpInputs& inputs,
-                    const Vector& logs, Vector* gradient);
+                    const Vector& logs, Vector* gradient, const Vector& noise_factors = {});
 
 // The kernel after target.fine_tune.
-TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const Vector& logs);
+TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const Vector& logs,
+                         const Vector& noise_factors = {});
 
 // A Gaussian process with uncertainty. On the support alone: ARD Matern-5/2 on log knobs, hyper-parameters at the maximum of
 // their posterior. With a model: a mean and a kernel that other workloads have taught it.
@@ -109,7 +110,11 @@ class Gp final : public Learner {
  public:
   explicit Gp(GpOptions options = {});
   explicit Gp(GpModel model);  // throws std::invalid_argument for a bad one
-  std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override {
+    return update(support, {});
+  }
+  // Fitted: time/gp, power/gp: GpParameters, or TermKernel::flat with a model that fine-tunes.
+  std::unique_ptr<const Predictor> update(const Samples& support, const Fitted& fitted) const override;
 
  private:
   GpOptions options_;

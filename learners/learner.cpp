@@ -13,10 +13,15 @@ TargetRows rows_of(const Samples& support, tasks::Target target) {
   }
   std::sort(order.begin(), order.end(),
             [&](std::size_t a, std::size_t b) { return support.modes[a] < support.modes[b]; });
-  TargetRows rows{support.space, {}, Vector(static_cast<Eigen::Index>(order.size()))};
+  TargetRows rows{support.space,
+                  {},
+                  Vector(static_cast<Eigen::Index>(order.size())),
+                  Vector::Ones(static_cast<Eigen::Index>(order.size()))};
   for (std::size_t i = 0; i < order.size(); ++i) {
     rows.modes.push_back(support.modes[order[i]]);
-    rows.values[static_cast<Eigen::Index>(i)] = support.targets(static_cast<Eigen::Index>(order[i]), target);
+    const auto row = static_cast<Eigen::Index>(i), from = static_cast<Eigen::Index>(order[i]);
+    rows.values[row] = support.targets(from, target);
+    if (support.noise_factors.size() > 0) rows.noise_factors[row] = support.noise_factors[from];
   }
   return rows;
 }

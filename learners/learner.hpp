@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -41,6 +42,9 @@ struct LogCovariance {
   double noise_variance = 0;
 };
 
+// Hyper-parameters that a learner searched for on a support, by name: "time/gp".
+using Fitted = std::map<std::string, std::vector<double>>;
+
 // The result of adapting to a workload. Immutable; one object serves many threads.
 class Predictor {
  public:
@@ -57,6 +61,9 @@ class Predictor {
   virtual LogCovariance covariance(tasks::Target, std::span<const hw::PowerMode>) const { return {}; }
   // Empty when the learner is not a combination of others.
   virtual std::vector<Chosen> chosen() const { return {}; }
+  // What Learner::update() needs to do without the search. Empty when all follows from the rows in closed form, or the
+  // learner has no other way than to start anew.
+  virtual Fitted fitted() const { return {}; }
 };
 
 // A way of learning a workload from few measured modes. Immutable; one object serves many threads.
@@ -67,6 +74,12 @@ class Learner {
   // (NaN), unless there is no row at all. Throws std::invalid_argument when the support is bad (Samples::check), has fewer
   // rows than the learner needs, or its knobs are not those that the learner was trained for.
   virtual std::unique_ptr<const Predictor> adapt(const Samples& support) const = 0;
+  // What adapt() makes of the rows with these hyper-parameters, of a predictor for some of the rows, in place of those it
+  // would search for. Those that are missing are searched for: update(support, {}) is adapt(support). Throws as adapt(),
+  // and where one has the wrong size.
+  virtual std::unique_ptr<const Predictor> update(const Samples& support, const Fitted&) const {
+    return adapt(support);
+  }
 };
 
 // The rows of `support` with a known value of `target`, ascending by mode: what every learner works on, and
@@ -74,7 +87,8 @@ class Learner {
 struct TargetRows {
   std::shared_ptr<const hw::PowerModeSpace> space;
   std::vector<hw::PowerMode> modes;
-  Vector values;  // [n] ms or W
+  Vector values;         // [n] ms or W
+  Vector noise_factors;  // [n]
 };
 TargetRows rows_of(const Samples& support, tasks::Target target);
 

@@ -18,6 +18,7 @@ struct Model {
   std::shared_ptr<const hw::PowerModeSpace> space;
   Prediction prediction;  // of space->modes()
   Samples support;        // what was measured; its space is `space`
+  Fitted fitted;          // hyper-parameters of the learner, for Learner::update
   Origin origin;          // of the checkpoint adapted, or empty
 
   // Predicted time of one epoch in seconds; nullopt where time_of does not say what an epoch is.
@@ -36,7 +37,8 @@ inline constexpr int kModelVersion = 1;
 
 // HDF5, "fewwatt-model": attributes device, workload, learner; a group attributes and a group knobs as a
 // profile has them; modes [n,k] int32, mean [n,2] and, where known, stddev and latent_stddev [n,2] float64 (columns: ms, W);
-// support/modes, support/targets; origin. Errors and atomic writing as for profiles: datasets::DataError.
+// support/modes, support/targets and, where rows differ in noise, support/noise_factors [n]; fitted, where there
+// are any, one dataset each; origin. Errors and atomic writing as for profiles: datasets::DataError.
 Model read_model(const std::string& path);
 void write_model(const std::string& path, const Model& model);  // std::invalid_argument when model.error()
 

@@ -113,7 +113,15 @@ Model read_model(const std::string& path) {
   if (file.exists("/stddev")) model.prediction.stddev = read_matrix(file, "/stddev");
   if (file.exists("/latent_stddev")) model.prediction.latent_stddev = read_matrix(file, "/latent_stddev");
   model.support = {model.space, datasets::read_modes(file, "/support/modes", knobs),
-                   read_matrix(file, "/support/targets")};
+                   read_matrix(file, "/support/targets"), tasks::characteristics_of(model.attributes)};
+  if (file.exists("/support/noise_factors")) {
+    const auto factors = file.doubles("/support/noise_factors");
+    model.support.noise_factors =
+        Eigen::Map<const Vector>(factors.data(), static_cast<Eigen::Index>(factors.size()));
+  }
+  if (file.exists("/fitted"))
+    for_each_dataset(file, "/fitted",
+                     [&](const std::string& name) { model.fitted[name] = file.doubles("/fitted/" + name); });
   model.origin = read_origin(file);
   if (const auto error = model.error(); !error.empty()) throw DataError(path + ": /" + error);
   return model;
@@ -135,6 +143,11 @@ void write_model(const std::string& path, const Model& model) {
     write_matrix(file, "/latent_stddev", model.prediction.latent_stddev);
   datasets::write_modes(file, "/support/modes", knobs, model.support.modes);
   write_matrix(file, "/support/targets", model.support.targets);
+  if (const auto& factors = model.support.noise_factors; factors.size() > 0)
+    file.write("/support/noise_factors",
+               std::span<const double>(factors.data(), static_cast<std::size_t>(factors.size())));
+  for (const auto& [name, values] : model.fitted)
+    file.write("/fitted/" + name, std::span<const double>(values));
   write_origin(file, model.origin);
   file.commit();
 }

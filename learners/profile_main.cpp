@@ -39,7 +39,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kFoldEvery = 25;          // modes; the log has them at once
 constexpr std::size_t kTellEvery = 10;  // modes, where progress is no terminal's
-constexpr double kConfidence = 0.7;     // of a goal
+constexpr double kConfidence = 0.5;     // of a goal
 constexpr std::size_t kMore = 10;  // modes: what so many more would be expected to gain is told at the end
 
 volatile std::sig_atomic_t told_to_stop = 0;

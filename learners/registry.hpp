@@ -15,6 +15,7 @@ struct LearnerFacts {
   std::string_view about;
   bool needs_checkpoint = false;   // must be trained on other workloads first
   bool gives_uncertainty = false;  // Prediction::stddev is filled
+  bool weighs_rows = false;        // goes by Samples::noise_factors
   bool joint_targets = false;      // what is known of one target changes what is predicted of the other
   // Smallest support that adapt() accepts. 0: none is needed where the workload's characteristics and those of
   // training workloads are known.

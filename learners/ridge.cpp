@@ -184,15 +184,19 @@ std::unique_ptr<const Predictor> Ridge::adapt(const Samples& support) const {
     variance << kRidgeLevelVariance,
         (target.prior_scale * target.log_spreads.array().exp()).square().matrix();
     const double noise = std::exp(2 * target.log_noise), unit = fit.scale * fit.scale;
-    fit.posterior = ridge_posterior(features, y, mean, variance, noise);
+    const Vector steady = rows.noise_factors.cwiseSqrt().cwiseInverse();  // rows of equal noise
+    fit.posterior =
+        ridge_posterior(steady.asDiagonal() * features, y.cwiseProduct(steady), mean, variance, noise);
 
     // Of a linear model: the error of a row left out is its residual over 1 - leverage.
     const Vector leverage =
-        ((features * fit.posterior.covariance).cwiseProduct(features).rowwise().sum() / noise)
+        ((features * fit.posterior.covariance).cwiseProduct(features).rowwise().sum().array() /
+         (noise * rows.noise_factors.array()))
+            .matrix()
             .cwiseMin(kMostLeverage);
     const Vector room = 1 - leverage.array();
     fit.left_out = {fit.scale * (y - features * fit.posterior.mean).cwiseQuotient(room),
-                    unit * noise * room.cwiseInverse()};
+                    unit * noise * rows.noise_factors.cwiseQuotient(room)};
     const double z_squared = (fit.left_out.error.array().square() / fit.left_out.variance.array()).sum();
     fit.variance_scale = (kCalm + z_squared) / (kCalm + static_cast<double>(y.size()));
     fit.left_out.variance *= fit.variance_scale;

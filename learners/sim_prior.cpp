@@ -651,10 +651,16 @@ struct TargetSupport {
   double level = 0;
 };
 
-// sum over support rows of (log y - log of the simulated)^2, both less their means, per workload.
-Eigen::VectorXd misfits(const Rows& logs, const Vector& centred) {
-  const Rows deviations =
-      (logs.colwise() - logs.rowwise().mean()).rowwise() - centred.transpose().cast<float>();
+// sum over support rows of (log y - log of the simulated)^2, both less their means, per workload. How alike workloads are
+// says more than noise does; a row of more than usual noise counts for less.
+Eigen::VectorXd misfits(const Rows& logs, const Vector& centred, const Vector& noise_factors) {
+  const Vector weights = noise_factors.cwiseMax(1).cwiseInverse();
+  const Eigen::VectorXf share = (weights / weights.sum()).cast<float>(),
+                        root = weights.cwiseSqrt().cast<float>();
+  const auto centre = static_cast<float>(centred.dot(weights) / weights.sum());
+  const Rows deviations = ((logs.colwise() - logs * share).rowwise() -
+                           (centred.cast<float>().array() - centre).matrix().transpose()) *
+                          root.asDiagonal();
   return deviations.rowwise().squaredNorm().cast<double>();
 }
 
@@ -724,7 +730,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       simulated[t] = t == tasks::kTimeMs ? logs.time : logs.power;
       if (simulated[t].size() == 0) continue;
       const double error = t == tasks::kTimeMs ? options_.time_error : options_.power_error;
-      q += misfits(simulated[t], targets[t]->logs) / (error * error);
+      q += misfits(simulated[t], targets[t]->logs, targets[t]->rows.noise_factors) / (error * error);
     }
     const Vector weights = retrieval_weights(q, options_.effective);
     auto ranked = everyone;
@@ -850,7 +856,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       Eigen::MatrixXd sum =
           prior.scale * m.scale.a * cloud_covariance[prior.cloud] + m.scale.b * residuals[m.residual];
       sum.array() += kSimLevelVariance;
-      sum.diagonal().array() += m.scale.noise;
+      sum.diagonal() += m.scale.noise * known.rows.noise_factors;
       return Eigen::LLT<Eigen::MatrixXd>(sum);
     };
     for (std::size_t p = 0; p < priors.size(); ++p) {

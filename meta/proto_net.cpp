@@ -135,7 +135,7 @@ void check_sizes(const ProtoTarget& target, std::span<const Matrix> rows,
 
 // The rows with a known value, in the order they were drawn, so that the first few of them are a fair draw.
 learners::TargetRows known_rows(const tasks::Samples& samples, int target) {
-  learners::TargetRows rows{samples.space, {}, {}};
+  learners::TargetRows rows{samples.space, {}, {}, {}};
   std::vector<double> values;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const double value = samples.targets(static_cast<Eigen::Index>(i), target);
@@ -144,6 +144,7 @@ learners::TargetRows known_rows(const tasks::Samples& samples, int target) {
     values.push_back(value);
   }
   rows.values = Eigen::Map<const Vector>(values.data(), static_cast<Eigen::Index>(values.size()));
+  rows.noise_factors = Vector::Ones(rows.values.size());
   return rows;
 }
 

@@ -14,10 +14,13 @@ Characteristics characteristics_of(const datasets::WorkloadAttributes& attribute
 
 Samples Samples::subset(std::span<const std::size_t> rows) const {
   Samples part{space, {}, Matrix(static_cast<Eigen::Index>(rows.size()), targets.cols()), characteristics};
+  if (noise_factors.size() > 0) part.noise_factors.resize(static_cast<Eigen::Index>(rows.size()));
   part.modes.reserve(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     part.modes.push_back(modes.at(rows[i]));
     part.targets.row(static_cast<Eigen::Index>(i)) = targets.row(static_cast<Eigen::Index>(rows[i]));
+    if (noise_factors.size() > 0)
+      part.noise_factors[static_cast<Eigen::Index>(i)] = noise_factors[static_cast<Eigen::Index>(rows[i])];
   }
   return part;
 }
@@ -39,6 +42,10 @@ void Samples::check() const {
       throw std::invalid_argument("Samples: " + std::string(name) + " must be positive and finite, got " +
                                   std::to_string(*value));
   }
+  if (noise_factors.size() > 0 && noise_factors.size() != static_cast<Eigen::Index>(modes.size()))
+    throw std::invalid_argument("Samples: " + std::to_string(modes.size()) +
+                                " modes need as many noise_factors, got " +
+                                std::to_string(noise_factors.size()));
   std::map<hw::PowerMode, std::size_t> seen;
   for (std::size_t row = 0; row < modes.size(); ++row) {
     const std::string where = "Samples: row " + std::to_string(row);
@@ -49,6 +56,12 @@ void Samples::check() const {
     if (!is_new) {
       throw std::invalid_argument(where + ": same mode as row " + std::to_string(first->second) + ": " +
                                   hw::describe(*space, modes[row]));
+    }
+    if (noise_factors.size() > 0) {
+      const double factor = noise_factors[static_cast<Eigen::Index>(row)];
+      if (!(factor > 0 && std::isfinite(factor)))
+        throw std::invalid_argument(where + ": noise_factors must be positive and finite, got " +
+                                    std::to_string(factor));
     }
     for (int target = 0; target < kNumTargets; ++target) {
       const double value = targets(static_cast<Eigen::Index>(row), target);

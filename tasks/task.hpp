@@ -41,13 +41,16 @@ struct Samples {
   std::vector<hw::PowerMode> modes;  // n
   Matrix targets;                    // [n,2] ms, W; NaN = unknown
   Characteristics characteristics = {};
+  // [n] > 0, variance of each row's noise over that of one fresh measurement: 1/r of a mean of r, more of an old one; [0] =
+  // all 1. Learners that weigh_rows go by it (learners/registry.hpp).
+  Vector noise_factors = {};
 
   std::size_t size() const { return modes.size(); }
   Samples subset(std::span<const std::size_t> rows) const;
   bool has(Target target) const;  // at least one known value
 
   // A support's numbers come from people too: throws std::invalid_argument naming the row or characteristic unless each
-  // mode is in the space, no mode stands twice, and known values are positive and finite.
+  // mode is in the space, no mode stands twice, and known values and noise factors are positive and finite.
   void check() const;
 };
 

@@ -80,6 +80,8 @@ std::string_view to_string(AttemptStatus status) {
       return "device-error";
     case AttemptStatus::interrupted:
       return "interrupted";
+    case AttemptStatus::program_ended:
+      return "program-ended";
   }
   return "";
 }
@@ -127,8 +129,10 @@ Attempt Profiler::attempt(const PowerMode& mode) {
     try {
       attempt = measure(mode);
     } catch (const Ended&) {
-      again = start < kStarts;
-      if (!again)
+      again = start < kStarts && !options_.keeps_running;
+      if (options_.keeps_running)
+        failed(AttemptStatus::program_ended, "exited with code 0");
+      else if (!again)
         failed(AttemptStatus::program_died, "the program ended " + std::to_string(kStarts) +
                                                 " times before this mode was measured; let it run longer");
       drop_program();
@@ -138,8 +142,9 @@ Attempt Profiler::attempt(const PowerMode& mode) {
       failed(AttemptStatus::device_error, e.what());
     }
   }
-  if (attempt.status == AttemptStatus::program_died || attempt.status == AttemptStatus::timed_out)
-    drop_program();
+  mode_ = attempt.status == AttemptStatus::ok ? std::optional(mode) : std::nullopt;
+  const bool stuck = attempt.status == AttemptStatus::timed_out && !options_.keeps_running;
+  if (attempt.status == AttemptStatus::program_died || stuck) drop_program();
   attempt.took_s = time_.now_s() - start_s;
   return attempt;
 }
@@ -171,15 +176,19 @@ void Profiler::cool_down() {
 }
 
 void Profiler::start_in(const PowerMode& mode) {
+  if (options_.keeps_running && program_ && program_->exit_code() == 0) throw Ended{};
   if (program_ && (options_.restart || program_->exit_code())) drop_program();
   as_set_.reset();
   steps_.clear();
   if (!program_) {
-    try {
-      board_.apply(board_.space().at(board_.space().size() - 1));
-    } catch (const DeviceError&) {  // a cap that nobody may lift
+    if (options_.keeps_running) {
       board_.apply(mode);
-    }
+    } else
+      try {
+        board_.apply(board_.space().at(board_.space().size() - 1));
+      } catch (const DeviceError&) {  // a cap that nobody may lift
+        board_.apply(mode);
+      }
     program_ = std::make_unique<WorkloadProcess>(workload_, time_);
     next_step(time_.now_s() + options_.start_s);
   }
@@ -264,9 +273,14 @@ void Profiler::warm_up(double until_s) {
 
 Attempt Profiler::measure(const PowerMode& mode) {
   const double until_s = time_.now_s() + options_.timeout_s;
-  cool_down();
-  start_in(mode);
-  warm_up(until_s);
+  if (options_.keeps_running && program_ && mode_ == mode) {
+    look();
+    next_step(until_s);
+  } else {
+    if (!options_.keeps_running) cool_down();
+    start_in(mode);
+    warm_up(until_s);
+  }
 
   steps_ = {steps_.back()};
   while (steps_.size() <= options_.minibatches ||

@@ -36,7 +36,8 @@ enum class AttemptStatus {
   timed_out,
   program_died,
   device_error,
-  interrupted,  // told to stop: neither good nor bad
+  interrupted,    // told to stop: neither good nor bad
+  program_ended,  // by itself, with exit code 0; only where the program keeps running
 };
 std::string_view to_string(AttemptStatus status);  // "ok", "over-current", ...
 
@@ -63,6 +64,10 @@ struct ProfilerOptions {
   double counters_s = 2.2;       // until the kernel has counted the last over-current event
   double meter_interval_s = 0.1;
   bool restart = false;  // the program, for every mode
+  // The program's work is what counts, and the measurement comes second: it starts in the first mode that is asked for, stands
+  // still only while the mode is changed, goes on without a break where the same mode is measured again, is not kept
+  // waiting while the board is hot (a measurement that is spoiled so fails as ever), and is not started again when it ends.
+  bool keeps_running = false;
   SteadyOptions time_steady;
   SteadyOptions power_steady = {
       .window = 8, .most_change = 0.02, .most_significance = 1, .most_noisy_change = 0.04};
@@ -103,6 +108,7 @@ class Profiler {
   std::unique_ptr<WorkloadProcess> program_;
   std::vector<double> steps_;         // arrival times since the mode was set
   std::optional<BoardState> as_set_;  // right after the mode was set
+  std::optional<PowerMode> mode_;     // that was measured last, without a fault
   double looked_s_ = 0;
   std::size_t garbage_ = 0;  // of programs before this one
 };

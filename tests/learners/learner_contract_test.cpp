@@ -113,6 +113,37 @@ TEST_P(LearnerContract, UnitsOfTimeDoNotMatter) {
   EXPECT_LT((after.cwiseQuotient(before) / 1000).array().log().abs().maxCoeff(), 0.05);
 }
 
+// What was searched for stands in for the search; the rest is closed form, or is done again.
+TEST_P(LearnerContract, UpdatingWithItsOwnHyperParametersIsAdapting) {
+  const auto support = tests::example_support(9, 6);
+  const auto adapted = learner_->adapt(support);
+  const auto updated = learner_->update(support, adapted->fitted());
+  const auto a = adapted->predict(modes_), b = updated->predict(modes_);
+  EXPECT_LE((a.mean.cwiseQuotient(b.mean).array() - 1).abs().maxCoeff(), 1e-9);
+  if (facts_.gives_uncertainty) {
+    EXPECT_LE((a.stddev.cwiseQuotient(b.stddev).array() - 1).abs().maxCoeff(), 1e-9);
+  }
+  EXPECT_EQ(adapted->fitted(), updated->fitted());
+}
+
+TEST_P(LearnerContract, ARowThatIsAllNoiseCountsForNothing) {
+  if (!facts_.weighs_rows) GTEST_SKIP() << "takes all rows alike";
+  auto support = tests::example_support(8, 6);
+  support.noise_factors = Vector::Ones(8);
+  const auto before = learner_->adapt(support)->predict(modes_).mean;
+  support.targets.row(3) *= 1.3;
+  const auto believed = learner_->adapt(support)->predict(modes_).mean;
+  support.noise_factors[3] = 1e8;
+  const auto noisy = learner_->adapt(support)->predict(modes_).mean;
+  support.targets.row(3) /= 1.3;
+  const auto noisy_before = learner_->adapt(support)->predict(modes_).mean;
+  const auto apart = [](const Matrix& a, const Matrix& b) {
+    return (a.array() / b.array()).log().abs().maxCoeff();
+  };
+  EXPECT_GT(apart(believed, before), 0.05);
+  EXPECT_LT(apart(noisy, noisy_before), 0.01);
+}
+
 TEST_P(LearnerContract, EqualRowsAreFine) {
   for (const std::size_t rows : {1, 2, 8}) {
     auto support = tests::example_support(rows, 6);

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <thread>
 
-#include "tests/fake_sysfs.hpp"
+#include "tests/learners/board_folder.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -23,42 +23,9 @@ const std::string kSimulated = "--device simulated:orin-agx-64 --grid coarse --w
 // As fast as it goes: a power sensor that averages over 1 ms, two steps a mode.
 const std::string kQuick = " --window-s 0.05 --minibatches 2 --stop-grace-s 1 --counters-s 0 ";
 
-// A board in a folder, and what its files held.
-class BoardFolder {
- public:
-  explicit BoardFolder(FakeBoard board = agx_orin(true)) {
-    auto tree = tree_of(board, true);
-    for (auto& [path, content] : tree.files)
-      if (path.ends_with("/samples") || path.ends_with("/update_interval")) content = "1\n";
-    tree.write(dir_.path().string());
-    before_ = contents();
-  }
-  std::string root() const { return dir_.path().string(); }
-  std::string options() const { return " --device jetson --root " + root() + " --workload toy" + kQuick; }
-  void put(const std::string& path, const std::string& text) { write_text(root() + path, text); }
-
-  // A line for each file that is not as it was.
-  std::string changes() const {
-    std::string text;
-    const auto now = contents();
-    for (const auto& [path, content] : before_)
-      if (const auto found = now.find(path); found == now.end() || found->second != content)
-        text += path + " was " + content + ", is " + (found == now.end() ? "gone" : found->second) + '\n';
-    return text;
-  }
-
- private:
-  std::map<std::string, std::string> contents() const {
-    std::map<std::string, std::string> all;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path()))
-      if (entry.is_regular_file() && !entry.is_symlink() &&
-          entry.path().string().find("/run/fewwatt") == std::string::npos)
-        all[entry.path().string()] = read_text(entry.path().string());
-    return all;
-  }
-  TempDir dir_;
-  std::map<std::string, std::string> before_;
-};
+std::string options_of(const BoardFolder& board) {
+  return " --device jetson --root " + board.root() + " --workload toy" + kQuick;
+}
 
 json inspected(const std::string& path) {
   return json::parse(run_program("inspect", path + " --json").out);
@@ -112,7 +79,7 @@ TEST(ProfileProgram, MeasuredTimesAreTheProgramsOwn) {
 TEST(ProfileProgram, OnABoardAllIsPutBack) {
   const TempDir dir;
   const BoardFolder board;
-  const auto result = run_program("profile", board.options() + "--modes 3 --json --out " + (dir / "p.h5") +
+  const auto result = run_program("profile", options_of(board) + "--modes 3 --json --out " + (dir / "p.h5") +
                                                  " -- " + kToy + " --step-ms 3");
   ASSERT_EQ(result.code, 0) << result.err;
   const auto report = json::parse(result.out);
@@ -128,13 +95,13 @@ TEST(ProfileProgram, AProgramThatDiesIsReportedWithItsLastLines) {
   const BoardFolder board;
   const auto out = " --out " + (dir / "p.h5");
   const std::string dies = " -- /bin/sh -c 'echo out of memory; exit 7'";
-  const auto stopped = run_program("profile", board.options() + "--modes 3" + out + dies);
+  const auto stopped = run_program("profile", options_of(board) + "--modes 3" + out + dies);
   EXPECT_EQ(stopped.code, 1);
   EXPECT_NE(stopped.err.find("exited with code 7"), std::string::npos) << stopped.err;
   EXPECT_NE(stopped.err.find("out of memory"), std::string::npos) << stopped.err;
   EXPECT_EQ(board.changes(), "");
-  const auto went_on =
-      run_program("profile", board.options() + "--modes 2 --retries 0 --go-on --json --resume" + out + dies);
+  const auto went_on = run_program(
+      "profile", options_of(board) + "--modes 2 --retries 0 --go-on --json --resume" + out + dies);
   EXPECT_EQ(went_on.code, 1);  // nothing was measured
   EXPECT_EQ(json::parse(went_on.out).at("given_up").size(), 2U);
 }
@@ -144,7 +111,7 @@ TEST(ProfileProgram, AProgramThatIsSilentOrClosesTheDescriptorTimesOutOrEnds) {
   const BoardFolder board;
   const auto run = [&](const std::string& name, const std::string& start, const std::string& patience,
                        const std::string& program) {
-    return run_program("profile", board.options() + "--modes 1 --retries 0 --start-s " + start +
+    return run_program("profile", options_of(board) + "--modes 1 --retries 0 --start-s " + start +
                                       " --step-timeout-s " + patience + " --out " + (dir / name) + " -- " +
                                       program);
   };
@@ -163,8 +130,8 @@ TEST(ProfileProgram, AProgramThatIsSilentOrClosesTheDescriptorTimesOutOrEnds) {
 TEST(ProfileProgram, GarbageOnTheDescriptorIsNoStepAndIsReported) {
   const TempDir dir;
   const BoardFolder board;
-  const auto result = run_program("profile", board.options() + "--modes 1 --out " + (dir / "p.h5") + " -- " +
-                                                 kToy + " --step-ms 3 --garbage");
+  const auto result = run_program("profile", options_of(board) + "--modes 1 --out " + (dir / "p.h5") +
+                                                 " -- " + kToy + " --step-ms 3 --garbage");
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.err.find("no newlines"), std::string::npos) << result.err;
 }
@@ -179,7 +146,7 @@ TEST(ProfileProgram, SignalsEndARunAndAllIsPutBack) {
       ::freopen("/dev/null", "w", stdout);
       ::freopen("/dev/null", "w", stderr);
       ::execl("/bin/sh", "sh", "-c",
-              ("exec " + program_command("profile") + " " + board.options() + "--modes 1000 --out " + out +
+              ("exec " + program_command("profile") + " " + options_of(board) + "--modes 1000 --out " + out +
                " -- " + kToy + " --step-ms 3")
                   .c_str(),
               static_cast<char*>(nullptr));
@@ -199,8 +166,8 @@ TEST(ProfileProgram, SignalsEndARunAndAllIsPutBack) {
 TEST(ProfileProgram, MeasurementsThatThrottlingSpoiledAreRejected) {
   const TempDir dir;
   const auto run = [&](BoardFolder& board, const std::string& name, const std::string& options = "") {
-    return run_program("profile", board.options() + options + " --modes 1 --retries 1 --out " + (dir / name) +
-                                      " -- " + kToy + " --step-ms 3");
+    return run_program("profile", options_of(board) + options + " --modes 1 --retries 1 --out " +
+                                      (dir / name) + " -- " + kToy + " --step-ms 3");
   };
   BoardFolder cooling;
   cooling.put("/sys/class/thermal/cooling_device1/cur_state", "1\n");
@@ -226,7 +193,7 @@ TEST(ProfileProgram, AnOverCurrentEventDuringTheRunIsNoticed) {
                           ".new; mv " + counter + ".new " + counter + "; echo >&$FEWWATT_STEP_FD; done\n");
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   const auto result = run_program(
-      "profile", board.options() + "--modes 1 --retries 0 --out " + (dir / "p.h5") + " -- " + program);
+      "profile", options_of(board) + "--modes 1 --retries 0 --out " + (dir / "p.h5") + " -- " + program);
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.err.find("over-current"), std::string::npos) << result.err;
   EXPECT_NE(result.err.find("oc2_event_cnt"), std::string::npos) << result.err;
@@ -242,7 +209,7 @@ TEST(ProfileProgram, AClockThatSomebodyElseSetsDuringTheRunIsNoticed) {
                           clock + "; echo >&$FEWWATT_STEP_FD; done\n");
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   const auto result = run_program(
-      "profile", board.options() + "--modes 1 --retries 0 --out " + (dir / "p.h5") + " -- " + program);
+      "profile", options_of(board) + "--modes 1 --retries 0 --out " + (dir / "p.h5") + " -- " + program);
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.err.find("clocks-changed"), std::string::npos) << result.err;
   EXPECT_EQ(board.changes(), "");
@@ -252,7 +219,7 @@ TEST(ProfileProgram, AProgramThatEndsByItselfIsStartedAgain) {
   const TempDir dir;
   const BoardFolder board;
   const auto run = [&](const std::string& name, const std::string& steps) {
-    return run_program("profile", board.options() + "--modes 2 --retries 0 --out " + (dir / name) + " -- " +
+    return run_program("profile", options_of(board) + "--modes 2 --retries 0 --out " + (dir / name) + " -- " +
                                       kToy + " --step-ms 3 --steps " + steps);
   };
   const auto enough = run("a.h5", "150");
@@ -301,7 +268,7 @@ while True:
     write_text(zone, "41000\n");
   });
   const auto result = run_program(
-      "profile", board.options() + "--modes 3 --margin-c 5 --out " + (dir / "p.h5") + " -- " + program);
+      "profile", options_of(board) + "--modes 3 --margin-c 5 --out " + (dir / "p.h5") + " -- " + program);
   cooler.join();
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_GT(std::stod(read_text(gap)), 1);
@@ -331,7 +298,7 @@ TEST(ProfileProgram, AFullDiskEndsARunAndKeepsWhatWasMeasured) {
   const TempDir dir;
   const BoardFolder board;
   const auto out = dir / "p.h5";
-  const auto program = program_command("profile") + board.options() + " --modes 30 --out " + out + " -- " +
+  const auto program = program_command("profile") + options_of(board) + " --modes 30 --out " + out + " -- " +
                        kToy + " --step-ms 3";
   // Files may have 2048 bytes.
   const auto command = "sh -c 'ulimit -f 4; exec " + program + "' >/dev/null 2>" + (dir / "err");
@@ -339,8 +306,8 @@ TEST(ProfileProgram, AFullDiskEndsARunAndKeepsWhatWasMeasured) {
   EXPECT_EQ(WEXITSTATUS(status), 1);
   EXPECT_NE(read_text(dir / "err").find("p.h5.log"), std::string::npos) << read_text(dir / "err");
   EXPECT_EQ(board.changes(), "");
-  const auto resumed = run_program(
-      "profile", board.options() + "--modes 8 --resume --json --out " + out + " -- " + kToy + " --step-ms 3");
+  const auto resumed = run_program("profile", options_of(board) + "--modes 8 --resume --json --out " + out +
+                                                  " -- " + kToy + " --step-ms 3");
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_GT(json::parse(resumed.out).at("measured_before").get<int>(), 1);
 }

@@ -1,0 +1,391 @@
+#include "learners/govern.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using tasks::kPowerW;
+using tasks::kTimeMs;
+using Index = Eigen::Index;
+
+constexpr std::size_t kFewer = 10;
+
+double normal_cdf(double z) {
+  return 0.5 * std::erfc(-z / std::numbers::sqrt2);
+}
+
+// P(value <= limit) of a log that is normal.
+double chance_below(double log_limit, double mean, double variance) {
+  return normal_cdf((log_limit - mean) / std::sqrt(std::max(variance, 1e-12)));
+}
+
+// E[max(d, 0)] for d ~ N(mean, variance): expected improvement, Jones et al. 1998, eq. 15.
+double expected_gain(double mean, double variance) {
+  const double stddev = std::sqrt(std::max(variance, 1e-12)), u = mean / stddev;
+  return mean * normal_cdf(u) + stddev * std::exp(-0.5 * u * u) / std::sqrt(2 * std::numbers::pi);
+}
+
+// The modes a step away in one knob.
+void add_neighbours(const hw::PowerModeSpace& space, const hw::PowerMode& mode,
+                    std::vector<hw::PowerMode>& modes) {
+  for (std::size_t k = 0; k < space.knobs().size(); ++k) {
+    const auto& levels = space.knobs()[k].levels;
+    const auto at = std::lower_bound(levels.begin(), levels.end(), mode[k]);
+    for (const int step : {-1, 1}) {
+      if ((step < 0 && at == levels.begin()) || (step > 0 && at + 1 >= levels.end())) continue;
+      auto next = mode;
+      next[k] = *(at + step);
+      if (space.index_of(next)) modes.push_back(next);
+    }
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(MoveReason reason) {
+  switch (reason) {
+    case MoveReason::start:
+      return "start";
+    case MoveReason::check:
+      return "check";
+    case MoveReason::try_out:
+      return "try";
+    case MoveReason::best:
+      return "best";
+    case MoveReason::surest:
+      return "surest";
+    case MoveReason::least_power:
+      return "least-power";
+  }
+  return "";
+}
+
+std::string GovernorOptions::error() const {
+  for (const double value : {confidence, kept})
+    if (!(value >= 0.5 && value < 1))
+      return "GovernorOptions: confidence and kept must be at least 0.5 and below 1";
+  for (const double value : {stay_windows, bias, least_noise, surprise, same})
+    if (!(value > 0) || !std::isfinite(value))
+      return "GovernorOptions: stay_windows, bias, least_noise, surprise and same must be > 0";
+  if (candidates == 0) return "GovernorOptions: candidates must be > 0";
+  if (auto bad = forgetting.error(); !bad.empty()) return bad;
+  return change.error();
+}
+
+Governor::Governor(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_ptr<const Learner> learner,
+                   GovernorOptions options)
+    : space_(std::move(space)),
+      learner_(std::move(learner)),
+      options_(options),
+      rng_(hw::Rng::stream(options.seed, "governor")),
+      detector_(options.change),
+      now_(nothing_known()) {
+  if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
+  if (!space_ || space_->size() == 0) throw std::invalid_argument("Governor: the space has no modes");
+  if (!learner_) throw std::invalid_argument("Governor: no learner");
+}
+
+Governor::Workload Governor::nothing_known() const {
+  Workload workload;
+  workload.noise_variance.fill(options_.least_noise * options_.least_noise);
+  return workload;
+}
+
+Samples Governor::samples() const {
+  return samples_of(now_);
+}
+
+Samples Governor::samples_of(const Workload& workload) const {
+  const auto n = static_cast<Index>(workload.modes.size());
+  Samples samples{space_, {}, Matrix::Constant(n, kNumTargets, std::nan("")), {}, Vector::Ones(n)};
+  for (const auto& [mode, knowns] : workload.modes) {
+    const auto row = static_cast<Index>(samples.size());
+    double least = 0;  // weight
+    for (int t = 0; t < kNumTargets; ++t) {
+      const auto& known = knowns[static_cast<std::size_t>(t)];
+      if (known.weight == 0) continue;
+      samples.targets(row, t) = std::exp(known.sum / known.weight);
+      const double weight =
+          known.weight * std::pow(options_.forgetting.forget, static_cast<double>(window_ - known.last));
+      least = least == 0 ? weight : std::min(least, weight);
+    }
+    samples.noise_factors[row] = 1 / least;
+    samples.modes.push_back(mode);
+  }
+  return samples;
+}
+
+void Governor::adapt(Workload& workload) const {
+  if (workload.modes.empty() || workload.adapted_to == workload.modes.size()) return;
+  workload.predictor = learner_->adapt(samples_of(workload));
+  workload.adapted_to = workload.modes.size();
+  const std::vector<hw::PowerMode> any = {workload.modes.begin()->first};  // noise is the same in all
+  const auto prediction = workload.predictor->predict(any);
+  if (prediction.stddev.size() == 0)
+    throw std::invalid_argument("Governor: the learner must give its uncertainty");
+  for (int t = 0; t < kNumTargets; ++t) {
+    const double mean = prediction.mean(0, t);
+    const auto log_variance = [&](const Matrix& stddev) {
+      return std::log1p(std::pow(stddev(0, t) / mean, 2));
+    };
+    const double noise = log_variance(prediction.stddev) - log_variance(prediction.latent_stddev);
+    if (!std::isnan(noise))
+      workload.noise_variance[static_cast<std::size_t>(t)] =
+          std::max(noise, options_.least_noise * options_.least_noise);
+  }
+}
+
+std::optional<Level> Governor::expected(const Workload& workload, const hw::PowerMode& mode, int t) const {
+  if (const auto found = workload.modes.find(mode); found != workload.modes.end()) {
+    const auto& known = found->second[static_cast<std::size_t>(t)];
+    if (known.weight > 0) return known.level;
+  }
+  if (!workload.predictor) return std::nullopt;
+  const auto prediction = workload.predictor->predict(std::span(&mode, 1));
+  const double mean = prediction.mean(0, t);
+  if (std::isnan(mean)) return std::nullopt;
+  return Level{std::log(mean), std::log1p(std::pow(prediction.latent_stddev(0, t) / mean, 2)) +
+                                   options_.bias * options_.bias};
+}
+
+// The residuals of what was told; NaN where nothing was expected, or measured.
+std::array<double, kNumTargets> Governor::learn(Workload& workload, Told& told) const {
+  std::array<double, kNumTargets> residuals;
+  residuals.fill(std::nan(""));
+  const auto found = workload.modes.find(told.mode);
+  told.before = found != workload.modes.end() ? std::optional(found->second) : std::nullopt;
+  Knowns knowns = told.before.value_or(Knowns{});
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto i = static_cast<std::size_t>(t);
+    if (std::isnan(told.logs[i])) continue;
+    auto& known = knowns[i];
+    const double noise = workload.noise_variance[i];
+    const double left = std::pow(options_.forgetting.forget, static_cast<double>(window_ - known.last));
+    if (auto level = expected(workload, told.mode, t)) {
+      if (known.weight > 0) level->variance /= left;
+      residuals[i] = level->observe(told.logs[i], noise);
+      known.level = *level;
+    } else {
+      known.level = {told.logs[i], noise};
+    }
+    known.sum = known.sum * left + told.logs[i];
+    known.weight = known.weight * left + 1;
+    known.last = window_;
+  }
+  const bool any = std::any_of(knowns.begin(), knowns.end(), [](const Known& k) { return k.weight > 0; });
+  if (any) workload.modes[told.mode] = knowns;
+  return residuals;
+}
+
+bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measurement) {
+  if (!space_->index_of(mode))
+    throw std::invalid_argument("Governor: no mode of the device: " + hw::describe(*space_, mode));
+  for (const double value : {measurement.time_ms, measurement.power_w})
+    if (!std::isnan(value) && !(value > 0 && std::isfinite(value)))
+      throw std::invalid_argument("Governor: a measurement must be positive and finite, got " +
+                                  std::to_string(value));
+  ++window_;
+  last_power_w_ = std::isnan(measurement.power_w) ? std::nullopt : std::optional(measurement.power_w);
+  check_.reset();
+  const auto foreseen = expected(now_, mode, kPowerW);
+  caution_ = foreseen && last_power_w_ ? std::max(0.0, std::log(*last_power_w_) - foreseen->mean) : 0;
+  Told told{mode, {std::log(measurement.time_ms), std::log(measurement.power_w)}, std::nullopt};
+  if (unsettled_) {
+    unsettled_ = false;
+    const bool again = now_.modes.contains(mode);
+    if (recognise(told) || again) detector_.reset();
+    if (!recognised_ && again) now_ = nothing_known();
+    learn(now_, told);
+    return false;
+  }
+  auto residuals = learn(now_, told);
+  // A new mode that costs other than was predicted may be one that is predicted badly: a mode that is known tells.
+  if (!told.before && best_) {
+    const bool surprising = std::any_of(residuals.begin(), residuals.end(),
+                                        [&](double z) { return std::abs(z) > options_.surprise; });
+    if (surprising) check_ = best_;
+    residuals.fill(std::nan(""));
+  }
+  told_.push_back(std::move(told));
+  const bool changed = detector_.add(residuals);
+  if (changed) start_anew();
+  // What came before the sums began to grow is of this workload for certain, but for one more that was a surprise.
+  const auto open = std::min(told_.size(), detector_.since() + 1);
+  told_.erase(told_.begin(), told_.end() - static_cast<std::ptrdiff_t>(open));
+  return changed;
+}
+
+void Governor::start_anew() {
+  for (auto it = told_.rbegin(); it != told_.rend(); ++it) {  // were of the new workload, or may have been
+    if (it->before)
+      now_.modes[it->mode] = *it->before;
+    else
+      now_.modes.erase(it->mode);
+  }
+  if (now_.modes.size() >= options_.worth_keeping) {
+    now_.adapted_to = 0;
+    before_.push_back(std::move(now_));
+    if (before_.size() > options_.workloads) before_.erase(before_.begin());
+    just_left_ = true;
+  } else {
+    just_left_ = false;
+  }
+  now_ = nothing_known();
+  // The first window since the change may have been of both workloads. Where it is all there is, it goes when there is more.
+  const auto since = std::min(told_.size(), detector_.since());
+  std::vector<Told> recent(told_.end() - static_cast<std::ptrdiff_t>(since), told_.end());
+  unsettled_ = recent.size() < 2;
+  if (!unsettled_) recent.erase(recent.begin());
+  ++changes_;
+  recognised_ = false;
+  if (!unsettled_) recognise(recent.back());
+  for (auto& told : recent) learn(now_, told);
+  detector_.reset();
+  told_.clear();
+  promising_.reset();
+  best_.reset();
+}
+
+// Goes on with the workload of before that the measurement is most like, if it is; not with the one that has just been left.
+bool Governor::recognise(const Told& told) {
+  double least = options_.same * options_.same;
+  std::size_t which = before_.size();
+  for (std::size_t i = 0; i + (just_left_ ? 1 : 0) < before_.size(); ++i) {
+    adapt(before_[i]);
+    double most = 0;
+    bool comparable = false;
+    for (int t = 0; t < kNumTargets; ++t) {
+      const auto target = static_cast<std::size_t>(t);
+      auto level = expected(before_[i], told.mode, t);
+      if (std::isnan(told.logs[target]) || !level) continue;
+      comparable = true;
+      most =
+          std::max(most, std::pow(level->observe(told.logs[target], before_[i].noise_variance[target]), 2));
+    }
+    if (!comparable || most > least) continue;
+    least = most;
+    which = i;
+  }
+  recognised_ = which < before_.size();
+  if (!recognised_) return false;
+  now_ = std::move(before_[which]);
+  before_.erase(before_.begin() + static_cast<std::ptrdiff_t>(which));
+  return true;
+}
+
+void Governor::reject(const hw::PowerMode& mode) {
+  rejected_[mode] = ++window_;
+  last_power_w_.reset();
+  caution_ = 0;
+}
+
+bool Governor::was_rejected(const hw::PowerMode& mode) const {
+  const auto found = rejected_.find(mode);
+  return found != rejected_.end() && window_ < found->second + options_.rejected_for;
+}
+
+bool Governor::fits_as_measured(const hw::PowerMode& mode, double log_budget) const {
+  const auto found = now_.modes.find(mode);
+  if (found == now_.modes.end() || found->second[kPowerW].weight == 0) return false;
+  const auto& level = found->second[kPowerW].level;
+  return chance_below(log_budget, level.mean, level.variance) >= options_.kept;
+}
+
+// Modes that were not measured, fewer where others were looked at with the same predictor; and what is predicted of them.
+Governor::Candidates Governor::candidates(const hw::PowerMode* best, bool again) {
+  std::vector<hw::PowerMode> drawn;
+  const auto count = again ? std::max<std::size_t>(1, options_.candidates / kFewer) : options_.candidates;
+  for (const auto i : rng_.sample(space_->size(), std::min(space_->size(), count)))
+    drawn.push_back(space_->at(i));
+  if (best != nullptr) add_neighbours(*space_, *best, drawn);
+  if (promising_) add_neighbours(*space_, *promising_, drawn);
+  std::sort(drawn.begin(), drawn.end());
+  drawn.erase(std::unique(drawn.begin(), drawn.end()), drawn.end());
+  std::erase_if(drawn, [&](const auto& mode) { return now_.modes.contains(mode) || was_rejected(mode); });
+  Candidates all{std::move(drawn), {}, {}};
+  const auto prediction = now_.predictor->predict(all.modes);
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto i = static_cast<std::size_t>(t);
+    const auto mean = prediction.mean.col(t).array();
+    // Of power, what a window will measure; of time, what many would.
+    const auto& stddev = t == kPowerW ? prediction.stddev : prediction.latent_stddev;
+    all.mean[i] = mean.log();
+    all.variance[i] = (1 + (stddev.col(t).array() / mean).square()).log();
+  }
+  return all;
+}
+
+Governor::Move Governor::next(double budget_w, double windows_left) {
+  if (!(budget_w > 0)) throw std::invalid_argument("Governor: the budget must be > 0");
+  surer_ = last_power_w_ && *last_power_w_ > budget_w ? surer_ + 1 : 0;
+  if (now_.modes.empty()) return {space_->at(0), MoveReason::start};
+  // Where it was over the budget, all power may be more than is known, until measurements are as expected again.
+  if (surer_ > 0)
+    held_ = std::max(held_, caution_);
+  else if (detector_.greatest() == 0)
+    held_ = 0;
+  const double log_budget = std::log(budget_w) - held_;
+  const hw::PowerMode *best = nullptr, *lowest = nullptr;
+  double best_time = 0, least_power = 0;
+  for (const auto& [mode, knowns] : now_.modes) {
+    const auto &time = knowns[kTimeMs], &power = knowns[kPowerW];
+    if (power.weight == 0 || was_rejected(mode)) continue;
+    if (lowest == nullptr || power.level.mean < least_power) {
+      lowest = &mode;
+      least_power = power.level.mean;
+    }
+    if (time.weight == 0 || !fits_as_measured(mode, log_budget)) continue;
+    if (best == nullptr || time.level.mean < best_time) {
+      best = &mode;
+      best_time = time.level.mean;
+    }
+  }
+
+  if (unsettled_ && best != nullptr) return {*best, MoveReason::check};
+  if (check_ && fits_as_measured(*check_, log_budget)) return {*check_, MoveReason::check};
+  const bool again = now_.adapted_to == now_.modes.size();
+  best_ = best != nullptr ? std::optional(*best) : std::nullopt;
+  adapt(now_);
+  const auto all = candidates(best, again);
+  // After a window over the budget the next one must not be.
+  const double needed = 1 - (1 - options_.confidence) * std::pow(0.1, std::min(surer_, 3));
+  const double stay =
+      (options_.stay_windows + static_cast<double>(window_)) / (1 + static_cast<double>(changes_));
+  const double horizon = std::max(1.0, std::min(windows_left, stay));
+  const hw::PowerMode* chosen = nullptr;
+  double most = 0;
+  promising_.reset();
+  double fastest = 0;
+  for (Index i = 0; i < static_cast<Index>(all.modes.size()); ++i) {
+    const auto& mode = all.modes[static_cast<std::size_t>(i)];
+    const double time = all.mean[kTimeMs][i], power = all.mean[kPowerW][i];
+    if (std::isnan(time) || std::isnan(power)) continue;
+    const double fits = chance_below(log_budget, power, all.variance[kPowerW][i]);
+    if (fits >= 0.5 && (!promising_ || time < fastest)) {
+      promising_ = mode;
+      fastest = time;
+    }
+    if (fits < needed) continue;
+    const double gain = best_time - time;
+    const double worth =
+        best == nullptr
+            ? -time
+            : fits * (gain + expected_gain(gain, all.variance[kTimeMs][i]) * (horizon - 1)) - (1 - fits);
+    if (chosen == nullptr ? best == nullptr || worth > 0 : worth > most) {
+      chosen = &mode;
+      most = worth;
+    }
+  }
+  if (chosen != nullptr) return {*chosen, best == nullptr ? MoveReason::surest : MoveReason::try_out};
+  if (best != nullptr) return {*best, MoveReason::best};
+  // What is predicted decides nothing here: the lowest mode is safe where any is.
+  if (lowest != nullptr && now_.modes.contains(space_->at(0))) return {*lowest, MoveReason::least_power};
+  return {space_->at(0), MoveReason::least_power};
+}
+
+}  // namespace fewwatt::learners

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hw/device.hpp"
+#include "hw/random.hpp"
+#include "learners/change.hpp"
+#include "learners/learner.hpp"
+#include "learners/update.hpp"
+
+namespace fewwatt::learners {
+
+struct GovernorOptions {
+  // A mode that was not measured is tried only where P(power <= budget) >= this, from the predictor.
+  double confidence = 0.95;
+  // A measured mode is kept only where P(power <= budget) >= this, from its own measurements.
+  double kept = 0.5;
+  std::size_t candidates =
+      500;  // modes looked at for one decision, besides those that were measured and their neighbours
+  // A workload is expected to stay for so many windows more, before anything is known of how long they stay.
+  double stay_windows = 30;
+  // Standard deviation of what the log of a mode's target may be off by beside what the predictor says: its bias is no change.
+  double bias = 0.05;
+  double least_noise = 0.01;      // standard deviation of a measurement's log, at least
+  UpdateOptions forgetting = {};  // of earlier modes' measurements, in windows
+  ChangeOptions change = {};
+  double surprise = 2.5;          // standard deviations, from which a new mode is cause to check
+  double same = 3;                // standard deviations within which a workload of before is recognised
+  std::size_t worth_keeping = 3;  // measured modes of a workload that is remembered
+  std::size_t workloads = 8;      // of before that are remembered
+  std::size_t rejected_for = 10;  // windows in which a mode is left alone where it could not be measured
+  std::uint64_t seed = 0;         // of the candidates
+  std::string error() const;      // "" when valid
+};
+
+// Why a mode was chosen.
+enum class MoveReason {
+  start,        // nothing is known: the lowest mode
+  check,        // what was measured is a surprise: a mode that is known is measured again
+  try_out,      // what it is expected to gain is worth a window
+  best,         // the fastest measured mode that fits
+  surest,       // no measured mode fits: a mode that is sure to
+  least_power,  // nothing is sure to fit: the lowest mode, or what was measured to draw the least
+};
+std::string_view to_string(MoveReason reason);  // "start", "try", ...
+
+// Keeps a workload that runs on and on inside a power budget, and makes it fast: one decision per window, and one measurement
+// of the mode that ran in it. Moves to a mode when
+//   P(fits) (d + EI (H - 1)) > 1 - P(fits)        d = log(time of the best / time), EI = E[max(d, 0)]
+// for H windows that are left, of the workload or in all: what it costs to look, and what it may gain while it lasts; and only
+// where P(fits) >= confidence. A mode that was over the budget when it was measured is left. Where measurements are no longer
+// what they were (ChangeDetector), it starts anew with those since the change, or goes on with what it knows of an earlier
+// workload that they are like.
+class Governor {
+ public:
+  // `learner` gives uncertainty. Throws std::invalid_argument for options.error(), and a space without modes.
+  Governor(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_ptr<const Learner> learner,
+           GovernorOptions options = {});
+
+  struct Move {
+    hw::PowerMode mode;
+    MoveReason reason = MoveReason::start;
+  };
+  // The mode for the next window. Throws std::invalid_argument unless budget_w > 0. windows_left: until the end, this one
+  // included; infinity where it is not known.
+  Move next(double budget_w, double windows_left = std::numeric_limits<double>::infinity());
+
+  // What a window in a mode measured; NaN where something was not measured. True: the workload has changed. Throws
+  // std::invalid_argument for a mode that the space lacks, or a value that is not positive.
+  bool tell(const hw::PowerMode& mode, const hw::Measurement& measurement);
+  // A window whose measurement cannot be trusted: nothing is learned but that.
+  void reject(const hw::PowerMode& mode);
+
+  std::size_t changes() const { return changes_; }
+  bool recognised() const { return recognised_; }  // the present workload is one of before
+  // Measured modes of the present workload, their means.
+  Samples samples() const;
+
+ private:
+  struct Known {  // of a target in a measured mode
+    Level level;
+    double sum = 0, weight = 0;  // of logs, earlier ones forgotten
+    std::size_t last = 0;        // window
+  };
+  using Knowns = std::array<Known, tasks::kNumTargets>;
+  struct Workload {
+    std::map<hw::PowerMode, Knowns> modes;
+    std::shared_ptr<const Predictor> predictor;  // adapted to so many modes
+    std::size_t adapted_to = 0;
+    std::array<double, tasks::kNumTargets> noise_variance{};  // of a measurement's log
+  };
+  struct Told {
+    hw::PowerMode mode;
+    std::array<double, tasks::kNumTargets> logs{};
+    std::optional<Knowns> before;  // what was known of the mode
+  };
+  struct Candidates {  // logs, [n] each
+    std::vector<hw::PowerMode> modes;
+    std::array<Vector, tasks::kNumTargets> mean, variance;
+  };
+
+  Workload nothing_known() const;
+  void adapt(Workload& workload) const;
+  Samples samples_of(const Workload& workload) const;
+  std::optional<Level> expected(const Workload& workload, const hw::PowerMode& mode, int target) const;
+  std::array<double, tasks::kNumTargets> learn(Workload& workload, Told& told) const;
+  void start_anew();
+  bool recognise(const Told& told);
+  Candidates candidates(const hw::PowerMode* best, bool again);
+  bool fits_as_measured(const hw::PowerMode& mode, double log_budget) const;
+  bool was_rejected(const hw::PowerMode& mode) const;
+
+  std::shared_ptr<const hw::PowerModeSpace> space_;
+  std::shared_ptr<const Learner> learner_;
+  GovernorOptions options_;
+  hw::Rng rng_;
+  ChangeDetector detector_;
+  Workload now_;
+  std::vector<Workload> before_;
+  std::vector<Told> told_;  // that may be of another workload already
+  std::optional<hw::PowerMode> promising_, best_, check_;
+  std::optional<double> last_power_w_;             // measured
+  double caution_ = 0;                             // log of that over what was expected, at least 0
+  double held_ = 0;                                // of it, in force
+  bool just_left_ = false;                         // the last of before_, at the last change
+  int surer_ = 0;                                  // windows over the budget, one after the other
+  std::map<hw::PowerMode, std::size_t> rejected_;  // in which window
+  std::size_t window_ = 0, changes_ = 0;
+  bool recognised_ = false,
+       unsettled_ = false;  // unsettled: nothing is certain but that the workload is another
+};
+
+}  // namespace fewwatt::learners

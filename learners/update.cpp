@@ -1,0 +1,62 @@
+#include "learners/update.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace fewwatt::learners {
+
+std::string UpdateOptions::error() const {
+  if (!(forget > 0 && forget <= 1))
+    return "UpdateOptions: forget must be above 0 and at most 1, got " + std::to_string(forget);
+  return "";
+}
+
+Samples with_fresh_rows(const Samples& support, const Samples& fresh, const UpdateOptions& options) {
+  if (const auto error = options.error(); !error.empty()) throw std::invalid_argument(error);
+  support.check();
+  fresh.check();
+  const auto factors = [](const Samples& of) {
+    return of.noise_factors.size() > 0 ? of.noise_factors
+                                       : Vector(Vector::Ones(static_cast<Eigen::Index>(of.size())));
+  };
+  Samples all = support;
+  all.noise_factors = factors(support) * std::pow(options.forget, -static_cast<double>(fresh.size()));
+  const Vector fresh_factors = factors(fresh);
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    const auto row = static_cast<Eigen::Index>(i);
+    const double factor = fresh_factors[row];
+    if (!support.space->index_of(fresh.modes[i]))
+      throw std::invalid_argument("row " + std::to_string(i) + ": no mode of the support's device: " +
+                                  hw::describe(*fresh.space, fresh.modes[i]));
+    const auto known = std::find(support.modes.begin(), support.modes.end(), fresh.modes[i]);
+    if (known == support.modes.end()) {
+      const auto n = static_cast<Eigen::Index>(all.size());
+      all.modes.push_back(fresh.modes[i]);
+      all.targets.conservativeResize(n + 1, Eigen::NoChange);
+      all.targets.row(n) = fresh.targets.row(row);
+      all.noise_factors.conservativeResize(n + 1);
+      all.noise_factors[n] = factor;
+      continue;
+    }
+    const auto at = static_cast<Eigen::Index>(known - support.modes.begin());
+    const double old_weight = 1 / all.noise_factors[at], weight = 1 / factor;
+    double least = old_weight + weight;  // of a target that both know
+    for (int t = 0; t < tasks::kNumTargets; ++t) {
+      double& value = all.targets(at, t);
+      const double other = fresh.targets(row, t);
+      if (std::isnan(other) != std::isnan(value))
+        least = std::min(least, std::isnan(other) ? old_weight : weight);
+      if (std::isnan(other)) continue;
+      value =
+          std::isnan(value)
+              ? other
+              : std::exp((old_weight * std::log(value) + weight * std::log(other)) / (old_weight + weight));
+    }
+    all.noise_factors[at] = 1 / least;
+  }
+  if ((all.noise_factors.array() == 1).all()) all.noise_factors.resize(0);
+  return all;
+}
+
+}  // namespace fewwatt::learners

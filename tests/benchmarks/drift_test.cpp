@@ -1,0 +1,121 @@
+#include "benchmarks/drift.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "datasets/profile.hpp"
+#include "hw/modules.hpp"
+#include "tests/run_program.hpp"
+
+namespace fewwatt::benchmarks {
+namespace {
+
+const std::string kSuite = std::string(FEWWATT_SOURCE_DIR) + "/benchmarks/suites/drift.ini";
+
+// Small enough for a test.
+DriftSuite small() {
+  auto suite = read_drift_suite(kSuite);
+  suite.grid = "coarse";
+  suite.learners = {"gp"};
+  suite.seeds = 1;
+  suite.streams = 2;
+  suite.measurements = 60;
+  suite.hour_s = 600;
+  suite.changes = 4;
+  return suite;
+}
+
+TEST(DriftSuite, IsToldFromOthers) {
+  EXPECT_TRUE(is_drift_suite(kSuite));
+  EXPECT_FALSE(is_drift_suite(std::string(FEWWATT_SOURCE_DIR) + "/benchmarks/suites/demo.ini"));
+}
+
+TEST(DriftSuite, RefusesBadValues) {
+  const auto text = tests::read_text(kSuite);
+  const auto refused = [&](const std::string& line, const std::string& instead, const std::string& said) {
+    const tests::TempDir dir;
+    auto changed = text;
+    const auto at = changed.find(line);
+    ASSERT_NE(at, std::string::npos) << line;
+    changed.replace(at, line.size(), instead);
+    tests::write_text(dir / "s.ini", changed);
+    try {
+      read_drift_suite(dir / "s.ini");
+      FAIL() << instead;
+    } catch (const datasets::DataError& e) {
+      EXPECT_NE(std::string(e.what()).find(said), std::string::npos) << e.what();
+    }
+  };
+  refused("budgets = 17:50", "budgets = 50:17", "first:last");
+  refused("learners = auto", "learners = physics", "no uncertainty");
+  refused("learners = auto", "learners = maml", "unknown learner");
+  refused("workloads = resnet18,", "workloads = resnet17,", "resnet18");
+  refused("window_s = 5", "window_s = 0.5", "less than window_s");
+  refused("seeds = 5", "seeds = 0", "seeds");
+  refused("seeds = 5", "sedes = 5", "sedes");
+}
+
+TEST(WorldOnBoard, ACappedClockIsAsItsCap) {
+  const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space("orin-agx-64", "coarse"));
+  const auto& board = hw::find_simulated_board("orin-agx-64");
+  const auto gpu = *space->knob_with(hw::KnobRole::gpu_khz);
+  const auto& levels = space->knobs()[gpu].levels;
+  World world{hw::find_simulated_workload("resnet18"), {}};
+  for (std::size_t k = 0; k < space->knobs().size(); ++k) world.caps.push_back(space->max_level(k));
+  const WorldOnBoard free(board, space, world);
+  world.caps[gpu] = levels[0];
+  const WorldOnBoard capped(board, space, world);
+  auto low = space->at(space->size() - 1);
+  const auto high = low;
+  low[gpu] = levels[0];
+  EXPECT_EQ(capped.truth(high).time_ms, free.truth(low).time_ms);
+  EXPECT_EQ(capped.truth(high).power_w, free.truth(low).power_w);
+  EXPECT_GT(capped.truth(high).time_ms, free.truth(high).time_ms);
+  EXPECT_GE(capped.fastest(30)->time_ms, free.fastest(30)->time_ms);
+  EXPECT_FALSE(free.fastest(1));
+}
+
+TEST(RunDrift, GivesRowsThatDoNotDependOnThreads) {
+  const auto suite = small();
+  const auto one = run_drift(suite, {.threads = 1}), two = run_drift(suite, {.threads = 2});
+  ASSERT_EQ(one.size(), two.size());
+  EXPECT_EQ(one.size(), 2 * drift_kinds().size() + 1 + 4);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].metric, two[i].metric);
+    EXPECT_EQ(one[i].value, two[i].value) << one[i].metric << ' ' << one[i].workload;
+    if (one[i].metric == "govern_inside") {
+      EXPECT_GE(one[i].value, 90);
+    }
+    if (one[i].metric == "govern_throughput") {
+      EXPECT_GE(one[i].value, 40);  // a change each two minutes, and gp knows nothing of boards
+      EXPECT_LE(one[i].value, 100);
+    }
+  }
+}
+
+TEST(BenchProgram, RunsASuiteOfKindDrift) {
+  const tests::TempDir dir;
+  auto text = tests::read_text(kSuite);
+  for (const auto& [from, to] : {std::pair<std::string, std::string>{"grid = powertrain", "grid = coarse"},
+                                 {"learners = auto", "learners = gp"},
+                                 {"streams = 8", "streams = 1"},
+                                 {"measurements = 200", "measurements = 20"},
+                                 {"hour_s = 3600", "hour_s = 100"},
+                                 {"changes = 20", "changes = 2"}})
+    text.replace(text.find(from), from.size(), to);
+  tests::write_text(dir / "s.ini", text);
+  const auto result =
+      tests::run_program("bench", "--seeds 1 --suite " + (dir / "s.ini") + " --out " + (dir / "out"));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(tests::read_text(dir / "out/table.md").find("Throughput"), std::string::npos);
+  EXPECT_NE(tests::read_text(dir / "out/rows.jsonl").find("drift_noticed"), std::string::npos);
+  const auto refused =
+      tests::run_program("bench", "--shots 5 --suite " + (dir / "s.ini") + " --out " + (dir / "out"));
+  EXPECT_EQ(refused.code, 2);
+}
+
+}  // namespace
+}  // namespace fewwatt::benchmarks

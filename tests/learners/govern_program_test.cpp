@@ -1,0 +1,152 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "datasets/csv.hpp"
+#include "tests/learners/board_folder.hpp"
+#include "tests/run_program.hpp"
+
+namespace fewwatt::tests {
+namespace {
+
+using nlohmann::json;
+
+const std::string kToy = std::string(FEWWATT_SOURCE_DIR) + "/scripts/toy_workload";
+const std::string kSimulated = "--device simulated:orin-agx-64 --grid coarse --workload resnet18 ";
+const std::string kQuick = " --window-s 0.05 --minibatches 2 --stop-grace-s 1 --learner gp ";
+
+TEST(GovernProgram, OnASimulatedBoardStaysInsideTheBudgetAndWritesWhatItDid) {
+  const TempDir dir;
+  const auto log = dir / "g.csv", out = dir / "m.csv";
+  const auto result = run_program(
+      "govern", kSimulated + "--max-power-w 30 --minutes 10 --json --log " + log + " --out " + out);
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto report = json::parse(result.out);
+  EXPECT_EQ(report.at("windows"), 120);
+  EXPECT_EQ(report.at("rejected"), 0);
+  EXPECT_GE(report.at("inside_percent").get<double>(), 95);
+  EXPECT_LE(report.at("power_w").get<double>(), 30.5);
+  const auto table = datasets::read_csv(log);
+  EXPECT_EQ(table.rows.size(), 120U);
+  EXPECT_EQ(table.rows.front()[table.column("reason")], "start");
+  // What is slow at first is at least twice as fast in the end.
+  EXPECT_GT(table.number(0, table.column("time_ms")), 2 * table.number(119, table.column("time_ms")));
+  const auto adapted =
+      run_program("adapt", "--measurements " + out + " --space orin-agx-64:coarse --out " + (dir / "m.h5"));
+  EXPECT_EQ(adapted.code, 0) << adapted.err;
+}
+
+TEST(GovernProgram, ABudgetNothingMeetsIsExitCodeThree) {
+  const auto result = run_program("govern", kSimulated + "--max-power-w 2 --minutes 1");
+  EXPECT_EQ(result.code, 3) << result.err;
+}
+
+TEST(GovernProgram, RunsAProgramUntilItEnds) {
+  const auto result =
+      run_program("govern", kSimulated + kQuick + "--simulated-speed 100 --max-power-w 30 --json -- " + kToy +
+                                " --steps 1500");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto report = json::parse(result.out);
+  EXPECT_EQ(report.at("program_ended"), true);
+  EXPECT_GE(report.at("windows").get<int>(), 3);
+}
+
+TEST(GovernProgram, AProgramThatDiesIsReported) {
+  const auto result = run_program(
+      "govern", kSimulated + kQuick + "--simulated-speed 100 --max-power-w 30 -- " + kToy + " --fail-at 400");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("exited with code 3"), std::string::npos) << result.err;
+}
+
+// On a board of files, whose power is 9 W whatever is set. Runs until `enough` lines are in the log.
+struct OnABoard {
+  BoardFolder board{agx_orin(true)};
+  TempDir dir;
+  std::string log = dir / "g.csv", out = dir / "m.csv", budget = dir / "budget";
+
+  std::size_t lines() const {
+    const auto text = read_text(log);
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+  // Starts it; calls during() when some windows are over; then sends the signal. The exit code.
+  template <class During>
+  int run(int signal, const During& during) {
+    const auto command = "exec " + program_command("govern") + kQuick + "--max-power-w 12 --budget-file " +
+                         budget + " --root " + board.root() + " --log " + log + " --out " + out + " -- " +
+                         kToy + " --step-ms 3 >" + (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
+    const auto child = fork();
+    if (child == 0) {
+      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      _exit(127);
+    }
+    wait_for(3);
+    during();
+    kill(child, signal);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  void wait_for(std::size_t more) const {
+    const auto enough = lines() + more;
+    for (int i = 0; i < 600 && lines() < enough; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+};
+
+TEST(GovernProgram, TheKeyboardsInterruptKeepsWhatWasMeasuredAndPutsAllBack) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    OnABoard on;
+    EXPECT_EQ(on.run(signal, [] {}), 0) << read_text(on.dir / "err");
+    EXPECT_EQ(on.board.changes(), "");
+    EXPECT_GE(datasets::read_csv(on.log).rows.size(), 3U);
+    EXPECT_GE(datasets::read_csv(on.out).rows.size(), 1U);
+  }
+}
+
+TEST(GovernProgram, ABudgetThatChangesDuringAMeasurementIsFollowed) {
+  OnABoard on;
+  const int code = on.run(SIGINT, [&] {
+    write_text(on.budget, "not a number\n");
+    on.wait_for(2);
+    write_text(on.budget, "8\n");
+    on.wait_for(4);
+  });
+  EXPECT_EQ(code, 0) << read_text(on.dir / "err");
+  const auto table = datasets::read_csv(on.log);
+  const auto budget = table.column("budget_w");
+  EXPECT_EQ(table.number(0, budget), 12);
+  EXPECT_EQ(table.number(table.rows.size() - 1, budget), 8);
+  EXPECT_EQ(on.board.changes(), "");
+}
+
+TEST(GovernProgram, RefusesBadInput) {
+  const TempDir dir;
+  const auto refused = [](const std::string& arguments, const std::string& part) {
+    const auto result = run_program("govern", arguments);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+  };
+  refused("-- true", "max-power-w");
+  refused(kSimulated + "--max-power-w 0 --minutes 1", "--max-power-w");
+  refused(kSimulated + "--max-power-w 30", "--minutes");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --confidence 1", "--confidence");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --learner physics", "uncertainty");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --learner nobody", "unknown learner");
+  refused("--device toaster --max-power-w 30 -- true", "--device");
+  refused("--device simulated:orin-agx-64 --max-power-w 30 --minutes 1", "--workload");
+  write_text(dir / "g.csv", "kept");
+  const auto there =
+      run_program("govern", kSimulated + "--max-power-w 30 --minutes 1 --log " + (dir / "g.csv"));
+  EXPECT_EQ(there.code, 1);
+  EXPECT_EQ(read_text(dir / "g.csv"), "kept");
+}
+
+}  // namespace
+}  // namespace fewwatt::tests

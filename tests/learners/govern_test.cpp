@@ -1,0 +1,185 @@
+#include "learners/govern.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "hw/random.hpp"
+#include "learners/physics.hpp"
+#include "learners/registry.hpp"
+#include "tests/learners/example_model.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+constexpr double kBudgetW = 5.3;  // the fastest mode inside draws 4.75 W: it is sure enough to fit
+
+std::shared_ptr<const Learner> sim_only() {
+  static const auto made = std::shared_ptr<const Learner>(make_learner("sim_only"));
+  return made;
+}
+
+// The example board's workload, `slower` times as slow, at `power` times the power, measured with 1 % of noise.
+struct Running {
+  explicit Running(GovernorOptions options = {}) : governor(tests::example_space(), sim_only(), options) {}
+
+  double time_ms(const hw::PowerMode& mode) const { return slower * tests::example_time_ms(mode); }
+  double power_w(const hw::PowerMode& mode) const { return power * tests::example_power_w(mode); }
+  hw::Measurement measured(const hw::PowerMode& mode) {
+    return {time_ms(mode) * std::exp(0.01 * rng.normal()), power_w(mode) * std::exp(0.01 * rng.normal())};
+  }
+  // Time of the fastest mode inside the budget.
+  double fastest_ms(double budget_w) const {
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& mode : tests::example_space()->modes())
+      if (power_w(mode) <= budget_w) least = std::min(least, time_ms(mode));
+    return least;
+  }
+  bool window(double budget_w) {
+    move = governor.next(budget_w);
+    return governor.tell(move.mode, measured(move.mode));
+  }
+
+  Governor governor;
+  Governor::Move move;
+  double slower = 1, power = 1;
+  hw::Rng rng{1};
+};
+
+TEST(Governor, StartsInTheLowestMode) {
+  Running running;
+  const auto move = running.governor.next(kBudgetW);
+  EXPECT_EQ(move.mode, tests::example_space()->at(0));
+  EXPECT_EQ(move.reason, MoveReason::start);
+}
+
+TEST(Governor, FindsTheFastestModeInsideTheBudgetAndStays) {
+  Running running;
+  int over = 0, changes = 0;
+  for (int i = 0; i < 40; ++i) {
+    changes += running.window(kBudgetW) ? 1 : 0;
+    over += running.power_w(running.move.mode) > kBudgetW ? 1 : 0;
+  }
+  EXPECT_EQ(changes, 0);
+  EXPECT_LE(over, 1);
+  EXPECT_EQ(running.move.reason, MoveReason::best);
+  EXPECT_LE(running.time_ms(running.move.mode), 1.05 * running.fastest_ms(kBudgetW));
+}
+
+TEST(Governor, LeavesAModeThatWasMeasuredOverTheBudget) {
+  Running running;
+  for (int i = 0; i < 20; ++i) running.window(kBudgetW);
+  const auto mode = running.governor.next(kBudgetW).mode;
+  // Not by so much that the workload would have changed.
+  for (int i = 0; i < 3; ++i) running.governor.tell(mode, {running.time_ms(mode), 1.02 * kBudgetW});
+  EXPECT_NE(running.governor.next(kBudgetW).mode, mode);
+}
+
+TEST(Governor, ALowerBudgetIsMetAtOnce) {
+  Running running;
+  for (int i = 0; i < 20; ++i) running.window(8);
+  EXPECT_GT(running.power_w(running.move.mode), 4);
+  for (int i = 0; i < 5; ++i) {
+    running.window(4);
+    EXPECT_LE(running.power_w(running.move.mode), 4) << i;
+  }
+}
+
+TEST(Governor, FollowsAWorkloadThatChangesAndKnowsItAgain) {
+  Running running;
+  for (int i = 0; i < 30; ++i) running.window(kBudgetW);
+  const auto before = running.move.mode;
+  running.slower = 2;
+  running.power = 1.2;
+  bool noticed = false;
+  for (int i = 0; i < 30; ++i) {
+    noticed |= running.window(kBudgetW) && i < 5;
+    if (i > 2) {
+      EXPECT_LE(running.power_w(running.move.mode), 1.01 * kBudgetW) << i;
+    }
+  }
+  EXPECT_TRUE(noticed);
+  EXPECT_FALSE(running.governor.recognised());
+  EXPECT_LE(running.time_ms(running.move.mode), 1.05 * running.fastest_ms(kBudgetW));
+  running.slower = running.power = 1;
+  for (int i = 0; i < 3; ++i) running.window(kBudgetW);
+  EXPECT_TRUE(running.governor.recognised());
+  EXPECT_EQ(running.governor.next(kBudgetW).mode, before);
+}
+
+TEST(Governor, WhereNothingCanBeMeasuredItStaysInTheLowestMode) {
+  Running running;
+  for (int i = 0; i < 30; ++i) {
+    const auto mode = running.governor.next(kBudgetW).mode;
+    EXPECT_EQ(mode, tests::example_space()->at(0));
+    running.governor.reject(mode);
+  }
+  EXPECT_EQ(running.governor.samples().size(), 0U);
+}
+
+TEST(Governor, AModeThatCouldNotBeMeasuredIsLeftAloneForAWhile) {
+  Running running({.rejected_for = 4});
+  for (int i = 0; i < 20; ++i) running.window(kBudgetW);
+  const auto mode = running.governor.next(kBudgetW).mode;
+  running.governor.reject(mode);
+  for (int i = 0; i < 3; ++i) {
+    running.window(kBudgetW);
+    EXPECT_NE(running.move.mode, mode);
+  }
+  for (int i = 0; i < 3; ++i) running.window(kBudgetW);
+  EXPECT_EQ(running.governor.next(kBudgetW).mode, mode);
+}
+
+TEST(Governor, GapsInTheStreamAreNoChange) {
+  Running running;
+  for (int i = 0; i < 40; ++i) {
+    running.move = running.governor.next(kBudgetW);
+    auto measured = running.measured(running.move.mode);
+    if (i % 3 == 1) measured.time_ms = std::nan("");
+    if (i % 4 == 2) measured.power_w = std::nan("");
+    EXPECT_FALSE(running.governor.tell(running.move.mode, measured)) << i;
+  }
+  EXPECT_LE(running.time_ms(running.move.mode), 1.05 * running.fastest_ms(kBudgetW));
+}
+
+TEST(Governor, ABudgetThatNothingMeetsGetsTheLeastPower) {
+  Running running;
+  for (int i = 0; i < 10; ++i) running.window(0.1);
+  EXPECT_EQ(running.move.mode, tests::example_space()->at(0));
+  EXPECT_EQ(running.move.reason, MoveReason::least_power);
+}
+
+TEST(Governor, EqualMeasurementsOfAllModesAreFine) {
+  Running running;
+  for (int i = 0; i < 20; ++i) {
+    const auto move = running.governor.next(kBudgetW);
+    EXPECT_FALSE(running.governor.tell(move.mode, {7, 3}));
+  }
+}
+
+TEST(Governor, TheSameSeedMakesTheSameMoves) {
+  Running a, b;
+  for (int i = 0; i < 15; ++i) {
+    a.window(kBudgetW);
+    b.window(kBudgetW);
+    EXPECT_EQ(a.move.mode, b.move.mode);
+  }
+}
+
+TEST(Governor, RefusesBadInput) {
+  Running running;
+  EXPECT_THROW(running.governor.next(0), std::invalid_argument);
+  EXPECT_THROW(running.governor.next(std::nan("")), std::invalid_argument);
+  EXPECT_THROW(running.governor.tell(hw::PowerMode{1, 1}, {7, 3}), std::invalid_argument);
+  EXPECT_THROW(running.governor.tell(tests::example_space()->at(0), {-7, 3}), std::invalid_argument);
+  EXPECT_THROW(Governor(tests::example_space(), sim_only(), {.confidence = 1}), std::invalid_argument);
+  EXPECT_THROW(Governor(tests::example_space(), sim_only(), {.candidates = 0}), std::invalid_argument);
+  EXPECT_THROW(Governor(tests::example_space(), nullptr), std::invalid_argument);
+  Governor unsure(tests::example_space(), std::make_shared<Physics>());
+  unsure.tell(tests::example_space()->at(0), {7, 3});
+  EXPECT_THROW(unsure.next(kBudgetW), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace fewwatt::learners
