@@ -27,6 +27,7 @@
 #include "learners/checkpoint_io.hpp"
 #include "learners/model.hpp"
 #include "learners/registry.hpp"
+#include "learners/samplers/sampler.hpp"
 #include "learners/update.hpp"
 #include "tasks/collect.hpp"
 
@@ -143,7 +144,7 @@ void check(const Options& options, bool draws_shots) {
     require(options.mapping.empty() && options.time_of.empty(),
             "--mapping and --time-of go with --measurements");
     require(own.empty(), own + ": said by the profile");
-    const auto samplers = tasks::sampler_names();
+    const auto samplers = learners::sampler_names();
     std::string known;
     for (const auto name : samplers) known += " " + std::string(name);
     require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),
@@ -200,7 +201,9 @@ std::optional<Options> parse(int argc, char** argv) {
   add("shots", po::value(&options.shots)->default_value(options.shots)->value_name("N"),
       "modes to draw from the profile; 0: none is measured");
   add("sampler", po::value(&options.sampler)->default_value("random")->value_name("NAME"),
-      "how to draw them: random, latin-hypercube, maximin");
+      "how to draw them: random, latin-hypercube, maximin, diversity; or by what the learner makes of those "
+      "before: alc, "
+      "alc-cost, uncertainty, error-based");
   add("space", po::value(&options.space_name)->value_name("BOARD[:GRID]"),
       "modes to predict, as orin-agx-64 or orin-agx-64:powertrain; default: the profile's; for a "
       "--learner with --measurements every combination of the levels there");
@@ -239,7 +242,7 @@ datasets::Profile pick(datasets::ProfileStore store, const std::string& path, co
   return *fitting.front();
 }
 
-Problem draw_from_profile(const Options& options) {
+Problem draw_from_profile(const Options& options, std::shared_ptr<const learners::Learner> learner) {
   Problem problem;
   problem.profile =
       pick(datasets::read_profiles(options.profiles), options.profiles, options.device, options.workload);
@@ -255,7 +258,13 @@ Problem draw_from_profile(const Options& options) {
     return problem;
   }
   datasets::ReplayDevice device(profile);
-  const auto sampler = tasks::make_sampler(options.sampler, device.space(), shots, options.common.seed);
+  learners::SamplerOptions sampling;
+  sampling.planned = shots;
+  sampling.seed = options.common.seed;
+  sampling.characteristics = tasks::characteristics_of(profile.attributes);
+  const auto sampler =
+      learners::make_sampler(options.sampler, std::make_shared<const hw::PowerModeSpace>(device.space()),
+                             std::move(learner), sampling);
   problem.support = tasks::collect(device, *sampler, shots);
   problem.support.characteristics = tasks::characteristics_of(profile.attributes);
   return problem;
@@ -475,7 +484,7 @@ void check_same_checkpoint(const Options& options, const learners::Model& before
 
 int run(Options options) {
   learners::Model model;
-  std::unique_ptr<const learners::Learner> learner;
+  std::shared_ptr<const learners::Learner> learner;
   std::optional<learners::Model> before;
   if (!options.update.empty()) {
     before = learners::read_model(options.update);
@@ -499,7 +508,7 @@ int run(Options options) {
     if (before) check_same_checkpoint(options, *before, model);
     learner = learners::make_learner(checkpoint);
   }
-  auto problem = !options.profiles.empty()       ? draw_from_profile(options)
+  auto problem = !options.profiles.empty()       ? draw_from_profile(options, learner)
                  : !options.measurements.empty() ? take_measurements(options)
                                                  : take_nothing(options);
   move_to_space(problem, options);

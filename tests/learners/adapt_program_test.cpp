@@ -175,7 +175,7 @@ TEST_F(AdaptProgram, SameSeedGivesTheSameBytesAndAnotherSeedAnotherSupport) {
 }
 
 TEST_F(AdaptProgram, EverySamplerServes) {
-  for (const char* sampler : {"random", "latin-hypercube", "maximin"}) {
+  for (const char* sampler : {"random", "latin-hypercube", "maximin", "diversity", "alc"}) {
     const auto result = adapt_profile("--learner physics --shots 6 --sampler " + std::string(sampler));
     EXPECT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(learners::read_model(out_).support.size(), 6U);
