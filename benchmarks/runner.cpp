@@ -96,8 +96,8 @@ Contestant train(const Suite& suite, const SplitRun& split, const std::string& n
                  const std::optional<learners::Checkpoint>& init, const RunOptions& options,
                  const std::function<void(const std::string&)>& log) try {
   const auto parsed = parse_learner(name);
-  if (find_meta_learner(parsed.base) == nullptr)
-    return {name, learners::make_learner(name), std::nullopt, std::nullopt};
+  if (parsed.training == LearnerName::Training::none || find_meta_learner(parsed.base) == nullptr)
+    return {name, learners::make_learner(parsed.base), std::nullopt, std::nullopt};
   const auto start = Clock::now();
   meta::InitializerRequest request{
       .name = parsed.base, .seed = options.seed, .steps = static_cast<int>(suite.train_steps)};

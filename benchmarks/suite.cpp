@@ -233,14 +233,18 @@ LearnerName parse_learner(const std::string& name) {
   }
   cut_at(colon);
   const auto part = name.substr(colon + 1);
+  if (part == "0") {
+    learner.training = LearnerName::Training::none;
+    return learner;
+  }
   const auto middle = std::min(part.find_first_of("+x"), part.size());
   try {
     learner.workloads = parse_count(part.substr(0, middle));
     if (middle < part.size())
       (part[middle] == '+' ? learner.added : learner.modes) = parse_count(part.substr(middle + 1));
   } catch (const std::invalid_argument&) {
-    throw std::invalid_argument("learner '" + name + "': expected NAME:WORKLOADS, NAME:WORKLOADSxMODES or " +
-                                "NAME:WORKLOADS+MORE");
+    throw std::invalid_argument("learner '" + name + "': expected NAME:WORKLOADS, NAME:WORKLOADSxMODES, " +
+                                "NAME:WORKLOADS+MORE or NAME:0");
   }
   return learner;
 }
@@ -260,11 +264,13 @@ void check_learner(const std::string& name) {
     known += (known.empty() ? "" : ", ") + std::string(other);
     return learner.base == other;
   };
-  if (learner.suffix.empty())
+  const bool untrained = learner.training == LearnerName::Training::none;
+  if (learner.suffix.empty() || untrained)
     for (const auto& facts : learners::learner_facts())
       if (!facts.needs_checkpoint && is_named(facts.name)) return;
   for (const auto& facts : meta::meta_learner_facts()) {
-    const bool can = (learner.training == LearnerName::Training::profiles || facts.has_outer_loop) &&
+    const bool can = !untrained &&
+                     (learner.training == LearnerName::Training::profiles || facts.has_outer_loop) &&
                      (learner.added == 0 || facts.goes_on);
     if (can && is_named(facts.name)) return;
   }
@@ -284,7 +290,8 @@ void check_sampler(const std::string& name) {
 void check_learners(const Suite& suite) {
   for (const auto& learner : suite.learners) {
     const auto parsed = parse_learner(learner);
-    if (suite.population == 0 && parsed.training != LearnerName::Training::profiles)
+    if (suite.population == 0 && (parsed.training == LearnerName::Training::both ||
+                                  parsed.training == LearnerName::Training::simulated))
       throw DataError(suite.path + ": [suite]: " + learner + " needs a key population");
     if (const auto start = parsed.start();
         !start.empty() &&

@@ -55,7 +55,7 @@ struct SplitRule {
 //                            profile), and maml-sim, trained on these alone. Trained on fewer profiles: maml:4, the first 4
 //                            of the training workloads, in a drawn order, which all learners share; maml:4x200, 200 modes of
 //                            each, drawn for each; maml:4+4, 4 more added to maml:4, which must be among the learners
-//                            (InitializerRequest::init)
+//                            (InitializerRequest::init); auto:0, one that needs no checkpoint, without any
 //   train_steps = 30         outer steps or epochs of training, for quick looks; without it, each
 //                            meta-learner's own
 //   rows_per_mode = 40       with scratch and transfer, log or not: each measured mode stands for so many rows, as
@@ -91,7 +91,7 @@ struct Suite {
 
 // What a suite calls a learner: the name in a registry, and what it is trained on.
 struct LearnerName {
-  enum class Training { profiles, both, simulated };  // maml, maml+sim, maml-sim
+  enum class Training { profiles, both, simulated, none };  // maml, maml+sim, maml-sim, auto:0
   std::string base;
   Training training = Training::profiles;
   std::size_t workloads = 0, added = 0, modes = 0;  // maml:4+4, maml:4x200; 0 = all, none, all

@@ -192,7 +192,12 @@ TEST(Suite, LearnersMayBeTrainedOnFewerProfiles) {
   EXPECT_EQ(added.added, 8u);
   EXPECT_EQ(added.start(), "auto:4");
   EXPECT_EQ(parse_learner("proto-even:4").with_base("proto"), "proto:4");
-  for (const char* bad : {"maml:", "maml:0", "maml:x", "maml:4x", "maml:4+", "maml:4+4+4", "maml:4y4"})
+  const auto none = parse_learner("auto:0");
+  EXPECT_EQ(none.base, "auto");
+  EXPECT_EQ(none.training, LearnerName::Training::none);
+  check_learner("auto:0");
+  EXPECT_HAS(refusal("scratch-log, physics", "maml:0"), "unknown learner 'maml:0'");
+  for (const char* bad : {"maml:", "maml:x", "maml:4x", "maml:4+", "maml:4+4+4", "maml:4y4"})
     EXPECT_THROW(parse_learner(bad), std::invalid_argument) << bad;
   EXPECT_HAS(refusal("scratch-log, physics", "maml:4x"), "'maml:4x': expected NAME:WORKLOADS");
   EXPECT_HAS(refusal("scratch-log, physics", "gp:4"), "unknown learner 'gp:4'");
