@@ -60,29 +60,53 @@ bool within(const PowerBudget& limits, double time_ms, double power_w) {
          keeps(time_ms * power_w / 1000, limits.max_energy_j);
 }
 
-// What is predicted of modes, towards a goal.
-struct Beliefs {
-  Vector score, score_sd;  // log objective; sd without a measurement's noise
-  Vector fits;             // the probability that a measurement keeps all limits
+// Logs of what modes cost, [n, targets]: medians, and variances of what the learner takes as smooth, of what is a mode's own, and of
+// a measurement about both. All variances are 0 where the learner does not know.
+struct Costs {
+  Matrix median;  // not a log
+  Matrix smooth, own;
+  double repeat;
 };
 
-Beliefs beliefs_of(const Goal& goal, const Prediction& prediction) {
-  const auto n = prediction.mean.rows();
+Costs costs_of(const Prediction& prediction, double repeat_error) {
+  const auto& median = prediction.mean;
+  Costs c{median, Matrix::Zero(median.rows(), median.cols()), Matrix::Zero(median.rows(), median.cols()), 0};
+  if (prediction.stddev.size() == 0) return c;
+  c.repeat = repeat_error * repeat_error;
+  for (Index i = 0; i < median.rows(); ++i)
+    for (Index t = 0; t < median.cols(); ++t) {
+      const auto variance = [&](double stddev) {
+        const double sd = log_stddev(median(i, t), stddev);
+        return std::isnan(sd) ? 0 : sd * sd;
+      };
+      c.smooth(i, t) = variance(prediction.latent_stddev(i, t));
+      c.own(i, t) = std::max(0.0, variance(prediction.stddev(i, t)) - c.smooth(i, t) - c.repeat);
+    }
+  return c;
+}
+
+// What is thought of modes, towards a goal.
+struct Beliefs {
+  Vector score, score_sd;  // log objective
+  Vector fits;             // the probability that a measurement, or the mode itself, keeps all limits
+};
+
+enum class Keeps { a_measurement, the_mode };
+Beliefs beliefs_of(const Goal& goal, const Costs& costs, Keeps which) {
+  const auto n = costs.median.rows();
   Beliefs b{Vector(n), Vector(n), Vector::Ones(n)};
-  const bool uncertain = prediction.stddev.size() > 0;
   for (Index i = 0; i < n; ++i) {
-    const double time = prediction.mean(i, kTimeMs), power = prediction.mean(i, kPowerW);
-    const auto variance = [&](const Matrix& stddev, int t) {
-      const double sd = uncertain ? log_stddev(prediction.mean(i, t), stddev(i, t)) : 0;
-      return std::isnan(sd) ? 0 : sd * sd;
-    };
+    const double time = costs.median(i, kTimeMs), power = costs.median(i, kPowerW);
+    double time_variance = costs.smooth(i, kTimeMs) + costs.own(i, kTimeMs),
+           power_variance = costs.smooth(i, kPowerW) + costs.own(i, kPowerW);
     b.score[i] = log_objective(goal.objective, time, power);
     const double share = goal.objective.needs_power() ? power_share(goal.objective, time, power) : 0;
     b.score_sd[i] =
-        std::sqrt(std::pow(goal.objective.time_exponent, 2) * variance(prediction.latent_stddev, kTimeMs) +
-                  share * share * variance(prediction.latent_stddev, kPowerW));
-    const double time_variance = variance(prediction.stddev, kTimeMs),
-                 power_variance = variance(prediction.stddev, kPowerW);
+        std::sqrt(std::pow(goal.objective.time_exponent, 2) * time_variance + share * share * power_variance);
+    if (which == Keeps::a_measurement) {
+      time_variance += costs.repeat;
+      power_variance += costs.repeat;
+    }
     const auto fit = [&](double median, double log_variance, double limit) {
       if (std::isfinite(limit)) b.fits[i] *= probability_within(median, std::sqrt(log_variance), limit);
     };
@@ -291,7 +315,7 @@ class ModelSearch : public Measured {
       modes.push_back(pool_[static_cast<std::size_t>(promising[i].second)]);
     if (modes.empty()) return 0;
     auto rng = hw::Rng::stream(options_.seed, "expected gain");
-    Draws draws(*predictor_, modes);
+    Draws draws(*predictor_, modes, options_.repeat_error);
     double sum = 0;
     for (int d = 0; d < kGainDraws; ++d) {
       const auto [time, power] = draws(rng);
@@ -317,11 +341,9 @@ class ModelSearch : public Measured {
 
   double fits_after_one_more(const hw::PowerMode& mode,
                              const std::array<Logs, tasks::kNumTargets>& cost) const {
-    const auto p = predictor_->predict({&mode, 1});
-    const auto spread = [&](int t) {
-      const double sd = p.stddev.size() > 0 ? log_stddev(p.mean(0, t), p.stddev(0, t)) : 0;
-      return std::isnan(sd) ? 0 : sd * sd;
-    };
+    const auto row = at_measured_.at(mode).row;
+    const auto& c = measured_costs_;
+    const auto spread = [&](int t) { return c.smooth(row, t) + c.own(row, t) + c.repeat; };
     const auto keeps = [](const Logs& logs, double median, double variance, double limit) {
       if (std::isinf(limit) || logs.count == 0) return 1.0;
       const double n = logs.count, above = (n + 1) * std::log(limit) - logs.sum - std::log(median);
@@ -329,10 +351,10 @@ class ModelSearch : public Measured {
     };
     Logs energy = cost[kTimeMs];
     energy.sum += cost[kPowerW].sum - cost[kTimeMs].count * std::log(1000.0);
-    return keeps(cost[kTimeMs], p.mean(0, kTimeMs), spread(kTimeMs), goal_.limits.max_time_ms) *
-           keeps(cost[kPowerW], p.mean(0, kPowerW), spread(kPowerW), goal_.limits.max_power_w) *
-           keeps(energy, p.mean(0, kTimeMs) * p.mean(0, kPowerW) / 1000, spread(kTimeMs) + spread(kPowerW),
-                 goal_.limits.max_energy_j);
+    const double time = c.median(row, kTimeMs), power = c.median(row, kPowerW);
+    return keeps(cost[kTimeMs], time, spread(kTimeMs), goal_.limits.max_time_ms) *
+           keeps(cost[kPowerW], power, spread(kPowerW), goal_.limits.max_power_w) *
+           keeps(energy, time * power / 1000, spread(kTimeMs) + spread(kPowerW), goal_.limits.max_energy_j);
   }
 
   // Row of pool_ to measure next, not asked before.
@@ -353,7 +375,7 @@ class ModelSearch : public Measured {
     // Before the first look the measurement is all there is.
     if (num_asked_ < options_.start()) return {measured_score, 1};
     look();
-    return at_measured_.at(mode);
+    return at_measured_.at(mode).judged;
   }
 
   // Adapts and predicts, where something was told since.
@@ -366,7 +388,8 @@ class ModelSearch : public Measured {
       looked_at_ = num_asked_;
       pool_ = space_->modes();
     }
-    beliefs_ = beliefs_of(goal_, predictor_->predict(pool_));
+    beliefs_ =
+        beliefs_of(goal_, costs_of(predictor_->predict(pool_), options_.repeat_error), Keeps::a_measurement);
     if (around && pool_.size() > kAllAtOnce) keep_promising();
   }
 
@@ -406,22 +429,20 @@ class ModelSearch : public Measured {
   // Times and powers of modes, drawn together from what is predicted; independently where no covariance is known.
   class Draws {
    public:
-    Draws(const Predictor& predictor, std::span<const hw::PowerMode> modes) {
-      const auto prediction = predictor.predict(modes);
+    Draws(const Predictor& predictor, std::span<const hw::PowerMode> modes, double repeat_error) {
+      const auto costs = costs_of(predictor.predict(modes), repeat_error);
       for (const auto target : {kTimeMs, kPowerW}) {
-        mean_[target] = prediction.mean.col(target).array().log();
-        auto latent = predictor.covariance(target, modes).latent;
-        if (latent.size() == 0) {
-          Vector sd = Vector::Zero(mean_[target].size());
-          if (prediction.stddev.size() > 0)
-            for (Index i = 0; i < sd.size(); ++i)
-              sd[i] = log_stddev(prediction.mean(i, target), prediction.latent_stddev(i, target));
-          root_[target] = sd.array().isNaN().select(0.0, sd).matrix().asDiagonal();
+        mean_[target] = costs.median.col(target).array().log();
+        auto smooth = predictor.covariance(target, modes).latent;
+        if (smooth.size() == 0) {
+          root_[target] =
+              (costs.smooth.col(target) + costs.own.col(target)).cwiseSqrt().asDiagonal().toDenseMatrix();
           continue;
         }
         // Modes that differ in what the workload does not feel make it singular.
-        latent.diagonal().array() += 1e-8 + 1e-6 * latent.trace() / static_cast<double>(latent.rows());
-        root_[target] = Eigen::LLT<Eigen::MatrixXd>(latent).matrixL();
+        smooth.diagonal().array() += 1e-8 + 1e-6 * smooth.trace() / static_cast<double>(smooth.rows());
+        smooth.diagonal() += costs.own.col(target);
+        root_[target] = Eigen::LLT<Eigen::MatrixXd>(smooth).matrixL();
       }
     }
     std::array<Vector, tasks::kNumTargets> operator()(hw::Rng& rng) const {
@@ -444,7 +465,12 @@ class ModelSearch : public Measured {
   std::unique_ptr<const Predictor> predictor_;
   Modes pool_;
   Beliefs beliefs_;  // of pool_
-  std::map<hw::PowerMode, Judged> at_measured_;
+  struct AtMeasured {
+    Index row;  // of measured_costs_
+    Judged judged;
+  };
+  std::map<hw::PowerMode, AtMeasured> at_measured_;
+  Costs measured_costs_;
   std::size_t looked_at_ = 0;
 
  private:
@@ -452,11 +478,26 @@ class ModelSearch : public Measured {
     at_measured_.clear();
     Modes modes;
     for (const auto& one : measured_) modes.push_back(one.first);
-    const auto p = predictor_->predict(modes);
-    const auto b = beliefs_of(goal_, {p.mean, p.latent_stddev, p.latent_stddev});
+    const auto prediction = predictor_->predict(modes);
+    auto& c = measured_costs_;
+    c = costs_of(prediction, options_.repeat_error);
+    // Of what is the mode's own, its measurements tell: with log y = smooth + own + error and n of them,
+    //   E own = k (mean log y - smooth), k = own variance / (own variance + error variance / n)
+    for (std::size_t i = 0; i < modes.size(); ++i)
+      for (int t = 0; t < tasks::kNumTargets; ++t) {
+        const auto row = static_cast<Index>(i);
+        const auto& logs = measured_.at(modes[i])[static_cast<std::size_t>(t)];
+        double &median = c.median(row, t), &smooth = c.smooth(row, t), &own = c.own(row, t);
+        if (logs.count == 0 || own == 0) continue;
+        const double k = own / (own + c.repeat / logs.count);
+        median *= std::pow(logs.mean() / median, k);
+        smooth *= (1 - k) * (1 - k);
+        own *= 1 - k;
+      }
+    const auto b = beliefs_of(goal_, c, Keeps::the_mode);
     for (std::size_t i = 0; i < modes.size(); ++i) {
       const auto row = static_cast<Index>(i);
-      at_measured_[modes[i]] = {b.score[row], p.stddev.size() > 0 ? b.fits[row] : 1};
+      at_measured_[modes[i]] = {row, {b.score[row], prediction.stddev.size() > 0 ? b.fits[row] : 1}};
     }
   }
 
@@ -551,7 +592,7 @@ class ThompsonSearch final : public ModelSearch {
     Modes modes;
     for (const auto row : rows_) modes.push_back(pool_[static_cast<std::size_t>(row)]);
     auto rng = hw::Rng::stream(options_.seed, "thompson", num_asked_);
-    const auto [time, power] = Draws(*predictor_, modes)(rng);
+    const auto [time, power] = Draws(*predictor_, modes, options_.repeat_error)(rng);
     std::optional<Index> best;
     // Those that fit in the draw by objective; where none does, the one nearest to fitting.
     std::pair<int, double> least{2, 0};
@@ -780,6 +821,8 @@ std::size_t SearchOptions::start() const {
 std::string SearchOptions::error() const {
   if (planned == 0) return "SearchOptions: planned must be > 0";
   if (pool == 0) return "SearchOptions: pool must be > 0";
+  if (!(repeat_error > 0) || !std::isfinite(repeat_error))
+    return "SearchOptions: repeat_error must be > 0, got " + std::to_string(repeat_error);
   if (!(safe > 0 && safe < 1)) return "SearchOptions: safe must be in (0, 1), got " + std::to_string(safe);
   if (!(stop_gain >= 0 && stop_gain < 1))
     return "SearchOptions: stop_gain must be in [0, 1), got " + std::to_string(stop_gain);

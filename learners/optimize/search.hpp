@@ -27,6 +27,9 @@ struct SearchOptions {
   std::uint64_t seed = 0;
   std::size_t pool = 500;  // modes that are looked at closely
   double safe = 0.9;       // what `safe` only measures: modes that keep the limits with this probability
+  // Standard deviation of the log of a measurement that is made again in the same mode. What a learner calls noise beyond this
+  // is the mode's own, so its measurement says more of it than of others.
+  double repeat_error = 0.015;
   // Stops when the next measurement is expected to lower the objective by less than this fraction; 0 = never.
   double stop_gain = 0;
   tasks::Characteristics characteristics = {};

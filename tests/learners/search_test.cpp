@@ -255,6 +255,37 @@ TEST(Searches, AModeThatMayKeepTheLimitIsMeasuredAgain) {
   EXPECT_EQ(search->answer()->mode, best);
 }
 
+TEST(Searches, WhatRepeatsIsTheModesOwn) {
+  // Modes are about as fast, and every one is off the smooth time by 5 % of its own. Where measurements repeat well that is what they say, and the answer is the
+  // fastest measured mode; where they do not it is taken for noise.
+  const auto least_measured = [](double repeat_error, std::uint64_t seed) {
+    const auto space = tests::example_space();
+    SearchOptions options;
+    options.planned = 14;
+    options.designed = 12;
+    options.repeat_error = repeat_error;
+    const auto search = make_search("ei", space, make_learner("gp"), {}, options);
+    hw::Rng rng(seed);
+    std::map<hw::PowerMode, double> own;
+    for (const auto& mode : space->modes()) own[mode] = std::exp(0.05 * rng.normal());
+    double least = std::numeric_limits<double>::infinity();
+    const auto told = run(*search, [&](const hw::PowerMode& mode) {
+      hw::Measurement m;
+      m.time_ms = 100 * own[mode] * std::pow(tests::example_time_ms(mode), 0.05);
+      m.power_w = tests::example_power_w(mode);
+      least = std::min(least, m.time_ms);
+      return m;
+    });
+    return search->answer().value().time_ms <= 1.0001 * least;
+  };
+  int noisy = 0;
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    EXPECT_TRUE(least_measured(1e-4, seed)) << seed;
+    noisy += least_measured(0.5, seed) ? 1 : 0;
+  }
+  EXPECT_LT(noisy, 6);
+}
+
 TEST(Searches, StopWhereMoreWouldNotPay) {
   Board board(5);
   SearchOptions options;
@@ -343,6 +374,8 @@ TEST(Searches, BadRequestsAreRefused) {
   SearchOptions options;
   options.planned = 0;
   EXPECT_EQ(refusal("random", {}, options, false), "SearchOptions: planned must be > 0");
+  EXPECT_EQ(refusal("random", {}, {.repeat_error = 0}, false),
+            "SearchOptions: repeat_error must be > 0, got 0.000000");
   options = {};
   options.stop_gain = 1;
   EXPECT_NE(refusal("random", {}, options, false).find("stop_gain"), std::string::npos);
