@@ -711,12 +711,10 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
   for (const auto& subject : subjects) searched.push_back(search_subject_of(subject));
   std::vector<SearchJob> search_jobs;  // those that are pooled together come one after the other
   for (const auto& search : suite.searches)
-    for (const auto measured : suite.measured) {
-      if (search.measured && *search.measured != measured) continue;
+    for (const auto measured : search.measured ? std::vector{*search.measured} : suite.measured)
       for (std::size_t i = 0; i < subjects.size(); ++i)
         for (std::uint64_t draw = 0; draw < suite.seeds; ++draw)
           search_jobs.push_back({&subjects[i], &searched[i], &search, measured, draw});
-    }
   std::vector<std::vector<SearchOutcome>> outcomes(search_jobs.size());
   std::vector<double> seconds(search_jobs.size());
   done = 0;

@@ -44,7 +44,7 @@ struct SplitRule {
 //   searches = designed-ei auto, random -, predict transfer 50
 //                            with both targets and budgets: searches in a closed loop, each with one of the learners above
 //                            (parse_search), for every budget that counts,
-//   measured = 10, 15, 25    with so many measurements, those for the search's start included
+//   measured = 10, 15, 25    with so many measurements, those for the start included, but for those that name their own number
 //   budgets = 20             watt budgets, with both targets: so many per workload, or first:last:step as 17:50:1
 //   confidence = 0.9         with budgets: learners that know their uncertainty decide a second time, and need
 //                            this probability that a mode is inside; 0.5, the default: they do not

@@ -119,7 +119,7 @@ TEST(Searches, AreRowsAndTablesOfTheirOwn) {
   const TempDir dir;
   auto text = read_text(tests::write_made_up_suite(dir));
   text.replace(text.find("learners = "), text.find('\n', text.find("learners = ")) - text.find("learners = "),
-               "learners = gp\nsearches = ei gp, random -, predict gp 12 0.9\nmeasured = 6, 12");
+               "learners = gp\nsearches = ei gp, random -, predict gp 10 0.9\nmeasured = 6, 12");
   tests::write_text(dir / "search.ini", text);
   const std::string suite = "--suite " + (dir / "search.ini") + " --data-root " + (dir / "data");
   const auto result = run_program("bench", suite + " --samplers random,alc --out " + (dir / "out"));
@@ -139,6 +139,7 @@ TEST(Searches, AreRowsAndTablesOfTheirOwn) {
   EXPECT_EQ(draws["ei gp"], 3 * 2 * 2);  // workloads, draws, numbers of measurements
   EXPECT_EQ(draws["predict gp@0.9"], 3 * 2);
   ASSERT_EQ(pooled.size(), 5u);
+  EXPECT_TRUE((pooled.contains({"predict gp@0.9", 10})));
   for (auto& [search, values] : pooled) {
     EXPECT_GE(values["search_inside"], 0);
     EXPECT_LE(values["search_inside"], 100);
