@@ -60,19 +60,18 @@ bool within(const PowerBudget& limits, double time_ms, double power_w) {
          keeps(time_ms * power_w / 1000, limits.max_energy_j);
 }
 
-// Logs of what modes cost, [n, targets]: medians, and variances of what the learner takes as smooth, of what is a mode's own, and of
-// a measurement about both. All variances are 0 where the learner does not know.
+// What modes cost, [n, targets]. Variances are of logs, and 0 for a learner without uncertainty.
 struct Costs {
-  Matrix median;  // not a log
-  Matrix smooth, own;
-  double repeat;
+  Matrix median;
+  Matrix smooth, own;      // variances: what modes near each other have in common, and the mode's own
+  double repeat_variance;  // of a measurement about these
 };
 
 Costs costs_of(const Prediction& prediction, double repeat_error) {
   const auto& median = prediction.mean;
   Costs c{median, Matrix::Zero(median.rows(), median.cols()), Matrix::Zero(median.rows(), median.cols()), 0};
   if (prediction.stddev.size() == 0) return c;
-  c.repeat = repeat_error * repeat_error;
+  c.repeat_variance = repeat_error * repeat_error;
   for (Index i = 0; i < median.rows(); ++i)
     for (Index t = 0; t < median.cols(); ++t) {
       const auto variance = [&](double stddev) {
@@ -80,7 +79,7 @@ Costs costs_of(const Prediction& prediction, double repeat_error) {
         return std::isnan(sd) ? 0 : sd * sd;
       };
       c.smooth(i, t) = variance(prediction.latent_stddev(i, t));
-      c.own(i, t) = std::max(0.0, variance(prediction.stddev(i, t)) - c.smooth(i, t) - c.repeat);
+      c.own(i, t) = std::max(0.0, variance(prediction.stddev(i, t)) - c.smooth(i, t) - c.repeat_variance);
     }
   return c;
 }
@@ -104,8 +103,8 @@ Beliefs beliefs_of(const Goal& goal, const Costs& costs, Keeps which) {
     b.score_sd[i] =
         std::sqrt(std::pow(goal.objective.time_exponent, 2) * time_variance + share * share * power_variance);
     if (which == Keeps::a_measurement) {
-      time_variance += costs.repeat;
-      power_variance += costs.repeat;
+      time_variance += costs.repeat_variance;
+      power_variance += costs.repeat_variance;
     }
     const auto fit = [&](double median, double log_variance, double limit) {
       if (std::isfinite(limit)) b.fits[i] *= probability_within(median, std::sqrt(log_variance), limit);
@@ -343,7 +342,7 @@ class ModelSearch : public Measured {
                              const std::array<Logs, tasks::kNumTargets>& cost) const {
     const auto row = at_measured_.at(mode).row;
     const auto& c = measured_costs_;
-    const auto spread = [&](int t) { return c.smooth(row, t) + c.own(row, t) + c.repeat; };
+    const auto spread = [&](int t) { return c.smooth(row, t) + c.own(row, t) + c.repeat_variance; };
     const auto keeps = [](const Logs& logs, double median, double variance, double limit) {
       if (std::isinf(limit) || logs.count == 0) return 1.0;
       const double n = logs.count, above = (n + 1) * std::log(limit) - logs.sum - std::log(median);
@@ -489,7 +488,7 @@ class ModelSearch : public Measured {
         const auto& logs = measured_.at(modes[i])[static_cast<std::size_t>(t)];
         double &median = c.median(row, t), &smooth = c.smooth(row, t), &own = c.own(row, t);
         if (logs.count == 0 || own == 0) continue;
-        const double k = own / (own + c.repeat / logs.count);
+        const double k = own / (own + c.repeat_variance / logs.count);
         median *= std::pow(logs.mean() / median, k);
         smooth *= (1 - k) * (1 - k);
         own *= 1 - k;

@@ -256,8 +256,8 @@ TEST(Searches, AModeThatMayKeepTheLimitIsMeasuredAgain) {
 }
 
 TEST(Searches, WhatRepeatsIsTheModesOwn) {
-  // Modes are about as fast, and every one is off the smooth time by 5 % of its own. Where measurements repeat well that is what they say, and the answer is the
-  // fastest measured mode; where they do not it is taken for noise.
+  // Every mode's time is off a nearly flat curve by 5 % of its own. Where measurements repeat well the answer is the fastest measured
+  // mode; where they do not its lead is taken for noise.
   const auto least_measured = [](double repeat_error, std::uint64_t seed) {
     const auto space = tests::example_space();
     SearchOptions options;
