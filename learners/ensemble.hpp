@@ -29,7 +29,7 @@ struct EnsembleOptions {
   Combination combination = Combination::evidence;
   double temper = 0.3;
   double strength = 5;        // rows of support that the prior counts as
-  double calm = 5;            // rows of support that the predicted variances count as
+  double calm = 20;           // rows of support that the predicted variances count as
   std::string error() const;  // "" when valid
 };
 

@@ -128,13 +128,14 @@ TEST(Ensemble, ProductWeightsAreAtTheMaximum) {
   const std::vector<double> first{0.1, -0.2, 0.15, -0.1, 0.3, 0.05}, second{-0.1, 0.1, -0.05, 0.2, -0.2, 0};
   const auto members = two(first, second);
   const double found = weight(*combine(members, support, {.combination = Combination::product}), 0);
-  const auto variance = [](const std::vector<double>& errors) {
+  const EnsembleOptions options;
+  const auto variance = [&](const std::vector<double>& errors) {
     double z_squared = 0;
     for (const double e : errors) z_squared += e * e / 0.01;
-    return 0.01 * (5 + z_squared) / (5 + 6);
+    return 0.01 * (options.calm + z_squared) / (options.calm + 6);
   };
   const auto objective = [&](double w) {
-    double sum = 5 * 0.5 * (std::log(w) + std::log(1 - w));
+    double sum = options.strength * 0.5 * (std::log(w) + std::log(1 - w));
     for (std::size_t i = 0; i < 6; ++i) {
       const double a = w / variance(first), b = (1 - w) / variance(second),
                    mean = (a * first[i] + b * second[i]) / (a + b);
