@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <charconv>
+#include <csignal>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,15 @@
 #include "hw/version.hpp"
 
 namespace fewwatt::program {
+namespace {
+
+volatile std::sig_atomic_t signalled = 0;
+
+}  // namespace
+
+void require(bool holds, const std::string& otherwise) {
+  if (!holds) throw UsageError(otherwise);
+}
 
 std::istream& operator>>(std::istream& in, Count& count) {
   std::string text;
@@ -73,6 +83,50 @@ void refuse_overwriting(const std::string& out, const std::vector<std::string>& 
       throw UsageError("--out " + out + " is a file to read from, it would be overwritten");
     }
   }
+}
+
+void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
+  auto add = manual.options.add_options();
+  auto& how = options.profiler;
+  const auto seconds = [&](const char* name, double& into, const char* what) {
+    add(name, po::value(&into)->default_value(into), what);
+  };
+  auto* device = po::value(&options.device);
+  if (!options.device.empty()) device->default_value(options.device);
+  add("device", device, "jetson (this board), simulated:BOARD, or replay");
+  add("grid", po::value(&options.grid), "of a simulated board: full, or a grid that fewwatt device lists");
+  seconds("simulated-speed", options.simulated_speed, "how many times faster its time passes");
+  add("profiles", po::value(&options.profiles), "file of the profile that is replayed");
+  add("profiled-device", po::value(&options.profiled_device), "its device");
+  add("minibatches",
+      po::value<Count>()->default_value({how.minibatches})->notifier([&how](const Count& count) {
+        how.minibatches = count.value;
+      }),
+      "steps in one measurement, at least");
+  seconds("window-s", how.window_s, "of one measurement, at least");
+  seconds("start-s", how.start_s, "of the program, until its first step, at most");
+  seconds("warm-up-s", how.warm_up_s, "until time and power are steady, at most");
+  seconds("step-timeout-s", how.step_timeout_s, "without a step, at most");
+  seconds("stop-grace-s", options.stop_grace_s, "between SIGTERM and SIGKILL");
+  add("as-root", po::bool_switch(&options.as_root),
+      "run the program as root, not as the user who called sudo");
+  add("root", po::value(&options.jetson.root),
+      "folder in which the board's /sys, /proc and /etc lie; the board's own");
+  add("state", po::value(&options.jetson.state), "folder of what is to be put back (/run/fewwatt)");
+  add("command", po::value(&options.command), "the program and its arguments, after --");
+  manual.positional.add("command", -1);
+}
+
+void catch_signals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { signalled = 1; };
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  action.sa_handler = SIG_IGN;
+  for (const int signal : {SIGPIPE, SIGXFSZ}) sigaction(signal, &action, nullptr);
+}
+
+bool told_to_stop() {
+  return signalled != 0;
 }
 
 int run(const std::string& verb, const std::function<int()>& body) {

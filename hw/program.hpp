@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "hw/jetson/measured_boards.hpp"
+
 namespace fewwatt::program {
 
 namespace po = boost::program_options;
@@ -21,6 +23,9 @@ enum ExitCode : int { kDone = 0, kFailed = 1, kUsage = 2, kNoModeFits = 3, kMeas
 class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// Throws UsageError(otherwise) unless it holds.
+void require(bool holds, const std::string& otherwise);
 
 // A whole number >= 0 on the command line: unlike an unsigned type it refuses "-1" instead of wrapping it.
 struct Count {
@@ -49,6 +54,14 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
 
 // Throws UsageError when `out` is one of the files that are read: it would be gone.
 void refuse_overwriting(const std::string& out, const std::vector<std::string>& inputs);
+
+// Adds the options of the device, the program and its measurement, with what `options` holds as defaults; the program is what
+// comes after "--".
+void add_measuring_options(Manual& manual, hw::MeasuringOptions& options);
+
+// From now on SIGINT, SIGTERM and SIGHUP ask to stop, and SIGPIPE and SIGXFSZ come as errors of what writes.
+void catch_signals();
+bool told_to_stop();
 
 // Runs `body`, and turns what it throws into one line on stderr, "fewwatt <verb>: ...", and an exit code:
 // po::error and UsageError 2, everything else 1.

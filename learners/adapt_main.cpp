@@ -80,29 +80,25 @@ auto as_usage(const Check& check) {
   }
 }
 
-void require(bool holds, const std::string& otherwise) {
-  if (!holds) throw program::UsageError(otherwise);
-}
-
 bool nothing_measured(const Options& options) {
   return options.measurements.empty() && (options.profiles.empty() || options.shots.value == 0);
 }
 
 void check_update(const Options& options) {
-  require(options.learner.empty(), "--learner: an update goes on with the model's");
-  require(!options.measurements.empty(), "--update needs --measurements");
-  require(options.profiles.empty() && options.space_name.empty() && options.device.empty() &&
-              options.workload.empty() && options.time_of.empty(),
-          "--profiles, --space, --device, --workload and --time-of: said by the model");
-  require(options.updating.error().empty(), "--forget must be above 0 and at most 1");
+  program::require(options.learner.empty(), "--learner: an update goes on with the model's");
+  program::require(!options.measurements.empty(), "--update needs --measurements");
+  program::require(options.profiles.empty() && options.space_name.empty() && options.device.empty() &&
+                       options.workload.empty() && options.time_of.empty(),
+                   "--profiles, --space, --device, --workload and --time-of: said by the model");
+  program::require(options.updating.error().empty(), "--forget must be above 0 and at most 1");
 }
 
 void check(const Options& options, bool draws_shots) {
-  require(options.init.empty() || options.learner.empty(),
-          "give one of --init and --learner, or neither for auto");
-  require(options.profiles.empty() || options.measurements.empty(),
-          "give one of --profiles and --measurements");
-  require(
+  program::require(options.init.empty() || options.learner.empty(),
+                   "give one of --init and --learner, or neither for auto");
+  program::require(options.profiles.empty() || options.measurements.empty(),
+                   "give one of --profiles and --measurements");
+  program::require(
       !options.profiles.empty() || !options.measurements.empty() || !options.space_name.empty(),
       "give one of --profiles and --measurements, or --space BOARD[:GRID] to predict without measured modes");
   program::refuse_overwriting(
@@ -111,44 +107,49 @@ void check(const Options& options, bool draws_shots) {
   for (const auto& [name, member] : kOwnAttributes)
     if (options.own.*member) own += (own.empty() ? "--" : ", --") + std::string(name);
   if (!options.update.empty()) {
-    require(own.empty() && !draws_shots, "--shots, --sampler" + (own.empty() ? own : ", " + own) +
-                                             ": an update adds measurements to what the model is of");
+    program::require(own.empty() && !draws_shots,
+                     "--shots, --sampler" + (own.empty() ? own : ", " + own) +
+                         ": an update adds measurements to what the model is of");
     return check_update(options);
   }
-  require(!options.refit && options.updating.forget == 1, "--refit and --forget go with --update");
+  program::require(!options.refit && options.updating.forget == 1, "--refit and --forget go with --update");
   if (options.init.empty()) {
     const auto& facts = as_usage([&] { return learners::find_learner(options.learner); });
-    require(!facts.needs_checkpoint,
-            "--learner " + options.learner + " must be trained first: give its checkpoint as --init");
-    require(!nothing_measured(options),
-            "without measured modes --init must be a checkpoint that was trained on other workloads");
+    program::require(!facts.needs_checkpoint, "--learner " + options.learner +
+                                                  " must be trained first: give its checkpoint as --init");
+    program::require(
+        !nothing_measured(options),
+        "without measured modes --init must be a checkpoint that was trained on other workloads");
   }
   if (options.profiles.empty()) {
-    require(
+    program::require(
         options.init.empty() || !options.space_name.empty(),
         "--init with --measurements needs --space BOARD[:GRID]: a checkpoint scales settings by the board's "
         "greatest ones, which few measured modes need not hold; fewwatt device list names the boards");
-    require(!draws_shots, "--shots and --sampler go with --profiles: all rows of --measurements are used");
-    require(options.mapping.empty() || !options.measurements.empty(), "--mapping goes with --measurements");
-    require(options.mapping.empty() || (options.time_of.empty() && own.empty()),
-            "--time-of" + (own.empty() ? own : ", " + own) + ": said by the --mapping");
-    require(options.time_of.empty() || datasets::parse_time_of(options.time_of),
-            "--time-of must be minibatch, epoch or run, found " + options.time_of);
+    program::require(!draws_shots,
+                     "--shots and --sampler go with --profiles: all rows of --measurements are used");
+    program::require(options.mapping.empty() || !options.measurements.empty(),
+                     "--mapping goes with --measurements");
+    program::require(options.mapping.empty() || (options.time_of.empty() && own.empty()),
+                     "--time-of" + (own.empty() ? own : ", " + own) + ": said by the --mapping");
+    program::require(options.time_of.empty() || datasets::parse_time_of(options.time_of),
+                     "--time-of must be minibatch, epoch or run, found " + options.time_of);
     for (const auto& [name, member] : kOwnAttributes) {
       const auto& value = options.own.*member;
-      require(!value || (std::isfinite(*value) && *value > 0),
-              "--" + std::string(name) + " must be a number > 0");
+      program::require(!value || (std::isfinite(*value) && *value > 0),
+                       "--" + std::string(name) + " must be a number > 0");
     }
   } else {
-    require(!options.device.empty() && !options.workload.empty(), "--profiles needs --device and --workload");
-    require(options.mapping.empty() && options.time_of.empty(),
-            "--mapping and --time-of go with --measurements");
-    require(own.empty(), own + ": said by the profile");
+    program::require(!options.device.empty() && !options.workload.empty(),
+                     "--profiles needs --device and --workload");
+    program::require(options.mapping.empty() && options.time_of.empty(),
+                     "--mapping and --time-of go with --measurements");
+    program::require(own.empty(), own + ": said by the profile");
     const auto samplers = learners::sampler_names();
     std::string known;
     for (const auto name : samplers) known += " " + std::string(name);
-    require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),
-            "unknown --sampler " + options.sampler + "; known:" + known);
+    program::require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),
+                     "unknown --sampler " + options.sampler + "; known:" + known);
   }
 }
 
@@ -492,7 +493,7 @@ int run(Options options) {
     options.space_name = before->device;
     if (options.init.empty()) {
       options.learner = before->learner;
-      require(
+      program::require(
           !learners::find_learner(options.learner).needs_checkpoint,
           options.update + ": " + options.learner + " must be trained first: give its checkpoint as --init");
     }

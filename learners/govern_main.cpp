@@ -4,11 +4,9 @@
 //
 // Runs a program inside a power budget, as fast as that lets it: measures while it runs, and moves to better modes.
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmath>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iomanip>
@@ -18,13 +16,8 @@
 
 #include "datasets/atomic_file.hpp"
 #include "datasets/csv.hpp"
-#include "datasets/profile_io.hpp"
-#include "hw/jetson/measured_boards.hpp"
-#include "hw/jetson/profiler.hpp"
-#include "hw/modules.hpp"
+#include "datasets/measured_workload.hpp"
 #include "hw/program.hpp"
-#include "hw/random.hpp"
-#include "hw/simulated_device.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/govern.hpp"
 #include "learners/registry.hpp"
@@ -34,26 +27,22 @@ namespace {
 using namespace fewwatt;
 using Json = nlohmann::ordered_json;
 
-volatile std::sig_atomic_t told_to_stop = 0;
-void on_signal(int) {
-  told_to_stop = 1;
-}
+constexpr double kNoise = 0.01;  // of windows whose time and power are known
 
 struct Options {
   program::CommonOptions common;
-  double max_power_w = 0, confidence = 0.95, window_s = 5, minutes = 0;
+  double max_power_w = 0, confidence = 0.95, minutes = 0;
   std::string budget_file, init, learner, log, out;
-  std::string device, workload, grid, profiles, profiled_device;
-  std::vector<std::string> command;
-  program::Count minibatches{8};
-  double start_s = 600, warm_up_s = 120, step_timeout_s = 120, stop_grace_s = 10, speed = 1;
-  bool as_root = false;
-  hw::JetsonOptions jetson;
-};
+  hw::MeasuringOptions measuring;
 
-void require(bool holds, const std::string& otherwise) {
-  if (!holds) throw program::UsageError(otherwise);
-}
+  Options() {
+    measuring.device = "jetson";
+    measuring.program_output = true;
+    measuring.profiler.keeps_running = true;
+    measuring.profiler.minibatches = 8;
+    measuring.profiler.counters_s = 0;  // an event that is counted late spoils the next window
+  }
+};
 
 // The budget in force: what the file says, while it says one.
 class Budget {
@@ -81,173 +70,16 @@ class Budget {
   std::string file_;
 };
 
-// What runs the workload, a window at a time.
-class Runner {
- public:
-  virtual ~Runner() = default;
-  virtual const hw::PowerModeSpace& space() const = 0;
-  virtual hw::Attempt window(const hw::PowerMode& mode) = 0;
-  virtual double now_s() = 0;
-  virtual void wait_s(double seconds) = 0;  // ends early when told to stop
-  // Puts back what was changed; sentences for what could not be.
-  virtual std::vector<std::string> finish() { return {}; }
-  std::vector<std::string> notices;
-};
-
-// A program, on a board.
-class ProgramRunner final : public Runner {
- public:
-  ProgramRunner(std::unique_ptr<hw::MeasuredBoard> board, hw::ProfilerOptions profiler,
-                hw::WorkloadOptions workload, hw::Monotonic& time, Budget& budget)
-      : board_(std::move(board)),
-        time_(time),
-        start_s_(time.now_s()),
-        profiler_(std::make_unique<hw::Profiler>(*board_, std::move(workload), time, profiler, [&budget] {
-          return told_to_stop != 0 || budget.changed();
-        })) {}
-  const hw::PowerModeSpace& space() const override { return board_->space(); }
-  hw::Attempt window(const hw::PowerMode& mode) override { return profiler_->attempt(mode); }
-  double now_s() override { return (time_.now_s() - start_s_) * board_->speed(); }
-  void wait_s(double seconds) override {
-    constexpr double kPatience_s = 0.1;
-    for (double left_s = seconds / board_->speed(); left_s > 0 && told_to_stop == 0; left_s -= kPatience_s)
-      time_.wait_s(std::min(left_s, kPatience_s));
-  }
-  std::vector<std::string> finish() override {
-    profiler_.reset();  // the program ends before the clocks are put back
-    auto* jetson = dynamic_cast<hw::JetsonBoard*>(board_.get());
-    return jetson != nullptr ? jetson->restore() : std::vector<std::string>();
-  }
-
- private:
-  std::unique_ptr<hw::MeasuredBoard> board_;
-  hw::Monotonic& time_;
-  double start_s_;
-  std::unique_ptr<hw::Profiler> profiler_;
-};
-
-// Known answers, with noise that is drawn for each window; the windows take no time of ours.
-class KnownRunner final : public Runner {
- public:
-  using Truth = std::function<hw::Measurement(const hw::PowerMode&)>;
-  KnownRunner(hw::PowerModeSpace space, Truth truth, const Options& options)
-      : space_(std::move(space)),
-        truth_(std::move(truth)),
-        window_s_(options.window_s),
-        rng_(hw::Rng::stream(options.common.seed, "govern noise")) {}
-  const hw::PowerModeSpace& space() const override { return space_; }
-  hw::Attempt window(const hw::PowerMode& mode) override {
-    constexpr double kNoise = 0.01;
-    hw::Attempt attempt;
-    attempt.measured = truth_(mode);
-    attempt.measured.time_ms *= std::exp(kNoise * rng_.normal());
-    attempt.measured.power_w *= std::exp(kNoise * rng_.normal());
-    attempt.took_s = window_s_;
-    now_s_ += window_s_;
-    return attempt;
-  }
-  double now_s() override { return now_s_; }
-  void wait_s(double seconds) override { now_s_ += seconds; }
-
- private:
-  hw::PowerModeSpace space_;
-  Truth truth_;
-  double window_s_, now_s_ = 0;
-  hw::Rng rng_;
-};
-
-hw::ProfilerOptions profiler_options(const Options& options) {
-  hw::ProfilerOptions p;
-  p.keeps_running = true;
-  p.minibatches = options.minibatches.value;
-  p.window_s = options.window_s;
-  p.start_s = options.start_s;
-  p.warm_up_s = options.warm_up_s;
-  p.step_timeout_s = options.step_timeout_s;
-  p.counters_s = 0;  // an event that is counted late spoils the next window
-  p.meter_interval_s = std::min(0.1, options.window_s / 20) / options.speed;
-  return p;
-}
-
-hw::WorkloadOptions workload_options(const Options& options) {
-  hw::WorkloadOptions w;
-  w.command = options.command;
-  w.stop_grace_s = options.stop_grace_s;
-  w.quiet = false;
-  w.as_invoking_user = !options.as_root;
-  return w;
-}
-
-std::unique_ptr<Runner> simulated_runner(const Options& options, const std::string& name, hw::Monotonic& time,
-                                         Budget& budget) {
-  require(!options.workload.empty(), "--device simulated:BOARD needs --workload");
-  const auto& board = hw::find_simulated_board(name);
-  const auto& workload = hw::find_simulated_workload(options.workload);
-  auto space = hw::module_space(name, options.grid.empty() ? "full" : options.grid);
-  hw::SimulatedDevice device(board, workload, space, {.seed = options.common.seed});
-  if (options.command.empty())
-    return std::make_unique<KnownRunner>(
-        std::move(space), [device](const hw::PowerMode& mode) { return device.measure_without_noise(mode); },
-        options);
-  const auto file =
-      (std::filesystem::temp_directory_path() / ("fewwatt-govern-" + std::to_string(getpid()) + ".step"))
-          .string();
-  auto work = workload_options(options);
-  work.environment[hw::kSimulatedStepVariable] = file;
-  return std::make_unique<ProgramRunner>(
-      std::make_unique<hw::SimulatedBoardAtWork>(std::move(device), file, options.speed, options.common.seed),
-      profiler_options(options), std::move(work), time, budget);
-}
-
-std::unique_ptr<Runner> replay_runner(const Options& options) {
-  require(!options.profiles.empty() && !options.profiled_device.empty() && !options.workload.empty(),
-          "--device replay needs --profiles, --profiled-device and --workload");
-  require(options.command.empty(), "--device replay runs no program");
-  const auto store = datasets::read_profiles(options.profiles);
-  const auto* profile = store.find(options.profiled_device, options.workload);
-  if (profile == nullptr)
-    throw datasets::DataError(options.profiles + ": has no profile " + options.profiled_device + '/' +
-                              options.workload);
-  std::map<hw::PowerMode, hw::Measurement> known;
-  for (std::size_t i = 0; i < profile->modes.size(); ++i) known[profile->modes[i]] = profile->measurements[i];
-  return std::make_unique<KnownRunner>(
-      hw::PowerModeSpace::list(profile->space->knobs(), profile->modes),
-      [known](const hw::PowerMode& mode) { return known.at(mode); }, options);
-}
-
-std::unique_ptr<Runner> jetson_runner(const Options& options, hw::Monotonic& time, Budget& budget) {
-  require(!options.command.empty(), "give the program to run: -- CMD...");
-  auto board = std::make_unique<hw::JetsonBoard>(options.jetson, time);
-  std::vector<std::string> notices;
-  if (board->replayed() > 0)
-    notices.push_back("a run before this one did not end: " + std::to_string(board->replayed()) +
-                      " controls are put back");
-  auto runner = std::make_unique<ProgramRunner>(std::move(board), profiler_options(options),
-                                                workload_options(options), time, budget);
-  runner->notices = std::move(notices);
-  return runner;
-}
-
-std::unique_ptr<Runner> runner_of(const Options& options, hw::Monotonic& time, Budget& budget) {
-  const std::string simulated = "simulated:";
-  if (options.device == "jetson") return jetson_runner(options, time, budget);
-  if (options.device == "replay") return replay_runner(options);
-  if (options.device.starts_with(simulated))
-    return simulated_runner(options, options.device.substr(simulated.size()), time, budget);
-  throw program::UsageError("--device must be jetson, simulated:BOARD or replay, found \"" + options.device +
-                            "\"");
-}
-
 std::shared_ptr<const learners::Learner> learner_of(const Options& options) {
   try {
     if (!options.init.empty()) {
       const auto checkpoint = learners::read_checkpoint(options.init);
-      require(learners::find_learner(checkpoint.learner).gives_uncertainty,
-              options.init + ": its learner " + checkpoint.learner + " gives no uncertainty");
+      program::require(learners::find_learner(checkpoint.learner).gives_uncertainty,
+                       options.init + ": its learner " + checkpoint.learner + " gives no uncertainty");
       return learners::make_learner(checkpoint);
     }
-    require(learners::find_learner(options.learner).gives_uncertainty,
-            "--learner " + options.learner + " gives no uncertainty");
+    program::require(learners::find_learner(options.learner).gives_uncertainty,
+                     "--learner " + options.learner + " gives no uncertainty");
     return learners::make_learner(options.learner);
   } catch (const std::invalid_argument& e) {
     throw program::UsageError(e.what());
@@ -315,17 +147,17 @@ struct Outcome {
   std::string died;
 };
 
-void govern_windows(Runner& runner, learners::Governor& governor, Budget& budget, Log& log,
-                    const Options& options, Outcome& outcome) {
+void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& governor, Budget& budget,
+                    Log& log, const Options& options, Outcome& outcome) {
   const double end_s = options.minutes > 0 ? 60 * options.minutes : std::numeric_limits<double>::infinity();
   std::optional<hw::PowerMode> before;
-  while (told_to_stop == 0 && runner.now_s() < end_s) {
+  while (!program::told_to_stop() && runner.now_s() < end_s) {
     budget.changed();
     const double budget_w = budget.watts(), from_s = runner.now_s();
-    const auto move = governor.next(budget_w, (end_s - from_s) / options.window_s);
+    const auto move = governor.next(budget_w, (end_s - from_s) / options.measuring.profiler.window_s);
     outcome.moves += before && *before != move.mode ? 1 : 0;
     before = move.mode;
-    const auto attempt = runner.window(move.mode);
+    const auto attempt = runner.attempt(move.mode);
     std::string event;
     switch (attempt.status) {
       case hw::AttemptStatus::ok:
@@ -341,7 +173,7 @@ void govern_windows(Runner& runner, learners::Governor& governor, Budget& budget
           event = governor.recognised() ? "workload-known" : "workload-changed";
         break;
       case hw::AttemptStatus::interrupted:
-        outcome.interrupted = told_to_stop != 0;
+        outcome.interrupted = program::told_to_stop();
         event = outcome.interrupted ? "stopped" : "budget-changed";
         break;
       case hw::AttemptStatus::program_ended:
@@ -366,25 +198,22 @@ void govern_windows(Runner& runner, learners::Governor& governor, Budget& budget
     }
     if (outcome.ended) return;
     // A window that failed at once is not tried again at once.
-    if (const double left_s = options.window_s - (runner.now_s() - from_s);
+    if (const double left_s = options.measuring.profiler.window_s - (runner.now_s() - from_s);
         attempt.status != hw::AttemptStatus::ok && attempt.status != hw::AttemptStatus::interrupted &&
         left_s > 0)
       runner.wait_s(left_s);
   }
-  outcome.interrupted = outcome.interrupted || told_to_stop != 0;
+  outcome.interrupted = outcome.interrupted || program::told_to_stop();
 }
 
 int govern(const Options& options) {
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
-  action.sa_handler = SIG_IGN;
-  for (const int signal : {SIGPIPE, SIGXFSZ})
-    sigaction(signal, &action, nullptr);  // they come as errors, too
+  program::catch_signals();
   const auto learner = learner_of(options);
   hw::SystemMonotonic time;
   Budget budget(options.max_power_w, options.budget_file);
-  const auto runner = runner_of(options, time, budget);
+  const auto runner =
+      datasets::open_measured_workload({options.measuring, options.common.seed, kNoise}, time,
+                                       [&budget] { return program::told_to_stop() || budget.changed(); });
   if (!options.common.quiet)
     for (const auto& notice : runner->notices) std::cerr << notice << '\n';
   learners::GovernorOptions governing;
@@ -438,26 +267,20 @@ int govern(const Options& options) {
 
 void check(const Options& options) {
   const auto positive = [](const char* name, double value) {
-    require(value > 0 && std::isfinite(value), std::string(name) + " must be > 0");
+    program::require(value > 0 && std::isfinite(value), std::string(name) + " must be > 0");
   };
   positive("--max-power-w", options.max_power_w);
-  positive("--window-s", options.window_s);
-  positive("--simulated-speed", options.speed);
-  require(options.minutes >= 0 && std::isfinite(options.minutes), "--minutes must be > 0");
-  require(options.confidence >= 0.5 && options.confidence < 1,
-          "--confidence must be at least 0.5 and below 1");
-  require(options.init.empty() || options.learner.empty(),
-          "give one of --init and --learner, or neither for auto");
-  require(options.grid.empty() || options.device.starts_with("simulated:"),
-          "--grid goes with --device simulated:BOARD");
-  require(options.speed == 1 || options.device.starts_with("simulated:"),
-          "--simulated-speed goes with --device simulated:BOARD");
-  require(!options.command.empty() || options.minutes > 0 || options.device == "jetson",
-          "without a program give --minutes, after which to end");
-  require(options.minibatches.value >= 2, "--minibatches must be >= 2");
+  program::require(options.minutes >= 0 && std::isfinite(options.minutes), "--minutes must be > 0");
+  program::require(options.confidence >= 0.5 && options.confidence < 1,
+                   "--confidence must be at least 0.5 and below 1");
+  program::require(options.init.empty() || options.learner.empty(),
+                   "give one of --init and --learner, or neither for auto");
+  if (auto error = options.measuring.error(); !error.empty()) throw program::UsageError(error);
+  program::require(!options.measuring.command.empty() || options.minutes > 0,
+                   "without a program give --minutes, after which to end");
   if (!options.out.empty())
     program::refuse_overwriting(options.out,
-                                {options.init, options.profiles, options.budget_file, options.log});
+                                {options.init, options.measuring.profiles, options.budget_file, options.log});
 }
 
 }  // namespace
@@ -493,33 +316,8 @@ int main(int argc, char** argv) {
     add("out", po::value(&options.out)->value_name("FILE"),
         "CSV file of the measured modes of what ran last, for fewwatt adapt --measurements");
     add("minutes", po::value(&options.minutes), "after which to end; never, unless given");
-    add("window-s", po::value(&options.window_s)->default_value(options.window_s),
-        "of one measurement, at least");
-    add("minibatches", po::value(&options.minibatches)->default_value(options.minibatches),
-        "steps in one measurement, at least");
-    add("start-s", po::value(&options.start_s)->default_value(options.start_s),
-        "of the program, until its first step, at most");
-    add("warm-up-s", po::value(&options.warm_up_s)->default_value(options.warm_up_s),
-        "after a move, until time and power are steady, at most");
-    add("step-timeout-s", po::value(&options.step_timeout_s)->default_value(options.step_timeout_s),
-        "without a step, at most");
-    add("stop-grace-s", po::value(&options.stop_grace_s)->default_value(options.stop_grace_s),
-        "between SIGTERM and SIGKILL");
-    add("as-root", po::bool_switch(&options.as_root),
-        "run the program as root, not as the user who called sudo");
-    add("device", po::value(&options.device)->default_value("jetson"),
-        "jetson (this board), simulated:BOARD, or replay");
-    add("workload", po::value(&options.workload), "that is simulated or replayed");
-    add("grid", po::value(&options.grid), "of a simulated board: full, or a grid that fewwatt device lists");
-    add("simulated-speed", po::value(&options.speed)->default_value(1),
-        "how many times faster its time passes");
-    add("profiles", po::value(&options.profiles), "file of the profile that is replayed");
-    add("profiled-device", po::value(&options.profiled_device), "its device");
-    add("root", po::value(&options.jetson.root),
-        "folder in which the board's /sys, /proc and /etc lie; the board's own");
-    add("state", po::value(&options.jetson.state), "folder of what is to be put back (/run/fewwatt)");
-    add("command", po::value(&options.command), "the program and its arguments, after --");
-    manual.positional.add("command", -1);
+    add("workload", po::value(&options.measuring.workload), "that is simulated or replayed");
+    program::add_measuring_options(manual, options.measuring);
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;
     check(options);

@@ -11,6 +11,23 @@
 
 namespace fewwatt::hw {
 
+std::string MeasuringOptions::error() const {
+  const bool here = device == "jetson", replay = device == "replay";
+  if (!here && !replay && !simulated())
+    return "--device must be jetson, simulated:BOARD or replay, found \"" + device + "\"";
+  if (!simulated() && !grid.empty()) return "--grid goes with --device simulated:BOARD";
+  if (!(simulated_speed > 0) || !std::isfinite(simulated_speed)) return "--simulated-speed must be > 0";
+  if (!simulated() && simulated_speed != 1) return "--simulated-speed goes with --device simulated:BOARD";
+  if (here && command.empty()) return "--device jetson needs a program to measure: -- CMD...";
+  if (!here && workload.empty()) return "--device " + device + " needs --workload";
+  if (replay && (profiles.empty() || profiled_device.empty()))
+    return "--device replay needs --profiles and --profiled-device";
+  if (replay && !command.empty()) return "--device replay runs no program";
+  if (profiler.minibatches < 2) return "--minibatches must be >= 2";
+  if (!(profiler.window_s > 0) || !std::isfinite(profiler.window_s)) return "--window-s must be > 0";
+  return profiler.error();
+}
+
 JetsonBoard::JetsonBoard(const JetsonOptions& options, Monotonic& time) : files_(options.root) {
   auto board = find_board(files_);
   const auto compatible = board.compatible;

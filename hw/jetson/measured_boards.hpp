@@ -3,6 +3,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "hw/jetson/clocks.hpp"
 #include "hw/jetson/profiler.hpp"
@@ -44,6 +46,26 @@ class JetsonBoard final : public MeasuredBoard {
 
 // Throws DeviceError in one sentence where the clocks of `board` may not be set. A cap of the memory's need not be.
 void check_may_set(const Sysfs& files, Monotonic& time, const Board& board);
+
+// What is to be measured, and how, as the user of a program says it.
+struct MeasuringOptions {
+  std::string device;                     // "jetson", "simulated:BOARD" or "replay"
+  std::string workload;                   // that is simulated or replayed
+  std::string grid;                       // of a simulated board; "" = full
+  std::string profiles, profiled_device;  // that are replayed
+  std::vector<std::string> command;       // the program; {}: the device knows the answers
+  double simulated_speed = 1;             // how many times faster a simulated board's time passes
+  double stop_grace_s = 10;               // between SIGTERM and SIGKILL
+  bool as_root = false, program_output = false;
+  ProfilerOptions profiler;
+  JetsonOptions jetson;
+
+  bool simulated() const { return device.starts_with(kSimulated); }
+  std::string simulated_board() const { return device.substr(kSimulated.size()); }
+  std::string error() const;  // "" when valid
+
+  static constexpr std::string_view kSimulated = "simulated:";
+};
 
 // Names the file that holds how long a step takes, ms: what scripts/toy_workload reads.
 inline constexpr const char* kSimulatedStepVariable = "FEWWATT_SIMULATED_STEP_FILE";
