@@ -18,6 +18,7 @@
 #include "benchmarks/runner.hpp"
 #include "benchmarks/sinusoid.hpp"
 #include "benchmarks/suite.hpp"
+#include "benchmarks/suite_keys.hpp"
 #include "benchmarks/svg.hpp"
 #include "benchmarks/table.hpp"
 #include "datasets/atomic_file.hpp"

@@ -10,6 +10,7 @@
 
 #include "benchmarks/jobs.hpp"
 #include "benchmarks/suite.hpp"
+#include "benchmarks/suite_keys.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
 #include "hw/modules.hpp"
@@ -288,30 +289,6 @@ class Hour {
 
 // ---- the suite ----
 
-[[noreturn]] void refuse(const IniSection& section, const std::string& key, const std::string& expected) {
-  throw DataError(section.where + ": " + key + ": expected " + expected + ", found '" +
-                  section.text_or(key, "") + "'");
-}
-
-template <class Parse>
-auto parse_key(const IniSection& section, const std::string& key, Parse parse) try {
-  return parse(section.text(key));
-} catch (const std::invalid_argument& e) {
-  throw DataError(section.where + ": " + key + ": " + e.what());
-}
-
-std::size_t count(const IniSection& section, const std::string& key) {
-  const auto counts = parse_key(section, key, parse_counts);
-  if (counts.size() != 1) refuse(section, key, "one whole number from 1");
-  return counts[0];
-}
-
-double positive(const IniSection& section, const std::string& key) {
-  const double value = section.number(key);
-  if (!(value > 0) || !std::isfinite(value)) refuse(section, key, "a number above 0");
-  return value;
-}
-
 }  // namespace
 
 bool is_drift_suite(const std::string& path) {
@@ -347,14 +324,14 @@ DriftSuite read_drift_suite(const std::string& path) {
     refuse(head, "budgets", "first:last in W");
   suite.time_noise = positive(head, "time_noise");
   suite.power_noise = positive(head, "power_noise");
-  suite.seeds = count(head, "seeds");
-  suite.streams = count(head, "streams");
-  suite.measurements = count(head, "measurements");
+  suite.seeds = count_of(head, "seeds");
+  suite.streams = count_of(head, "streams");
+  suite.measurements = count_of(head, "measurements");
   suite.hour_s = positive(head, "hour_s");
   suite.window_s = positive(head, "window_s");
   suite.switch_s = positive(head, "switch_s");
   if (!(suite.switch_s < suite.window_s)) refuse(head, "switch_s", "less than window_s");
-  suite.changes = count(head, "changes");
+  suite.changes = count_of(head, "changes");
   return suite;
 }
 

@@ -17,6 +17,7 @@
 #include "benchmarks/jobs.hpp"
 #include "benchmarks/report.hpp"
 #include "benchmarks/suite.hpp"
+#include "benchmarks/suite_keys.hpp"
 #include "benchmarks/svg.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
@@ -226,31 +227,6 @@ void summarise(SinusoidScore::AfterSteps& at) {
 
 // ---- the file
 
-[[noreturn]] void refuse(const IniSection& section, const std::string& key, const std::string& expected) {
-  throw DataError(section.where + ": " + key + ": expected " + expected + ", found '" +
-                  section.text_or(key, "") + "'");
-}
-
-// parse_counts() and its like, with the key and the file where the text stands.
-template <class Parse>
-auto parse_key(const IniSection& section, const std::string& key, Parse parse) try {
-  return parse(section.text(key));
-} catch (const std::invalid_argument& e) {
-  throw DataError(section.where + ": " + key + ": " + e.what());
-}
-
-std::size_t count(const IniSection& section, const std::string& key) {
-  const auto counts = parse_key(section, key, parse_counts);
-  if (counts.size() != 1) refuse(section, key, "one whole number from 1");
-  return counts[0];
-}
-
-double rate(const IniSection& section, const std::string& key) {
-  const double value = section.number(key);
-  if (!(value > 0) || !std::isfinite(value)) refuse(section, key, "a number above 0");
-  return value;
-}
-
 // Sizes of layers; other than in parse_counts(), two may be alike.
 std::vector<int> hidden_layers(const IniSection& section) {
   std::vector<int> sizes;
@@ -287,15 +263,15 @@ void read_reptile(const IniSection& section, SinusoidSuite& suite) {
   auto& reptile = suite.reptile;
   reptile.net.hidden = hidden_layers(section);
   reptile.net.activation = learners::Activation::tanh;
-  reptile.max_steps = static_cast<int>(count(section, "train_steps"));
-  reptile.inner_steps = static_cast<int>(count(section, "inner_steps"));
-  reptile.inner_batch = static_cast<int>(count(section, "inner_batch"));
-  reptile.inner_rate = rate(section, "inner_rate");
-  reptile.outer_rate = rate(section, "outer_rate");
+  reptile.max_steps = static_cast<int>(count_of(section, "train_steps"));
+  reptile.inner_steps = static_cast<int>(count_of(section, "inner_steps"));
+  reptile.inner_batch = static_cast<int>(count_of(section, "inner_batch"));
+  reptile.inner_rate = positive(section, "inner_rate");
+  reptile.outer_rate = positive(section, "outer_rate");
   reptile.inner_optimizer = learners::Optimizer::sgd;
   reptile.inner_clip = std::numeric_limits<double>::infinity();
-  suite.reptile_batch = count(section, "meta_batch");
-  suite.reptile_points = count(section, "points");
+  suite.reptile_batch = count_of(section, "meta_batch");
+  suite.reptile_points = count_of(section, "points");
 }
 
 void check_has_reptile(const SinusoidSuite& suite) {
@@ -462,16 +438,16 @@ SinusoidSuite read_sinusoid_suite(const std::string& path) {
     parse_key(head, "learners", [&](const auto&) { check_sinusoid_learner(learner); });
   suite.shots = parse_key(head, "shots", parse_counts);
   suite.test_steps = step_counts(head);
-  suite.test_tasks = count(head, "test_tasks");
+  suite.test_tasks = count_of(head, "test_tasks");
   if (suite.test_tasks < 2) refuse(head, "test_tasks", "at least 2, for a confidence interval");
-  if (head.find("test_query") != nullptr) suite.test_query = count(head, "test_query");
-  suite.train_steps = count(head, "train_steps");
-  suite.meta_batch = count(head, "meta_batch");
+  if (head.find("test_query") != nullptr) suite.test_query = count_of(head, "test_query");
+  suite.train_steps = count_of(head, "train_steps");
+  suite.meta_batch = count_of(head, "meta_batch");
   suite.hidden = hidden_layers(head);
-  suite.inner.steps = static_cast<int>(count(head, "inner_steps"));
-  suite.inner.rate = rate(head, "inner_rate");
-  suite.outer_rate = rate(head, "outer_rate");
-  if (head.find("clip_norm") != nullptr) suite.clip_norm = rate(head, "clip_norm");
+  suite.inner.steps = static_cast<int>(count_of(head, "inner_steps"));
+  suite.inner.rate = positive(head, "inner_rate");
+  suite.outer_rate = positive(head, "outer_rate");
+  if (head.find("clip_norm") != nullptr) suite.clip_norm = positive(head, "clip_norm");
   for (const auto& section : file.sections) {
     if (section.name == "suite") continue;
     if (section.name != "reptile") throw DataError(section.where + ": expected [suite] or [reptile]");

@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "benchmarks/suite_keys.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/import.hpp"
 #include "datasets/ini.hpp"
@@ -25,65 +26,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kBothSuffix = "+sim", kSimulatedSuffix = "-sim";
 static_assert(kBothSuffix.size() == kSimulatedSuffix.size());
-
-std::string trim(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return "";
-  return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
-}
-
-std::vector<std::string> cut(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  for (std::size_t start = 0; start <= text.size();) {
-    const std::size_t end = std::min(text.find(separator, start), text.size());
-    parts.push_back(trim(std::string_view(text).substr(start, end - start)));
-    start = end + 1;
-  }
-  return parts;
-}
-
-[[noreturn]] void refuse(const IniSection& section, const std::string& key, const std::string& expected) {
-  throw DataError(section.where + ": " + key + ": expected " + expected + ", found '" +
-                  section.text_or(key, "") + "'");
-}
-
-// Throws std::invalid_argument for anything but a whole number from `least`.
-std::size_t parse_count_from(std::size_t least, const std::string& text) {
-  double value = 0;
-  if (!datasets::parse_number(text, value) || value < static_cast<double>(least) || value > 1e6 ||
-      value != std::floor(value))
-    throw std::invalid_argument("expected whole numbers from " + std::to_string(least) +
-                                " to 1000000, found '" + text + "'");
-  return static_cast<std::size_t>(value);
-}
-
-std::size_t parse_count(const std::string& text) {
-  return parse_count_from(1, text);
-}
-
-template <class T>
-bool has_repeats(const std::vector<T>& values) {
-  return std::set<T>(values.begin(), values.end()).size() != values.size();
-}
-
-std::vector<std::size_t> counts_from(std::size_t least, const std::string& text) {
-  std::vector<std::size_t> counts;
-  for (const auto& part : parse_list(text)) counts.push_back(parse_count_from(least, part));
-  if (has_repeats(counts)) throw std::invalid_argument("a number stands twice in '" + text + "'");
-  return counts;
-}
-
-// Calls parse(text); what it finds wrong is said with the key and the file it stands in.
-template <class Parse>
-auto parse_key(const IniSection& section, const std::string& key, const std::string& text, Parse parse) try {
-  return parse(text);
-} catch (const std::invalid_argument& e) {
-  throw DataError(section.where + ": " + key + ": " + e.what());
-}
-
-std::vector<std::string> list(const IniSection& section, const std::string& key) {
-  return parse_key(section, key, section.text(key), parse_list);
-}
 
 BudgetRule parse_budgets(const IniSection& section) {
   const std::string key = "budgets";
@@ -122,11 +64,11 @@ SplitRule parse_split(const IniSection& section) {
     if (section.find("train") != nullptr || section.find("test") != nullptr)
       throw DataError(section.where + ": one_out stands in place of train and test");
     rule.one_out = true;
-    rule.test = list(section, "one_out");
+    rule.test = parse_key(section, "one_out", parse_list);
     return rule;
   }
-  rule.test = list(section, "test");
-  if (section.find("train") != nullptr) rule.train = list(section, "train");
+  rule.test = parse_key(section, "test", parse_list);
+  if (section.find("train") != nullptr) rule.train = parse_key(section, "train", parse_list);
   return rule;
 }
 
@@ -136,13 +78,13 @@ datasets::SimulationRequest parse_simulation(const IniSection& section) {
     if (section.find(key) != nullptr)
       throw DataError(section.where + ": " + key + ": a suite with simulate has none");
   datasets::SimulationRequest request;
-  request.devices = list(section, "simulate");
+  request.devices = parse_key(section, "simulate", parse_list);
   request.grid = section.text_or("grid", request.grid);
   const auto* random = section.find("random_workloads");
   if (random != nullptr)
     request.random_workloads = parse_key(section, "random_workloads", *random, parse_count);
   if (random == nullptr || section.find("workloads") != nullptr)
-    request.workloads = list(section, "workloads");
+    request.workloads = parse_key(section, "workloads", parse_list);
   check_names(section, "simulate", request.devices, [](const auto& name) { hw::find_simulated_board(name); });
   check_names(section, "workloads", request.workloads,
               [](const auto& name) { hw::find_simulated_workload(name); });
@@ -198,22 +140,6 @@ bool glob_matches(std::string_view glob, std::string_view text) {
     return glob_matches(glob.substr(1), text) || (!text.empty() && glob_matches(glob, text.substr(1)));
   if (text.empty() || (glob.front() != '?' && glob.front() != text.front())) return false;
   return glob_matches(glob.substr(1), text.substr(1));
-}
-
-std::vector<std::string> parse_list(const std::string& text) {
-  auto parts = cut(text, ',');
-  if (has_repeats(parts) || std::find(parts.begin(), parts.end(), "") != parts.end())
-    throw std::invalid_argument("expected a comma-separated list without empty or repeated parts, found '" +
-                                text + "'");
-  return parts;
-}
-
-std::vector<std::size_t> parse_counts(const std::string& text) {
-  return counts_from(1, text);
-}
-
-std::vector<std::size_t> parse_shots(const std::string& text) {
-  return counts_from(0, text);
 }
 
 LearnerName parse_learner(const std::string& name) {
@@ -331,27 +257,27 @@ Suite read_suite(const std::string& path) {
   if (head.find("simulate") != nullptr)
     suite.simulation = parse_simulation(head);
   else
-    suite.inputs = list(head, "inputs");
+    suite.inputs = parse_key(head, "inputs", parse_list);
   for (const char* key : {"grid", "workloads", "random_workloads"})
     if (!suite.simulation && head.find(key) != nullptr)
       throw DataError(head.where + ": " + key + ": only for a suite with simulate");
 
-  for (const auto& target : list(head, "targets")) {
+  for (const auto& target : parse_key(head, "targets", parse_list)) {
     const auto at = std::find(std::begin(tasks::kTargetNames), std::end(tasks::kTargetNames), target);
     if (at == std::end(tasks::kTargetNames)) refuse(head, "targets", "time, power or both");
     suite.targets[static_cast<std::size_t>(at - std::begin(tasks::kTargetNames))] = true;
   }
-  suite.shots = parse_key(head, "shots", head.text("shots"), parse_shots);
-  suite.seeds = parse_key(head, "seeds", head.text("seeds"), parse_count);
+  suite.shots = parse_key(head, "shots", parse_shots);
+  suite.seeds = parse_key(head, "seeds", parse_count);
   if (const auto* text = head.find("train_steps"))
     suite.train_steps = parse_key(head, "train_steps", *text, parse_count);
   if (const auto* text = head.find("rows_per_mode"))
     suite.rows_per_mode = parse_key(head, "rows_per_mode", *text, parse_count);
   if (const auto* text = head.find("population"))
     suite.population = parse_key(head, "population", *text, parse_count);
-  suite.samplers = list(head, "samplers");
+  suite.samplers = parse_key(head, "samplers", parse_list);
   check_names(head, "samplers", suite.samplers, check_sampler);
-  suite.learners = list(head, "learners");
+  suite.learners = parse_key(head, "learners", parse_list);
   check_names(head, "learners", suite.learners, check_learner);
   check_learners(suite);
 
@@ -363,9 +289,9 @@ Suite read_suite(const std::string& path) {
   }
   if (head.find("searches") != nullptr) {
     if (!suite.budgets) throw DataError(head.where + ": searches need budgets");
-    for (const auto& text : list(head, "searches"))
+    for (const auto& text : parse_key(head, "searches", parse_list))
       suite.searches.push_back(parse_key(head, "searches", text, parse_search));
-    suite.measured = parse_key(head, "measured", head.text("measured"), parse_counts);
+    suite.measured = parse_key(head, "measured", parse_counts);
     check_searches(suite);
   }
   if (const auto* text = head.find("confidence")) {

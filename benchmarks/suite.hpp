@@ -105,14 +105,6 @@ LearnerName parse_learner(const std::string& name);  // throws std::invalid_argu
 // Throws datasets::DataError naming the file, section and key, what is expected and what stands there.
 Suite read_suite(const std::string& path);
 
-// "a, b": its parts without the blanks around them. Throws std::invalid_argument when one is empty or stands
-// twice.
-std::vector<std::string> parse_list(const std::string& text);
-// "5, 10": a list of whole numbers from 1, none twice. Throws std::invalid_argument.
-std::vector<std::size_t> parse_counts(const std::string& text);
-// The same from 0.
-std::vector<std::size_t> parse_shots(const std::string& text);
-
 // Throws datasets::DataError naming the learner that is trained on a population where the suite has none, or adds to one that
 // is not among the learners.
 void check_learners(const Suite& suite);

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datasets/csv.hpp"
+#include "datasets/ini.hpp"
+#include "datasets/profile.hpp"
+
+// What the files of suites of every kind say in the same way.
+namespace fewwatt::benchmarks {
+
+std::string trim(std::string_view text);                                // without the blanks around it
+std::vector<std::string> cut(const std::string& text, char separator);  // trimmed parts
+
+// "a, b": its parts. Throws std::invalid_argument when one is empty or stands twice.
+std::vector<std::string> parse_list(const std::string& text);
+// A whole number from 1. Throws std::invalid_argument.
+std::size_t parse_count(const std::string& text);
+// "5, 10": whole numbers from 1, none twice. Throws std::invalid_argument.
+std::vector<std::size_t> parse_counts(const std::string& text);
+// The same from 0.
+std::vector<std::size_t> parse_shots(const std::string& text);
+
+// Throws DataError: what stands in a key is not what is expected.
+[[noreturn]] void refuse(const datasets::IniSection& section, const std::string& key,
+                         const std::string& expected);
+
+// parse(text); what it finds wrong is said with the key and the file it stands in, as DataError.
+template <class Parse>
+auto parse_key(const datasets::IniSection& section, const std::string& key, const std::string& text,
+               Parse parse) try {
+  return parse(text);
+} catch (const std::invalid_argument& e) {
+  throw datasets::DataError(section.where + ": " + key + ": " + e.what());
+}
+template <class Parse>
+auto parse_key(const datasets::IniSection& section, const std::string& key, Parse parse) {
+  return parse_key(section, key, section.text(key), parse);
+}
+
+std::size_t count_of(const datasets::IniSection& section, const std::string& key);  // from 1
+double positive(const datasets::IniSection& section, const std::string& key);
+
+}  // namespace fewwatt::benchmarks
