@@ -493,8 +493,8 @@ std::vector<Row> rows_of_draw(const Suite& suite, const SearchJob& job,
 }
 
 // Of all draws and workloads of a search with so many measurements.
-std::vector<Row> pooled_rows(const Suite& suite, const SearchName& search, std::size_t measured,
-                             const std::vector<SearchOutcome>& outcomes) {
+std::vector<Row> pooled_rows(const Suite& suite, const std::string& name, const std::string& sampler,
+                             std::size_t measured, const std::vector<SearchOutcome>& outcomes) {
   std::vector<Row> rows;
   if (outcomes.empty()) return rows;
   std::vector<double> regrets;
@@ -510,8 +510,8 @@ std::vector<Row> pooled_rows(const Suite& suite, const SearchName& search, std::
   RowWriter writer(rows, {.suite = suite.name,
                           .device = "all",
                           .workload = "all",
-                          .learner = search.label,
-                          .sampler = "search",
+                          .learner = name,
+                          .sampler = sampler,
                           .shots = measured,
                           .seed = 0,
                           .metric = "",
@@ -735,8 +735,18 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     const bool last = i + 1 == search_jobs.size() || search_jobs[i + 1].search != job.search ||
                       search_jobs[i + 1].measured != job.measured;
     if (!last) continue;
-    rows = pooled_rows(suite, *job.search, job.measured, pool);
+    rows = pooled_rows(suite, job.search->label, "search", job.measured, pool);
     std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
+    pool.clear();
+  }
+  for (const bool maximum : {true, false}) {
+    if (!maximum && suite.module.empty()) continue;
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+      const auto answers = answer_among(searched[i], preset_rows(suite, subjects[i], maximum));
+      pool.insert(pool.end(), answers.begin(), answers.end());
+    }
+    const auto rows = pooled_rows(suite, maximum ? "maxn" : "presets", "none", 0, pool);
+    result.rows.insert(result.rows.end(), rows.begin(), rows.end());
     pool.clear();
   }
   return result;

@@ -142,4 +142,19 @@ std::vector<SearchOutcome> run_search(const SearchName& name,
   return outcomes;
 }
 
+std::vector<SearchOutcome> answer_among(const SearchSubject& subject, const std::vector<std::size_t>& rows) {
+  std::vector<SearchOutcome> outcomes;
+  for (std::size_t b = 0; b < subject.budgets_w.size(); ++b) {
+    std::optional<learners::Answer> best;
+    for (const auto row : rows) {
+      const double time_ms = subject.truth(static_cast<Eigen::Index>(row), kTimeMs),
+                   power_w = subject.truth(static_cast<Eigen::Index>(row), kPowerW);
+      if (power_w <= subject.budgets_w[b] && (!best || time_ms < best->time_ms))
+        best = learners::Answer{subject.space->at(row), time_ms, power_w, time_ms, true};
+    }
+    outcomes.push_back(outcome(subject, b, {}, best));
+  }
+  return outcomes;
+}
+
 }  // namespace fewwatt::benchmarks

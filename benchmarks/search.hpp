@@ -54,4 +54,7 @@ std::vector<SearchOutcome> run_search(const SearchName& name,
                                       const SearchSubject& subject, std::size_t measured, std::uint64_t seed,
                                       std::uint64_t draw);
 
+// The fastest of `rows` of the truth inside each budget: the answers of one who knows these modes and measures no other.
+std::vector<SearchOutcome> answer_among(const SearchSubject& subject, const std::vector<std::size_t>& rows);
+
 }  // namespace fewwatt::benchmarks
