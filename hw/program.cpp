@@ -22,6 +22,12 @@ void require(bool holds, const std::string& otherwise) {
   if (!holds) throw UsageError(otherwise);
 }
 
+std::string join(std::span<const std::string_view> names) {
+  std::string text;
+  for (const auto name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
 std::istream& operator>>(std::istream& in, Count& count) {
   std::string text;
   in >> text;

@@ -7,8 +7,10 @@
 #include <functional>
 #include <iosfwd>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hw/jetson/measured_boards.hpp"
@@ -26,6 +28,8 @@ class UsageError : public std::runtime_error {
 
 // Throws UsageError(otherwise) unless it holds.
 void require(bool holds, const std::string& otherwise);
+
+std::string join(std::span<const std::string_view> names);  // "a, b"
 
 // A whole number >= 0 on the command line: unlike an unsigned type it refuses "-1" instead of wrapping it.
 struct Count {

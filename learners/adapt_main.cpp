@@ -146,10 +146,8 @@ void check(const Options& options, bool draws_shots) {
                      "--mapping and --time-of go with --measurements");
     program::require(own.empty(), own + ": said by the profile");
     const auto samplers = learners::sampler_names();
-    std::string known;
-    for (const auto name : samplers) known += " " + std::string(name);
     program::require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),
-                     "unknown --sampler " + options.sampler + "; known:" + known);
+                     "unknown --sampler " + options.sampler + "; known: " + program::join(samplers));
   }
 }
 
@@ -201,10 +199,9 @@ std::optional<Options> parse(int argc, char** argv) {
     add(kOwnAttributes[i].first, po::value(&own[i])->value_name("N"), kMeanings[i]);
   add("shots", po::value(&options.shots)->default_value(options.shots)->value_name("N"),
       "modes to draw from the profile; 0: none is measured");
+  const std::string how_to_draw = "how to draw them: " + program::join(learners::sampler_names());
   add("sampler", po::value(&options.sampler)->default_value("random")->value_name("NAME"),
-      "how to draw them: random, latin-hypercube, maximin, diversity; or by what the learner makes of those "
-      "before: alc, "
-      "alc-cost, uncertainty, error-based");
+      how_to_draw.c_str());
   add("space", po::value(&options.space_name)->value_name("BOARD[:GRID]"),
       "modes to predict, as orin-agx-64 or orin-agx-64:powertrain; default: the profile's; for a "
       "--learner with --measurements every combination of the levels there");

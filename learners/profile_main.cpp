@@ -371,12 +371,6 @@ int merge(const Options& options) {
   return program::kDone;
 }
 
-std::string join(std::span<const std::string_view> names) {
-  std::string text;
-  for (const auto name : names) text += (text.empty() ? "" : ", ") + std::string(name);
-  return text;
-}
-
 // What --goal and its limits mean.
 void read_goal(Options& options) {
   const auto& limits = options.aim.limits;
@@ -434,8 +428,8 @@ int main(int argc, char** argv) {
         "time and power are steady; measurements that throttling spoiled are made again. Every mode is kept "
         "at once in "
         "P.h5.log, and goes to P.h5; the clocks are put back whatever happens.";
-    const std::string samplers = "what chooses them: " + join(learners::sampler_names()),
-                      searches = "how to reach the goal: " + join(learners::search_names());
+    const std::string samplers = "what chooses them: " + program::join(learners::sampler_names()),
+                      searches = "how to reach the goal: " + program::join(learners::search_names());
     auto add = manual.options.add_options();
     add("name", po::value(&options.name), "of the device, in the profile; the board's model");
     add("workload", po::value(&options.measuring.workload), "name of what is measured, in the profile");

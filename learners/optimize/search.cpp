@@ -170,7 +170,8 @@ class Measured : public Search {
   };
   virtual Judged judged(const hw::PowerMode&, double measured_score) { return {measured_score, 1}; }
 
-  // Of the modes whose measurements are within the limits and that are trusted to keep them, the one with the least score.
+  // Of the modes whose measurements are within the limits and that are trusted to keep them, the one with the least score, to
+  // which the price of breaking limits is added.
   std::optional<std::pair<hw::PowerMode, double>> best_measured() {
     std::optional<std::pair<hw::PowerMode, double>> best;
     for (const auto& [mode, cost] : measured_) {
@@ -178,7 +179,8 @@ class Measured : public Search {
       if (!within(goal_.limits, time, power)) continue;
       const auto [score, fits] = judged(mode, log_objective(goal_.objective, time, power));
       if (fits < goal_.limits.confidence || !std::isfinite(score)) continue;
-      if (!best || score < best->second) best = {mode, score};
+      const double risky = score + options_.price_of_breaking * (1 - fits);
+      if (!best || risky < best->second) best = {mode, risky};
     }
     return best;
   }
@@ -783,7 +785,7 @@ std::unique_ptr<Search> make_plain(Space space, LearnerPtr learner, Goal goal, S
 template <class S, bool designed>
 std::unique_ptr<Search> make_with_start(Space space, LearnerPtr learner, Goal goal, SearchOptions options) {
   return std::make_unique<S>(std::move(space), std::move(learner), std::move(goal), std::move(options),
-                             designed ? "alc" : "random");
+                             designed ? "alc-front" : "random");
 }
 
 enum class Aims { at_once, after_start, at_the_end };
@@ -822,6 +824,8 @@ std::string SearchOptions::error() const {
   if (pool == 0) return "SearchOptions: pool must be > 0";
   if (!(repeat_error > 0) || !std::isfinite(repeat_error))
     return "SearchOptions: repeat_error must be > 0, got " + std::to_string(repeat_error);
+  if (!(price_of_breaking >= 0) || !std::isfinite(price_of_breaking))
+    return "SearchOptions: price_of_breaking must be >= 0, got " + std::to_string(price_of_breaking);
   if (!(safe > 0 && safe < 1)) return "SearchOptions: safe must be in (0, 1), got " + std::to_string(safe);
   if (!(stop_gain >= 0 && stop_gain < 1))
     return "SearchOptions: stop_gain must be in [0, 1), got " + std::to_string(stop_gain);

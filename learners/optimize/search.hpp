@@ -30,6 +30,9 @@ struct SearchOptions {
   // Standard deviation of the log of a measurement that is made again in the same mode. What a learner calls noise beyond this
   // is the mode's own, so its measurement says more of it than of others.
   double repeat_error = 0.015;
+  // What an answer that breaks a limit costs, in logs of the objective: of two answers the better one has the less
+  //   score + price_of_breaking (1 - P(keeps the limits)).
+  double price_of_breaking = 0.05;
   // Stops when the next measurement is expected to lower the objective by less than this fraction; 0 = never.
   double stop_gain = 0;
   tasks::Characteristics characteristics = {};
@@ -60,7 +63,7 @@ class Search : public tasks::ModeSampler {
   virtual void aim(const Goal& goal) = 0;
 };
 
-//   designed-ei  the default: a designed start (sampler alc), then constrained expected improvement, p EI, with the learner
+//   designed-ei  the default: a designed start (sampler alc-front), then constrained expected improvement, p EI, with the learner
 //                (Gardner et al. 2014, eq. 6; in logs); while nothing fits, as if the mode surest to fit had been measured
 //   ei           the same after a random start
 //   thompson     after the designed start, the best mode of a draw from the posterior (constrained Thompson sampling, Eriksson &

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 
@@ -41,8 +43,8 @@ class Criterion {
 // Variances, or what measuring reduces of them.
 class VarianceCriterion final : public Criterion {
  public:
-  VarianceCriterion(std::vector<LogCovariance> targets, bool reduction)
-      : of_(std::move(targets)), reduction_(reduction) {}
+  VarianceCriterion(std::vector<LogCovariance> targets, bool reduction, Vector weights = {})
+      : of_(std::move(targets), std::move(weights)), reduction_(reduction) {}
   Vector scores() const override { return reduction_ ? of_.gains() : of_.variances(); }
   void take(Index j) override { of_.measure(j); }
 
@@ -63,10 +65,30 @@ class ErrorCriterion final : public Criterion {
   Matrix similar_;
 };
 
+// Of modes that cost this, [n, targets]: how much each matters where the fastest within some power limit is looked for.
+Vector front_weights(const Matrix& cost) {
+  constexpr double kLeast = 0.05, kSharpness = 10;
+  Vector weights = Vector::Ones(cost.rows());
+  if (!cost.allFinite()) return weights;
+  std::vector<Index> by_power(static_cast<std::size_t>(cost.rows()));
+  std::iota(by_power.begin(), by_power.end(), Index{0});
+  std::sort(by_power.begin(), by_power.end(), [&](Index a, Index b) {
+    return std::pair(cost(a, tasks::kPowerW), cost(a, tasks::kTimeMs)) <
+           std::pair(cost(b, tasks::kPowerW), cost(b, tasks::kTimeMs));
+  });
+  double front = std::numeric_limits<double>::infinity();
+  for (const auto i : by_power) {
+    const double time = cost(i, tasks::kTimeMs);
+    front = std::min(front, time);
+    weights[i] = kLeast + std::pow(front / time, kSharpness);
+  }
+  return weights;
+}
+
 // Samplers that choose from a random part of the space by what was told so far.
 class PoolSampler final : public tasks::ModeSampler {
  public:
-  enum class Kind { alc, alc_cost, uncertainty, diversity, error_based };
+  enum class Kind { alc, alc_cost, alc_front, uncertainty, diversity, error_based };
 
   PoolSampler(Kind kind, std::shared_ptr<const hw::PowerModeSpace> space,
               std::shared_ptr<const Learner> learner, SamplerOptions options)
@@ -147,7 +169,9 @@ class PoolSampler final : public tasks::ModeSampler {
     if (kind_ == Kind::error_based)
       criterion_ = std::make_unique<ErrorCriterion>(expected_errors(*predictor, support), pool_similarity());
     else
-      criterion_ = std::make_unique<VarianceCriterion>(std::move(covariance), kind_ != Kind::uncertainty);
+      criterion_ = std::make_unique<VarianceCriterion>(
+          std::move(covariance), kind_ != Kind::uncertainty,
+          kind_ == Kind::alc_front ? front_weights(predictor->predict(pool_).mean) : Vector());
   }
 
   Matrix pool_similarity() const {
@@ -203,8 +227,9 @@ class PoolSampler final : public tasks::ModeSampler {
 };
 
 using Kind = PoolSampler::Kind;
-constexpr std::array<std::pair<std::string_view, Kind>, 5> kKinds = {{{"alc", Kind::alc},
+constexpr std::array<std::pair<std::string_view, Kind>, 6> kKinds = {{{"alc", Kind::alc},
                                                                       {"alc-cost", Kind::alc_cost},
+                                                                      {"alc-front", Kind::alc_front},
                                                                       {"uncertainty", Kind::uncertainty},
                                                                       {"diversity", Kind::diversity},
                                                                       {"error-based", Kind::error_based}}};
@@ -238,17 +263,19 @@ std::string SamplerOptions::error() const {
   return cost.error();
 }
 
-VarianceReduction::VarianceReduction(std::vector<LogCovariance> targets) : targets_(std::move(targets)) {
+VarianceReduction::VarianceReduction(std::vector<LogCovariance> targets, Vector weights)
+    : targets_(std::move(targets)), weights_(std::move(weights)) {
   if (targets_.empty()) throw std::invalid_argument("VarianceReduction: needs a covariance");
+  if (weights_.size() == 0) weights_.setOnes(targets_.front().latent.rows());
 }
 
 Vector VarianceReduction::gains() const {
   Vector sum = Vector::Zero(targets_.front().latent.rows());
   for (const auto& [p, noise] : targets_) {
-    const double trace = p.trace();
-    if (!(trace > 0)) continue;
-    sum.array() += p.colwise().squaredNorm().transpose().array() /
-                   ((p.diagonal().array().max(0.0) + noise + 1e-12) * trace);
+    const double total = weights_.dot(p.diagonal());
+    if (!(total > 0)) continue;
+    sum.array() +=
+        (p.cwiseAbs2() * weights_).array() / ((p.diagonal().array().max(0.0) + noise + 1e-12) * total);
   }
   return sum;
 }

@@ -36,23 +36,26 @@ struct SamplerOptions {
 
 // Greedy reduction of a normal vector's summed variance by measuring one entry after the other: active learning Cohn, Seo et
 // al. 2000. With posterior covariances P_t of targets t:
-//   gain_j = sum_t sum_i P_t,ij^2 / (P_t,jj + noise_t) / trace P_t
+//   gain_j = sum_t sum_i w_i P_t,ij^2 / (P_t,jj + noise_t) / sum_i w_i P_t,ii
 //   P_t <- P_t - P_t,j P_t,j' / (P_t,jj + noise_t)
 class VarianceReduction {
  public:
-  // At least one covariance [m,m], all of the same m.
-  explicit VarianceReduction(std::vector<LogCovariance> targets);
+  // At least one covariance [m,m], all of the same m; weights w [m], >= 0, or [0] where all are 1.
+  explicit VarianceReduction(std::vector<LogCovariance> targets, Vector weights = {});
   Vector gains() const;          // [m], each between 0 and the number of targets
   Vector variances() const;      // [m], sum_t P_t,jj / trace P_t
   void measure(Eigen::Index j);  // takes j as measured
  private:
   std::vector<LogCovariance> targets_;
+  Vector weights_;
 };
 
 // Those of tasks::sampler_names(), which need no learner, and
 //   alc          modes that most reduce the predicted variance of all modes (VarianceReduction): a start that is designed with
 //                a smooth function of the log settings in mind, then with the learner adapted anew as measurements arrive
 //   alc-cost     the same per second of measuring
+//   alc-front    the variance of those modes above all that may be the fastest within some power limit: with t_i the predicted time of
+//                mode i and f_i the least of modes that draw no more than it, w_i = 0.05 + (f_i / t_i)^10
 //   uncertainty  the largest predicted variance
 //   diversity    greedy maximum of the determinant of the modes' similarity in the features that nets take (Kulesza & Taskar
 //                2012; Chen et al. 2018)

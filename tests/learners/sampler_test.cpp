@@ -149,6 +149,17 @@ TEST(VarianceReduction, GainIsWhatTheTraceLoses) {
   }
 }
 
+TEST(VarianceReduction, WeightedGainIsWhatTheWeightedTraceLoses) {
+  const auto [p, noise] = random_covariance(6, 4);
+  Vector weights(6);
+  weights << 1, 0, 0.2, 3, 0, 1;
+  const Vector gains = VarianceReduction({{p, noise}}, weights).gains();
+  for (Eigen::Index j = 0; j < 6; ++j) {
+    const Matrix after = p - p.col(j) * p.row(j) / (p(j, j) + noise);
+    EXPECT_NEAR(gains[j], 1 - weights.dot(after.diagonal()) / weights.dot(p.diagonal()), 1e-9);
+  }
+}
+
 TEST(VarianceReduction, OneAfterTheOtherIsAllTogether) {
   const auto prior = random_covariance(7, 3);
   VarianceReduction steps({prior});
@@ -207,6 +218,35 @@ double mean_error(std::string_view name, std::size_t shots) {
 
 TEST(Samplers, ReducingVarianceBeatsChance) {
   EXPECT_LT(mean_error("alc", 8), 0.9 * mean_error("random", 8));
+}
+
+TEST(Samplers, TheFrontIsWhereItMatters) {
+  // How much slower the measured modes are than the fastest that draws no more, on average.
+  const auto space = tests::simulated_space();
+  const auto slowness = [&](std::string_view name) {
+    double sum = 0;
+    for (std::uint64_t w = 0; w < 4; ++w) {
+      const auto made = tests::simulated_workload(3, w);
+      SamplerOptions options;
+      options.planned = 12;
+      options.seed = w;
+      const auto sampler = make_sampler(name, space, shared_learner("sim_only"), options);
+      for (std::size_t i = 0; i < options.planned; ++i) {
+        const auto mode = sampler->ask().value();
+        const auto row = static_cast<Eigen::Index>(space->index_of(mode).value());
+        double front = made.truth(row, 0);
+        for (Eigen::Index j = 0; j < made.truth.rows(); ++j)
+          if (made.truth(j, 1) <= made.truth(row, 1)) front = std::min(front, made.truth(j, 0));
+        sum += std::log(made.truth(row, 0) / front);
+        hw::Measurement m;
+        m.time_ms = made.truth(row, 0);
+        m.power_w = made.truth(row, 1);
+        sampler->tell(mode, m);
+      }
+    }
+    return sum;
+  };
+  EXPECT_LT(slowness("alc-front"), 0.9 * slowness("alc"));
 }
 
 TEST(Samplers, CostDecidesWhatIsMeasured) {

@@ -286,6 +286,28 @@ TEST(Searches, WhatRepeatsIsTheModesOwn) {
   EXPECT_LT(noisy, 6);
 }
 
+TEST(Searches, ABrokenLimitHasItsPrice) {
+  // All modes of the space are measured. The dearer it is to break the limit, the further below it the answer stays.
+  const auto answered_w = [](double price) {
+    const auto space = tests::example_space();
+    SearchOptions options;
+    options.planned = space->size();
+    options.price_of_breaking = price;
+    const auto search = make_search("ei", space, make_learner("gp"), within(4), options);
+    hw::Rng rng(11);
+    run(*search, [&](const hw::PowerMode& mode) {
+      hw::Measurement m;
+      m.time_ms = tests::example_time_ms(mode) * std::exp(0.01 * rng.normal());
+      m.power_w = tests::example_power_w(mode) * std::exp(0.01 * rng.normal());
+      return m;
+    });
+    const auto answer = search->answer();
+    return answer ? answer->power_w : std::nan("");
+  };
+  EXPECT_LE(answered_w(100), answered_w(0));
+  EXPECT_LT(answered_w(100), 0.97 * 4);
+}
+
 TEST(Searches, StopWhereMoreWouldNotPay) {
   Board board(5);
   SearchOptions options;
@@ -376,6 +398,8 @@ TEST(Searches, BadRequestsAreRefused) {
   EXPECT_EQ(refusal("random", {}, options, false), "SearchOptions: planned must be > 0");
   EXPECT_EQ(refusal("random", {}, {.repeat_error = 0}, false),
             "SearchOptions: repeat_error must be > 0, got 0.000000");
+  EXPECT_EQ(refusal("random", {}, {.price_of_breaking = -1}, false),
+            "SearchOptions: price_of_breaking must be >= 0, got -1.000000");
   options = {};
   options.stop_gain = 1;
   EXPECT_NE(refusal("random", {}, options, false).find("stop_gain"), std::string::npos);
