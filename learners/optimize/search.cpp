@@ -21,7 +21,7 @@ using Modes = std::vector<hw::PowerMode>;
 using tasks::kPowerW;
 using tasks::kTimeMs;
 
-// In spaces of more modes all are predicted once in so many measurements, and a pool of promising ones in between.
+// In spaces of more modes the start is designed on so many, and all are predicted once in so many measurements, and a pool of promising ones in between.
 constexpr std::size_t kAllAtOnce = 1500, kLookAroundEvery = 10;
 // How much wider than predicted errors are for a mode to be promising.
 constexpr double kPromise = 2;
@@ -283,6 +283,7 @@ class ModelSearch : public Measured {
     SamplerOptions sampling;
     sampling.planned = options_.start();
     sampling.seed = options_.seed;
+    sampling.pool = kAllAtOnce;  // which modes are on the front matters
     sampling.characteristics = options_.characteristics;
     start_ = make_sampler(start, space_, learner_, sampling);
   }
@@ -537,6 +538,7 @@ class ImprovementSearch : public ModelSearch {
   // A mode whose measurements are just outside a limit, or inside and not trusted, may well keep it: their mean is then what one
   // more would change. With n measurements of mean log m, and the next one's log N(mu, v): the new mean keeps log limit L with
   //   Phi(((n + 1) L - n m - mu) / sqrt v)
+  // and it is then trusted as now, or, where that is less, as one right at the limit.
   std::optional<hw::PowerMode> pick_again() override {
     const double best = score_to_beat();
     const auto answered = best_measured();
@@ -547,7 +549,8 @@ class ImprovementSearch : public ModelSearch {
     for (const auto& [mode, cost] : measured_) {
       if (answered && mode == answered->first) continue;
       const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
-      const double gain = best - log_objective(goal_.objective, time, power);
+      const double risk = options_.price_of_breaking * (1 - std::max(0.5, at_measured_.at(mode).judged.fits));
+      const double gain = best - log_objective(goal_.objective, time, power) - risk;
       if (!(gain > most)) continue;
       const double value = gain * fits_after_one_more(mode, cost);
       if (value > most) {
