@@ -46,15 +46,46 @@ class Report {
       : suite_(suite), learners_(learners), tables_(tables), result_(result), provenance_(provenance) {}
 
   std::string html() const {
-    return html_page(suite_.name, header() + errors() + decisions() + calibration() + combinations() +
-                                      scatters() + fronts() + all_tables() + explanations() + provenance());
+    return html_page(suite_.name, header() + errors() + decisions() + searches() + calibration() +
+                                      combinations() + scatters() + fronts() + all_tables() + explanations() +
+                                      provenance());
   }
 
  private:
   std::string colour(const std::string& learner) const {
     const auto at = std::find(learners_.begin(), learners_.end(), learner);
-    if (at == learners_.end()) return "#4d5761";  // baselines, which are not in the suite's list
-    return colour_of(static_cast<std::size_t>(at - learners_.begin()));
+    if (at != learners_.end()) return colour_of(static_cast<std::size_t>(at - learners_.begin()));
+    const auto search = std::find_if(suite_.searches.begin(), suite_.searches.end(),
+                                     [&](const SearchName& name) { return name.label == learner; });
+    if (search != suite_.searches.end())
+      return colour_of(static_cast<std::size_t>(search - suite_.searches.begin()));
+    return "#4d5761";  // baselines, which are in no list of the suite
+  }
+
+  // The series for which keep() holds, and the numbers of modes that any of them was measured with.
+  template <class Keep>
+  static Table only(const Table& t, Keep keep) {
+    Table some{t.metric, {}, {}, t.workloads, {}, {}};
+    std::vector<std::size_t> rows, columns;
+    for (std::size_t s = 0; s < t.series.size(); ++s)
+      if (keep(t.series[s])) rows.push_back(s);
+    for (std::size_t k = 0; k < t.shots.size(); ++k)
+      if (std::any_of(rows.begin(), rows.end(),
+                      [&](std::size_t s) { return !without_modes(t.series[s]) && t.mean[s][k]; }))
+        columns.push_back(k);
+    for (const auto k : columns) some.shots.push_back(t.shots[k]);
+    const auto pick = [&](const auto& from) {
+      std::vector<std::vector<std::optional<Cell>>> cells;
+      for (const auto s : rows) {
+        cells.emplace_back();
+        for (const auto k : columns) cells.back().push_back(from[s][k]);
+      }
+      return cells;
+    };
+    for (const auto s : rows) some.series.push_back(t.series[s]);
+    for (const auto& cells : t.cells) some.cells.push_back(pick(cells));
+    some.mean = pick(t.mean);
+    return some;
   }
 
   const Table* table(std::string_view metric) const {
@@ -89,14 +120,17 @@ class Report {
             if (drawable(value)) seen.push_back(value);
     if (seen.empty()) return "";
     const auto& facts = find_metric(t.metric);
-    constexpr double kWidth = 1060, kHeight = 470, kLabels = 150;
+    constexpr double kWidth = 1060, kHeight = 470, kLetter = 7.4;
+    double labels = 150;
+    for (const auto& series : t.series)
+      labels = std::max(labels, 20 + kLetter * static_cast<double>(label(series, tables_).size()));
     const double last = static_cast<double>(t.shots.size()) - 1;
     svg::Axis across{-0.35, last + 0.35, false, "measured modes"};
     for (const auto shots : t.shots) across.names.push_back(std::to_string(shots));
     const svg::Frame frame{
         64,
         14,
-        kWidth - 64 - kLabels,
+        kWidth - 64 - labels,
         kHeight - 60,
         across,
         svg::covering(seen, log, std::string(facts.title) + ", " + std::string(facts.unit))};
@@ -165,11 +199,34 @@ class Report {
         "<h2>Decisions under a watt budget</h2>\n<p>For each budget a learner picks the fastest mode it "
         "believes to be inside, taking its own mean at its word. A name with @0.9 is the same "
         "learner asking for a probability of 0.9, by its own uncertainty, that a mode is inside.</p>\n";
-    text +=
-        "<h3>" + std::string(find_metric("violations").title) + "</h3>\n" + against_shots(*violations, false);
-    if (const Table* t = table("strict_regret"))
+    const auto no_search = [](const Series& series) { return series.sampler != "search"; };
+    text += "<h3>" + std::string(find_metric("violations").title) + "</h3>\n" +
+            against_shots(only(*violations, no_search), false);
+    if (const Table* t = table("strict_regret")) {
+      const auto some = only(*t, no_search);
       text += "<h3>" + std::string(find_metric("strict_regret").title) + "</h3>\n<p>" +
-              std::string(find_metric("strict_regret").about) + "</p>\n" + html_table(*t, t->mean);
+              std::string(find_metric("strict_regret").about) + "</p>\n" + html_table(some, some.mean);
+    }
+    return text;
+  }
+
+  // What searches in a closed loop end with, per workload and draw over the budgets that count.
+  std::string searches() const {
+    if (suite_.searches.empty()) return "";
+    std::string text =
+        "<h2>Searches in a closed loop</h2>\n<p>For each budget a search measures one mode after the other "
+        "and "
+        "ends with one of them; <b>predict</b> with one that it did not measure. Medians over draws of the "
+        "medians over budgets, with quartiles, averaged over workloads.</p>\n";
+    for (const char* metric : {"violations", "strict_regret"}) {
+      const Table* t = table(metric);
+      if (t == nullptr) continue;
+      const auto search = [](const Series& series) { return series.sampler == "search"; };
+      const auto some =
+          only(*t, [&](const Series& series) { return search(series) || without_modes(series); });
+      text += "<h3>" + std::string(find_metric(metric).title) + "</h3>\n" +
+              against_shots(only(*t, search), false) + html_table(some, some.mean);
+    }
     return text;
   }
 

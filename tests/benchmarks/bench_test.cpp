@@ -152,7 +152,15 @@ TEST(Searches, AreRowsAndTablesOfTheirOwn) {
   }
   EXPECT_LE((pooled[{"ei gp", 12}]["search_regret"]), (pooled[{"random", 12}]["search_regret"]));
   EXPECT_NE(read_text(dir / "out/table.md").find("ei gp, search"), std::string::npos);
-  EXPECT_NE(read_text(dir / "out/report.html").find("Strict regret of searches"), std::string::npos);
+  const auto report = read_text(dir / "out/report.html");
+  EXPECT_NE(report.find("Strict regret of searches"), std::string::npos);
+  // Searches have a section of their own, which decisions leave them to.
+  const auto decisions = report.find("<h2>Decisions"),
+             searches = report.find("<h2>Searches in a closed loop");
+  ASSERT_LT(decisions, searches);
+  ASSERT_LT(searches, report.size());
+  EXPECT_GE(report.find("ei gp, search", decisions), searches);
+  EXPECT_LT(report.find("predict gp@0.9, search", searches), report.find("<h2>", searches + 1));
 
   for (const std::string wrong : {"--searches 'ei auto'", "--searches climb", "--measured 0"}) {
     const auto refused = run_program("bench", suite + " --out " + (dir / "bad") + " " + wrong);
