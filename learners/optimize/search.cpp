@@ -257,7 +257,8 @@ class PredictSearch final : public RandomSearch {
     for (const auto& [mode, cost] : measured_) {
       const auto row = static_cast<Index>(space_->index_of(mode).value());
       prediction.mean.row(row) << cost[kTimeMs].mean(), cost[kPowerW].mean();
-      if (prediction.stddev.size() > 0) prediction.stddev.row(row).setZero();
+      if (prediction.stddev.size() > 0)
+        prediction.stddev.row(row) = options_.repeat_error * prediction.mean.row(row);
     }
     const auto row = choose(prediction, goal_.objective, goal_.limits);
     if (!row) return std::nullopt;

@@ -286,6 +286,31 @@ TEST(Searches, WhatRepeatsIsTheModesOwn) {
   EXPECT_LT(noisy, 6);
 }
 
+TEST(Searches, AMeasurementIsNoCertainty) {
+  // All modes are measured, one of them right inside the limit.
+  const auto space = tests::example_space();
+  double limit_w = 0;
+  for (const auto& mode : space->modes())
+    if (const double power = tests::example_power_w(mode); power < 4) limit_w = std::max(limit_w, power);
+  const auto answered_w = [&](double repeat_error) {
+    SearchOptions options;
+    options.planned = space->size();
+    options.repeat_error = repeat_error;
+    auto goal = within(1.002 * limit_w);
+    goal.limits.confidence = 0.95;
+    const auto search = make_search("predict", space, make_learner("gp"), goal, options);
+    run(*search, [](const hw::PowerMode& mode) {
+      hw::Measurement m;
+      m.time_ms = tests::example_time_ms(mode);
+      m.power_w = tests::example_power_w(mode);
+      return m;
+    });
+    return search->answer().value().power_w;
+  };
+  EXPECT_LE(answered_w(0.015), 0.98 * limit_w);
+  EXPECT_GE(answered_w(1e-5), answered_w(0.015));
+}
+
 TEST(Searches, ABrokenLimitHasItsPrice) {
   // All modes of the space are measured. The dearer it is to break the limit, the further below it the answer stays.
   const auto answered_w = [](double price) {
