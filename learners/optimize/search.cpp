@@ -21,7 +21,8 @@ using Modes = std::vector<hw::PowerMode>;
 using tasks::kPowerW;
 using tasks::kTimeMs;
 
-// In spaces of more modes the start is designed on so many, and all are predicted once in so many measurements, and a pool of promising ones in between.
+// In spaces of more modes the start is designed on so many, and all are predicted once in so many measurements, with a pool of
+// promising ones in between.
 constexpr std::size_t kAllAtOnce = 1500, kLookAroundEvery = 10;
 // How much wider than predicted errors are for a mode to be promising.
 constexpr double kPromise = 2;
@@ -179,8 +180,8 @@ class Measured : public Search {
       if (!within(goal_.limits, time, power)) continue;
       const auto [score, fits] = judged(mode, log_objective(goal_.objective, time, power));
       if (fits < goal_.limits.confidence || !std::isfinite(score)) continue;
-      const double risky = score + options_.price_of_breaking * (1 - fits);
-      if (!best || risky < best->second) best = {mode, risky};
+      const double with_price = score + options_.price_of_breaking * (1 - fits);
+      if (!best || with_price < best->second) best = {mode, with_price};
     }
     return best;
   }
