@@ -31,7 +31,7 @@ constexpr double kNoise = 0.01;  // of windows whose time and power are known
 
 struct Options {
   program::CommonOptions common;
-  double max_power_w = 0, confidence = 0.95, minutes = 0;
+  double max_power_w = 0, confidence = 0.9, minutes = 0;
   std::string budget_file, init, learner, log, out;
   hw::MeasuringOptions measuring;
 
@@ -309,7 +309,7 @@ int main(int argc, char** argv) {
     add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
     add("learner", po::value(&options.learner)->value_name("NAME"),
         "a learner that needs no checkpoint, and gives uncertainty; auto if no --init is given");
-    add("confidence", po::value(&options.confidence)->default_value(options.confidence, "0.95"),
+    add("confidence", po::value(&options.confidence)->default_value(options.confidence, "0.9"),
         "that a mode fits, before it is tried");
     add("log", po::value(&options.log)->value_name("FILE"),
         "CSV file with a row per window, written as it goes: what ran, what it cost, and why");

@@ -28,7 +28,7 @@ struct SamplerOptions {
   // known of the workload.
   std::size_t designed = 5;
   // At most so many modes, drawn at random, are considered and stand for the whole space.
-  std::size_t pool = 500;
+  std::size_t pool = 1500;
   MeasuringCost cost;                           // of alc-cost
   tasks::Characteristics characteristics = {};  // of the workload
   std::string error() const;                    // "" when valid

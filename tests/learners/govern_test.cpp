@@ -108,6 +108,50 @@ TEST(Governor, FollowsAWorkloadThatChangesAndKnowsItAgain) {
   EXPECT_EQ(running.governor.next(kBudgetW).mode, before);
 }
 
+// Keeps what it was adapted to last.
+class Recording final : public Learner {
+ public:
+  std::unique_ptr<const Predictor> adapt(const Samples& support) const override {
+    last = support;
+    return sim_only()->adapt(support);
+  }
+  mutable Samples last;
+};
+
+TEST(Governor, AfterAChangeTheWorkloadBeforeCountsAsRowsOfMoreNoise) {
+  const auto learner = std::make_shared<Recording>();
+  Running running;
+  running.governor = Governor(tests::example_space(), learner);
+  for (int i = 0; i < 30; ++i) running.window(kBudgetW);
+  const auto before = running.governor.samples();
+  ASSERT_EQ(learner->last.modes, before.modes);  // nothing came before it
+  running.slower = 2;
+  running.power = 1.1;
+  bool inherited = false;
+  for (int i = 0; i < 40; ++i) {
+    running.window(kBudgetW);
+    if (running.governor.changes() == 0) continue;
+    const auto own = running.governor.samples();
+    (void)running.governor.next(kBudgetW);
+    // It may not have been adapted since.
+    if (learner->last.size() <= own.size() ||
+        !std::equal(own.modes.begin(), own.modes.end(), learner->last.modes.begin()))
+      continue;
+    inherited = true;
+    for (std::size_t row = own.size(); row < learner->last.size(); ++row) {
+      const auto& mode = learner->last.modes[row];
+      EXPECT_TRUE(std::find(before.modes.begin(), before.modes.end(), mode) != before.modes.end());
+      EXPECT_TRUE(std::find(own.modes.begin(), own.modes.end(), mode) == own.modes.end());
+      EXPECT_GT(learner->last.noise_factors[static_cast<Eigen::Index>(row)], 2);
+      const auto row_at = static_cast<Eigen::Index>(row);
+      EXPECT_NEAR(std::log(learner->last.targets(row_at, tasks::kTimeMs) / running.time_ms(mode)), 0, 0.1);
+      EXPECT_NEAR(std::log(learner->last.targets(row_at, tasks::kPowerW) / running.power_w(mode)), 0, 0.1);
+    }
+  }
+  EXPECT_TRUE(inherited);
+  EXPECT_EQ(running.governor.changes(), 1U);
+}
+
 TEST(Governor, WhereNothingCanBeMeasuredItStaysInTheLowestMode) {
   Running running;
   for (int i = 0; i < 30; ++i) {
