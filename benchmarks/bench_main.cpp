@@ -64,6 +64,9 @@ void apply(const Options& options, benchmarks::Suite& suite) {
   }
   if (!options.measured.empty())
     suite.measured = parse_option("--measured", options.measured, benchmarks::parse_counts);
+  if (suite.measured.empty() && std::any_of(suite.searches.begin(), suite.searches.end(),
+                                            [](const auto& search) { return !search.measured; }))
+    throw program::UsageError("--searches: say with --measured how many modes they measure");
   benchmarks::check_searches(suite);
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
   suite.seeds = options.seeds.value_or(suite.seeds);
@@ -177,8 +180,9 @@ void say_where(const Options& options, const std::string& suite, std::size_t row
 int bench_sinusoid(const Options& options, const std::string& command) {
   const auto start = Clock::now();
   auto suite = benchmarks::read_sinusoid_suite(options.suite);
-  if (!options.samplers.empty() || options.seeds)
-    throw program::UsageError("--samplers and --seeds: a suite of kind sinusoid has none");
+  if (!options.samplers.empty() || options.seeds || !options.searches.empty() || !options.measured.empty())
+    throw program::UsageError(
+        "--samplers, --seeds, --searches and --measured: a suite of kind sinusoid has none");
   if (!options.learners.empty()) {
     suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
     for (const auto& name : suite.learners)
@@ -213,8 +217,10 @@ int bench_sinusoid(const Options& options, const std::string& command) {
 int bench_drift(const Options& options, const std::string& command) {
   const auto start = Clock::now();
   auto suite = benchmarks::read_drift_suite(options.suite);
-  if (!options.samplers.empty() || !options.shots.empty())
-    throw program::UsageError("--samplers and --shots: a suite of kind drift has none");
+  if (!options.samplers.empty() || !options.shots.empty() || !options.searches.empty() ||
+      !options.measured.empty())
+    throw program::UsageError(
+        "--samplers, --shots, --searches and --measured: a suite of kind drift has none");
   if (!options.learners.empty()) {
     suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
     for (const auto& name : suite.learners) parse_option("--learners", name, benchmarks::check_drift_learner);

@@ -29,6 +29,7 @@ constexpr double kNearFastest = 1.05;  // times the time of the fastest is back 
 constexpr std::size_t kNoticedIn = 5;  // measurements
 constexpr std::size_t kRecoveredIn = 10;
 constexpr std::size_t kSettleFrom = 20, kSettleTo = 60;  // measurements before a change
+constexpr int kBudgetDraws = 1000;                       // until one is feasible
 constexpr int kDraws = 50;                               // until a change counts
 const char* const kCrossed[] = {"resnet18-gld23k", "mobilenetv3-imagenet"};
 
@@ -223,10 +224,14 @@ class Hour {
 
  private:
   void draw_feasible_budget() {
-    do {
+    for (int draw = 0; draw < kBudgetDraws; ++draw) {
       budget_w_ = draw_budget(place_.suite, rng_);
-    } while (!truth_.fastest(budget_w_));
-    fastest_ms_ = truth_.fastest(budget_w_)->time_ms;
+      if (const auto fastest = truth_.fastest(budget_w_)) {
+        fastest_ms_ = fastest->time_ms;
+        return;
+      }
+    }
+    throw std::runtime_error("suite " + place_.suite.name + ": no budget fits " + world_.workload.name);
   }
 
   // Until until_s, or the budget changes: false.

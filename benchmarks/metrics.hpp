@@ -24,11 +24,11 @@ double median(std::vector<double> values);
 // finite or the lengths differ: a learner that does not answer must not look good.
 double mape(std::span<const double> predicted, std::span<const double> measured);  // %
 // Share of measured values within mean +- 1.6449 stddev, %.
-// Share of the normal distribution between -|z| and |z|, z = (measured - mean) / stddev: what an interval must be asked to
-// hold to just hold the measured value. In [0,1].
-double central_probability(double mean, double stddev, double measured);
 double coverage90(std::span<const double> mean, std::span<const double> stddev,
                   std::span<const double> measured);
+// Share of the normal distribution between -|z| and |z|, z = (measured - mean) / stddev: what an interval must be asked to
+// hold to just hold the measured value. In [0,1].
+double central_probability(double mean, double stddev, double measured);  // throws nothing
 // Mean of -log N(measured; mean, stddev); its zero depends on the unit of the values, differences do not.
 double negative_log_likelihood(std::span<const double> mean, std::span<const double> stddev,
                                std::span<const double> measured);

@@ -655,8 +655,9 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
       const auto start = parse_learner(name).start();
       if (trained_as[learner] != learner || start.empty() == adding) return;
       std::optional<learners::Checkpoint> init;
-      for (const auto& other : split.contestants)
-        if (adding && other.name == start) init = other.checkpoint;
+      // Of the others only the one that it starts from is looked at: it is there, the rest may be in the making.
+      for (std::size_t other = 0; adding && other < suite.learners.size(); ++other)
+        if (suite.learners[other] == start) init = split.contestants[trained_as[other]].checkpoint;
       split.contestants[learner] = train(suite, split, name, init, options, log);
       apply_rows_per_mode(suite, split.contestants[learner]);
     });

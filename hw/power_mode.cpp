@@ -1,6 +1,7 @@
 #include "hw/power_mode.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace fewwatt::hw {
@@ -129,6 +130,18 @@ std::optional<std::size_t> PowerModeSpace::index_of(const PowerMode& mode) const
     index = index * knobs_[k].levels.size() + *level;
   }
   return index;
+}
+
+PowerMode PowerModeSpace::lowest() const {
+  const auto height = [](const PowerMode& mode) {
+    double sum = 0;
+    for (std::size_t k = 0; k < mode.size(); ++k) sum += std::log(mode[k]);
+    return sum;
+  };
+  auto lowest = at(0);
+  for (const auto& mode : modes())
+    if (height(mode) < height(lowest)) lowest = mode;
+  return lowest;
 }
 
 std::vector<PowerMode> PowerModeSpace::modes() const {

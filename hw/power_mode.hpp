@@ -72,6 +72,7 @@ class PowerModeSpace {
   PowerMode at(std::size_t index) const;                             // throws std::out_of_range
   std::optional<std::size_t> index_of(const PowerMode& mode) const;  // nullopt when the space lacks it
   std::vector<PowerMode> modes() const;                              // all of them, at(0) first
+  PowerMode lowest() const;  // of least sum of log settings; throws std::out_of_range when there is no mode
 
   std::optional<std::size_t> knob_with(KnobRole role) const;
   int max_level(std::size_t knob) const { return knobs_[knob].levels.back(); }

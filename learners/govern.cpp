@@ -14,9 +14,8 @@ using tasks::kTimeMs;
 using Index = Eigen::Index;
 
 constexpr std::size_t kFewer = 10;
-// GovernorOptions::inherited counts as so many measured modes, and what was inherited counts until so many are measured.
-constexpr double kInheritedRows = 5;
-constexpr std::size_t kInheritsUntil = 12;
+// Windows after it was left in which a workload is not recognised.
+constexpr std::size_t kLeftAloneFor = 10;
 
 double normal_cdf(double z) {
   return 0.5 * std::erfc(-z / std::numbers::sqrt2);
@@ -72,9 +71,9 @@ std::string GovernorOptions::error() const {
   for (const double value : {confidence, kept})
     if (!(value >= 0.5 && value < 1))
       return "GovernorOptions: confidence and kept must be at least 0.5 and below 1";
-  for (const double value : {stay_windows, bias, least_noise, surprise, same, inherited})
+  for (const double value : {stay_windows, bias, least_noise, surprise, same})
     if (!(value > 0) || !std::isfinite(value))
-      return "GovernorOptions: stay_windows, bias, least_noise, surprise, same and inherited must be > 0";
+      return "GovernorOptions: stay_windows, bias, least_noise, surprise and same must be > 0";
   if (candidates == 0) return "GovernorOptions: candidates must be > 0";
   if (auto bad = forgetting.error(); !bad.empty()) return bad;
   return change.error();
@@ -87,15 +86,15 @@ Governor::Governor(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_
       options_(options),
       rng_(hw::Rng::stream(options.seed, "governor")),
       detector_(options.change),
-      now_(nothing_known(nullptr)) {
+      now_(nothing_known()) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (!space_ || space_->size() == 0) throw std::invalid_argument("Governor: the space has no modes");
   if (!learner_) throw std::invalid_argument("Governor: no learner");
+  lowest_ = space_->lowest();
 }
 
-Governor::Workload Governor::nothing_known(std::shared_ptr<const Workload> after) const {
+Governor::Workload Governor::nothing_known() const {
   Workload workload;
-  workload.after = std::move(after);
   workload.noise_variance.fill(options_.least_noise * options_.least_noise);
   return workload;
 }
@@ -124,53 +123,9 @@ Samples Governor::samples_of(const Workload& workload) const {
   return samples;
 }
 
-// Adds what the workload before cost in modes that were not measured since, shifted to agree where they were, as rows of more
-// noise.
-void Governor::inherit(const Workload& workload, Samples& samples) const {
-  if (!workload.after || workload.modes.size() > kInheritsUntil) return;
-  const auto& after = *workload.after;
-  std::array<double, kNumTargets> shift{};
-  double factor = 1;
-  for (int t = 0; t < kNumTargets; ++t) {
-    const auto i = static_cast<std::size_t>(t);
-    // Of modes that are known for certain more than of those that were predicted.
-    const double usual = options_.inherited * options_.inherited;
-    double weights = 0, sum = 0, squares = 0;
-    for (const auto& [mode, knowns] : workload.modes) {
-      const auto level = expected(after, mode, t);
-      if (!level || knowns[i].weight == 0) continue;
-      const double off = knowns[i].sum / knowns[i].weight - level->mean,
-                   weight = usual / (usual + level->variance);
-      weights += weight;
-      sum += weight * off;
-      squares += weight * off * off;
-    }
-    shift[i] = weights > 0 ? sum / weights : std::nan("");
-    if (weights == 0) continue;
-    const double variance = (kInheritedRows * usual + squares - sum * sum / weights) /
-                            (kInheritedRows + std::max(0.0, weights - 1));
-    factor = std::max(factor, variance / workload.noise_variance[i]);
-  }
-  for (const auto& [mode, knowns] : after.modes) {
-    if (workload.modes.contains(mode)) continue;
-    const auto row = static_cast<Index>(samples.size());
-    samples.modes.push_back(mode);
-    samples.targets.conservativeResize(row + 1, Eigen::NoChange);
-    samples.noise_factors.conservativeResize(row + 1);
-    samples.noise_factors[row] = factor;
-    for (int t = 0; t < kNumTargets; ++t) {
-      const auto& [known, by] =
-          std::pair(knowns[static_cast<std::size_t>(t)], shift[static_cast<std::size_t>(t)]);
-      samples.targets(row, t) = known.weight > 0 ? std::exp(known.sum / known.weight + by) : std::nan("");
-    }
-  }
-}
-
 void Governor::adapt(Workload& workload) const {
   if (workload.modes.empty() || workload.adapted_to == workload.modes.size()) return;
-  auto support = samples_of(workload);
-  inherit(workload, support);
-  workload.predictor = learner_->adapt(support);
+  workload.predictor = learner_->adapt(samples_of(workload));
   workload.adapted_to = workload.modes.size();
   const std::vector<hw::PowerMode> any = {workload.modes.begin()->first};  // noise is the same in all
   const auto prediction = workload.predictor->predict(any);
@@ -247,7 +202,7 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
     unsettled_ = false;
     const bool again = now_.modes.contains(mode);
     if (recognise(told) || again) detector_.reset();
-    if (!recognised_ && again) now_ = nothing_known(now_.after);
+    if (!recognised_ && again) now_ = nothing_known();
     learn(now_, told);
     return false;
   }
@@ -275,19 +230,13 @@ void Governor::start_anew() {
     else
       now_.modes.erase(it->mode);
   }
-  std::shared_ptr<const Workload> left;
   if (now_.modes.size() >= options_.worth_keeping) {
     now_.adapted_to = 0;
-    now_.after.reset();
-    left = std::make_shared<const Workload>(now_);
     before_.push_back(std::move(now_));
+    before_.back().left = window_;
     if (before_.size() > options_.workloads) before_.erase(before_.begin());
-    just_left_ = true;
-  } else {
-    left = now_.after;
-    just_left_ = false;
   }
-  now_ = nothing_known(std::move(left));
+  now_ = nothing_known();
   // The first window since the change may have been of both workloads. Where it is all there is, it goes when there is more.
   const auto since = std::min(told_.size(), detector_.since());
   std::vector<Told> recent(told_.end() - static_cast<std::ptrdiff_t>(since), told_.end());
@@ -303,11 +252,13 @@ void Governor::start_anew() {
   best_.reset();
 }
 
-// Goes on with the workload of before that the measurement is most like, if it is; not with the one that has just been left.
+// Goes on with the workload of before that the measurement is most like, if it is; not with one that has just been left: two that
+// cost the same in a low mode would be taken for each other again and again.
 bool Governor::recognise(const Told& told) {
   double least = options_.same * options_.same;
   std::size_t which = before_.size();
-  for (std::size_t i = 0; i + (just_left_ ? 1 : 0) < before_.size(); ++i) {
+  for (std::size_t i = 0; i < before_.size(); ++i) {
+    if (window_ < before_[i].left + kLeftAloneFor) continue;
     adapt(before_[i]);
     double most = 0;
     bool comparable = false;
@@ -375,7 +326,7 @@ Governor::Candidates Governor::candidates(const hw::PowerMode* best, bool again)
 Governor::Move Governor::next(double budget_w, double windows_left) {
   if (!(budget_w > 0)) throw std::invalid_argument("Governor: the budget must be > 0");
   surer_ = last_power_w_ && *last_power_w_ > budget_w ? surer_ + 1 : 0;
-  if (now_.modes.empty()) return {space_->at(0), MoveReason::start};
+  if (now_.modes.empty()) return {lowest_, MoveReason::start};
   // Where it was over the budget, all power may be more than is known, until measurements are as expected again.
   if (surer_ > 0)
     held_ = std::max(held_, caution_);
@@ -399,7 +350,8 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   }
 
   if (unsettled_ && best != nullptr) return {*best, MoveReason::check};
-  if (check_ && fits_as_measured(*check_, log_budget)) return {*check_, MoveReason::check};
+  if (check_ && !was_rejected(*check_) && fits_as_measured(*check_, log_budget))
+    return {*check_, MoveReason::check};
   const bool again = now_.adapted_to == now_.modes.size();
   best_ = best != nullptr ? std::optional(*best) : std::nullopt;
   adapt(now_);
@@ -436,8 +388,8 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   if (chosen != nullptr) return {*chosen, best == nullptr ? MoveReason::surest : MoveReason::try_out};
   if (best != nullptr) return {*best, MoveReason::best};
   // What is predicted decides nothing here: the lowest mode is safe where any is.
-  if (lowest != nullptr && now_.modes.contains(space_->at(0))) return {*lowest, MoveReason::least_power};
-  return {space_->at(0), MoveReason::least_power};
+  if (lowest != nullptr && now_.modes.contains(lowest_)) return {*lowest, MoveReason::least_power};
+  return {lowest_, MoveReason::least_power};
 }
 
 }  // namespace fewwatt::learners

@@ -20,7 +20,7 @@ namespace fewwatt::learners {
 
 struct GovernorOptions {
   // A mode that was not measured is tried only where P(power <= budget) >= this, from the predictor.
-  double confidence = 0.9;
+  double confidence = 0.95;
   // A measured mode is kept only where P(power <= budget) >= this, from its own measurements.
   double kept = 0.5;
   std::size_t candidates =
@@ -32,11 +32,8 @@ struct GovernorOptions {
   double least_noise = 0.01;      // standard deviation of a measurement's log, at least
   UpdateOptions forgetting = {};  // of earlier modes' measurements, in windows
   ChangeOptions change = {};
-  double surprise = 2.5;  // standard deviations, from which a new mode is cause to check
-  double same = 3;        // standard deviations within which a workload of before is recognised
-  // Standard deviation of what the log costs of a workload are off by from those of the one before it, shifted to agree where
-  // both are known, before that is known.
-  double inherited = 0.04;
+  double surprise = 2.5;          // standard deviations, from which a new mode is cause to check
+  double same = 3;                // standard deviations within which a workload of before is recognised
   std::size_t worth_keeping = 3;  // measured modes of a workload that is remembered
   std::size_t workloads = 8;      // of before that are remembered
   std::size_t rejected_for = 10;  // windows in which a mode is left alone where it could not be measured
@@ -60,8 +57,8 @@ std::string_view to_string(MoveReason reason);  // "start", "try", ...
 //   P(fits) (d + EI (H - 1)) > 1 - P(fits)        d = log(time of the best / time), EI = E[max(d, 0)]
 // for H windows that are left, of the workload or in all: what it costs to look, and what it may gain while it lasts; and only
 // where P(fits) >= confidence. A mode that was over the budget when it was measured is left. Where measurements are no longer
-// what they were (ChangeDetector), it starts anew with those since the change, to which those before it are added,
-// shifted and with more noise, while few are known; or goes on with what it knows of an earlier workload that they are like.
+// what they were (ChangeDetector), it starts anew with those since the change, or goes on with what it knows of an earlier
+// workload that they are like.
 class Governor {
  public:
   // `learner` gives uncertainty. Throws std::invalid_argument for options.error(), and a space without modes.
@@ -99,7 +96,7 @@ class Governor {
     std::shared_ptr<const Predictor> predictor;  // adapted to so many modes
     std::size_t adapted_to = 0;
     std::array<double, tasks::kNumTargets> noise_variance{};  // of a measurement's log
-    std::shared_ptr<const Workload> after;                    // the one before it
+    std::size_t left = 0;                                     // window
   };
   struct Told {
     hw::PowerMode mode;
@@ -111,10 +108,9 @@ class Governor {
     std::array<Vector, tasks::kNumTargets> mean, variance;
   };
 
-  Workload nothing_known(std::shared_ptr<const Workload> after) const;
+  Workload nothing_known() const;
   void adapt(Workload& workload) const;
   Samples samples_of(const Workload& workload) const;
-  void inherit(const Workload& workload, Samples& samples) const;
   std::optional<Level> expected(const Workload& workload, const hw::PowerMode& mode, int target) const;
   std::array<double, tasks::kNumTargets> learn(Workload& workload, Told& told) const;
   void start_anew();
@@ -126,6 +122,7 @@ class Governor {
   std::shared_ptr<const hw::PowerModeSpace> space_;
   std::shared_ptr<const Learner> learner_;
   GovernorOptions options_;
+  hw::PowerMode lowest_;
   hw::Rng rng_;
   ChangeDetector detector_;
   Workload now_;
@@ -135,7 +132,6 @@ class Governor {
   std::optional<double> last_power_w_;             // measured
   double caution_ = 0;                             // log of that over what was expected, at least 0
   double held_ = 0;                                // of it, in force
-  bool just_left_ = false;                         // the last of before_, at the last change
   int surer_ = 0;                                  // windows over the budget, one after the other
   std::map<hw::PowerMode, std::size_t> rejected_;  // in which window
   std::size_t window_ = 0, changes_ = 0;

@@ -31,7 +31,7 @@ constexpr double kNoise = 0.01;  // of windows whose time and power are known
 
 struct Options {
   program::CommonOptions common;
-  double max_power_w = 0, confidence = 0.9, minutes = 0;
+  double max_power_w = 0, confidence = 0.95, minutes = 0;
   std::string budget_file, init, learner, log, out;
   hw::MeasuringOptions measuring;
 
@@ -137,8 +137,11 @@ void write_measurements(const std::string& path, const tasks::Samples& samples) 
   datasets::write_file(path, text.str());
 }
 
+constexpr std::size_t kHopeless = 3;  // windows
+
 struct Outcome {
   std::size_t windows = 0, inside = 0, rejected = 0, moves = 0;
+  std::size_t complete = 0;  // windows with both time and power
   double measured_s = 0, inside_s = 0;
   std::optional<hw::PowerMode> mode;  // the last that was measured
   hw::Measurement measured;
@@ -162,6 +165,8 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
     switch (attempt.status) {
       case hw::AttemptStatus::ok:
         ++outcome.windows;
+        outcome.complete +=
+            std::isfinite(attempt.measured.time_ms) && std::isfinite(attempt.measured.power_w) ? 1 : 0;
         outcome.measured_s += attempt.took_s;
         if (attempt.measured.power_w <= budget_w) {
           ++outcome.inside;
@@ -192,7 +197,10 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
                 << std::setprecision(4) << attempt.measured.time_ms << " ms, " << attempt.measured.power_w
                 << " W of " << budget_w << "  " << learners::to_string(move.reason)
                 << (event.empty() ? "" : ", ") << event << '\n';
-    if (attempt.status == hw::AttemptStatus::program_died) {
+    // What never began is not going to.
+    const bool hopeless = attempt.status == hw::AttemptStatus::device_error && outcome.windows == 0 &&
+                          outcome.rejected >= kHopeless;
+    if (attempt.status == hw::AttemptStatus::program_died || hopeless) {
       outcome.died = outcome.rejection;
       return;
     }
@@ -262,6 +270,8 @@ int govern(const Options& options) {
   if (!outcome.died.empty()) throw hw::DeviceError(outcome.died);
   if (outcome.windows == 0 && !outcome.rejection.empty())
     throw hw::DeviceError("nothing could be measured, the last was " + outcome.rejection);
+  if (outcome.windows > 0 && outcome.complete == 0)
+    throw hw::DeviceError("no window had both time and power, without which nothing can be governed");
   return outcome.windows > 0 && outcome.inside == 0 ? program::kNoModeFits : program::kDone;
 }
 
@@ -305,11 +315,11 @@ int main(int argc, char** argv) {
     auto add = manual.options.add_options();
     add("max-power-w", po::value(&options.max_power_w)->required()->value_name("W"), "the budget");
     add("budget-file", po::value(&options.budget_file)->value_name("FILE"),
-        "holds the budget in W in place of --max-power-w, and may be written again at any time");
+        "holds the budget in W; --max-power-w while it does not, and may be written again at any time");
     add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
     add("learner", po::value(&options.learner)->value_name("NAME"),
         "a learner that needs no checkpoint, and gives uncertainty; auto if no --init is given");
-    add("confidence", po::value(&options.confidence)->default_value(options.confidence, "0.9"),
+    add("confidence", po::value(&options.confidence)->default_value(options.confidence, "0.95"),
         "that a mode fits, before it is tried");
     add("log", po::value(&options.log)->value_name("FILE"),
         "CSV file with a row per window, written as it goes: what ran, what it cost, and why");

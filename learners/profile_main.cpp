@@ -35,6 +35,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kFoldEvery = 25;          // modes; the log has them at once
 constexpr std::size_t kTellEvery = 10;  // modes, where progress is no terminal's
 constexpr double kConfidence = 0.5;     // of a goal
+constexpr const char* kPredict = "predict";
 constexpr std::size_t kMore = 10;  // modes: what so many more would be expected to gain is told at the end
 
 struct Options {
@@ -42,7 +43,8 @@ struct Options {
   hw::MeasuringOptions measuring;
   std::string name, out, kind, time_of;
   std::string sampler, goal, search, init, learner;
-  learners::Goal aim;  // with a goal
+  learners::Goal aim;                                 // with a goal
+  std::shared_ptr<const learners::Learner> learning;  // what chooses modes, where something does
   double stop_gain = 0, max_s = 0;
   program::Count measurements{0};
   program::Count modes{50}, retries{2};
@@ -124,9 +126,18 @@ bool measure(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const hw:
   return false;
 }
 
+bool needs_learner(const Options& options) {
+  return options.goal.empty() ? learners::learns(options.sampler) : learners::needs_learner(options.search);
+}
+
 std::shared_ptr<const learners::Learner> learner_of(const Options& options) {
+  if (!needs_learner(options)) return nullptr;
   if (!options.init.empty()) return learners::make_learner(learners::read_checkpoint(options.init));
-  return learners::make_learner(options.learner.empty() ? "auto" : options.learner);
+  try {
+    return learners::make_learner(options.learner.empty() ? "auto" : options.learner);
+  } catch (const std::invalid_argument& e) {
+    throw program::UsageError(std::string("--learner: ") + e.what());
+  }
 }
 
 // The search, where there is a goal; else nullptr.
@@ -135,13 +146,11 @@ std::unique_ptr<learners::Search> search_of(const Options& options,
                                             std::size_t wanted) {
   if (options.goal.empty()) return nullptr;
   learners::SearchOptions so;
-  so.planned = wanted;
+  so.planned = options.search == kPredict ? wanted - 1 : wanted;  // its answer is measured too
   so.seed = options.common.seed;
   so.stop_gain = options.stop_gain;
   so.characteristics = tasks::characteristics_of(options.attributes);
-  return learners::make_search(options.search, std::move(space),
-                               learners::needs_learner(options.search) ? learner_of(options) : nullptr,
-                               options.aim, so);
+  return learners::make_search(options.search, std::move(space), options.learning, options.aim, so);
 }
 
 Outcome run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Options& options) {
@@ -156,8 +165,7 @@ Outcome run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Opti
     so.planned = outcome.wanted;
     so.seed = options.common.seed;
     so.characteristics = tasks::characteristics_of(options.attributes);
-    own = learners::make_sampler(options.sampler, shared,
-                                 learners::learns(options.sampler) ? learner_of(options) : nullptr, so);
+    own = learners::make_sampler(options.sampler, shared, options.learning, so);
   }
   tasks::ModeSampler& sampler = search ? *search : *own;
   std::vector<hw::PowerMode> known;
@@ -206,6 +214,15 @@ Outcome run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Opti
   outcome.interrupted = outcome.interrupted || program::told_to_stop();
   if (search) {
     outcome.reached = Reached{search->answer(), std::nan("")};
+    auto& answer = outcome.reached->answer;
+    if (answer && !answer->measured && !outcome.interrupted && outcome.stopped.empty() && in_time() &&
+        measure(bench, log, answer->mode, options, outcome)) {
+      const auto& row = log.records().records.back().measured;
+      search->tell(answer->mode, row);
+      answer->time_ms = row.time_ms;
+      answer->power_w = row.power_w;
+      answer->measured = true;
+    }
     if (outcome.reached->answer) outcome.reached->expected_gain = search->expected_gain(kMore);
   }
   return outcome;
@@ -222,6 +239,7 @@ std::string margins(const learners::PowerBudget& limits, const learners::Answer&
     if (std::isfinite(limit))
       text << "; " << name << ' ' << std::setprecision(2) << 100 * (1 - value / limit) << " % below the "
            << std::setprecision(4) << limit << ' ' << unit << " allowed";
+  if (!answer.measured) text << "; predicted, not measured";
   return text.str();
 }
 
@@ -251,6 +269,7 @@ Json to_json(const hw::PowerModeSpace& space, const learners::Goal& goal, const 
     const auto& answer = *reached.answer;
     for (std::size_t k = 0; k < answer.mode.size(); ++k)
       json["mode"][std::string(hw::to_string(space.knobs()[k].role))] = answer.mode[k];
+    json["measured"] = answer.measured;
     json["time_ms"] = number(answer.time_ms);
     json["power_w"] = number(answer.power_w);
     if (goal.limits.limits_power())
@@ -274,6 +293,7 @@ datasets::WorkloadAttributes attributes_of(const Options& options, const dataset
 
 int profile(Options& options) {
   program::catch_signals();
+  options.learning = learner_of(options);
   hw::SystemMonotonic time;
   const auto bench =
       datasets::open_measured_workload({options.measuring, options.common.seed}, time, program::told_to_stop);
@@ -353,7 +373,14 @@ int profile(Options& options) {
   if (outcome.interrupted)
     throw hw::DeviceError("told to stop; what was measured is kept, and --resume goes on");
   if (!any) throw hw::DeviceError("no mode was measured");
-  if (outcome.reached && !outcome.reached->answer) return program::kNoModeFits;
+  if (!outcome.reached) return program::kDone;
+  const auto& answer = outcome.reached->answer;
+  if (!answer) return program::kNoModeFits;
+  const auto& limits = options.aim.limits;
+  // Not so after a search that answers with what was measured inside.
+  if (answer->measured && (answer->power_w > limits.max_power_w || answer->time_ms > limits.max_time_ms ||
+                           answer->time_ms * answer->power_w / 1000 > limits.max_energy_j))
+    return program::kMeasuredOverBudget;
   return program::kDone;
 }
 
@@ -387,6 +414,11 @@ void read_goal(Options& options) {
     throw program::UsageError(std::string("--goal: ") + e.what());
   }
   if (const auto error = options.aim.error(); !error.empty()) throw program::UsageError(error);
+  const bool predicts = options.search == kPredict;
+  program::require(!predicts || options.modes.value > 1, "--search predict measures 2 modes or more");
+  program::require(
+      options.stop_gain == 0 || (learners::needs_learner(options.search) && !predicts),
+      "--search " + options.search + " does not know what more measurements gain: no --stop-gain");
 }
 
 void check(const Options& options) {
@@ -404,6 +436,9 @@ void check(const Options& options) {
                    "--name: letters, digits and . _ + - only");
   if (auto error = options.measuring.error(); !error.empty()) throw program::UsageError(error);
   program::require(options.modes.value > 0, "--modes must be > 0");
+  const auto samplers = learners::sampler_names();
+  program::require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),
+                   "--sampler must be one of " + program::join(samplers) + ", found " + options.sampler);
   program::require(options.init.empty() || options.learner.empty(), "give one of --init and --learner");
   program::require(options.max_s >= 0 && std::isfinite(options.max_s), "--max-s must be >= 0");
   program::require(options.stop_gain >= 0 && options.stop_gain < 1, "--stop-gain must be in [0, 1)");

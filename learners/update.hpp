@@ -5,8 +5,8 @@
 namespace fewwatt::learners {
 
 struct UpdateOptions {
-  // The variance of a row's noise grows by 1 / forget with every fresh row that comes after it, so that it weighs forget^age of
-  // a fresh one: the forgetting factor of recursive least squares (Ljung & Soderstrom 1983). 1: nothing is forgotten.
+  // The variance of an old row's noise grows by 1 / forget with every fresh row, so that of n fresh ones, which are taken to be
+  // of one age, it weighs forget^n: the forgetting factor of recursive least squares (Ljung & Soderstrom 1983). 1: nothing is forgotten.
   double forget = 1;
   std::string error() const;  // "" when valid: 0 < forget <= 1
 };

@@ -29,6 +29,8 @@ constexpr double kPromise = 2;
 // Without an answer and with so few measurements left, the goal is to have one: fitting comes first.
 constexpr std::size_t kLastChances = 2;
 constexpr double kSure = 0.95;
+// Measurements of one mode, at most: what they leave open is not settled by more of them.
+constexpr int kAgainAtMost = 3;
 constexpr int kGainDraws = 400;
 // `safe` widens what it knows when the gain that is promised is less than this.
 constexpr double kSmallGain = 1e-3;
@@ -336,12 +338,13 @@ class ModelSearch : public Measured {
   std::optional<hw::PowerMode> next() override {
     if (num_asked_ < options_.start() || measured_.empty()) return started();
     look();
-    if (options_.stop_gain > 0 && best_measured() && expected_gain(1) < options_.stop_gain)
-      return std::nullopt;
+    if (enough()) return std::nullopt;
     if (auto again = pick_again()) return again;
     const auto best = pick();
     return best ? std::optional(pool_[static_cast<std::size_t>(*best)]) : std::nullopt;
   }
+
+  bool enough() { return options_.stop_gain > 0 && best_measured() && expected_gain(1) < options_.stop_gain; }
 
   double fits_after_one_more(const hw::PowerMode& mode,
                              const std::array<Logs, tasks::kNumTargets>& cost) const {
@@ -550,6 +553,7 @@ class ImprovementSearch : public ModelSearch {
     std::optional<hw::PowerMode> chosen;
     for (const auto& [mode, cost] : measured_) {
       if (answered && mode == answered->first) continue;
+      if (std::max(cost[kTimeMs].count, cost[kPowerW].count) >= kAgainAtMost) continue;
       const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
       const double risk = options_.price_of_breaking * (1 - std::max(0.5, at_measured_.at(mode).judged.fits));
       const double gain = best - log_objective(goal_.objective, time, power) - risk;
@@ -629,9 +633,10 @@ class SafeSearch final : public ModelSearch {
 
  protected:
   std::optional<hw::PowerMode> next() override {
-    if (asked_.empty()) return lowest();
+    if (asked_.empty()) return space_->lowest();
     if (measured_.empty()) return std::nullopt;
     look();
+    if (enough()) return std::nullopt;
     const auto best = pick();
     return best ? std::optional(pool_[static_cast<std::size_t>(*best)]) : std::nullopt;
   }
@@ -642,18 +647,6 @@ class SafeSearch final : public ModelSearch {
     const auto found = best_unasked([&](Index i) { return safe(i) ? improvement(i, best) : none; });
     if (!found || improvement(*found, best) >= kSmallGain) return found;
     return best_unasked([&](Index i) { return safe(i) ? beliefs_.score_sd[i] : none; });
-  }
-
- private:
-  hw::PowerMode lowest() const {
-    const auto modes = space_->modes();
-    const auto height = [](const hw::PowerMode& mode) {
-      double sum = 0;
-      for (std::size_t k = 0; k < mode.size(); ++k) sum += std::log(mode[k]);
-      return sum;
-    };
-    return *std::min_element(modes.begin(), modes.end(),
-                             [&](const auto& a, const auto& b) { return height(a) < height(b); });
   }
 };
 
@@ -869,6 +862,8 @@ std::unique_ptr<Search> make_search(std::string_view name, Space space, LearnerP
     if (!error.empty()) throw std::invalid_argument(error);
   if (entry.needs_learner && !learner)
     throw std::invalid_argument("search " + std::string(name) + " needs a learner");
+  if (options.stop_gain > 0 && (!entry.needs_learner || entry.aims == Aims::at_the_end))
+    throw std::invalid_argument("search " + std::string(name) + " does not know what more measurements gain");
   return entry.make(std::move(space), std::move(learner), goal, options);
 }
 

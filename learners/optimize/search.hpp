@@ -33,7 +33,8 @@ struct SearchOptions {
   // What an answer that breaks a limit costs, in logs of the objective: of two answers the better one has the less
   //   score + price_of_breaking (1 - P(keeps the limits)).
   double price_of_breaking = 0.05;
-  // Stops when the next measurement is expected to lower the objective by less than this fraction; 0 = never.
+  // Stops when the next measurement is expected to lower the objective by less than this fraction; 0 = never, and all that
+  // bisection, predict and random can do.
   double stop_gain = 0;
   tasks::Characteristics characteristics = {};
   std::size_t start() const;  // `designed`, or what its 0 stands for

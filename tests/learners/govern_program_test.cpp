@@ -126,6 +126,13 @@ TEST(GovernProgram, ABudgetThatChangesDuringAMeasurementIsFollowed) {
   EXPECT_EQ(on.board.changes(), "");
 }
 
+TEST(GovernProgram, AProgramThatCannotBeStartedEndsIt) {
+  const auto result =
+      run_program("govern", kSimulated + "--max-power-w 30 --window-s 0.1 -- /no/such/program");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("cannot be started"), std::string::npos) << result.err;
+}
+
 TEST(GovernProgram, RefusesBadInput) {
   const TempDir dir;
   const auto refused = [](const std::string& arguments, const std::string& part) {

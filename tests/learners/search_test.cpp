@@ -255,6 +255,27 @@ TEST(Searches, AModeThatMayKeepTheLimitIsMeasuredAgain) {
   EXPECT_EQ(search->answer()->mode, best);
 }
 
+TEST(Searches, NoModeIsMeasuredMoreThanThreeTimes) {
+  // One mode is much faster, and always a little over the limit.
+  const auto space = tests::example_space();
+  SearchOptions options;
+  options.planned = space->size();
+  options.designed = 6;
+  const auto best = space->at(9);
+  const double limit = tests::example_power_w(best) * 0.998;
+  const auto search = make_search("ei", space, make_learner("gp"), within(limit), options);
+  std::map<hw::PowerMode, int> times;
+  run(*search, [&](const hw::PowerMode& mode) {
+    ++times[mode];
+    hw::Measurement m;
+    m.time_ms = tests::example_time_ms(mode) * (mode == best ? 0.7 : 1);
+    m.power_w = tests::example_power_w(mode);
+    return m;
+  });
+  EXPECT_EQ(times[best], 3);
+  for (const auto& [mode, count] : times) EXPECT_LE(count, 3);
+}
+
 TEST(Searches, WhatRepeatsIsTheModesOwn) {
   // Every mode's time is off a nearly flat curve by 5 % of its own. Where measurements repeat well the answer is the fastest measured
   // mode; where they do not its lead is taken for noise.
