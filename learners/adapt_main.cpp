@@ -169,7 +169,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "state batch_size, layers, parameters or flops says what to expect of one that states them too.\n"
       "--update adds measurements to a model: the same as adapting to all of its rows and the new ones with "
       "the "
-      "hyper-parameters that it has; a mode measured again counts with the mean.";
+      "hyper-parameters that it has; a mode that the model has already counts with the mean.";
   auto add = manual.options.add_options();
   add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
   add("learner", po::value(&options.learner)->value_name("NAME"),
@@ -510,7 +510,6 @@ int run(Options options) {
                  : !options.measurements.empty() ? take_measurements(options)
                                                  : take_nothing(options);
   move_to_space(problem, options);
-  const std::size_t fresh = problem.support.size();
   if (before) add_to(*before, problem, options);
 
   const auto start = std::chrono::steady_clock::now();
@@ -533,7 +532,7 @@ int run(Options options) {
   Json report{{"out", options.out},       {"device", model.device},        {"workload", model.workload},
               {"learner", model.learner}, {"shots", model.support.size()}, {"modes", model.space->size()},
               {"adapt_ms", adapt_ms},     {"predict_ms", predict_ms}};
-  if (before) report["fresh"] = fresh;
+  if (before) report["fresh"] = model.support.size() - before->support.size();
   const auto mape = mape_on_others(problem, *predictor);
   for (int target = 0; target < tasks::kNumTargets; ++target) {
     const auto column = model.prediction.mean.col(target);

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <stdexcept>
+
+#include "learners/optimize/choose.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -17,19 +18,9 @@ constexpr std::size_t kFewer = 10;
 // Windows after it was left in which a workload is not recognised.
 constexpr std::size_t kLeftAloneFor = 10;
 
-double normal_cdf(double z) {
-  return 0.5 * std::erfc(-z / std::numbers::sqrt2);
-}
-
 // P(value <= limit) of a log that is normal.
 double chance_below(double log_limit, double mean, double variance) {
   return normal_cdf((log_limit - mean) / std::sqrt(std::max(variance, 1e-12)));
-}
-
-// E[max(d, 0)] for d ~ N(mean, variance): expected improvement, Jones et al. 1998, eq. 15.
-double expected_gain(double mean, double variance) {
-  const double stddev = std::sqrt(std::max(variance, 1e-12)), u = mean / stddev;
-  return mean * normal_cdf(u) + stddev * std::exp(-0.5 * u * u) / std::sqrt(2 * std::numbers::pi);
 }
 
 // The modes a step away in one knob.
@@ -377,9 +368,10 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
     if (fits < needed) continue;
     const double gain = best_time - time;
     const double worth =
-        best == nullptr
-            ? -time
-            : fits * (gain + expected_gain(gain, all.variance[kTimeMs][i]) * (horizon - 1)) - (1 - fits);
+        best == nullptr ? -time
+                        : fits * (gain + expected_improvement(gain, std::sqrt(all.variance[kTimeMs][i])) *
+                                             (horizon - 1)) -
+                              (1 - fits);
     if (chosen == nullptr ? best == nullptr || worth > 0 : worth > most) {
       chosen = &mode;
       most = worth;

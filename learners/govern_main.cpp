@@ -50,24 +50,36 @@ class Budget {
   Budget(double watts, std::string file) : watts_(watts), file_(std::move(file)) { changed(); }
 
   double watts() const { return watts_; }
-  // Looks at the file. A number that is no budget, and a file that is not there, leave it as it was.
+  // Looks at the file. What is no budget leaves it as it was: notice() says so.
   bool changed() {
     if (file_.empty()) return false;
     double value = 0;
     std::ifstream in(file_);
     std::stringstream text;
-    text << in.rdbuf();
+    if (in) text << in.rdbuf();
     auto content = text.str();
     while (!content.empty() && std::isspace(static_cast<unsigned char>(content.back())) != 0)
       content.pop_back();
-    if (!in || !datasets::parse_number(content, value) || !(value > 0) || value == watts_) return false;
+    const bool budget = datasets::parse_number(content, value) && value > 0 && std::isfinite(value);
+    trouble_ = budget ? ""
+               : in   ? "holds no number of watts above 0: '" + content.substr(0, 20) + "'"
+                      : "cannot be read";
+    if (!budget || value == watts_) return false;
     watts_ = value;
     return true;
+  }
+  // What is wrong with the file, where that was not said before; "" = nothing.
+  std::string notice() {
+    if (trouble_ == said_) return "";
+    said_ = trouble_;
+    std::ostringstream text;
+    if (!said_.empty()) text << file_ << ' ' << said_ << "; the budget stays " << watts_ << " W";
+    return text.str();
   }
 
  private:
   double watts_;
-  std::string file_;
+  std::string file_, trouble_, said_;
 };
 
 std::shared_ptr<const learners::Learner> learner_of(const Options& options) {
@@ -156,6 +168,10 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
   std::optional<hw::PowerMode> before;
   while (!program::told_to_stop() && runner.now_s() < end_s) {
     budget.changed();
+    if (const auto notice = budget.notice(); !notice.empty()) {
+      runner.notices.push_back(notice);
+      if (!options.common.quiet) std::cerr << notice << '\n';
+    }
     const double budget_w = budget.watts(), from_s = runner.now_s();
     const auto move = governor.next(budget_w, (end_s - from_s) / options.measuring.profiler.window_s);
     outcome.moves += before && *before != move.mode ? 1 : 0;
@@ -260,7 +276,7 @@ int govern(const Options& options) {
       report["power_w"] = outcome.measured.power_w;
     }
     std::cout << report.dump(2) << '\n';
-  } else if (!options.common.quiet && outcome.mode) {
+  } else if (outcome.mode) {
     std::cout << std::setprecision(4) << outcome.windows << " windows, " << inside
               << " % of their time inside the budget, " << outcome.moves << " moves, " << governor.changes()
               << " changes of the workload; last " << hw::describe(runner->space(), *outcome.mode) << ": "
@@ -288,9 +304,13 @@ void check(const Options& options) {
   if (auto error = options.measuring.error(); !error.empty()) throw program::UsageError(error);
   program::require(!options.measuring.command.empty() || options.minutes > 0,
                    "without a program give --minutes, after which to end");
-  if (!options.out.empty())
+  if (!options.out.empty()) {
+    const auto folder = std::filesystem::path(options.out).parent_path();
+    program::require(folder.empty() || std::filesystem::is_directory(folder),
+                     "--out " + options.out + ": no such folder");
     program::refuse_overwriting(options.out,
                                 {options.init, options.measuring.profiles, options.budget_file, options.log});
+  }
 }
 
 }  // namespace

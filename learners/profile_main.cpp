@@ -83,8 +83,8 @@ RunRecord record_of(const hw::PowerMode& mode, const hw::Attempt& attempt) {
 
 // A goal, and how near it is.
 struct Reached {
-  std::optional<learners::Answer> answer;
-  double expected_gain = std::nan("");  // of kMore more
+  std::optional<learners::Answer> answer, nearest;  // nearest: where there is no answer
+  double expected_gain = std::nan("");              // of kMore more
 };
 
 // What has come of a run.
@@ -93,7 +93,7 @@ struct Outcome {
   std::size_t wanted = 0, measured = 0, before = 0;  // before: in the log already
   std::size_t rejected_attempts = 0;
   std::vector<std::pair<hw::PowerMode, std::string>> given_up;
-  bool interrupted = false;
+  bool interrupted = false, out_of_time = false;
   std::string stopped;  // why it did not go on
 };
 
@@ -184,7 +184,11 @@ Outcome run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Opti
   std::size_t tried = 0;
   const auto in_time = [&] { return options.max_s == 0 || time.now_s() - start_s < options.max_s; };
   for (std::size_t asked = outcome.before;
-       asked < outcome.wanted && !program::told_to_stop() && outcome.stopped.empty() && in_time(); ++asked) {
+       asked < outcome.wanted && !program::told_to_stop() && outcome.stopped.empty(); ++asked) {
+    if (!in_time()) {
+      outcome.out_of_time = true;
+      break;
+    }
     const auto mode = sampler.ask();
     if (!mode) break;
     if (!goes_on && std::binary_search(known.begin(), known.end(), *mode)) {
@@ -213,7 +217,7 @@ Outcome run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Opti
   }
   outcome.interrupted = outcome.interrupted || program::told_to_stop();
   if (search) {
-    outcome.reached = Reached{search->answer(), std::nan("")};
+    outcome.reached = Reached{search->answer(), search->nearest(), std::nan("")};
     auto& answer = outcome.reached->answer;
     if (answer && !answer->measured && !outcome.interrupted && outcome.stopped.empty() && in_time() &&
         measure(bench, log, answer->mode, options, outcome)) {
@@ -237,8 +241,9 @@ std::string margins(const learners::PowerBudget& limits, const learners::Answer&
         {"power", answer.power_w, limits.max_power_w, "W"},
         {"energy", answer.time_ms * answer.power_w / 1000, limits.max_energy_j, "J"}})
     if (std::isfinite(limit))
-      text << "; " << name << ' ' << std::setprecision(2) << 100 * (1 - value / limit) << " % below the "
-           << std::setprecision(4) << limit << ' ' << unit << " allowed";
+      text << "; " << name << ' ' << std::setprecision(2) << 100 * std::abs(1 - value / limit)
+           << (value > limit ? " % above the " : " % below the ") << std::setprecision(4) << limit << ' '
+           << unit << " allowed";
   if (!answer.measured) text << "; predicted, not measured";
   return text.str();
 }
@@ -246,7 +251,11 @@ std::string margins(const learners::PowerBudget& limits, const learners::Answer&
 void print(std::ostream& out, const hw::PowerModeSpace& space, const learners::Goal& goal,
            const Reached& reached) {
   if (!reached.answer) {
-    out << "no measured mode is within the limits\n";
+    out << "no measured mode is within the limits with probability " << goal.limits.confidence;
+    if (const auto& nearest = reached.nearest)
+      out << "; nearest: " << std::setprecision(4) << hw::describe(space, nearest->mode) << ": "
+          << nearest->time_ms << " ms, " << nearest->power_w << " W" << margins(goal.limits, *nearest);
+    out << '\n';
     return;
   }
   const auto& answer = *reached.answer;
@@ -264,17 +273,19 @@ void print(std::ostream& out, const hw::PowerModeSpace& space, const learners::G
 
 Json to_json(const hw::PowerModeSpace& space, const learners::Goal& goal, const Reached& reached) {
   const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
-  Json json{{"fits", reached.answer.has_value()}};
-  if (reached.answer) {
-    const auto& answer = *reached.answer;
+  const auto add = [&](Json& to, const learners::Answer& answer) {
     for (std::size_t k = 0; k < answer.mode.size(); ++k)
-      json["mode"][std::string(hw::to_string(space.knobs()[k].role))] = answer.mode[k];
-    json["measured"] = answer.measured;
-    json["time_ms"] = number(answer.time_ms);
-    json["power_w"] = number(answer.power_w);
-    if (goal.limits.limits_power())
-      json["power_margin"] = number(1 - answer.power_w / goal.limits.max_power_w);
-  }
+      to["mode"][std::string(hw::to_string(space.knobs()[k].role))] = answer.mode[k];
+    to["measured"] = answer.measured;
+    to["time_ms"] = number(answer.time_ms);
+    to["power_w"] = number(answer.power_w);
+    if (goal.limits.limits_power()) to["power_margin"] = number(1 - answer.power_w / goal.limits.max_power_w);
+  };
+  Json json{{"fits", reached.answer.has_value()}};
+  if (reached.answer)
+    add(json, *reached.answer);
+  else if (reached.nearest)
+    add(json["nearest"], *reached.nearest);
   json["more"] = kMore;
   json["expected_gain"] = number(reached.expected_gain);
   return json;
@@ -310,6 +321,13 @@ int profile(Options& options) {
   if (exists && !options.resume)
     throw datasets::DataError(log_path(options) +
                               ": of a run that did not end; --resume goes on with it, else remove it");
+  if (!exists && options.resume && std::filesystem::exists(options.out))
+    for (const auto& profile : datasets::read_profiles(options.out).profiles)
+      if (profile.device == header.device && profile.workload == header.workload)
+        throw datasets::DataError(options.out + ": nothing to go on with, the " +
+                                  std::to_string(profile.modes.size()) + " modes of " + profile.device + "/" +
+                                  profile.workload +
+                                  " are of a run that ended; without --resume more are measured");
   auto log = exists ? datasets::RunLog::open_to_append(log_path(options), header)
                     : datasets::RunLog::create(log_path(options), header);
   if (const auto dropped = log.records().dropped_bytes; dropped > 0)
@@ -330,16 +348,18 @@ int profile(Options& options) {
   const bool any = std::any_of(log.records().records.begin(), log.records().records.end(),
                                [](const RunRecord& record) { return record.status == RunStatus::ok; });
   if (any) datasets::fold(log.records(), options.out);
-  const bool complete = !outcome.interrupted && outcome.stopped.empty();
+  const bool complete = !outcome.interrupted && !outcome.out_of_time && outcome.stopped.empty();
   if (complete && any) {
     // What was rejected, and why, is in no other place.
-    const bool rejected = log.records().records.size() > datasets::to_profile(log.records()).modes.size();
+    const bool rejected = std::any_of(log.records().records.begin(), log.records().records.end(),
+                                      [](const RunRecord& record) { return record.status != RunStatus::ok; });
     if (rejected)
       std::filesystem::rename(log_path(options), log_path(options) + ".done");
     else
       std::filesystem::remove(log_path(options));
   }
 
+  const std::size_t modes = any ? datasets::to_profile(log.records()).modes.size() : 0;
   if (options.common.json) {
     Json given_up = Json::array();
     for (const auto& [mode, why] : outcome.given_up)
@@ -349,23 +369,33 @@ int profile(Options& options) {
               {"workload", header.workload},
               {"measured", outcome.measured},
               {"measured_before", outcome.before},
+              {"modes", modes},
               {"rejected_attempts", outcome.rejected_attempts},
               {"given_up", given_up},
               {"interrupted", outcome.interrupted},
+              {"out_of_time", outcome.out_of_time},
               {"notices", bench->notices},
               {"not_put_back", troubles}};
     if (outcome.reached) json["goal"] = to_json(bench->space(), options.aim, *outcome.reached);
     std::cout << json.dump(2) << '\n';
   } else if (!options.common.quiet) {
     for (std::size_t i = told; i < bench->notices.size(); ++i) std::cerr << bench->notices[i] << '\n';
-    std::cout << header.device << '/' << header.workload << ": " << outcome.measured << " modes measured";
+    std::cout << header.device << '/' << header.workload << ": ";
+    if (modes < outcome.measured + outcome.before)
+      std::cout << outcome.measured << " measurements, " << modes << " modes";
+    else
+      std::cout << outcome.measured << " modes measured";
     if (outcome.before > 0) std::cout << ", " << outcome.before << " before";
     if (outcome.rejected_attempts > 0) std::cout << ", " << outcome.rejected_attempts << " attempts rejected";
     std::cout << (any ? " -> " + options.out : "") << '\n';
+    if (outcome.out_of_time)
+      std::cout << "  --max-s is over with " << outcome.measured + outcome.before << " of " << outcome.wanted
+                << " measured; --resume goes on\n";
     for (const auto& [mode, why] : outcome.given_up)
       std::cout << "  without " << hw::describe(bench->space(), mode) << ": " << why << '\n';
-    if (outcome.reached) print(std::cout, bench->space(), options.aim, *outcome.reached);
   }
+  if (outcome.reached && !options.common.json)
+    print(std::cout, bench->space(), options.aim, *outcome.reached);
   if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
   if (!outcome.stopped.empty())
     throw hw::DeviceError(outcome.stopped +
@@ -402,16 +432,21 @@ int merge(const Options& options) {
 void read_goal(Options& options) {
   const auto& limits = options.aim.limits;
   const bool limited = limits.limits_power() || limits.limits_time() || limits.limits_energy();
-  program::require(!options.goal.empty() || (!limited && options.stop_gain == 0),
-                   "limits and --stop-gain go with --goal");
+  program::require(!options.goal.empty() || (!limited && options.stop_gain == 0 && options.search.empty() &&
+                                             options.aim.limits.confidence == kConfidence),
+                   "limits, --confidence, --search and --stop-gain go with --goal");
   if (options.goal.empty()) return;
-  program::require(options.goal != "zeus", "--goal zeus: give energy or time");
+  if (options.search.empty()) options.search = "designed-ei";
+  const auto searches = learners::search_names();
+  program::require(std::find(searches.begin(), searches.end(), options.search) != searches.end(),
+                   "--search must be one of " + program::join(searches) + ", found " + options.search);
+  const std::string expected = "--goal must be fastest, time, energy, power, edp or ed2p to ed9p, found ";
+  program::require(options.goal != "zeus", expected + options.goal);
   try {
     options.aim.objective =
         learners::parse_objective(options.goal == "fastest" ? std::string("time") : options.goal);
-    learners::needs_learner(options.search);
-  } catch (const std::invalid_argument& e) {
-    throw program::UsageError(std::string("--goal: ") + e.what());
+  } catch (const std::invalid_argument&) {
+    throw program::UsageError(expected + options.goal);
   }
   if (const auto error = options.aim.error(); !error.empty()) throw program::UsageError(error);
   const bool predicts = options.search == kPredict;
@@ -435,7 +470,7 @@ void check(const Options& options) {
   program::require(options.name.empty() || datasets::is_profile_name(options.name),
                    "--name: letters, digits and . _ + - only");
   if (auto error = options.measuring.error(); !error.empty()) throw program::UsageError(error);
-  program::require(options.modes.value > 0, "--modes must be > 0");
+  program::require(options.modes.value > 0, "--modes, or --measurements, must be > 0");
   const auto samplers = learners::sampler_names();
   program::require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),
                    "--sampler must be one of " + program::join(samplers) + ", found " + options.sampler);
@@ -464,7 +499,8 @@ int main(int argc, char** argv) {
         "at once in "
         "P.h5.log, and goes to P.h5; the clocks are put back whatever happens.";
     const std::string samplers = "what chooses them: " + program::join(learners::sampler_names()),
-                      searches = "how to reach the goal: " + program::join(learners::search_names());
+                      searches = "how to reach the goal: " + program::join(learners::search_names()) +
+                                 "; designed-ei if not said";
     auto add = manual.options.add_options();
     add("name", po::value(&options.name), "of the device, in the profile; the board's model");
     add("workload", po::value(&options.measuring.workload), "name of what is measured, in the profile");
@@ -472,7 +508,7 @@ int main(int argc, char** argv) {
     add("modes", po::value(&options.modes)->default_value(options.modes), "how many to measure");
     add("measurements", po::value(&options.measurements), "another name of --modes");
     add("max-s", po::value(&options.max_s)->default_value(0),
-        "seconds after which no new mode is begun; 0 = no limit");
+        "seconds after which no new mode is begun; --resume then goes on; 0 = no limit");
     add("sampler", po::value(&options.sampler)->default_value("random"), samplers.c_str());
     add("goal", po::value(&options.goal),
         "what to look for: fastest, or time, energy, power, edp, ed2p to ed9p. The modes to measure are then "
@@ -482,7 +518,7 @@ int main(int argc, char** argv) {
     add("max-energy-j", po::value(&options.aim.limits.max_energy_j), "limit of the goal");
     add("confidence", po::value(&options.aim.limits.confidence)->default_value(kConfidence),
         "probability, given all measurements, that the best mode keeps the limits");
-    add("search", po::value(&options.search)->default_value("designed-ei"), searches.c_str());
+    add("search", po::value(&options.search), searches.c_str());
     add("stop-gain", po::value(&options.stop_gain)->default_value(0),
         "fraction; end once the next measurement is expected to gain less");
     add("init", po::value(&options.init),

@@ -1,7 +1,7 @@
 #include "learners/optimize/choose.hpp"
 
 #include <algorithm>
-#include <array>
+#include <boost/math/special_functions/erf.hpp>
 #include <cmath>
 #include <numbers>
 #include <sstream>
@@ -15,12 +15,6 @@ namespace {
 using tasks::kPowerW;
 using tasks::kTimeMs;
 using tasks::Target;
-
-double horner(const std::array<double, 8>& coefficients, double x) {  // the highest power first
-  double value = 0;
-  for (const double c : coefficients) value = value * x + c;
-  return value;
-}
 
 void check_column(const Prediction& prediction, Target target) {
   if (prediction.mean.cols() != tasks::kNumTargets) {
@@ -105,48 +99,22 @@ std::string PowerBudget::error() const {
   return text.str();
 }
 
-// Wichura 1988, "Algorithm AS 241: The percentage points of the normal distribution", PPND16: relative error
-// ~ 1e-16.
 double normal_quantile(double probability) {
   if (!(probability > 0 && probability < 1)) {
     throw std::invalid_argument("normal_quantile: probability must be in (0, 1), found " +
                                 std::to_string(probability));
   }
-  const double q = probability - 0.5;
-  if (std::abs(q) <= 0.425) {
-    const double r = 0.180625 - q * q;
-    return q *
-           horner({2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
-                   13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608},
-                  r) /
-           horner({5226.495278852545925, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867,
-                   5394.1960214247511077, 687.1870074920579083, 42.313330701600911252, 1},
-                  r);
-  }
-  const double tail = std::sqrt(-std::log(q < 0 ? probability : 1 - probability));
-  double z;
-  if (tail <= 5) {
-    const double r = tail - 1.6;
-    z = horner({7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177,
-                1.27045825245236838258, 3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959,
-                1.42343711074968357734},
-               r) /
-        horner({1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966,
-                0.14810397642748007459, 0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187,
-                1},
-               r);
-  } else {
-    const double r = tail - 5;
-    z = horner({2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386,
-                0.026532189526576123093, 0.29656057182850489123, 1.7848265399172913358, 5.4637849111641143699,
-                6.6579046435011037772},
-               r) /
-        horner({2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5,
-                7.868691311456132591e-4, 0.0148753612908506148525, 0.13692988092273580531,
-                0.59983220655588793769, 1},
-               r);
-  }
-  return q < 0 ? -z : z;
+  return -std::numbers::sqrt2 * boost::math::erfc_inv(2 * probability);
+}
+
+double normal_cdf(double z) {
+  return 0.5 * std::erfc(-z / std::numbers::sqrt2);
+}
+
+double expected_improvement(double mean, double sd) {
+  if (!(sd > 0)) return std::max(0.0, mean);
+  const double z = mean / sd;
+  return mean * normal_cdf(z) + sd * std::exp(-0.5 * z * z) / std::sqrt(2 * std::numbers::pi);
 }
 
 double log_stddev(double median, double stddev) {
@@ -156,7 +124,7 @@ double log_stddev(double median, double stddev) {
 
 double probability_within(double median, double log_sd, double limit) {
   if (log_sd == 0) return median <= limit ? 1 : 0;
-  return 0.5 * std::erfc(std::log(median / limit) / (log_sd * std::numbers::sqrt2));
+  return normal_cdf(std::log(limit / median) / log_sd);
 }
 
 Eigen::ArrayXd upper_bounds(const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double confidence) {

@@ -51,6 +51,9 @@ struct PowerBudget {
 
 // The z with P(Z <= z) = probability for a standard normal Z; 0 < probability < 1.
 double normal_quantile(double probability);
+double normal_cdf(double z);  // P(Z <= z)
+// E max(0, d), d ~ N(mean, sd^2), sd >= 0: how much d is expected to improve on nothing. Jones, Schonlau & Welch 1998, eq. 15.
+double expected_improvement(double mean, double sd);
 
 // Learners that give a stddev predict logs that are normal, and state the median as mean (set_log_normal): so
 // log y has the standard deviation sqrt(log(1 + (stddev / median)^2)). 0 for stddev 0; NaN stays NaN.

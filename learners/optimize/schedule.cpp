@@ -368,23 +368,23 @@ TurnsProblem turns_problem(std::span<const Turn> turns, const Objective& objecti
   // How far over the power limit the workloads have to be: each in its best setting, or all in one.
   const double infinity = std::numeric_limits<double>::infinity();
   std::vector<std::vector<LimitedOption>> all;
-  std::vector<double> needed(problem.settings.size(), 1);
-  double least = 1;
+  std::vector<double> needed(problem.settings.size(), 1), allowed;
   for (const auto& turn : turns) {
     all.push_back(options_of(turn, problem, budget, numbers));
     std::vector<double> mine(problem.settings.size(), infinity);
     for (const auto& [option, excess] : all.back())
       mine[option.setting] = std::min(mine[option.setting], excess);
-    least = std::max(least, *std::min_element(mine.begin(), mine.end()));
+    allowed.push_back(*std::min_element(mine.begin(), mine.end()));
     for (std::size_t s = 0; s < mine.size(); ++s) needed[s] = std::max(needed[s], mine[s]);
   }
-  if (one_setting) least = *std::min_element(needed.begin(), needed.end());
+  const double least = *(one_setting ? std::min_element(needed.begin(), needed.end())
+                                     : std::max_element(allowed.begin(), allowed.end()));
   if (!std::isfinite(least)) throw std::invalid_argument("the models have no mode in common");
   problem.power_excess = least;
-  for (const auto& options : all) {
+  for (std::size_t w = 0; w < all.size(); ++w) {
     problem.options.emplace_back();
-    for (const auto& [option, excess] : options)
-      if (excess <= least && (!one_setting || needed[option.setting] <= least))
+    for (const auto& [option, excess] : all[w])
+      if (one_setting ? needed[option.setting] <= least && excess <= least : excess <= allowed[w])
         problem.options.back().push_back(option);
   }
   return problem;

@@ -7,7 +7,6 @@
 #include <functional>
 #include <limits>
 #include <map>
-#include <numbers>
 #include <set>
 #include <stdexcept>
 
@@ -46,15 +45,6 @@ double power_share(const Objective& objective, double time_ms, double power_w) {
   return (log_objective(objective, time_ms, power_w * std::exp(kStep)) -
           log_objective(objective, time_ms, power_w)) /
          kStep;
-}
-
-// E max(0, best - x), x ~ N(mean, sd^2). Jones, Schonlau & Welch 1998, eq. 15.
-double expected_improvement(double best, double mean, double sd) {
-  const double gap = best - mean;
-  if (!(sd > 0)) return std::max(0.0, gap);
-  const double z = gap / sd;
-  return gap * 0.5 * std::erfc(-z / std::numbers::sqrt2) +
-         sd * std::exp(-0.5 * z * z) / std::sqrt(2 * std::numbers::pi);
 }
 
 bool within(const PowerBudget& limits, double time_ms, double power_w) {
@@ -155,6 +145,23 @@ class Measured : public Search {
     const auto& cost = measured_.at(found->first);
     const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
     return Answer{found->first, time, power, std::exp(log_objective(goal_.objective, time, power)), true};
+  }
+
+  std::optional<Answer> nearest() const override {
+    std::optional<Answer> best;
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& [mode, cost] : measured_) {
+      const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
+      double excess = 0;
+      for (const auto& [value, limit] : {std::pair(time, goal_.limits.max_time_ms),
+                                         {power, goal_.limits.max_power_w},
+                                         {time * power / 1000, goal_.limits.max_energy_j}})
+        if (std::isfinite(limit)) excess = std::max(excess, std::isnan(value) ? least : value / limit);
+      if (!(excess < least)) continue;
+      least = excess;
+      best = Answer{mode, time, power, std::exp(log_objective(goal_.objective, time, power)), true};
+    }
+    return best;
   }
 
   double expected_gain(std::size_t) override { return std::nan(""); }
@@ -354,7 +361,7 @@ class ModelSearch : public Measured {
     const auto keeps = [](const Logs& logs, double median, double variance, double limit) {
       if (std::isinf(limit) || logs.count == 0) return 1.0;
       const double n = logs.count, above = (n + 1) * std::log(limit) - logs.sum - std::log(median);
-      return 0.5 * std::erfc(-above / std::sqrt(2 * variance + 1e-18));
+      return normal_cdf(above / std::sqrt(variance + 1e-18));
     };
     Logs energy = cost[kTimeMs];
     energy.sum += cost[kPowerW].sum - cost[kTimeMs].count * std::log(1000.0);
@@ -388,7 +395,9 @@ class ModelSearch : public Measured {
   // Adapts and predicts, where something was told since.
   void look() {
     if (predictor_) return;
-    predictor_ = learner_->adapt(support());
+    auto rows = support();
+    rows.noise_factors = noise_factors();
+    predictor_ = learner_->adapt(rows);
     judge();
     const bool around = pool_.empty() || num_asked_ >= looked_at_ + kLookAroundEvery;
     if (around) {
@@ -402,7 +411,7 @@ class ModelSearch : public Measured {
 
   double improvement(Index i, double best) const {
     const double value =
-        beliefs_.fits[i] * expected_improvement(best, beliefs_.score[i], beliefs_.score_sd[i]);
+        beliefs_.fits[i] * expected_improvement(best - beliefs_.score[i], beliefs_.score_sd[i]);
     return std::isfinite(value) ? value : 0;
   }
 
@@ -475,12 +484,26 @@ class ModelSearch : public Measured {
   struct AtMeasured {
     Index row;  // of measured_costs_
     Judged judged;
+    double
+        repeated;  // of the variance of one measurement about what is smooth: the part that another one draws anew
   };
   std::map<hw::PowerMode, AtMeasured> at_measured_;
   Costs measured_costs_;
   std::size_t looked_at_ = 0;
 
  private:
+  // As in Samples, in the order of measured_: a mean of several measurements has less noise, but the mode's own stays.
+  Vector noise_factors() const {
+    Vector factors(static_cast<Index>(measured_.size()));
+    Index i = 0;
+    for (const auto& [mode, cost] : measured_) {
+      const int n = std::max(cost[kTimeMs].count, cost[kPowerW].count);
+      const auto before = at_measured_.find(mode);
+      factors[i++] = 1 - (before == at_measured_.end() ? 1 : before->second.repeated) * (1 - 1.0 / n);
+    }
+    return factors;
+  }
+
   void judge() {
     at_measured_.clear();
     Modes modes;
@@ -488,6 +511,7 @@ class ModelSearch : public Measured {
     const auto prediction = predictor_->predict(modes);
     auto& c = measured_costs_;
     c = costs_of(prediction, options_.repeat_error);
+    const Vector most_own = c.own.rowwise().maxCoeff();
     // Of what is the mode's own, its measurements tell: with log y = smooth + own + error and n of them,
     //   E own = k (mean log y - smooth), k = own variance / (own variance + error variance / n)
     for (std::size_t i = 0; i < modes.size(); ++i)
@@ -504,7 +528,10 @@ class ModelSearch : public Measured {
     const auto b = beliefs_of(goal_, c, Keeps::the_mode);
     for (std::size_t i = 0; i < modes.size(); ++i) {
       const auto row = static_cast<Index>(i);
-      at_measured_[modes[i]] = {row, {b.score[row], prediction.stddev.size() > 0 ? b.fits[row] : 1}};
+      const bool uncertain = prediction.stddev.size() > 0;
+      at_measured_[modes[i]] = {row,
+                                {b.score[row], uncertain ? b.fits[row] : 1},
+                                uncertain ? c.repeat_variance / (most_own[row] + c.repeat_variance) : 1};
     }
   }
 
@@ -516,8 +543,8 @@ class ModelSearch : public Measured {
     for (Index i = 0; i < wide.score.size(); ++i) {
       // The probability to fit, as if its error were wider too.
       const double p = std::clamp(wide.fits[i], 1e-300, 1 - 1e-12);
-      const double relaxed = 0.5 * std::erfc(-normal_quantile(p) / kPromise / std::numbers::sqrt2);
-      ranked.emplace_back(-relaxed * expected_improvement(best, wide.score[i], wide.score_sd[i]), i);
+      const double relaxed = normal_cdf(normal_quantile(p) / kPromise);
+      ranked.emplace_back(-relaxed * expected_improvement(best - wide.score[i], wide.score_sd[i]), i);
     }
     const auto kept = static_cast<std::ptrdiff_t>(std::min(options_.pool, ranked.size()));
     std::partial_sort(ranked.begin(), ranked.begin() + kept, ranked.end());

@@ -56,6 +56,8 @@ class Search : public tasks::ModeSampler {
   // The best of what was told within the limits, once the start is over by what the learner makes of all measurements; nullopt when
   // nothing is.
   virtual std::optional<Answer> answer() = 0;
+  // Of what was measured, what breaks the limits by the smallest factor; nullopt where nothing was.
+  virtual std::optional<Answer> nearest() const = 0;
   // The fraction of the objective that `more` further measurements are expected to gain, made all at once where p EI is
   // largest; so few are not known to gain more than that. By drawing what they cost from the posterior. NaN where there is no
   // answer yet, or the search has no learner.

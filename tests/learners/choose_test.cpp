@@ -78,8 +78,21 @@ TEST(NormalQuantile, InvertsTheDistribution) {
   }
   EXPECT_NEAR(normal_quantile(0.95), 1.6448536269514722, 1e-14);
   EXPECT_EQ(normal_quantile(0.5), 0);
+  for (const double z : {-6.0, -1.0, 0.0, 2.5}) EXPECT_NEAR(normal_quantile(normal_cdf(z)), z, 1e-9) << z;
   EXPECT_THROW(normal_quantile(0), std::invalid_argument);
   EXPECT_THROW(normal_quantile(1), std::invalid_argument);
+}
+
+TEST(ExpectedImprovement, IsTheMeanOfWhatIsAboveZero) {
+  hw::Rng rng(3);
+  for (const auto& [mean, sd] : {std::pair(0.5, 1.0), {-1.0, 2.0}, {-0.2, 0.1}, {3.0, 0.5}}) {
+    double sum = 0;
+    constexpr int kDraws = 200000;
+    for (int i = 0; i < kDraws; ++i) sum += std::max(0.0, mean + sd * rng.normal());
+    EXPECT_NEAR(expected_improvement(mean, sd), sum / kDraws, 0.01 * sd) << mean;
+  }
+  EXPECT_EQ(expected_improvement(2, 0), 2);
+  EXPECT_EQ(expected_improvement(-2, 0), 0);
 }
 
 TEST(Objective, ScoresWhatItsNameSays) {

@@ -114,11 +114,16 @@ TEST(GovernProgram, ABudgetThatChangesDuringAMeasurementIsFollowed) {
   OnABoard on;
   const int code = on.run(SIGINT, [&] {
     write_text(on.budget, "not a number\n");
-    on.wait_for(2);
+    on.wait_for(3);
     write_text(on.budget, "8\n");
     on.wait_for(4);
   });
-  EXPECT_EQ(code, 0) << read_text(on.dir / "err");
+  const auto said = read_text(on.dir / "err");
+  EXPECT_EQ(code, 0) << said;
+  EXPECT_NE(said.find("cannot be read; the budget stays 12 W"), std::string::npos) << said;
+  const auto first = said.find("holds no number of watts above 0: 'not a number'");
+  EXPECT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(said.find("holds no number", first + 1), std::string::npos) << said;  // said once
   const auto table = datasets::read_csv(on.log);
   const auto budget = table.column("budget_w");
   EXPECT_EQ(table.number(0, budget), 12);
@@ -148,6 +153,7 @@ TEST(GovernProgram, RefusesBadInput) {
   refused(kSimulated + "--max-power-w 30 --minutes 1 --learner nobody", "unknown learner");
   refused("--device toaster --max-power-w 30 -- true", "--device");
   refused("--device simulated:orin-agx-64 --max-power-w 30 --minutes 1", "--workload");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --out " + (dir / "none/m.csv"), "no such folder");
   write_text(dir / "g.csv", "kept");
   const auto there =
       run_program("govern", kSimulated + "--max-power-w 30 --minutes 1 --log " + (dir / "g.csv"));

@@ -86,6 +86,24 @@ TEST(BestTurns, SwitchingPaysOnlyWhenTurnsAreLong) {
   EXPECT_NEAR(solve(200, 5).excess, 2, 1e-12);
 }
 
+TEST(BestTurns, AWorkloadThatCannotKeepTheLimitDoesNotLoosenItForOthers) {
+  Model a, b;
+  for (Model* model : {&a, &b}) {
+    model->device = "board";
+    model->space =
+        std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid({{KnobRole::mem_khz, {1, 2}}}));
+    model->prediction.mean.resize(2, 2);
+  }
+  a.prediction.mean << 30, 20, 10, 25;  // 20 W at least
+  b.prediction.mean << 30, 10, 10, 19;
+  const std::vector<Turn> turns = {{{&a}, 0.5}, {{&b}, 0.5}};
+  const auto problem = turns_problem(turns, Objective::time, {.max_power_w = 10}, {}, false);
+  EXPECT_NEAR(problem.power_excess, 2, 1e-12);
+  const auto picks = best_turns(problem);
+  EXPECT_EQ(problem.options[0][picks[0]].setting, 0u);
+  EXPECT_EQ(problem.options[1][picks[1]].setting, 0u);  // 10 W, although 19 W is less than a's 20
+}
+
 TEST(BestTurns, ConstantTimeOrPowerIsNoTrouble) {
   hw::Rng rng(7);
   for (const int target : {0, 1}) {
