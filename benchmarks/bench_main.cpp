@@ -177,12 +177,44 @@ void say_where(const Options& options, const std::string& suite, std::size_t row
   }
 }
 
+benchmarks::Provenance provenance_of(const Options& options, const std::string& command,
+                                     const nlohmann::ordered_json& used) {
+  auto provenance = benchmarks::provenance_of_this_machine();
+  provenance.command = command;
+  provenance.seed = options.common.seed;
+  provenance.options_json = used.dump();
+  return provenance;
+}
+
+struct Files {
+  std::string rows, csv, markdown, html;
+};
+int write(const Options& options, const std::string& suite, const Files& files, Clock::time_point start) {
+  const fs::path out = options.out;
+  datasets::write_file(out / "rows.jsonl", files.rows);
+  datasets::write_file(out / "table.csv", files.csv);
+  datasets::write_file(out / "table.md", files.markdown);
+  datasets::write_file(out / "report.html", files.html);
+  say_where(options, suite, static_cast<std::size_t>(std::count(files.rows.begin(), files.rows.end(), '\n')),
+            start);
+  return program::kDone;
+}
+
+// Options that suites of a kind have no use for.
+void refuse_options(const std::string& kind, const std::vector<std::pair<const char*, bool>>& given) {
+  std::string names;
+  for (const auto& [name, is_given] : given) names += (names.empty() ? "--" : ", --") + std::string(name);
+  for (const auto& [name, is_given] : given)
+    program::require(!is_given, names + ": a suite of kind " + kind + " has none");
+}
+
 int bench_sinusoid(const Options& options, const std::string& command) {
   const auto start = Clock::now();
   auto suite = benchmarks::read_sinusoid_suite(options.suite);
-  if (!options.samplers.empty() || options.seeds || !options.searches.empty() || !options.measured.empty())
-    throw program::UsageError(
-        "--samplers, --seeds, --searches and --measured: a suite of kind sinusoid has none");
+  refuse_options("sinusoid", {{"samplers", !options.samplers.empty()},
+                              {"seeds", options.seeds.has_value()},
+                              {"searches", !options.searches.empty()},
+                              {"measured", !options.measured.empty()}});
   if (!options.learners.empty()) {
     suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
     for (const auto& name : suite.learners)
@@ -193,9 +225,6 @@ int bench_sinusoid(const Options& options, const std::string& command) {
   const auto scores = benchmarks::run_sinusoid(
       suite, {.seed = options.common.seed, .threads = options.threads}, progress(options.common, "parts"));
 
-  auto provenance = benchmarks::provenance_of_this_machine();
-  provenance.command = command;
-  provenance.seed = options.common.seed;
   const nlohmann::ordered_json used{{"suite_file", fs::path(suite.path).filename().string()},
                                     {"seed", options.common.seed},
                                     {"test_tasks", suite.test_tasks},
@@ -203,24 +232,21 @@ int bench_sinusoid(const Options& options, const std::string& command) {
                                     {"meta_batch", suite.meta_batch},
                                     {"inner_rate", suite.inner.rate},
                                     {"outer_rate", suite.outer_rate}};
-  provenance.options_json = used.dump();
-  const auto rows = benchmarks::sinusoid_jsonl(suite, scores, provenance);
-  const fs::path out = options.out;
-  datasets::write_file(out / "rows.jsonl", rows);
-  datasets::write_file(out / "table.csv", benchmarks::sinusoid_csv(scores));
-  datasets::write_file(out / "table.md", benchmarks::sinusoid_markdown(suite, scores, provenance));
-  datasets::write_file(out / "report.html", benchmarks::sinusoid_html(suite, scores, provenance));
-  say_where(options, suite.name, static_cast<std::size_t>(std::count(rows.begin(), rows.end(), '\n')), start);
-  return program::kDone;
+  const auto provenance = provenance_of(options, command, used);
+  return write(options, suite.name,
+               {benchmarks::sinusoid_jsonl(suite, scores, provenance), benchmarks::sinusoid_csv(scores),
+                benchmarks::sinusoid_markdown(suite, scores, provenance),
+                benchmarks::sinusoid_html(suite, scores, provenance)},
+               start);
 }
 
 int bench_drift(const Options& options, const std::string& command) {
   const auto start = Clock::now();
   auto suite = benchmarks::read_drift_suite(options.suite);
-  if (!options.samplers.empty() || !options.shots.empty() || !options.searches.empty() ||
-      !options.measured.empty())
-    throw program::UsageError(
-        "--samplers, --shots, --searches and --measured: a suite of kind drift has none");
+  refuse_options("drift", {{"samplers", !options.samplers.empty()},
+                           {"shots", !options.shots.empty()},
+                           {"searches", !options.searches.empty()},
+                           {"measured", !options.measured.empty()}});
   if (!options.learners.empty()) {
     suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
     for (const auto& name : suite.learners) parse_option("--learners", name, benchmarks::check_drift_learner);
@@ -231,9 +257,6 @@ int bench_drift(const Options& options, const std::string& command) {
   const auto rows = benchmarks::run_drift(suite, {.seed = options.common.seed, .threads = options.threads},
                                           progress(options.common, "parts"));
 
-  auto provenance = benchmarks::provenance_of_this_machine();
-  provenance.command = command;
-  provenance.seed = options.common.seed;
   const nlohmann::ordered_json used{{"suite_file", fs::path(suite.path).filename().string()},
                                     {"seeds", suite.seeds},
                                     {"seed", options.common.seed},
@@ -241,19 +264,14 @@ int bench_drift(const Options& options, const std::string& command) {
                                     {"measurements", suite.measurements},
                                     {"window_s", suite.window_s},
                                     {"changes", suite.changes}};
-  provenance.options_json = used.dump();
+  const auto provenance = provenance_of(options, command, used);
   const auto tables = benchmarks::make_tables(rows);
   const auto markdown = benchmarks::to_markdown(suite.name, tables, provenance);
-  const fs::path out = options.out;
-  datasets::write_file(out / "rows.jsonl", benchmarks::to_jsonl(rows, provenance));
-  datasets::write_file(out / "table.csv", benchmarks::to_csv(tables));
-  datasets::write_file(out / "table.md", markdown);
-  datasets::write_file(
-      out / "report.html",
+  const auto html =
       benchmarks::html_page(suite.name, "<h1>" + benchmarks::svg::escape(suite.name) + "</h1>\n<pre>" +
-                                            benchmarks::svg::escape(markdown) + "</pre>\n"));
-  say_where(options, suite.name, rows.size(), start);
-  return program::kDone;
+                                            benchmarks::svg::escape(markdown) + "</pre>\n");
+  return write(options, suite.name,
+               {benchmarks::to_jsonl(rows, provenance), benchmarks::to_csv(tables), markdown, html}, start);
 }
 
 int bench(const Options& options, const std::string& command) {
@@ -269,21 +287,14 @@ int bench(const Options& options, const std::string& command) {
   const auto result = benchmarks::run_suite(
       suite, store, {.seed = options.common.seed, .threads = options.threads}, progress(options.common));
 
-  auto provenance = benchmarks::provenance_of_this_machine();
-  provenance.command = command;
-  provenance.seed = options.common.seed;
-  provenance.options_json = options_of(suite, options.common.seed, result.threads).dump();
-
+  const auto provenance =
+      provenance_of(options, command, options_of(suite, options.common.seed, result.threads));
   const auto tables = benchmarks::make_tables(result.rows);
-  const fs::path out = options.out;
-  datasets::write_file(out / "rows.jsonl", benchmarks::to_jsonl(result.rows, provenance));
-  datasets::write_file(out / "table.csv", benchmarks::to_csv(tables));
-  datasets::write_file(out / "table.md", benchmarks::to_markdown(suite.name, tables, provenance));
-  datasets::write_file(out / "report.html",
-                       benchmarks::to_html(suite, all_learners, tables, result, provenance));
-
-  say_where(options, suite.name, result.rows.size(), start);
-  return program::kDone;
+  return write(options, suite.name,
+               {benchmarks::to_jsonl(result.rows, provenance), benchmarks::to_csv(tables),
+                benchmarks::to_markdown(suite.name, tables, provenance),
+                benchmarks::to_html(suite, all_learners, tables, result, provenance)},
+               start);
 }
 
 }  // namespace

@@ -192,7 +192,7 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
   if (unsettled_) {
     unsettled_ = false;
     const bool again = now_.modes.contains(mode);
-    if (recognise(told) || again) detector_.reset();
+    recognise(told);
     if (!recognised_ && again) now_ = nothing_known();
     learn(now_, told);
     return false;
@@ -245,7 +245,7 @@ void Governor::start_anew() {
 
 // Goes on with the workload of before that the measurement is most like, if it is; not with one that has just been left: two that
 // cost the same in a low mode would be taken for each other again and again.
-bool Governor::recognise(const Told& told) {
+void Governor::recognise(const Told& told) {
   double least = options_.same * options_.same;
   std::size_t which = before_.size();
   for (std::size_t i = 0; i < before_.size(); ++i) {
@@ -266,10 +266,9 @@ bool Governor::recognise(const Told& told) {
     which = i;
   }
   recognised_ = which < before_.size();
-  if (!recognised_) return false;
+  if (!recognised_) return;
   now_ = std::move(before_[which]);
   before_.erase(before_.begin() + static_cast<std::ptrdiff_t>(which));
-  return true;
 }
 
 void Governor::reject(const hw::PowerMode& mode) {

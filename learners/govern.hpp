@@ -114,7 +114,7 @@ class Governor {
   std::optional<Level> expected(const Workload& workload, const hw::PowerMode& mode, int target) const;
   std::array<double, tasks::kNumTargets> learn(Workload& workload, Told& told) const;
   void start_anew();
-  bool recognise(const Told& told);
+  void recognise(const Told& told);  // sets recognised_
   Candidates candidates(const hw::PowerMode* best, bool again);
   bool fits_as_measured(const hw::PowerMode& mode, double log_budget) const;
   bool was_rejected(const hw::PowerMode& mode) const;

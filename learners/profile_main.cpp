@@ -165,6 +165,7 @@ Outcome run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Opti
     so.planned = outcome.wanted;
     so.seed = options.common.seed;
     so.characteristics = tasks::characteristics_of(options.attributes);
+    so.cost.units = static_cast<double>(options.measuring.profiler.minibatches);
     own = learners::make_sampler(options.sampler, shared, options.learning, so);
   }
   tasks::ModeSampler& sampler = search ? *search : *own;
