@@ -208,6 +208,7 @@ class Hour {
       const bool moves = mode != mode_;
       mode_ = mode;
       if (moves && !pass(mode, std::min(until_s, now_s_ + suite.switch_s), false)) continue;
+      if (moves) governor_.moved(suite.switch_s / suite.window_s);
       // A new budget ends the window. What is measured is of all that ran.
       steps_ = joules_ = 0;
       const double from_s = now_s_;

@@ -271,6 +271,13 @@ void Governor::recognise(const Told& told) {
   before_.erase(before_.begin() + static_cast<std::ptrdiff_t>(which));
 }
 
+void Governor::moved(double windows) {
+  if (!(windows >= 0) || !std::isfinite(windows))
+    throw std::invalid_argument("Governor: a move costs windows >= 0, got " + std::to_string(windows));
+  moves_cost_ += windows;
+  ++moves_;
+}
+
 void Governor::reject(const hw::PowerMode& mode) {
   rejected_[mode] = ++window_;
   last_power_w_.reset();
@@ -351,6 +358,7 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   const double stay =
       (options_.stay_windows + static_cast<double>(window_)) / (1 + static_cast<double>(changes_));
   const double horizon = std::max(1.0, std::min(windows_left, stay));
+  const double move = moves_ > 0 ? moves_cost_ / static_cast<double>(moves_) : 0;
   const hw::PowerMode* chosen = nullptr;
   double most = 0;
   promising_.reset();
@@ -365,12 +373,11 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
       fastest = time;
     }
     if (fits < needed) continue;
-    const double gain = best_time - time;
+    const double gain = best_time - time, variance = all.variance[kTimeMs][i];
     const double worth =
         best == nullptr ? -time
-                        : fits * (gain + expected_improvement(gain, std::sqrt(all.variance[kTimeMs][i])) *
-                                             (horizon - 1)) -
-                              (1 - fits);
+                        : fits * (gain + expected_improvement(gain, std::sqrt(variance)) * (horizon - 1)) -
+                              (1 - fits) - move * (2 - fits * chance_below(gain, 0, variance));
     if (chosen == nullptr ? best == nullptr || worth > 0 : worth > most) {
       chosen = &mode;
       most = worth;

@@ -54,9 +54,9 @@ std::string_view to_string(MoveReason reason);  // "start", "try", ...
 
 // Keeps a workload that runs on and on inside a power budget, and makes it fast: one decision per window, and one measurement
 // of the mode that ran in it. Moves to a mode when
-//   P(fits) (d + EI (H - 1)) > 1 - P(fits)        d = log(time of the best / time), EI = E[max(d, 0)]
-// for H windows that are left, of the workload or in all: what it costs to look, and what it may gain while it lasts; and only
-// where P(fits) >= confidence. A mode that was over the budget when it was measured is left. Where measurements are no longer
+//   P(fits) (d + EI (H - 1)) > 1 - P(fits) + c (2 - P(fits and d > 0))        d = log(time of the best / time), EI = E[max(d, 0)]
+// for H windows that are left, of the workload or in all, and c windows that a move costs: what it costs to look, and to go back
+// where that was for nothing, and what it may gain while it lasts; and only where P(fits) >= confidence. A mode that was over the budget when it was measured is left. Where measurements are no longer
 // what they were (ChangeDetector), it starts anew with those since the change, or goes on with what it knows of an earlier
 // workload that they are like.
 class Governor {
@@ -76,6 +76,9 @@ class Governor {
   // What a window in a mode measured; NaN where something was not measured. True: the workload has changed. Throws
   // std::invalid_argument for a mode that the space lacks, or a value that is not positive.
   bool tell(const hw::PowerMode& mode, const hw::Measurement& measurement);
+  // The last move to another mode cost so many windows, in which the workload stood still. The mean of those told is what the
+  // next one is expected to cost; 0 where none was. Throws std::invalid_argument unless windows >= 0.
+  void moved(double windows);
   // A window whose measurement cannot be trusted: nothing is learned but that.
   void reject(const hw::PowerMode& mode);
 
@@ -134,6 +137,8 @@ class Governor {
   double held_ = 0;                                // of it, in force
   int surer_ = 0;                                  // windows over the budget, one after the other
   std::map<hw::PowerMode, std::size_t> rejected_;  // in which window
+  double moves_cost_ = 0;                          // windows
+  std::size_t moves_ = 0;                          // that were told
   std::size_t window_ = 0, changes_ = 0;
   bool recognised_ = false,
        unsettled_ = false;  // unsettled: nothing is certain but that the workload is another

@@ -174,7 +174,8 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
     }
     const double budget_w = budget.watts(), from_s = runner.now_s();
     const auto move = governor.next(budget_w, (end_s - from_s) / options.measuring.profiler.window_s);
-    outcome.moves += before && *before != move.mode ? 1 : 0;
+    const bool moves = before && *before != move.mode;
+    outcome.moves += moves ? 1 : 0;
     before = move.mode;
     const auto attempt = runner.attempt(move.mode);
     std::string event;
@@ -190,6 +191,7 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
         }
         outcome.mode = move.mode;
         outcome.measured = attempt.measured;
+        if (moves) governor.moved(attempt.changing_s / options.measuring.profiler.window_s);
         if (governor.tell(move.mode, attempt.measured))
           event = governor.recognised() ? "workload-known" : "workload-changed";
         break;

@@ -192,6 +192,7 @@ void Profiler::start_in(const PowerMode& mode) {
     program_ = std::make_unique<WorkloadProcess>(workload_, time_);
     next_step(time_.now_s() + options_.start_s);
   }
+  const double paused_s = time_.now_s();
   program_->pause();
   board_.apply(mode);
   as_set_ = board_.state();
@@ -199,6 +200,7 @@ void Profiler::start_in(const PowerMode& mode) {
   std::vector<double> late;
   program_->next_steps(late, time_.now_s() - 1);  // of the mode before
   program_->resume();
+  changing_s_ = time_.now_s() - paused_s;
   steps_.clear();
 }
 
@@ -273,6 +275,7 @@ void Profiler::warm_up(double until_s) {
 
 Attempt Profiler::measure(const PowerMode& mode) {
   const double until_s = time_.now_s() + options_.timeout_s;
+  changing_s_ = 0;
   if (options_.keeps_running && program_ && mode_ == mode) {
     look();
     next_step(until_s);
@@ -301,6 +304,7 @@ Attempt Profiler::measure(const PowerMode& mode) {
   attempt.time_std_ms = time.stddev;
   attempt.power_std_w = power.stddev_w;
   attempt.power_samples = static_cast<double>(power.effective_samples);
+  attempt.changing_s = board_.speed() * changing_s_;
   return attempt;
 }
 

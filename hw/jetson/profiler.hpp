@@ -50,6 +50,7 @@ struct Attempt {
   double time_std_ms = kUnknown, power_std_w = kUnknown;
   double power_samples = kUnknown;  // effective number
   double took_s = 0;
+  double changing_s = 0;  // of the board's time, in which the program stood still for the change of modes
 };
 
 struct ProfilerOptions {
@@ -109,7 +110,7 @@ class Profiler {
   std::vector<double> steps_;         // arrival times since the mode was set
   std::optional<BoardState> as_set_;  // right after the mode was set
   std::optional<PowerMode> mode_;     // that was measured last, without a fault
-  double looked_s_ = 0;
+  double looked_s_ = 0, changing_s_ = 0;
   std::size_t garbage_ = 0;  // of programs before this one
 };
 

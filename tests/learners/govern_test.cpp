@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hw/modules.hpp"
 #include "hw/random.hpp"
+#include "hw/simulated_device.hpp"
 #include "learners/physics.hpp"
 #include "learners/registry.hpp"
 #include "tests/learners/example_model.hpp"
@@ -129,6 +131,41 @@ TEST(Governor, WorkloadsThatCostTheSameInLowModesAreNotTakenForEachOtherForEver)
   EXPECT_LE(over, 6);
 }
 
+TEST(Governor, MovesLessWhereMovesCost) {
+  const auto& board = hw::find_simulated_board("orin-agx-64");
+  const auto& workload = hw::find_simulated_workload("resnet18");
+  const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space("orin-agx-64", "coarse"));
+  const auto truth = [&](const hw::PowerMode& mode) {
+    const auto cost = hw::simulate(board, workload, hw::settings_of(board, *space, mode));
+    return hw::Measurement{cost.time_ms, cost.power_w};
+  };
+  double fastest_ms = std::numeric_limits<double>::infinity();
+  for (const auto& mode : space->modes())
+    if (truth(mode).power_w <= 30) fastest_ms = std::min(fastest_ms, truth(mode).time_ms);
+  const auto moves = [&](double windows) {
+    Governor governor(space, sim_only());
+    hw::Rng rng(1);
+    hw::PowerMode before;
+    int moved = 0;
+    for (int i = 0; i < 100; ++i) {
+      const auto mode = governor.next(30).mode;
+      if (i > 0 && mode != before) {
+        ++moved;
+        governor.moved(windows);
+      }
+      before = mode;
+      auto measured = truth(mode);
+      measured.time_ms *= std::exp(0.01 * rng.normal());
+      measured.power_w *= std::exp(0.01 * rng.normal());
+      governor.tell(mode, measured);
+    }
+    EXPECT_LE(truth(before).time_ms, 1.2 * fastest_ms) << windows;
+    return moved;
+  };
+  const int free = moves(0), dear = moves(0.2);
+  EXPECT_LT(dear, 0.8 * free);
+}
+
 TEST(Governor, WhereNothingCanBeMeasuredItStaysInTheLowestMode) {
   Running running;
   for (int i = 0; i < 30; ++i) {
@@ -210,6 +247,8 @@ TEST(Governor, RefusesBadInput) {
   EXPECT_THROW(running.governor.next(std::nan("")), std::invalid_argument);
   EXPECT_THROW(running.governor.tell(hw::PowerMode{1, 1}, {7, 3}), std::invalid_argument);
   EXPECT_THROW(running.governor.tell(tests::example_space()->at(0), {-7, 3}), std::invalid_argument);
+  EXPECT_THROW(running.governor.moved(-1), std::invalid_argument);
+  EXPECT_THROW(running.governor.moved(std::nan("")), std::invalid_argument);
   EXPECT_THROW(Governor(tests::example_space(), sim_only(), {.confidence = 1}), std::invalid_argument);
   EXPECT_THROW(Governor(tests::example_space(), sim_only(), {.candidates = 0}), std::invalid_argument);
   EXPECT_THROW(Governor(tests::example_space(), nullptr), std::invalid_argument);
