@@ -17,10 +17,30 @@ using Index = Eigen::Index;
 constexpr std::size_t kFewer = 10;
 // Windows after it was left in which a workload is not recognised.
 constexpr std::size_t kLeftAloneFor = 10;
+// Of what is predicted from the workload before, too: until so many modes are measured; log odds at first, and from which it is
+// done with; what the log of a density counts for, as predictions err together; standard deviation of a log that neither expects
+// to be less; rows that GovernorOptions::like_before counts as.
+constexpr std::size_t kInheritsUntil = 12;
+constexpr double kOddsAtFirst = -1, kUnlike = -4, kMostOdds = 6, kTemper = 0.5, kVague = 0.02;
+constexpr double kLikeBeforeRows = 5;
+// Exploring: of a workload with fewer measured modes, that is expected to stay for more windows, where a mode that is so much
+// faster (log) may fit; in modes that are at most so much slower.
+constexpr std::size_t kExploresUntil = 12;
+constexpr double kExploresFor = 20, kMuchFaster = 0.05, kMuchSlower = 0.4;
 
 // P(value <= limit) of a log that is normal.
 double chance_below(double log_limit, double mean, double variance) {
   return normal_cdf((log_limit - mean) / std::sqrt(std::max(variance, 1e-12)));
+}
+
+// Variance of the log of a log-normal value.
+double log_variance(double stddev, double mean) {
+  return std::log1p(std::pow(stddev / mean, 2));
+}
+
+double log_density(const Prediction& of, int t, double log_value) {
+  const double variance = log_variance(of.stddev(0, t), of.mean(0, t)) + kVague * kVague;
+  return -0.5 * (std::pow(log_value - std::log(of.mean(0, t)), 2) / variance + std::log(variance));
 }
 
 // The modes a step away in one knob.
@@ -48,6 +68,8 @@ std::string_view to_string(MoveReason reason) {
       return "check";
     case MoveReason::try_out:
       return "try";
+    case MoveReason::explore:
+      return "explore";
     case MoveReason::best:
       return "best";
     case MoveReason::surest:
@@ -62,9 +84,9 @@ std::string GovernorOptions::error() const {
   for (const double value : {confidence, kept})
     if (!(value >= 0.5 && value < 1))
       return "GovernorOptions: confidence and kept must be at least 0.5 and below 1";
-  for (const double value : {stay_windows, bias, least_noise, surprise, same})
+  for (const double value : {stay_windows, bias, least_noise, surprise, same, like_before})
     if (!(value > 0) || !std::isfinite(value))
-      return "GovernorOptions: stay_windows, bias, least_noise, surprise and same must be > 0";
+      return "GovernorOptions: stay_windows, bias, least_noise, surprise, same and like_before must be > 0";
   if (candidates == 0) return "GovernorOptions: candidates must be > 0";
   if (auto bad = forgetting.error(); !bad.empty()) return bad;
   return change.error();
@@ -77,15 +99,17 @@ Governor::Governor(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_
       options_(options),
       rng_(hw::Rng::stream(options.seed, "governor")),
       detector_(options.change),
-      now_(nothing_known()) {
+      now_(nothing_known(nullptr)) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (!space_ || space_->size() == 0) throw std::invalid_argument("Governor: the space has no modes");
   if (!learner_) throw std::invalid_argument("Governor: no learner");
   lowest_ = space_->lowest();
 }
 
-Governor::Workload Governor::nothing_known() const {
+Governor::Workload Governor::nothing_known(std::shared_ptr<const Workload> after) const {
   Workload workload;
+  workload.after = std::move(after);
+  workload.odds = kOddsAtFirst;
   workload.noise_variance.fill(options_.least_noise * options_.least_noise);
   return workload;
 }
@@ -114,6 +138,79 @@ Samples Governor::samples_of(const Workload& workload) const {
   return samples;
 }
 
+// And the modes of the workload before, where they were not measured again.
+Samples Governor::samples_with_those_before(const Workload& workload) const {
+  const auto& before = *workload.after;
+  const double usual = options_.like_before * options_.like_before;
+  std::array<double, kNumTargets> shift{};
+  double noise_factor = 1;
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto i = static_cast<std::size_t>(t);
+    double weights = 0, sum = 0, squares = 0;
+    for (const auto& [mode, knowns] : workload.modes) {
+      const auto level = expected(before, mode, t);
+      if (!level || knowns[i].weight == 0) continue;
+      const double off = knowns[i].sum / knowns[i].weight - level->mean;
+      const double weight = usual / (usual + level->variance);
+      weights += weight;
+      sum += weight * off;
+      squares += weight * off * off;
+    }
+    shift[i] = weights > 0 ? sum / weights : std::nan("");
+    if (weights == 0) continue;
+    const double variance = (kLikeBeforeRows * usual + squares - sum * sum / weights) /
+                            (kLikeBeforeRows + std::max(0.0, weights - 1));
+    noise_factor = std::max(noise_factor, variance / workload.noise_variance[i]);
+  }
+  auto samples = samples_of(workload);
+  for (const auto& [mode, knowns] : before.modes) {
+    if (workload.modes.contains(mode)) continue;
+    const auto row = static_cast<Index>(samples.size());
+    samples.modes.push_back(mode);
+    samples.targets.conservativeResize(row + 1, Eigen::NoChange);
+    samples.noise_factors.conservativeResize(row + 1);
+    samples.noise_factors[row] = noise_factor;
+    for (std::size_t t = 0; t < kNumTargets; ++t)
+      samples.targets(row, static_cast<Index>(t)) =
+          knowns[t].weight > 0 ? std::exp(knowns[t].sum / knowns[t].weight + shift[t]) : std::nan("");
+  }
+  return samples;
+}
+
+Prediction Governor::predict(const Workload& workload, std::span<const hw::PowerMode> modes) const {
+  auto own = workload.predictor->predict(modes);
+  if (!workload.inheriting) return own;
+  const auto other = workload.inheriting->predict(modes);
+  const double w = 1 / (1 + std::exp(-workload.odds));
+  for (Index i = 0; i < own.mean.rows(); ++i)
+    for (int t = 0; t < kNumTargets; ++t) {
+      const double a = std::log(own.mean(i, t)), b = std::log(other.mean(i, t));
+      if (std::isnan(a) || std::isnan(b)) continue;
+      const double mean = std::exp((1 - w) * a + w * b), apart = w * (1 - w) * (a - b) * (a - b);
+      const auto mixed = [&](double of_own, double of_other) {
+        const double variance = (1 - w) * log_variance(of_own, own.mean(i, t)) +
+                                w * log_variance(of_other, other.mean(i, t)) + apart;
+        return mean * std::sqrt(std::expm1(variance));
+      };
+      own.stddev(i, t) = mixed(own.stddev(i, t), other.stddev(i, t));
+      own.latent_stddev(i, t) = mixed(own.latent_stddev(i, t), other.latent_stddev(i, t));
+      own.mean(i, t) = mean;
+    }
+  return own;
+}
+
+// The odds of the two predictions, by a mode that both predict.
+void Governor::weigh(Workload& workload, const Told& told) const {
+  if (!workload.inheriting) return;
+  const auto own = workload.predictor->predict(std::span(&told.mode, 1)),
+             other = workload.inheriting->predict(std::span(&told.mode, 1));
+  for (int t = 0; t < kNumTargets; ++t) {
+    const double log_value = told.logs[static_cast<std::size_t>(t)];
+    const double more = log_density(other, t, log_value) - log_density(own, t, log_value);
+    if (!std::isnan(more)) workload.odds = std::clamp(workload.odds + kTemper * more, -kMostOdds, kMostOdds);
+  }
+}
+
 void Governor::adapt(Workload& workload) const {
   if (workload.modes.empty() || workload.adapted_to == workload.modes.size()) return;
   workload.predictor = learner_->adapt(samples_of(workload));
@@ -124,14 +221,14 @@ void Governor::adapt(Workload& workload) const {
     throw std::invalid_argument("Governor: the learner must give its uncertainty");
   for (int t = 0; t < kNumTargets; ++t) {
     const double mean = prediction.mean(0, t);
-    const auto log_variance = [&](const Matrix& stddev) {
-      return std::log1p(std::pow(stddev(0, t) / mean, 2));
-    };
-    const double noise = log_variance(prediction.stddev) - log_variance(prediction.latent_stddev);
+    const double noise =
+        log_variance(prediction.stddev(0, t), mean) - log_variance(prediction.latent_stddev(0, t), mean);
     if (!std::isnan(noise))
       workload.noise_variance[static_cast<std::size_t>(t)] =
           std::max(noise, options_.least_noise * options_.least_noise);
   }
+  const bool inherits = workload.after && workload.modes.size() <= kInheritsUntil && workload.odds > kUnlike;
+  workload.inheriting = inherits ? learner_->adapt(samples_with_those_before(workload)) : nullptr;
 }
 
 std::optional<Level> Governor::expected(const Workload& workload, const hw::PowerMode& mode, int t) const {
@@ -140,11 +237,11 @@ std::optional<Level> Governor::expected(const Workload& workload, const hw::Powe
     if (known.weight > 0) return known.level;
   }
   if (!workload.predictor) return std::nullopt;
-  const auto prediction = workload.predictor->predict(std::span(&mode, 1));
+  const auto prediction = predict(workload, std::span(&mode, 1));
   const double mean = prediction.mean(0, t);
   if (std::isnan(mean)) return std::nullopt;
-  return Level{std::log(mean), std::log1p(std::pow(prediction.latent_stddev(0, t) / mean, 2)) +
-                                   options_.bias * options_.bias};
+  return Level{std::log(mean),
+               log_variance(prediction.latent_stddev(0, t), mean) + options_.bias * options_.bias};
 }
 
 // The residuals of what was told; NaN where nothing was expected, or measured.
@@ -153,6 +250,7 @@ std::array<double, kNumTargets> Governor::learn(Workload& workload, Told& told) 
   residuals.fill(std::nan(""));
   const auto found = workload.modes.find(told.mode);
   told.before = found != workload.modes.end() ? std::optional(found->second) : std::nullopt;
+  if (!told.before) weigh(workload, told);
   Knowns knowns = told.before.value_or(Knowns{});
   for (int t = 0; t < kNumTargets; ++t) {
     const auto i = static_cast<std::size_t>(t);
@@ -193,11 +291,13 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
     unsettled_ = false;
     const bool again = now_.modes.contains(mode);
     recognise(told);
-    if (!recognised_ && again) now_ = nothing_known();
+    if (!recognised_ && again) now_ = nothing_known(now_.after);
     learn(now_, told);
+    if (recalled_) recalled_->since.push_back(told);
     return false;
   }
   auto residuals = learn(now_, told);
+  if (recalled_ && !is_confirmed(told, residuals)) return false;
   // A new mode that costs other than was predicted may be one that is predicted badly: a mode that is known tells.
   if (!told.before && best_) {
     const bool surprising = std::any_of(residuals.begin(), residuals.end(),
@@ -214,20 +314,48 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
   return changed;
 }
 
+// Whether the mode that was measured is as the workload that was recognised has it. If not, it is another after all.
+bool Governor::is_confirmed(const Told& told, const std::array<double, kNumTargets>& residuals) {
+  recalled_->since.push_back(told);
+  if (!told.before) return true;
+  auto recalled = std::move(*recalled_);
+  recalled_.reset();
+  if (std::none_of(residuals.begin(), residuals.end(), [&](double z) { return std::abs(z) > options_.same; }))
+    return true;
+  remember(std::move(recalled.workload));
+  now_ = nothing_known(std::move(recalled.after));
+  for (auto& one : recalled.since) learn(now_, one);
+  recognised_ = false;
+  detector_.reset();
+  told_.clear();
+  promising_.reset();
+  best_.reset();
+  return false;
+}
+
+void Governor::remember(Workload workload) {
+  workload.left = window_;
+  workload.adapted_to = 0;
+  before_.push_back(std::move(workload));
+  if (before_.size() > options_.workloads) before_.erase(before_.begin());
+}
+
 void Governor::start_anew() {
+  recalled_.reset();
   for (auto it = told_.rbegin(); it != told_.rend(); ++it) {  // were of the new workload, or may have been
     if (it->before)
       now_.modes[it->mode] = *it->before;
     else
       now_.modes.erase(it->mode);
   }
+  auto left = std::move(now_.after);
   if (now_.modes.size() >= options_.worth_keeping) {
-    now_.adapted_to = 0;
-    before_.push_back(std::move(now_));
-    before_.back().left = window_;
-    if (before_.size() > options_.workloads) before_.erase(before_.begin());
+    now_.after = nullptr;
+    now_.inheriting = nullptr;
+    left = std::make_shared<const Workload>(now_);
+    remember(std::move(now_));
   }
-  now_ = nothing_known();
+  now_ = nothing_known(std::move(left));
   // The first window since the change may have been of both workloads. Where it is all there is, it goes when there is more.
   const auto since = std::min(told_.size(), detector_.since());
   std::vector<Told> recent(told_.end() - static_cast<std::ptrdiff_t>(since), told_.end());
@@ -236,7 +364,10 @@ void Governor::start_anew() {
   ++changes_;
   recognised_ = false;
   if (!unsettled_) recognise(recent.back());
-  for (auto& told : recent) learn(now_, told);
+  for (auto& told : recent) {
+    learn(now_, told);
+    if (recalled_) recalled_->since.push_back(told);
+  }
   detector_.reset();
   told_.clear();
   promising_.reset();
@@ -267,6 +398,7 @@ void Governor::recognise(const Told& told) {
   }
   recognised_ = which < before_.size();
   if (!recognised_) return;
+  recalled_ = Recalled{before_[which], now_.after, {}};
   now_ = std::move(before_[which]);
   before_.erase(before_.begin() + static_cast<std::ptrdiff_t>(which));
 }
@@ -308,7 +440,7 @@ Governor::Candidates Governor::candidates(const hw::PowerMode* best, bool again)
   drawn.erase(std::unique(drawn.begin(), drawn.end()), drawn.end());
   std::erase_if(drawn, [&](const auto& mode) { return now_.modes.contains(mode) || was_rejected(mode); });
   Candidates all{std::move(drawn), {}, {}};
-  const auto prediction = now_.predictor->predict(all.modes);
+  const auto prediction = predict(now_, all.modes);
   for (int t = 0; t < kNumTargets; ++t) {
     const auto i = static_cast<std::size_t>(t);
     const auto mean = prediction.mean.col(t).array();
@@ -346,7 +478,7 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
     }
   }
 
-  if (unsettled_ && best != nullptr) return {*best, MoveReason::check};
+  if ((unsettled_ || recalled_) && best != nullptr) return {*best, MoveReason::check};
   if (check_ && !was_rejected(*check_) && fits_as_measured(*check_, log_budget))
     return {*check_, MoveReason::check};
   const bool again = now_.adapted_to == now_.modes.size();
@@ -362,7 +494,8 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
   const hw::PowerMode* chosen = nullptr;
   double most = 0;
   promising_.reset();
-  double fastest = 0;
+  double fastest = 0, least_known = 0;
+  const hw::PowerMode* telling = nullptr;
   for (Index i = 0; i < static_cast<Index>(all.modes.size()); ++i) {
     const auto& mode = all.modes[static_cast<std::size_t>(i)];
     const double time = all.mean[kTimeMs][i], power = all.mean[kPowerW][i];
@@ -373,6 +506,10 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
       fastest = time;
     }
     if (fits < needed) continue;
+    if (best != nullptr && time - best_time <= kMuchSlower && all.variance[kPowerW][i] > least_known) {
+      telling = &mode;
+      least_known = all.variance[kPowerW][i];
+    }
     const double gain = best_time - time, variance = all.variance[kTimeMs][i];
     const double worth =
         best == nullptr ? -time
@@ -384,6 +521,9 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
     }
   }
   if (chosen != nullptr) return {*chosen, best == nullptr ? MoveReason::surest : MoveReason::try_out};
+  const bool explores = telling != nullptr && surer_ == 0 && now_.modes.size() < kExploresUntil &&
+                        horizon > kExploresFor && promising_ && best_time - fastest > kMuchFaster;
+  if (explores) return {*telling, MoveReason::explore};
   if (best != nullptr) return {*best, MoveReason::best};
   // What is predicted decides nothing here: the lowest mode is safe where any is.
   if (lowest != nullptr && now_.modes.contains(lowest_)) return {*lowest, MoveReason::least_power};

@@ -32,8 +32,11 @@ struct GovernorOptions {
   double least_noise = 0.01;      // standard deviation of a measurement's log, at least
   UpdateOptions forgetting = {};  // of earlier modes' measurements, in windows
   ChangeOptions change = {};
-  double surprise = 2.5;          // standard deviations, from which a new mode is cause to check
-  double same = 3;                // standard deviations within which a workload of before is recognised
+  double surprise = 2.5;  // standard deviations, from which a new mode is cause to check
+  double same = 3;        // standard deviations within which a workload of before is recognised
+  // Standard deviation of what the log of a mode's target may be off by from that of the workload before the change, shifted by
+  // what the two differ on average.
+  double like_before = 0.04;
   std::size_t worth_keeping = 3;  // measured modes of a workload that is remembered
   std::size_t workloads = 8;      // of before that are remembered
   std::size_t rejected_for = 10;  // windows in which a mode is left alone where it could not be measured
@@ -46,6 +49,7 @@ enum class MoveReason {
   start,        // nothing is known: the lowest mode
   check,        // what was measured is a surprise: a mode that is known is measured again
   try_out,      // what it is expected to gain is worth a window
+  explore,      // faster modes may fit, but none is sure to: what tells most of power is measured
   best,         // the fastest measured mode that fits
   surest,       // no measured mode fits: a mode that is sure to
   least_power,  // nothing is sure to fit: the lowest mode, or what was measured to draw the least
@@ -56,9 +60,11 @@ std::string_view to_string(MoveReason reason);  // "start", "try", ...
 // of the mode that ran in it. Moves to a mode when
 //   P(fits) (d + EI (H - 1)) > 1 - P(fits) + c (2 - P(fits and d > 0))        d = log(time of the best / time), EI = E[max(d, 0)]
 // for H windows that are left, of the workload or in all, and c windows that a move costs: what it costs to look, and to go back
-// where that was for nothing, and what it may gain while it lasts; and only where P(fits) >= confidence. A mode that was over the budget when it was measured is left. Where measurements are no longer
-// what they were (ChangeDetector), it starts anew with those since the change, or goes on with what it knows of an earlier
-// workload that they are like.
+// where that was for nothing, and what it may gain while it lasts; and only where P(fits) >= confidence. A mode that was over the
+// budget when it was measured is left. Where measurements are no longer what they were (ChangeDetector), it goes on with what it
+// knows of an earlier workload that they are like, if that one's best mode is as well. Else it starts anew with those since the
+// change, and while these are few it also predicts from the modes of the workload before, shifted by what the two differ on
+// average, as rows with more noise: a mixture of two predictions, whose odds follow how well either predicts what is measured.
 class Governor {
  public:
   // `learner` gives uncertainty. Throws std::invalid_argument for options.error(), and a space without modes.
@@ -100,24 +106,37 @@ class Governor {
     std::size_t adapted_to = 0;
     std::array<double, tasks::kNumTargets> noise_variance{};  // of a measurement's log
     std::size_t left = 0;                                     // window
+    std::shared_ptr<const Workload> after;                    // the one before it
+    std::shared_ptr<const Predictor> inheriting;              // from that; nullptr: the predictor alone
+    double odds = 0;                                          // log of the odds that this one is right
   };
   struct Told {
     hw::PowerMode mode;
     std::array<double, tasks::kNumTargets> logs{};
     std::optional<Knowns> before;  // what was known of the mode
   };
+  struct Recalled {  // taken for a workload of before, until its best mode is measured
+    Workload workload;
+    std::shared_ptr<const Workload> after;
+    std::vector<Told> since;
+  };
   struct Candidates {  // logs, [n] each
     std::vector<hw::PowerMode> modes;
     std::array<Vector, tasks::kNumTargets> mean, variance;
   };
 
-  Workload nothing_known() const;
+  Workload nothing_known(std::shared_ptr<const Workload> after) const;
   void adapt(Workload& workload) const;
   Samples samples_of(const Workload& workload) const;
+  Samples samples_with_those_before(const Workload& workload) const;
+  Prediction predict(const Workload& workload, std::span<const hw::PowerMode> modes) const;
+  void weigh(Workload& workload, const Told& told) const;
   std::optional<Level> expected(const Workload& workload, const hw::PowerMode& mode, int target) const;
   std::array<double, tasks::kNumTargets> learn(Workload& workload, Told& told) const;
   void start_anew();
   void recognise(const Told& told);  // sets recognised_
+  void remember(Workload workload);
+  bool is_confirmed(const Told& told, const std::array<double, tasks::kNumTargets>& residuals);
   Candidates candidates(const hw::PowerMode* best, bool again);
   bool fits_as_measured(const hw::PowerMode& mode, double log_budget) const;
   bool was_rejected(const hw::PowerMode& mode) const;
@@ -130,6 +149,7 @@ class Governor {
   ChangeDetector detector_;
   Workload now_;
   std::vector<Workload> before_;
+  std::optional<Recalled> recalled_;
   std::vector<Told> told_;  // that may be of another workload already
   std::optional<hw::PowerMode> promising_, best_, check_;
   std::optional<double> last_power_w_;             // measured

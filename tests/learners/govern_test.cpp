@@ -131,39 +131,71 @@ TEST(Governor, WorkloadsThatCostTheSameInLowModesAreNotTakenForEachOtherForEver)
   EXPECT_LE(over, 6);
 }
 
+// A network on a simulated board, measured with 1 % of noise.
+struct OnABoard {
+  explicit OnABoard(GovernorOptions options = {}) : governor(space, sim_only(), options), rng(options.seed) {}
+
+  hw::Measurement truth(const hw::PowerMode& of) const {
+    const auto cost = hw::simulate(board, workload, hw::settings_of(board, *space, of));
+    return {cost.time_ms, cost.power_w};
+  }
+  double fastest_ms(double budget_w) const {
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& one : space->modes())
+      if (truth(one).power_w <= budget_w) least = std::min(least, truth(one).time_ms);
+    return least;
+  }
+  void window(double budget_w) {
+    mode = governor.next(budget_w).mode;
+    auto measured = truth(mode);
+    measured.time_ms *= std::exp(0.01 * rng.normal());
+    measured.power_w *= std::exp(0.01 * rng.normal());
+    governor.tell(mode, measured);
+  }
+
+  const hw::SimulatedBoard& board = hw::find_simulated_board("orin-agx-64");
+  std::shared_ptr<const hw::PowerModeSpace> space =
+      std::make_shared<const hw::PowerModeSpace>(hw::module_space("orin-agx-64", "coarse"));
+  hw::SimulatedWorkload workload = hw::find_simulated_workload("resnet18");
+  Governor governor;
+  hw::PowerMode mode;
+  hw::Rng rng;
+};
+
 TEST(Governor, MovesLessWhereMovesCost) {
-  const auto& board = hw::find_simulated_board("orin-agx-64");
-  const auto& workload = hw::find_simulated_workload("resnet18");
-  const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space("orin-agx-64", "coarse"));
-  const auto truth = [&](const hw::PowerMode& mode) {
-    const auto cost = hw::simulate(board, workload, hw::settings_of(board, *space, mode));
-    return hw::Measurement{cost.time_ms, cost.power_w};
-  };
-  double fastest_ms = std::numeric_limits<double>::infinity();
-  for (const auto& mode : space->modes())
-    if (truth(mode).power_w <= 30) fastest_ms = std::min(fastest_ms, truth(mode).time_ms);
   const auto moves = [&](double windows) {
-    Governor governor(space, sim_only());
-    hw::Rng rng(1);
-    hw::PowerMode before;
+    OnABoard running;
     int moved = 0;
     for (int i = 0; i < 100; ++i) {
-      const auto mode = governor.next(30).mode;
-      if (i > 0 && mode != before) {
-        ++moved;
-        governor.moved(windows);
-      }
-      before = mode;
-      auto measured = truth(mode);
-      measured.time_ms *= std::exp(0.01 * rng.normal());
-      measured.power_w *= std::exp(0.01 * rng.normal());
-      governor.tell(mode, measured);
+      const auto before = running.mode;
+      running.window(30);
+      if (i == 0 || running.mode == before) continue;
+      ++moved;
+      running.governor.moved(windows);
     }
-    EXPECT_LE(truth(before).time_ms, 1.2 * fastest_ms) << windows;
+    EXPECT_LE(running.truth(running.mode).time_ms, 1.2 * running.fastest_ms(30)) << windows;
     return moved;
   };
   const int free = moves(0), dear = moves(0.2);
   EXPECT_LT(dear, 0.8 * free);
+}
+
+// Time of ten windows after the batches have doubled, in times of the fastest mode.
+TEST(Governor, AWorkloadTellsOfTheOneThatComesAfterIt) {
+  const auto lost = [](double like_before) {
+    double sum = 0;
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      OnABoard running({.like_before = like_before, .seed = seed});
+      for (int i = 0; i < 40; ++i) running.window(30);
+      running.workload.batch_size *= 2;
+      for (int i = 0; i < 10; ++i) {
+        running.window(30);
+        sum += running.truth(running.mode).time_ms / running.fastest_ms(30) - 1;
+      }
+    }
+    return sum;
+  };
+  EXPECT_LT(lost(0.04), 0.8 * lost(10));
 }
 
 TEST(Governor, WhereNothingCanBeMeasuredItStaysInTheLowestMode) {
