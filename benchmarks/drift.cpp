@@ -39,6 +39,11 @@ struct Place {
   const hw::SimulatedBoard& board;
   std::shared_ptr<const hw::PowerModeSpace> space;
   std::shared_ptr<const learners::Learner> learner;
+  bool inherits;
+
+  learners::GovernorOptions governing(std::uint64_t seed) const {
+    return {.inherits = inherits, .seed = seed};
+  }
 };
 
 World world_of(const Place& place, const hw::SimulatedWorkload& workload) {
@@ -102,7 +107,7 @@ struct Stream {
         world(std::move(in)),
         truth(place.board, place.space, world),
         budget_w(budget),
-        governor(place.space, place.learner, {.seed = seed}),
+        governor(place.space, place.learner, place.governing(seed)),
         noise(hw::Rng::stream(seed, "drift noise")) {}
 
   bool measure() {  // true: an alarm
@@ -189,7 +194,7 @@ class Hour {
       : place_(place),
         rng_(hw::Rng::stream(seed, "drift hour")),
         noise_(hw::Rng::stream(seed, "drift hour noise")),
-        governor_(place.space, place.learner, {.seed = seed}),
+        governor_(place.space, place.learner, place.governing(seed)),
         world_(world_of(place, draw_workload(place, rng_))),
         truth_(place.board, place.space, world_) {
     draw_feasible_budget();
@@ -375,7 +380,8 @@ std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, c
   const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space(suite.board, suite.grid));
   std::vector<Place> places;
   for (const auto& learner : suite.learners)
-    places.push_back({suite, hw::find_simulated_board(suite.board), space, learners::make_learner(learner)});
+    places.push_back({suite, hw::find_simulated_board(suite.board), space, learners::make_learner(learner),
+                      learners::find_learner(learner).weighs_rows});
   auto kinds = drift_kinds();
   kinds.emplace_back("none");
   kinds.emplace_back("mixed");

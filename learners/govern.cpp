@@ -17,6 +17,8 @@ using Index = Eigen::Index;
 constexpr std::size_t kFewer = 10;
 // Windows after it was left in which a workload is not recognised.
 constexpr std::size_t kLeftAloneFor = 10;
+// Windows after which a workload that was recognised is taken to be that, where none of its modes could be measured.
+constexpr std::size_t kUnconfirmedFor = 10;
 // Of what is predicted from the workload before, too: until so many modes are measured; log odds at first, and from which it is
 // done with; what the log of a density counts for, as predictions err together; standard deviation of a log that neither expects
 // to be less; rows that GovernorOptions::like_before counts as.
@@ -227,7 +229,8 @@ void Governor::adapt(Workload& workload) const {
       workload.noise_variance[static_cast<std::size_t>(t)] =
           std::max(noise, options_.least_noise * options_.least_noise);
   }
-  const bool inherits = workload.after && workload.modes.size() <= kInheritsUntil && workload.odds > kUnlike;
+  const bool inherits = options_.inherits && workload.after && workload.modes.size() <= kInheritsUntil &&
+                        workload.odds > kUnlike;
   workload.inheriting = inherits ? learner_->adapt(samples_with_those_before(workload)) : nullptr;
 }
 
@@ -289,15 +292,17 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
   Told told{mode, {std::log(measurement.time_ms), std::log(measurement.power_w)}, std::nullopt};
   if (unsettled_) {
     unsettled_ = false;
-    const bool again = now_.modes.contains(mode);
     recognise(told);
-    if (!recognised_ && again) now_ = nothing_known(now_.after);
+    if (!recognised_) now_ = nothing_known(now_.after);
     learn(now_, told);
     if (recalled_) recalled_->since.push_back(told);
     return false;
   }
   auto residuals = learn(now_, told);
-  if (recalled_ && !is_confirmed(told, residuals)) return false;
+  if (recalled_ && is_contradicted(told, residuals)) {
+    dismiss();
+    return false;
+  }
   // A new mode that costs other than was predicted may be one that is predicted badly: a mode that is known tells.
   if (!told.before && best_) {
     const bool surprising = std::any_of(residuals.begin(), residuals.end(),
@@ -306,22 +311,33 @@ bool Governor::tell(const hw::PowerMode& mode, const hw::Measurement& measuremen
     residuals.fill(std::nan(""));
   }
   told_.push_back(std::move(told));
-  const bool changed = detector_.add(residuals);
-  if (changed) start_anew();
+  bool changed = detector_.add(residuals);
+  if (changed && recalled_) {
+    dismiss();
+    changed = false;
+  } else if (changed) {
+    start_anew();
+  }
   // What came before the sums began to grow is of this workload for certain, but for one more that was a surprise.
   const auto open = std::min(told_.size(), detector_.since() + 1);
   told_.erase(told_.begin(), told_.end() - static_cast<std::ptrdiff_t>(open));
   return changed;
 }
 
-// Whether the mode that was measured is as the workload that was recognised has it. If not, it is another after all.
-bool Governor::is_confirmed(const Told& told, const std::array<double, kNumTargets>& residuals) {
+// Whether the mode that was measured, one of the workload that was recognised, is not as that has it. If it is, all is well.
+bool Governor::is_contradicted(const Told& told, const std::array<double, kNumTargets>& residuals) {
   recalled_->since.push_back(told);
-  if (!told.before) return true;
+  const bool tells = recalled_->workload.modes.contains(told.mode) && !std::isnan(residuals[kPowerW]);
+  const bool contradicted = tells && std::any_of(residuals.begin(), residuals.end(),
+                                                 [&](double z) { return std::abs(z) > options_.same; });
+  if (!contradicted && (tells || recalled_->since.size() > kUnconfirmedFor)) recalled_.reset();
+  return contradicted;
+}
+
+// What was recognised is another workload after all.
+void Governor::dismiss() {
   auto recalled = std::move(*recalled_);
   recalled_.reset();
-  if (std::none_of(residuals.begin(), residuals.end(), [&](double z) { return std::abs(z) > options_.same; }))
-    return true;
   remember(std::move(recalled.workload));
   now_ = nothing_known(std::move(recalled.after));
   for (auto& one : recalled.since) learn(now_, one);
@@ -330,7 +346,7 @@ bool Governor::is_confirmed(const Told& told, const std::array<double, kNumTarge
   told_.clear();
   promising_.reset();
   best_.reset();
-  return false;
+  check_.reset();
 }
 
 void Governor::remember(Workload workload) {
@@ -341,7 +357,6 @@ void Governor::remember(Workload workload) {
 }
 
 void Governor::start_anew() {
-  recalled_.reset();
   for (auto it = told_.rbegin(); it != told_.rend(); ++it) {  // were of the new workload, or may have been
     if (it->before)
       now_.modes[it->mode] = *it->before;
@@ -351,7 +366,8 @@ void Governor::start_anew() {
   auto left = std::move(now_.after);
   if (now_.modes.size() >= options_.worth_keeping) {
     now_.after = nullptr;
-    now_.inheriting = nullptr;
+    now_.adapted_to = 0;  // to what has just been taken back
+    adapt(now_);
     left = std::make_shared<const Workload>(now_);
     remember(std::move(now_));
   }
@@ -478,7 +494,8 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
     }
   }
 
-  if ((unsettled_ || recalled_) && best != nullptr) return {*best, MoveReason::check};
+  if (best != nullptr && (unsettled_ || (recalled_ && recalled_->workload.modes.contains(*best))))
+    return {*best, MoveReason::check};
   if (check_ && !was_rejected(*check_) && fits_as_measured(*check_, log_budget))
     return {*check_, MoveReason::check};
   const bool again = now_.adapted_to == now_.modes.size();
@@ -521,9 +538,13 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
     }
   }
   if (chosen != nullptr) return {*chosen, best == nullptr ? MoveReason::surest : MoveReason::try_out};
-  const bool explores = telling != nullptr && surer_ == 0 && now_.modes.size() < kExploresUntil &&
-                        horizon > kExploresFor && promising_ && best_time - fastest > kMuchFaster;
-  if (explores) return {*telling, MoveReason::explore};
+  const bool explores =
+      telling != nullptr && surer_ == 0 && std::max(now_.modes.size(), now_.explored) < kExploresUntil &&
+      horizon > kExploresFor * (1 + move) && promising_ && best_time - fastest > kMuchFaster;
+  if (explores) {
+    ++now_.explored;
+    return {*telling, MoveReason::explore};
+  }
   if (best != nullptr) return {*best, MoveReason::best};
   // What is predicted decides nothing here: the lowest mode is safe where any is.
   if (lowest != nullptr && now_.modes.contains(lowest_)) return {*lowest, MoveReason::least_power};

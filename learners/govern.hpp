@@ -37,6 +37,8 @@ struct GovernorOptions {
   // Standard deviation of what the log of a mode's target may be off by from that of the workload before the change, shifted by
   // what the two differ on average.
   double like_before = 0.04;
+  // The learner goes by Samples::noise_factors: rows of the workload before can count less.
+  bool inherits = true;
   std::size_t worth_keeping = 3;  // measured modes of a workload that is remembered
   std::size_t workloads = 8;      // of before that are remembered
   std::size_t rejected_for = 10;  // windows in which a mode is left alone where it could not be measured
@@ -61,7 +63,7 @@ std::string_view to_string(MoveReason reason);  // "start", "try", ...
 //   P(fits) (d + EI (H - 1)) > 1 - P(fits) + c (2 - P(fits and d > 0))        d = log(time of the best / time), EI = E[max(d, 0)]
 // for H windows that are left, of the workload or in all, and c windows that a move costs: what it costs to look, and to go back
 // where that was for nothing, and what it may gain while it lasts; and only where P(fits) >= confidence. A mode that was over the
-// budget when it was measured is left. Where measurements are no longer what they were (ChangeDetector), it goes on with what it
+// budget when it was measured is left. Where none is sure enough to fit, and faster ones may, it explores a few slower ones. Where measurements are no longer what they were (ChangeDetector), it goes on with what it
 // knows of an earlier workload that they are like, if that one's best mode is as well. Else it starts anew with those since the
 // change, and while these are few it also predicts from the modes of the workload before, shifted by what the two differ on
 // average, as rows with more noise: a mixture of two predictions, whose odds follow how well either predicts what is measured.
@@ -106,7 +108,8 @@ class Governor {
     std::size_t adapted_to = 0;
     std::array<double, tasks::kNumTargets> noise_variance{};  // of a measurement's log
     std::size_t left = 0;                                     // window
-    std::shared_ptr<const Workload> after;                    // the one before it
+    std::size_t explored = 0;                                 // windows
+    std::shared_ptr<const Workload> after;                    // the last one before it that is known
     std::shared_ptr<const Predictor> inheriting;              // from that; nullptr: the predictor alone
     double odds = 0;                                          // log of the odds that this one is right
   };
@@ -115,8 +118,8 @@ class Governor {
     std::array<double, tasks::kNumTargets> logs{};
     std::optional<Knowns> before;  // what was known of the mode
   };
-  struct Recalled {  // taken for a workload of before, until its best mode is measured
-    Workload workload;
+  struct Recalled {     // taken for a workload of before, until a mode of that is measured
+    Workload workload;  // as it was
     std::shared_ptr<const Workload> after;
     std::vector<Told> since;
   };
@@ -136,7 +139,8 @@ class Governor {
   void start_anew();
   void recognise(const Told& told);  // sets recognised_
   void remember(Workload workload);
-  bool is_confirmed(const Told& told, const std::array<double, tasks::kNumTargets>& residuals);
+  bool is_contradicted(const Told& told, const std::array<double, tasks::kNumTargets>& residuals);
+  void dismiss();
   Candidates candidates(const hw::PowerMode* best, bool again);
   bool fits_as_measured(const hw::PowerMode& mode, double log_budget) const;
   bool was_rejected(const hw::PowerMode& mode) const;

@@ -82,17 +82,23 @@ class Budget {
   std::string file_, trouble_, said_;
 };
 
-std::shared_ptr<const learners::Learner> learner_of(const Options& options) {
+struct Learning {
+  std::shared_ptr<const learners::Learner> learner;
+  bool weighs_rows;
+};
+
+Learning learning_of(const Options& options) {
   try {
     if (!options.init.empty()) {
       const auto checkpoint = learners::read_checkpoint(options.init);
-      program::require(learners::find_learner(checkpoint.learner).gives_uncertainty,
+      const auto& facts = learners::find_learner(checkpoint.learner);
+      program::require(facts.gives_uncertainty,
                        options.init + ": its learner " + checkpoint.learner + " gives no uncertainty");
-      return learners::make_learner(checkpoint);
+      return {learners::make_learner(checkpoint), facts.weighs_rows};
     }
-    program::require(learners::find_learner(options.learner).gives_uncertainty,
-                     "--learner " + options.learner + " gives no uncertainty");
-    return learners::make_learner(options.learner);
+    const auto& facts = learners::find_learner(options.learner);
+    program::require(facts.gives_uncertainty, "--learner " + options.learner + " gives no uncertainty");
+    return {learners::make_learner(options.learner), facts.weighs_rows};
   } catch (const std::invalid_argument& e) {
     throw program::UsageError(e.what());
   }
@@ -192,8 +198,13 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
         outcome.mode = move.mode;
         outcome.measured = attempt.measured;
         if (moves) governor.moved(attempt.changing_s / options.measuring.profiler.window_s);
-        if (governor.tell(move.mode, attempt.measured))
-          event = governor.recognised() ? "workload-known" : "workload-changed";
+        {
+          const bool known = governor.recognised();
+          const bool changed = governor.tell(move.mode, attempt.measured);
+          // What was recognised may be another after all, and another may be recognised a window later.
+          if (changed || known != governor.recognised())
+            event = governor.recognised() ? "workload-known" : "workload-changed";
+        }
         break;
       case hw::AttemptStatus::interrupted:
         outcome.interrupted = program::told_to_stop();
@@ -234,7 +245,7 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
 
 int govern(const Options& options) {
   program::catch_signals();
-  const auto learner = learner_of(options);
+  const auto learning = learning_of(options);
   hw::SystemMonotonic time;
   Budget budget(options.max_power_w, options.budget_file);
   const auto runner =
@@ -245,7 +256,8 @@ int govern(const Options& options) {
   learners::GovernorOptions governing;
   governing.confidence = options.confidence;
   governing.seed = options.common.seed;
-  learners::Governor governor(std::make_shared<const hw::PowerModeSpace>(runner->space()), learner,
+  governing.inherits = learning.weighs_rows;
+  learners::Governor governor(std::make_shared<const hw::PowerModeSpace>(runner->space()), learning.learner,
                               governing);
   Outcome outcome;
   try {

@@ -198,6 +198,49 @@ TEST(Governor, AWorkloadTellsOfTheOneThatComesAfterIt) {
   EXPECT_LT(lost(0.04), 0.8 * lost(10));
 }
 
+// The last workload is like the first in low modes, and draws more power in high ones.
+TEST(Governor, WhatIsRecognisedIsDismissedWhereItsBestModeCostsOtherwise) {
+  for (const double when_high : {0.3, 0.7})
+    for (std::uint64_t seed = 0; seed < 3; ++seed) {
+      Running running({.seed = seed});
+      for (const double slower : {1, 2}) {
+        running.slower = slower;
+        for (int i = 0; i < 40; ++i) running.window(kBudgetW);
+      }
+      running.slower = 1;
+      running.when_high = when_high;
+      for (int i = 0; i < 2; ++i) running.window(kBudgetW);  // too much power; then the lowest mode
+      EXPECT_TRUE(running.governor.recognised());
+      const auto changes = running.governor.changes();
+      running.window(kBudgetW);
+      EXPECT_EQ(running.move.reason, MoveReason::check);
+      EXPECT_FALSE(running.governor.recognised());
+      EXPECT_EQ(running.governor.changes(), changes);
+      for (int i = 0; i < 10; ++i) {
+        running.window(kBudgetW);
+        EXPECT_LE(running.power_w(running.move.mode), 1.01 * kBudgetW) << seed << ' ' << i;
+      }
+    }
+}
+
+TEST(Governor, ExploresNoLongerThanItsWindowsWhereNothingNewCanBeMeasured) {
+  OnABoard running;
+  for (int i = 0; i < 4; ++i) running.window(30);
+  int explored = 0, best = 0;
+  for (int i = 0; i < 60; ++i) {
+    const auto move = running.governor.next(30);
+    explored += move.reason == MoveReason::explore ? 1 : 0;
+    best += move.reason == MoveReason::best ? 1 : 0;
+    if (running.mode == move.mode)
+      running.governor.tell(move.mode, running.truth(move.mode));
+    else
+      running.governor.reject(move.mode);
+  }
+  EXPECT_GT(explored, 0);
+  EXPECT_LE(explored, 12);
+  EXPECT_GE(best, 20);
+}
+
 TEST(Governor, WhereNothingCanBeMeasuredItStaysInTheLowestMode) {
   Running running;
   for (int i = 0; i < 30; ++i) {
