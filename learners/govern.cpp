@@ -342,11 +342,14 @@ void Governor::dismiss() {
   now_ = nothing_known(std::move(recalled.after));
   for (auto& one : recalled.since) learn(now_, one);
   recognised_ = false;
+  watch_anew();
+}
+
+void Governor::watch_anew() {
   detector_.reset();
   told_.clear();
   promising_.reset();
   best_.reset();
-  check_.reset();
 }
 
 void Governor::remember(Workload workload) {
@@ -384,10 +387,7 @@ void Governor::start_anew() {
     learn(now_, told);
     if (recalled_) recalled_->since.push_back(told);
   }
-  detector_.reset();
-  told_.clear();
-  promising_.reset();
-  best_.reset();
+  watch_anew();
 }
 
 // Goes on with the workload of before that the measurement is most like, if it is; not with one that has just been left: two that

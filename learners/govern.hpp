@@ -63,9 +63,10 @@ std::string_view to_string(MoveReason reason);  // "start", "try", ...
 //   P(fits) (d + EI (H - 1)) > 1 - P(fits) + c (2 - P(fits and d > 0))        d = log(time of the best / time), EI = E[max(d, 0)]
 // for H windows that are left, of the workload or in all, and c windows that a move costs: what it costs to look, and to go back
 // where that was for nothing, and what it may gain while it lasts; and only where P(fits) >= confidence. A mode that was over the
-// budget when it was measured is left. Where none is sure enough to fit, and faster ones may, it explores a few slower ones. Where measurements are no longer what they were (ChangeDetector), it goes on with what it
-// knows of an earlier workload that they are like, if that one's best mode is as well. Else it starts anew with those since the
-// change, and while these are few it also predicts from the modes of the workload before, shifted by what the two differ on
+// budget when it was measured is left. Where none is sure enough to fit, and faster ones may, it explores a few slower ones.
+// Where measurements are no longer what they were (ChangeDetector), it goes on with what it knows of an earlier workload that
+// they are like, if one of that one's modes, the best where it fits, then costs what it did. Else it starts anew with those since
+// the change, and while these are few it also predicts from the modes of the workload before, shifted by what the two differ on
 // average, as rows with more noise: a mixture of two predictions, whose odds follow how well either predicts what is measured.
 class Governor {
  public:
@@ -141,6 +142,7 @@ class Governor {
   void remember(Workload workload);
   bool is_contradicted(const Told& told, const std::array<double, tasks::kNumTargets>& residuals);
   void dismiss();
+  void watch_anew();
   Candidates candidates(const hw::PowerMode* best, bool again);
   bool fits_as_measured(const hw::PowerMode& mode, double log_budget) const;
   bool was_rejected(const hw::PowerMode& mode) const;

@@ -180,7 +180,7 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
     }
     const double budget_w = budget.watts(), from_s = runner.now_s();
     const auto move = governor.next(budget_w, (end_s - from_s) / options.measuring.profiler.window_s);
-    const bool moves = before && *before != move.mode;
+    const bool moves = before && *before != move.mode, known = governor.recognised();
     outcome.moves += moves ? 1 : 0;
     before = move.mode;
     const auto attempt = runner.attempt(move.mode);
@@ -198,13 +198,9 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
         outcome.mode = move.mode;
         outcome.measured = attempt.measured;
         if (moves) governor.moved(attempt.changing_s / options.measuring.profiler.window_s);
-        {
-          const bool known = governor.recognised();
-          const bool changed = governor.tell(move.mode, attempt.measured);
-          // What was recognised may be another after all, and another may be recognised a window later.
-          if (changed || known != governor.recognised())
-            event = governor.recognised() ? "workload-known" : "workload-changed";
-        }
+        // What was recognised may be another after all, and another may be recognised a window later.
+        if (governor.tell(move.mode, attempt.measured) || known != governor.recognised())
+          event = governor.recognised() ? "workload-known" : "workload-changed";
         break;
       case hw::AttemptStatus::interrupted:
         outcome.interrupted = program::told_to_stop();
