@@ -97,8 +97,11 @@ std::vector<Index> alike_together(const hw::PowerModeSpace& space, std::span<con
   return order;
 }
 
-// Time and power of workloads that are two training workloads one after the other: times add up, power is mixed by their
-// shares of the time. The training workloads themselves come first.
+// Time and power of workloads that are two training workloads, half of them one after the other, the others overlapping:
+//   t = (t_i^o + t_j^o)^(1/o)                                   o = 1: times add up; many: the longer one counts, a roofline
+//   p = s + (t_i (p_i - s) + t_j (p_j - s)) / t                 s: the least that a training workload draws in that mode
+// so that each takes the energy that it takes alone, and what the board draws in any case counts once. The training
+// workloads themselves come first.
 class Mixtures {
  public:
   Mixtures(const SimPriorModel& model, std::size_t count, std::uint64_t seed) : modes_(model.modes) {
@@ -114,11 +117,13 @@ class Mixtures {
       values_[t] = logs.array().exp().cast<float>();
     }
     auto rng = hw::Rng::stream(seed, "sim_prior mixtures");
-    for (Index i = 0; i < w; ++i) pairs_.push_back({i, i, 1});
+    for (Index i = 0; i < w; ++i) pairs_.push_back({i, i, 1, 1});
     while (pairs_.size() < count) {
       const auto i = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w))),
                  j = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w)));
-      pairs_.push_back({i, j, static_cast<float>(rng.uniform())});
+      const auto share = static_cast<float>(rng.uniform());
+      const double overlap = rng.uniform() < 0.5 ? 1 : std::exp(rng.uniform() * std::log(kMostOverlap));
+      pairs_.push_back({i, j, share, static_cast<float>(overlap)});
     }
   }
 
@@ -137,22 +142,29 @@ class Mixtures {
     const auto &time = here[tasks::kTimeMs], &power = here[tasks::kPowerW];
     SimPopulation::Logs logs{time.size() > 0 ? Rows(rows, n) : Rows(),
                              power.size() > 0 ? Rows(rows, n) : Rows()};
+    const Eigen::ArrayXf least =
+        power.size() > 0 ? Eigen::ArrayXf(power.colwise().minCoeff().transpose().array()) : Eigen::ArrayXf();
     for (Index row = 0; row < rows; ++row) {
-      const auto& [i, j, share] = pairs_[which[static_cast<std::size_t>(row)]];
+      const auto& [i, j, share, overlap] = pairs_[which[static_cast<std::size_t>(row)]];
       Eigen::ArrayXf first = Eigen::ArrayXf::Constant(n, share),
                      second = Eigen::ArrayXf::Constant(n, 1 - share);
       if (time.size() > 0) {
         first *= time.row(i).transpose().array();
         second *= time.row(j).transpose().array();
-        logs.time.row(row) = (first + second).log().matrix().transpose();
       }
+      Eigen::ArrayXf both = first + second;
+      if (overlap > 1) {
+        const Eigen::ArrayXf longer = first.max(second);
+        both = longer * ((first / longer).pow(overlap) + (second / longer).pow(overlap)).pow(1 / overlap);
+      }
+      if (time.size() > 0) logs.time.row(row) = both.log().matrix().transpose();
       if (power.size() > 0)
-        logs.power.row(row) =
-            ((first * power.row(i).transpose().array() + second * power.row(j).transpose().array()) /
-             (first + second))
-                .log()
-                .matrix()
-                .transpose();
+        logs.power.row(row) = (least + (first * (power.row(i).transpose().array() - least) +
+                                        second * (power.row(j).transpose().array() - least)) /
+                                           both)
+                                  .log()
+                                  .matrix()
+                                  .transpose();
     }
     return logs;
   }
@@ -160,8 +172,9 @@ class Mixtures {
  private:
   struct Pair {
     Index i, j;
-    float share;
+    float share, overlap;
   };
+  static constexpr double kMostOverlap = 20;  // the longer one's time to 4 % at most
   std::vector<hw::PowerMode> modes_;
   std::array<Rows, kNumTargets> values_;  // [w,g]
   std::vector<Pair> pairs_;

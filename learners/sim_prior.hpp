@@ -49,8 +49,8 @@ inline constexpr double kUsualLogNoise = -4.0;
 inline constexpr double kSimLevelVariance =
     10;  // of the level around the rows' mean, log units^2; as good as free
 
-// Fewer training workloads do not span what another may be.
-inline constexpr Eigen::Index kMixedFrom = 8;
+// Training workloads on one grid, from which on they are mixed.
+inline constexpr Eigen::Index kMixedFrom = 2;
 
 struct SimPriorOptions {
   std::size_t population = 3000;  // simulated workloads
@@ -101,7 +101,7 @@ struct SimPriorModel {
 // Retrieval of simulated workloads. Those that fit the support in time and power together are weighted; their mean and
 // covariance are the prior of a Gaussian process with a residual; other priors (all simulated workloads, what the
 // training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are kMixedFrom
-// training workloads or more on the same grid, workloads that are two of them one after the other compete too, those that
+// training workloads or more on the same grid, workloads that are two of them, overlapping or not, compete too, those that
 // fit the support and all; and where characteristics are stated, the training workloads by these (StatedWorkloads), which
 // are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family; with one, a
 // residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
