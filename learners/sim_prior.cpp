@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "hw/random.hpp"
+#include "learners/mixtures.hpp"
 #include "learners/physics.hpp"
 
 namespace fewwatt::learners {
@@ -96,89 +97,6 @@ std::vector<Index> alike_together(const hw::PowerModeSpace& space, std::span<con
   });
   return order;
 }
-
-// Time and power of workloads that are two training workloads, half of them one after the other, the others overlapping:
-//   t = (t_i^o + t_j^o)^(1/o)                                   o = 1: times add up; many: the longer one counts, a roofline
-//   p = s + (t_i (p_i - s) + t_j (p_j - s)) / t                 s: the least that a training workload draws in that mode
-// so that each takes the energy that it takes alone, and what the board draws in any case counts once. The training
-// workloads themselves come first.
-class Mixtures {
- public:
-  Mixtures(const SimPriorModel& model, std::size_t count, std::uint64_t seed) : modes_(model.modes) {
-    Index w = 0;
-    for (const auto& target : model.targets)
-      if (target) w = std::max(w, target->training.rows());
-    if (w < kMixedFrom) return;
-    for (int t = 0; t < kNumTargets; ++t) {
-      if (!model.targets[t] || model.targets[t]->training.rows() != w) continue;
-      Matrix logs = model.targets[t]->training;
-      // How long a training workload took says nothing of how much of it is in another.
-      if (t == tasks::kTimeMs) logs.colwise() -= logs.rowwise().mean().eval();
-      values_[t] = logs.array().exp().cast<float>();
-    }
-    auto rng = hw::Rng::stream(seed, "sim_prior mixtures");
-    for (Index i = 0; i < w; ++i) pairs_.push_back({i, i, 1, 1});
-    while (pairs_.size() < count) {
-      const auto i = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w))),
-                 j = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w)));
-      const auto share = static_cast<float>(rng.uniform());
-      const double overlap = rng.uniform() < 0.5 ? 1 : std::exp(rng.uniform() * std::log(kMostOverlap));
-      pairs_.push_back({i, j, share, static_cast<float>(overlap)});
-    }
-  }
-
-  std::size_t size() const { return pairs_.size(); }
-
-  // Logs of the mixtures `which`; a target that the training workloads lack is empty. All modes must be among the model's.
-  SimPopulation::Logs simulate(std::span<const hw::PowerMode> modes,
-                               std::span<const std::size_t> which) const {
-    std::vector<Index> at;
-    for (const auto& mode : modes)
-      at.push_back(std::lower_bound(modes_.begin(), modes_.end(), mode) - modes_.begin());
-    std::array<Rows, kNumTargets> here;
-    for (int t = 0; t < kNumTargets; ++t)
-      if (values_[t].size() > 0) here[t] = values_[t](Eigen::all, at);
-    const auto rows = static_cast<Index>(which.size()), n = static_cast<Index>(at.size());
-    const auto &time = here[tasks::kTimeMs], &power = here[tasks::kPowerW];
-    SimPopulation::Logs logs{time.size() > 0 ? Rows(rows, n) : Rows(),
-                             power.size() > 0 ? Rows(rows, n) : Rows()};
-    const Eigen::ArrayXf least =
-        power.size() > 0 ? Eigen::ArrayXf(power.colwise().minCoeff().transpose().array()) : Eigen::ArrayXf();
-    for (Index row = 0; row < rows; ++row) {
-      const auto& [i, j, share, overlap] = pairs_[which[static_cast<std::size_t>(row)]];
-      Eigen::ArrayXf first = Eigen::ArrayXf::Constant(n, share),
-                     second = Eigen::ArrayXf::Constant(n, 1 - share);
-      if (time.size() > 0) {
-        first *= time.row(i).transpose().array();
-        second *= time.row(j).transpose().array();
-      }
-      Eigen::ArrayXf both = first + second;
-      if (overlap > 1) {
-        const Eigen::ArrayXf longer = first.max(second);
-        both = longer * ((first / longer).pow(overlap) + (second / longer).pow(overlap)).pow(1 / overlap);
-      }
-      if (time.size() > 0) logs.time.row(row) = both.log().matrix().transpose();
-      if (power.size() > 0)
-        logs.power.row(row) = (least + (first * (power.row(i).transpose().array() - least) +
-                                        second * (power.row(j).transpose().array() - least)) /
-                                           both)
-                                  .log()
-                                  .matrix()
-                                  .transpose();
-    }
-    return logs;
-  }
-
- private:
-  struct Pair {
-    Index i, j;
-    float share, overlap;
-  };
-  static constexpr double kMostOverlap = 20;  // the longer one's time to 4 % at most
-  std::vector<hw::PowerMode> modes_;
-  std::array<Rows, kNumTargets> values_;  // [w,g]
-  std::vector<Pair> pairs_;
-};
 
 // kStated: training workloads, by what is stated of them; one for each target.
 enum CloudName : std::size_t { kRetrieved, kAll, kRetrievedMixtures, kAllMixtures, kStated, kNumClouds };
@@ -309,6 +227,14 @@ class SimPriorPredictor final : public Predictor {
     return {0.5 * (second + second.transpose()), fit.noise_variance};
   }
 
+  // Positions of modes that are all among curve_modes.
+  std::vector<Index> among_curve_modes(std::span<const hw::PowerMode> modes) const {
+    std::vector<Index> at;
+    for (const auto& mode : modes)
+      at.push_back(std::lower_bound(curve_modes.begin(), curve_modes.end(), mode) - curve_modes.begin());
+    return at;
+  }
+
   // The mean function of a hypothesis at modes, before its offset; that of the cloud where the training workloads have
   // none.
   Vector mean_function(int t, Mean kind, std::span<const hw::PowerMode> modes, const Vector& cloud) const {
@@ -333,7 +259,7 @@ class SimPriorPredictor final : public Predictor {
       for (int t = 0; t < kNumTargets; ++t)
         used = used || ((!target || *target == t) && fits[t] && uses(*fits[t], c));
       if (used)
-        logs[c] = is_mixed(c) ? mixtures->simulate(modes, clouds[c].which)
+        logs[c] = is_mixed(c) ? mixtures->simulate(among_curve_modes(modes), clouds[c].which)
                               : population->simulate(*space, modes, clouds[c].which);
     }
     return logs;
@@ -713,7 +639,10 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
   const bool same_grid = model_ && !model_->modes.empty() && covers(model_->modes, space);
   if (same_grid) {
     predictor->curve_modes = model_->modes;
-    predictor->mixtures.emplace(*model_, options_.mixtures, options_.population_seed);
+    std::array<Matrix, kNumTargets> training;
+    for (int t = 0; t < kNumTargets; ++t)
+      if (model_->targets[t]) training[t] = model_->targets[t]->training;
+    predictor->mixtures.emplace(training, options_.mixtures, options_.population_seed);
   }
 
   std::array<std::optional<TargetSupport>, kNumTargets> targets;
@@ -766,9 +695,10 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
   retrieve(population_->size(), kRetrieved, kAll,
            [&](const auto& modes, const auto& which) { return population_->simulate(space, modes, which); });
   if (predictor->mixtures && predictor->mixtures->size() > 0)
-    retrieve(
-        predictor->mixtures->size(), kRetrievedMixtures, kAllMixtures,
-        [&](const auto& modes, const auto& which) { return predictor->mixtures->simulate(modes, which); });
+    retrieve(predictor->mixtures->size(), kRetrievedMixtures, kAllMixtures,
+             [&](const auto& modes, const auto& which) {
+               return predictor->mixtures->simulate(predictor->among_curve_modes(modes), which);
+             });
 
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;

@@ -49,9 +49,6 @@ inline constexpr double kUsualLogNoise = -4.0;
 inline constexpr double kSimLevelVariance =
     10;  // of the level around the rows' mean, log units^2; as good as free
 
-// Training workloads on one grid, from which on they are mixed.
-inline constexpr Eigen::Index kMixedFrom = 2;
-
 struct SimPriorOptions {
   std::size_t population = 3000;  // simulated workloads
   std::uint64_t population_seed = 0;
@@ -76,7 +73,7 @@ struct SimPriorFitted {
 // What there is of one target after training on other workloads.
 struct SimPriorTarget : SimPriorFitted {
   Matrix training;  // [w,g] log y of the training workloads in the modes of SimPriorModel; [0,0]: none
-  std::optional<SimPriorFitted> mixed;  // where there are kMixedFrom of them
+  std::optional<SimPriorFitted> mixed;  // where there are two of them or more
   // Share of the training workloads, each left out, that mixtures of the others explain better than simulated workloads.
   double mixed_share = 0.5;
 };
@@ -100,9 +97,8 @@ struct SimPriorModel {
 
 // Retrieval of simulated workloads. Those that fit the support in time and power together are weighted; their mean and
 // covariance are the prior of a Gaussian process with a residual; other priors (all simulated workloads, what the
-// training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are kMixedFrom
-// training workloads or more on the same grid, workloads that are two of them, overlapping or not, compete too, those that
-// fit the support and all; and where characteristics are stated, the training workloads by these (StatedWorkloads), which
+// training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are two
+// training workloads or more on the same grid, Mixtures of them compete too, those that fit the support and all; and where characteristics are stated, the training workloads by these (StatedWorkloads), which
 // are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family; with one, a
 // residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
 class SimPrior final : public Learner {

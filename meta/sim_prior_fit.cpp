@@ -287,7 +287,7 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
         target.training.row(static_cast<Index>(w)) = workloads[w].logs.transpose();
     }
     std::string mixed;
-    if (target.training.rows() >= learners::kMixedFrom) {
+    if (target.training.rows() > 1) {
       const auto others = each_by_the_others(workloads);
       target.mixed = had != nullptr && had->mixed ? *had->mixed : usual;
       const double mixed_objective =

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "learners/encode.hpp"
+#include "learners/sim_population.hpp"
+#include "tasks/task.hpp"
+
+namespace fewwatt::learners {
+
+// Workloads that are two of those that were measured, half of them one after the other, the others overlapping. With t_i
+// the times of a workload over their mean, times a random share, 1 - that for the other one:
+//   t = (t_i^o + t_j^o)^(1/o)                       o = 1: times add up; 20: the longer one counts, as in a roofline
+//   p = s + (t_i (p_i - s) + t_j (p_j - s)) / t     s: the least that a measured workload draws in that mode
+// so that each takes the energy that it takes alone, and what the board draws in any case counts once. The measured ones
+// themselves come first.
+class Mixtures {
+ public:
+  // logs[t]: [w,g] log y of w workloads in g modes, [0,0] where they lack that target. Fewer than two are not mixed.
+  Mixtures(const std::array<Matrix, tasks::kNumTargets>& logs, std::size_t count, std::uint64_t seed);
+
+  std::size_t size() const { return pairs_.size(); }
+
+  // Logs of the mixtures `which` in these of the g modes, [which, modes]; a target that is lacking is [0,0].
+  SimPopulation::Logs simulate(std::span<const Eigen::Index> modes, std::span<const std::size_t> which) const;
+
+ private:
+  struct Pair {
+    Eigen::Index i, j;
+    float share, overlap;
+  };
+  std::array<SimPopulation::Rows, tasks::kNumTargets> values_;  // [w,g]
+  std::vector<Pair> pairs_;
+};
+
+}  // namespace fewwatt::learners
