@@ -43,29 +43,27 @@ SimPopulation::Logs Mixtures::simulate(std::span<const Index> modes,
   const auto &time = here[tasks::kTimeMs], &power = here[tasks::kPowerW];
   SimPopulation::Logs logs{time.size() > 0 ? Rows(rows, n) : Rows(),
                            power.size() > 0 ? Rows(rows, n) : Rows()};
-  const Eigen::ArrayXf least =
-      power.size() > 0 ? Eigen::ArrayXf(power.colwise().minCoeff().transpose().array()) : Eigen::ArrayXf();
+  // Row by row, so that what one takes stays in the cache.
+  using Row = Eigen::Array<float, 1, Eigen::Dynamic>;
+  const Row least = power.size() > 0 ? Row(power.colwise().minCoeff()) : Row();
+  Row first(n), second(n), both(n);
   for (Index row = 0; row < rows; ++row) {
     const auto& [i, j, share, overlap] = pairs_[which[static_cast<std::size_t>(row)]];
-    Eigen::ArrayXf first = Eigen::ArrayXf::Constant(n, share),
-                   second = Eigen::ArrayXf::Constant(n, 1 - share);
+    first.setConstant(share);
+    second.setConstant(1 - share);
     if (time.size() > 0) {
-      first *= time.row(i).transpose().array();
-      second *= time.row(j).transpose().array();
+      first *= time.row(i).array();
+      second *= time.row(j).array();
     }
-    Eigen::ArrayXf both = first + second;
-    if (overlap > 1) {
-      const Eigen::ArrayXf longer = first.max(second);
-      both = longer * ((first / longer).pow(overlap) + (second / longer).pow(overlap)).pow(1 / overlap);
-    }
-    if (time.size() > 0) logs.time.row(row) = both.log().matrix().transpose();
+    if (overlap > 1)
+      both = norm(overlap, first, second);
+    else
+      both = first + second;
+    if (time.size() > 0) logs.time.row(row) = both.log();
     if (power.size() > 0)
-      logs.power.row(row) = (least + (first * (power.row(i).transpose().array() - least) +
-                                      second * (power.row(j).transpose().array() - least)) /
-                                         both)
-                                .log()
-                                .matrix()
-                                .transpose();
+      logs.power.row(row) =
+          (least + (first * (power.row(i).array() - least) + second * (power.row(j).array() - least)) / both)
+              .log();
   }
   return logs;
 }

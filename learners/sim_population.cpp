@@ -108,14 +108,13 @@ struct Grid {
   }
 };
 
-// |a, b|_p for positive a and b >= 0.
-Array norm(float p, const Array& a, const Array& b) {
+}  // namespace
+
+Eigen::ArrayXf norm(float p, const Eigen::ArrayXf& a, const Eigen::ArrayXf& b) {
   const Array greatest = a.max(b);
   const Array ratio = (a.min(b) / greatest).max(1e-20F);
   return greatest * ((1 + (p * ratio.log()).exp()).log() / p).exp();
 }
-
-}  // namespace
 
 struct SimPopulation::Workload {
   // time

@@ -316,8 +316,12 @@ class SimPriorPredictor final : public Predictor {
     for (const auto& h : fit.hypotheses) {
       const Matrix u = functions(t, h, modes, at);
       mean += u * h.mean_of;
+      // u' moment u, by half of what is symmetric.
+      Eigen::MatrixXd half = 2 * h.moment;
+      half.diagonal() = h.moment.diagonal();
+      const Matrix product = u * half.triangularView<Eigen::Upper>();
       second.array() += h.a * own[h.cloud].array() + h.b * residual_own[h.residual].array() + h.constant +
-                        (u * h.moment).cwiseProduct(u).rowwise().sum().array();
+                        product.cwiseProduct(u).rowwise().sum().array();
     }
     const Vector variance = (second.array() - mean.array().square()).max(1e-10);
     return {mean.array() + fit.level, variance};
