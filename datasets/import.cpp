@@ -25,6 +25,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 struct Cell {
   double value;
   std::string where;
+  int count = 1;
 };
 
 struct Draft {
@@ -286,13 +287,27 @@ class Importer {
       const auto [known, inserted] = cells.try_emplace(metric, Cell{value, file.where(row)});
       is_new |= inserted;
       const double before = known->second.value;
+      if (mapping_.mean_of_repeated && (metric == Metric::time_ms || metric == Metric::power_w)) {
+        if (!inserted) add_repeated(known->second, value);
+        continue;
+      }
       if (!inserted && before != value && !(std::isnan(before) && std::isnan(value))) {
         throw DataError(file.where(row) + ": " + std::string(to_string(metric)) + " is " + in_text(value) +
                         ", but was " + in_text(before) + " for the same mode of " + name.first + "/" +
                         name.second + " at " + known->second.where);
       }
     }
-    if (!is_new) ++report_.duplicates;
+    if (!is_new) ++(mapping_.mean_of_repeated ? report_.repeated : report_.duplicates);
+  }
+
+  static void add_repeated(Cell& cell, double value) {
+    if (std::isnan(value)) return;
+    if (std::isnan(cell.value)) {
+      cell.value = value;
+      return;
+    }
+    ++cell.count;
+    cell.value *= std::pow(value / cell.value, 1.0 / cell.count);
   }
 
   void add_attributes(const FileReader& file, std::size_t row,
@@ -354,6 +369,15 @@ class Importer {
                                      : hw::PowerModeSpace::list(std::move(knobs), modes));
   }
 
+  // The least of how often time and power of a mode were measured.
+  static int measured_often(const std::map<Metric, Cell>& cells) {
+    int count = 0;
+    for (const auto metric : {Metric::time_ms, Metric::power_w})
+      if (const auto cell = cells.find(metric); cell != cells.end() && !std::isnan(cell->second.value))
+        count = count == 0 ? cell->second.count : std::min(count, cell->second.count);
+    return std::max(1, count);
+  }
+
   Profile make_profile(const std::string& device, const std::string& workload, const Draft& draft) const {
     const std::string name = device + "/" + workload;
     const auto value_of = [](const std::map<Metric, Cell>& cells, Metric metric, double missing) {
@@ -375,7 +399,7 @@ class Importer {
       hw::Measurement measured;
       measured.time_ms = value_of(cells, Metric::time_ms, kNan);
       measured.power_w = value_of(cells, Metric::power_w, kNan);
-      measured.repeats = static_cast<int>(value_of(cells, Metric::repeats, 1));
+      measured.repeats = static_cast<int>(value_of(cells, Metric::repeats, measured_often(cells)));
       measured.throttled = value_of(cells, Metric::throttled, 0) != 0;
       profile.modes.push_back(mode);
       profile.measurements.push_back(measured);

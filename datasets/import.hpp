@@ -19,6 +19,7 @@ struct ImportReport {
   std::size_t skipped_files = 0;  // of folders: no [file] section fits
   std::size_t rows = 0;
   std::size_t duplicates = 0;  // rows that said again what an earlier one had said
+  std::size_t repeated = 0;    // rows that measured a mode of an earlier one again
   std::vector<Imported> profiles;
 };
 

@@ -20,7 +20,8 @@ nlohmann::json to_json(const ImportReport& report, const std::string& out) {
                         {"left_out", profile.left_out}});
   }
   return {{"out", out},          {"files", report.files},           {"skipped_files", report.skipped_files},
-          {"rows", report.rows}, {"duplicates", report.duplicates}, {"profiles", profiles}};
+          {"rows", report.rows}, {"duplicates", report.duplicates}, {"repeated", report.repeated},
+          {"profiles", profiles}};
 }
 
 void print(const ImportReport& report, const std::string& out) {
@@ -31,6 +32,8 @@ void print(const ImportReport& report, const std::string& out) {
   }
   std::cout << report.profiles.size() << " profiles of " << report.rows << " rows in " << report.files
             << " files -> " << out;
+  if (report.repeated > 0)
+    std::cout << ", " << report.repeated << " rows of modes measured before, their mean counts";
   if (report.duplicates > 0) std::cout << ", " << report.duplicates << " repeated rows dropped";
   if (report.skipped_files > 0) std::cout << ", " << report.skipped_files << " other files skipped";
   std::cout << '\n';

@@ -227,7 +227,7 @@ void parse_profile_section(const IniSection& section, Mapping& mapping) {
   std::vector<std::string_view> attributes;
   for (const auto& [name, member] : kTextAttributes) attributes.push_back(name);
   for (const auto& [name, member] : kNumberAttributes) attributes.push_back(name);
-  std::vector<std::string_view> known{"device", "workload", "kind", "time_of", "space"};
+  std::vector<std::string_view> known{"device", "workload", "kind", "time_of", "space", "repeated"};
   known.insert(known.end(), attributes.begin(), attributes.end());
   section.check_keys(known);
   mapping.device.text = section.text("device");
@@ -242,6 +242,11 @@ void parse_profile_section(const IniSection& section, Mapping& mapping) {
       throw DataError(section.where + ": space: expected from-data or a known board: " + e.what());
     }
     mapping.board = space;
+  }
+  if (const auto* repeated = section.find("repeated")) {
+    if (*repeated != "mean" && *repeated != "refused")
+      throw DataError(section.where + ": repeated: expected mean or refused, found '" + *repeated + "'");
+    mapping.mean_of_repeated = *repeated == "mean";
   }
   for (const auto name : attributes) {
     if (const auto* value = section.find(name)) mapping.attributes[std::string(name)].text = *value;

@@ -21,6 +21,7 @@ namespace fewwatt::datasets {
 //   time_of = minibatch              what one time is of: minibatch, epoch or run
 //   space = from-data                levels are those in the data; or the name of a known board, whose levels are
 //                                    then the only ones accepted
+//   repeated = mean                  optional: several rows of a mode are measurements of it; refused: they are a mistake
 //   source = ...                     optional, as licence, model, dataset (text), batch_size,
 //                                    minibatches_per_epoch, layers, parameters, flops (numbers); all may use {x}
 //   [rename]
@@ -39,7 +40,7 @@ namespace fewwatt::datasets {
 // An empty cell is a missing power; knobs and times must be there.
 //
 // Rows of all files that give the same device, workload and mode are joined. Where two give the same metric:
-// equal, one is dropped; different, the import fails. Where a profile has times, modes without one are left
+// equal, one is dropped; different, the import fails. With repeated = mean both count, with the mean of log. Where a profile has times, modes without one are left
 // out.
 
 enum class Metric { time_ms, power_w, time_std_ms, power_std_w, repeats, throttled };
@@ -93,6 +94,7 @@ struct Mapping {
   WorkloadKind kind = WorkloadKind::non_dnn;
   TimeOf time_of = TimeOf::run;
   std::string board;  // "" = space from the data
+  bool mean_of_repeated = false;
   std::map<std::string, Template>
       attributes;  // of the workload, beside kind and time_of, as named in a file of profiles
   std::map<std::string, std::string> renamed;

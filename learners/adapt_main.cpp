@@ -305,6 +305,7 @@ datasets::Mapping standard_mapping(const Options& options, std::vector<std::stri
                               ? options.workload
                               : std::filesystem::path(options.measurements).stem().string();
   mapping.time_of = datasets::parse_time_of(options.time_of).value_or(datasets::TimeOf::run);
+  mapping.mean_of_repeated = true;
   mapping.files.push_back(std::move(file));
   return mapping;
 }
@@ -332,18 +333,25 @@ Problem take_nothing(const Options& options) {
 
 Problem take_measurements(const Options& options) {
   Problem problem;
-  if (options.mapping.empty()) {
-    auto store =
-        datasets::import_profiles(standard_mapping(options, problem.unused_columns), {options.measurements});
-    problem.profile = pick(std::move(store), options.measurements, "", "");
-    state_own(problem.profile, options);
-  } else {
-    auto store = datasets::import_profiles(datasets::read_mapping(options.mapping), {options.measurements});
-    problem.profile = pick(std::move(store), options.measurements, options.device, options.workload);
-  }
+  const bool own = options.mapping.empty();
+  const auto mapping =
+      own ? standard_mapping(options, problem.unused_columns) : datasets::read_mapping(options.mapping);
+  auto store = datasets::import_profiles(mapping, {options.measurements});
+  problem.profile =
+      pick(std::move(store), options.measurements, own ? "" : options.device, own ? "" : options.workload);
+  if (own) state_own(problem.profile, options);
   problem.profile.space =
       std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(problem.profile.space->knobs()));
   problem.support = tasks::samples_of(problem.profile);
+  const auto& measured = problem.profile.measurements;
+  const bool repeated =
+      std::any_of(measured.begin(), measured.end(), [](const auto& m) { return m.repeats > 1; });
+  if (mapping.mean_of_repeated && repeated) {
+    auto& factors = problem.support.noise_factors;
+    factors.resize(static_cast<Eigen::Index>(measured.size()));
+    for (std::size_t i = 0; i < measured.size(); ++i)
+      factors[static_cast<Eigen::Index>(i)] = 1.0 / measured[i].repeats;
+  }
   return problem;
 }
 

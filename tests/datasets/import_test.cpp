@@ -123,6 +123,22 @@ TEST_F(Import, EqualDuplicatesAreDroppedAndOthersRefused) {
   expect_refused(kProfile + kTimes, {"t_a.csv:4", "t_a.csv:2", "time_ms", "1500", "1000", "tx2/a"});
 }
 
+TEST_F(Import, RowsOfOneModeMayBeMeasurementsOfIt) {
+  std::string profile = kProfile;
+  profile.insert(profile.find('\n', profile.find("time_of")) + 1, "repeated = mean\n");
+  write("t_a.csv", "gpu,mem,secs\n200,50000,1\n100,50000,2\n200,50000,1\n200,50000,8\n");
+  ImportReport report;
+  const auto found = run(profile + kTimes, &report).profiles.at(0);
+  ASSERT_EQ(found.modes.size(), 2u);
+  EXPECT_EQ(report.duplicates, 0u);
+  EXPECT_EQ(report.repeated, 2u);
+  EXPECT_EQ(found.measurements[0].repeats, 1);
+  EXPECT_EQ(found.measurements[1].repeats, 3);
+  EXPECT_NEAR(found.measurements[1].time_ms, 2000, 1e-9);
+  profile.replace(profile.find("= mean"), 6, "= maybe");
+  expect_refused(profile + kTimes, {"repeated", "mean or refused", "maybe"});
+}
+
 TEST_F(Import, BadTimesAreNamedWithLineAndColumn) {
   for (const char* bad : {"0", "-1", "nan", "fast", "", "1e999"}) {
     write("t_a.csv", std::string("gpu,mem,secs\n200,50000,1\n100,50000,") + bad + "\n");
