@@ -40,8 +40,8 @@ namespace fewwatt::datasets {
 // An empty cell is a missing power; knobs and times must be there.
 //
 // Rows of all files that give the same device, workload and mode are joined. Where two give the same metric:
-// equal, one is dropped; different, the import fails. With repeated = mean both count, with the mean of log. Where a profile has times, modes without one are left
-// out.
+// equal, one is dropped; different, the import fails. With repeated = mean, times and powers of both count, by the
+// mean of log. Where a profile has times, modes without one are left out.
 
 enum class Metric { time_ms, power_w, time_std_ms, power_std_w, repeats, throttled };
 

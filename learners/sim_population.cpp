@@ -110,7 +110,7 @@ struct Grid {
 
 }  // namespace
 
-Eigen::ArrayXf norm(float p, const Eigen::ArrayXf& a, const Eigen::ArrayXf& b) {
+Eigen::ArrayXf p_norm(float p, const Eigen::ArrayXf& a, const Eigen::ArrayXf& b) {
   const Array greatest = a.max(b);
   const Array ratio = (a.min(b) / greatest).max(1e-20F);
   return greatest * ((1 + (p * ratio.log()).exp()).log() / p).exp();
@@ -193,9 +193,9 @@ struct SimPopulation::Workload {
     const Array work = fixed_share + (1 - fixed_share) * clocks.batch;
     const Array by_gpu = gpu * work * (-gpu_power * log_g).exp();
     at.traffic = mem * work * ((-mem_power * clocks.log_e).exp() + mem_by_gpu / g);
-    at.kernels = norm(overlap, by_gpu, at.traffic);
+    at.kernels = p_norm(overlap, by_gpu, at.traffic);
     at.launching = launch * (-launch_power * clocks.log_c).exp();
-    at.gpu = launch_kind == 2 ? norm(launch_overlap, at.kernels, at.launching)
+    at.gpu = launch_kind == 2 ? p_norm(launch_overlap, at.kernels, at.launching)
                               : Array(at.kernels + launch_kind * at.launching);
     for (auto* part : {&at.traffic, &at.kernels, &at.launching, &at.gpu}) *part *= gpu_scale;
     at.one_thread = serial * clocks.batch * (-serial_power * clocks.log_c).exp();

@@ -11,7 +11,7 @@
 namespace fewwatt::learners {
 
 // |a, b|_p of what overlaps, a and b >= 0, one of them above 0: their sum for p = 1, the greater one for great p.
-Eigen::ArrayXf norm(float p, const Eigen::ArrayXf& a, const Eigen::ArrayXf& b);
+Eigen::ArrayXf p_norm(float p, const Eigen::ArrayXf& a, const Eigen::ArrayXf& b);
 
 // Workloads that might exist, each on hardware that might exist, as what their time and power owe to the clocks. Kept as
 // parameters; evaluated where needed, in float. Of another form than hw::SimulatedBoard, so that boards simulated by
