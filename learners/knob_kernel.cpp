@@ -48,7 +48,10 @@ std::vector<Matrix> squared_differences(const Matrix& z) {
 KnobKernel knob_slopes(const KnobKernel& kernel, std::span<const Matrix> differences,
                        const Eigen::MatrixXd& weight) {
   const auto d = kernel.log_lengths.size();
-  const auto along = [&](const Matrix& derivative) { return (weight.array() * derivative.array()).sum(); };
+  // Transposed, it lies in memory as the derivatives do.
+  const auto along = [&](const Matrix& derivative) {
+    return weight.transpose().cwiseProduct(derivative).sum();
+  };
   KnobKernel slope{0, Vector(d), Vector(d), Vector(d)};
   Matrix joint = Matrix::Constant(weight.rows(), weight.cols(), 2 * kernel.log_signal);
   for (Eigen::Index k = 0; k < d; ++k)

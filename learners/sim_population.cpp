@@ -31,18 +31,35 @@ float workers(hw::Rng& rng) {
   return static_cast<float>(1 + rng.below(4));
 }
 
+// Logs of what modes share with others, each once.
+struct Levels {
+  Array log;
+  std::vector<Eigen::Index> index;  // of each mode
+
+  Levels() = default;
+  explicit Levels(const Array& x) {
+    std::vector<float> values(x.begin(), x.end());
+    std::sort(values.begin(), values.end());
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+    for (const float value : x)
+      index.push_back(std::lower_bound(values.begin(), values.end(), value) - values.begin());
+    log = Eigen::Map<const Array>(values.data(), static_cast<Eigen::Index>(values.size())).log();
+  }
+  Array to_the(float power) const { return Array((power * log).exp())(index); }
+};
+
 // Settings of modes, and two more: half of everything, where stalls get their scale, and all of everything, where
 // power limits get theirs. What a mode costs must not depend on the modes beside it.
 struct Settings {
   Array cores;                     // in number
   Array c, g, e, n, limit, batch;  // x
-  Array log_c, log_g, log_e;       // of x
+  Levels c_levels, g_levels, e_levels;
   bool has_limit = false;
 
-  void take_logs() {
-    log_c = c.log();
-    log_g = g.log();
-    log_e = e.log();
+  void take_levels() {
+    c_levels = Levels(c);
+    g_levels = Levels(g);
+    e_levels = Levels(e);
   }
 };
 
@@ -85,27 +102,43 @@ Settings settings_of(const hw::PowerModeSpace& space, std::span<const hw::PowerM
   return s;
 }
 
-// Modes share their clocks with others, and what is costly to compute depends on clocks and batch alone.
-struct Grid {
-  Settings modes;
-  Settings clocks;                  // c, g, e and batch, each combination once
-  std::vector<Eigen::Index> index;  // of each mode, among the combinations
+// Modes share their clocks with others, and what is costly to compute depends on these and the batch alone: each
+// combination once.
+struct Distinct {
+  Settings settings;                // c, g, e and batch
+  std::vector<Eigen::Index> index;  // of each row of those it comes from
 
-  Grid(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> of) : modes(settings_of(space, of)) {
-    std::map<std::array<float, 4>, Eigen::Index> seen;
+  template <typename Key>
+  Distinct(const Settings& of, Key key) {
+    std::map<decltype(key(Eigen::Index{0})), Eigen::Index> seen;
     std::vector<Eigen::Index> first;
-    for (Eigen::Index i = 0; i < modes.c.size(); ++i) {
-      const auto [at, is_new] = seen.emplace(std::array{modes.c[i], modes.g[i], modes.e[i], modes.batch[i]},
-                                             static_cast<Eigen::Index>(first.size()));
+    for (Eigen::Index i = 0; i < of.c.size(); ++i) {
+      const auto [at, is_new] = seen.emplace(key(i), static_cast<Eigen::Index>(first.size()));
       if (is_new) first.push_back(i);
       index.push_back(at->second);
     }
-    clocks.c = modes.c(first);
-    clocks.g = modes.g(first);
-    clocks.e = modes.e(first);
-    clocks.batch = modes.batch(first);
-    clocks.take_logs();
+    settings.c = of.c(first);
+    settings.g = of.g(first);
+    settings.e = of.e(first);
+    settings.batch = of.batch(first);
+    settings.take_levels();
   }
+};
+
+struct Grid {
+  Settings modes;
+  Distinct clocks;   // of modes
+  Distinct kernels;  // of clocks; without the CPU's
+
+  Grid(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> of)
+      : modes(settings_of(space, of)),
+        clocks(modes,
+               [this](auto i) {
+                 return std::array{modes.c[i], modes.g[i], modes.e[i], modes.batch[i]};
+               }),
+        kernels(clocks.settings, [this](auto i) {
+          return std::array{clocks.settings.g[i], clocks.settings.e[i], clocks.settings.batch[i]};
+        }) {}
 };
 
 }  // namespace
@@ -180,25 +213,27 @@ struct SimPopulation::Workload {
     Array kernels, traffic, launching, gpu, one_thread;
     Array mem_w, traffic_w, core_idle_w, core_busy_w, cpu_leak_w, gpu_w, gpu_busy_w;
 
-    // Each row's, of those at `index`.
-    AtClocks operator()(const std::vector<Eigen::Index>& index) const {
-      return {kernels(index),     traffic(index),    launching(index), gpu(index),
-              one_thread(index),  mem_w(index),      traffic_w(index), core_idle_w(index),
-              core_busy_w(index), cpu_leak_w(index), gpu_w(index),     gpu_busy_w(index)};
+    // Parts of `others`, at index.
+    void gather(const AtClocks& others, const std::vector<Eigen::Index>& index,
+                std::initializer_list<Array AtClocks::*> parts) {
+      for (const auto part : parts) this->*part = (others.*part)(index);
     }
   };
 
-  // Of |c| clocks, but the GPU's are g.
-  void times_at(AtClocks& at, const Settings& clocks, const Array& g, const Array& log_g) const {
+  // What kernels would take at clocks, were gpu_scale 1, but those of the GPU are g; slowdown = g^-gpu_power.
+  void kernels_at(AtClocks& at, const Settings& clocks, const Array& g, const Array& slowdown) const {
     const Array work = fixed_share + (1 - fixed_share) * clocks.batch;
-    const Array by_gpu = gpu * work * (-gpu_power * log_g).exp();
-    at.traffic = mem * work * ((-mem_power * clocks.log_e).exp() + mem_by_gpu / g);
-    at.kernels = p_norm(overlap, by_gpu, at.traffic);
-    at.launching = launch * (-launch_power * clocks.log_c).exp();
+    at.traffic = mem * work * (clocks.e_levels.to_the(-mem_power) + mem_by_gpu / g);
+    at.kernels = p_norm(overlap, gpu * work * slowdown, at.traffic);
+  }
+
+  // And all that goes with them.
+  void times_at(AtClocks& at, const Settings& clocks) const {
+    at.launching = launch * clocks.c_levels.to_the(-launch_power);
     at.gpu = launch_kind == 2 ? p_norm(launch_overlap, at.kernels, at.launching)
                               : Array(at.kernels + launch_kind * at.launching);
     for (auto* part : {&at.traffic, &at.kernels, &at.launching, &at.gpu}) *part *= gpu_scale;
-    at.one_thread = serial * clocks.batch * (-serial_power * clocks.log_c).exp();
+    at.one_thread = serial * clocks.batch * clocks.c_levels.to_the(-serial_power);
   }
 
   static Array voltage(float floor, float knee, const Array& x) {
@@ -206,8 +241,8 @@ struct SimPopulation::Workload {
   }
 
   void powers_at(AtClocks& at, const Settings& clocks, const Array& g) const {
-    at.mem_w = mem_w * (mem_w_power * clocks.log_e).exp();
-    at.traffic_w = traffic_w * (traffic_power * clocks.log_e).exp();
+    at.mem_w = mem_w * clocks.e_levels.to_the(mem_w_power);
+    at.traffic_w = traffic_w * clocks.e_levels.to_the(traffic_power);
     const Array cpu = voltage(cpu_floor, cpu_knee, clocks.c), dynamic = cpu.square() * clocks.c;
     at.core_idle_w = core_idle * dynamic;
     at.core_busy_w = core_busy * dynamic;
@@ -253,12 +288,24 @@ struct SimPopulation::Workload {
     return at.core_idle_w * s.cores + at.core_busy_w * cost.serial_load + at.cpu_leak_w * s.n;
   }
 
-  void evaluate(const Grid& grid, Array& log_time, Array& log_power) const {
+  // Arrays that workloads use one after the other.
+  struct Scratch {
+    AtClocks kernels, clocks, modes;
+  };
+
+  void evaluate(const Grid& grid, Scratch& scratch, Array& log_time, Array& log_power) const {
     const auto& s = grid.modes;
-    AtClocks at_clocks;
-    times_at(at_clocks, grid.clocks, grid.clocks.g, grid.clocks.log_g);
-    powers_at(at_clocks, grid.clocks, grid.clocks.g);
-    const auto at = at_clocks(grid.index);
+    const auto& clocks = grid.clocks.settings;
+    const auto& for_kernels = grid.kernels.settings;
+    kernels_at(scratch.kernels, for_kernels, for_kernels.g, for_kernels.g_levels.to_the(-gpu_power));
+    scratch.clocks.gather(scratch.kernels, grid.kernels.index, {&AtClocks::kernels, &AtClocks::traffic});
+    times_at(scratch.clocks, clocks);
+    powers_at(scratch.clocks, clocks, clocks.g);
+    auto& at = scratch.modes;
+    at.gather(scratch.clocks, grid.clocks.index,
+              {&AtClocks::kernels, &AtClocks::traffic, &AtClocks::launching, &AtClocks::gpu,
+               &AtClocks::one_thread, &AtClocks::mem_w, &AtClocks::traffic_w, &AtClocks::core_idle_w,
+               &AtClocks::core_busy_w, &AtClocks::cpu_leak_w, &AtClocks::gpu_w, &AtClocks::gpu_busy_w});
     const auto cost = cost_of(s, at);
     log_time = (cost.time / s.batch).log();
     log_power =
@@ -268,11 +315,12 @@ struct SimPopulation::Workload {
   // The same where a limit sets the GPU's clock, in units of the highest limit: the power is
   //   fixed + clocked g^limit_power,
   // and the clock is the highest, up to the one that is set, with which that is inside the limit.
-  void evaluate_limited(Settings s, Array& log_time, Array& log_power) const {
-    s.take_logs();
+  void evaluate_limited(Settings s, Scratch& scratch, Array& log_time, Array& log_power) const {
+    s.take_levels();
     const Array top_clock = Array::Ones(s.g.size());
-    AtClocks at;
-    times_at(at, s, top_clock, Array::Zero(s.g.size()));
+    auto& at = scratch.modes;
+    kernels_at(at, s, top_clock, top_clock);
+    times_at(at, s);
     powers_at(at, s, top_clock);
     auto cost = cost_of(s, at);
     Array fixed_part = board_power(at, cost), clocked = at.gpu_w + at.gpu_busy_w * cost.kernels;
@@ -282,7 +330,8 @@ struct SimPopulation::Workload {
     constexpr float kLowest = 0.1F;
     const Array room = ((s.limit - fixed_part) / clocked).max(1e-6F).min(1.0F);
     const Array g = (room.log() / limit_power).exp().max(kLowest).min(s.g), log_g = g.log();
-    times_at(at, s, g, log_g);
+    kernels_at(at, s, g, (-gpu_power * log_g).exp());
+    times_at(at, s);
     log_time = (cost_of(s, at).time / s.batch).log();
     log_power = (fixed_part + clocked * (limit_power * log_g).exp()).log();
   }
@@ -309,6 +358,7 @@ SimPopulation::Logs SimPopulation::simulate(const hw::PowerModeSpace& space,
   const auto n = static_cast<Eigen::Index>(modes.size());
   Logs logs{Rows(static_cast<Eigen::Index>(which.size()), n),
             Rows(static_cast<Eigen::Index>(which.size()), n)};
+  Workload::Scratch scratch;
   Array time, power;
   for (std::size_t i = 0; i < which.size(); ++i) {
     if (which[i] >= size())
@@ -316,9 +366,9 @@ SimPopulation::Logs SimPopulation::simulate(const hw::PowerModeSpace& space,
                                   std::to_string(size()));
     const auto& workload = workloads_[which[i]];
     if (grid.modes.has_limit) {
-      workload.evaluate_limited(grid.modes, time, power);
+      workload.evaluate_limited(grid.modes, scratch, time, power);
     } else {
-      workload.evaluate(grid, time, power);
+      workload.evaluate(grid, scratch, time, power);
     }
     logs.time.row(static_cast<Eigen::Index>(i)) = time.head(n).matrix().transpose();
     logs.power.row(static_cast<Eigen::Index>(i)) = power.head(n).matrix().transpose();

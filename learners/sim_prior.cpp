@@ -615,7 +615,7 @@ Vector retrieval_weights(const Vector& q, double effective) {
     return Vector(w / w.sum());
   };
   double low = 1e-6, high = 1e6;
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 40; ++i) {
     const double middle = std::sqrt(low * high);
     (1 / weights(middle).squaredNorm() < effective ? low : high) = middle;
   }
