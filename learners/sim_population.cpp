@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -138,7 +139,9 @@ struct Grid {
                }),
         kernels(clocks.settings, [this](auto i) {
           return std::array{clocks.settings.g[i], clocks.settings.e[i], clocks.settings.batch[i]};
-        }) {}
+        }) {
+    modes.take_levels();
+  }
 };
 
 }  // namespace
@@ -315,8 +318,7 @@ struct SimPopulation::Workload {
   // The same where a limit sets the GPU's clock, in units of the highest limit: the power is
   //   fixed + clocked g^limit_power,
   // and the clock is the highest, up to the one that is set, with which that is inside the limit.
-  void evaluate_limited(Settings s, Scratch& scratch, Array& log_time, Array& log_power) const {
-    s.take_levels();
+  void evaluate_limited(const Settings& s, Scratch& scratch, Array& log_time, Array& log_power) const {
     const Array top_clock = Array::Ones(s.g.size());
     auto& at = scratch.modes;
     kernels_at(at, s, top_clock, top_clock);
