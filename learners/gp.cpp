@@ -351,7 +351,7 @@ double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpIn
   // d / d theta = 1/2 tr((K^-1 - alpha alpha') dK / d theta)
   const Eigen::MatrixXd weight =
       0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
-  TermKernel slope{knob_slopes(kernel, squared_differences(inputs.columns), weight), 0, {}};
+  TermKernel slope{knob_slopes(kernel, inputs.columns, weight), 0, {}};
   slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.diagonal().cwiseProduct(factors).sum();
   slope.log_spreads = 2 * (2 * kernel.log_spreads.array()).exp() *
                       (weight * inputs.terms).cwiseProduct(inputs.terms).colwise().sum().transpose().array();

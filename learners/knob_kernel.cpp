@@ -6,26 +6,52 @@
 
 namespace fewwatt::learners {
 
+namespace {
+
+// One knob of modes a and b, the same for those of a that share a level.
+struct SharedLevels {
+  std::vector<Eigen::Index> level;  // of each of a
+  Matrix squared;                   // [levels,m] squared differences
+
+  SharedLevels(const Eigen::Ref<const Vector>& a, const Eigen::Ref<const Vector>& b) {
+    std::map<double, Eigen::Index> seen;
+    for (const double value : a)
+      level.push_back(seen.emplace(value, static_cast<Eigen::Index>(seen.size())).first->second);
+    squared.resize(static_cast<Eigen::Index>(seen.size()), b.size());
+    for (const auto& [value, row] : seen)
+      squared.row(row) = (b.array() - value).square().matrix().transpose();
+  }
+
+  // Rows of [n,m] that share a level added up, [levels,m].
+  Matrix added(const Matrix& rows) const {
+    Matrix sums = Matrix::Zero(squared.rows(), squared.cols());
+    for (std::size_t i = 0; i < level.size(); ++i)
+      sums.row(level[i]) += rows.row(static_cast<Eigen::Index>(i));
+    return sums;
+  }
+};
+
+// Of one knob, [levels,m]: its factor of the function of all together, and the function of it alone.
+Matrix together(const KnobKernel& kernel, Eigen::Index d, const SharedLevels& at) {
+  return (-0.5 * std::exp(-2 * kernel.log_lengths[d]) * at.squared.array()).exp();
+}
+Matrix alone(const KnobKernel& kernel, Eigen::Index d, const SharedLevels& at) {
+  return (2 * kernel.log_amplitudes[d] - 0.5 * std::exp(-2 * kernel.log_widths[d]) * at.squared.array())
+      .exp();
+}
+
+}  // namespace
+
 Matrix knob_covariance(const KnobKernel& kernel, const Matrix& a, const Matrix& b) {
-  // Every exponential once for each level.
   const Eigen::Index n = a.rows(), m = b.rows();
   Matrix joint = Matrix::Constant(n, m, std::exp(2 * kernel.log_signal)), sum = Matrix::Zero(n, m);
-  std::vector<Eigen::Index> level(static_cast<std::size_t>(n));
   for (Eigen::Index d = 0; d < a.cols(); ++d) {
-    std::map<double, Eigen::Index> seen;
-    for (Eigen::Index i = 0; i < n; ++i)
-      level[static_cast<std::size_t>(i)] =
-          seen.emplace(a(i, d), static_cast<Eigen::Index>(seen.size())).first->second;
-    Matrix squared(static_cast<Eigen::Index>(seen.size()), m);
-    for (const auto& [value, row] : seen)
-      squared.row(row) = (b.col(d).array() - value).square().matrix().transpose();
-    const Matrix together = (-0.5 * std::exp(-2 * kernel.log_lengths[d]) * squared.array()).exp();
-    const Matrix alone =
-        (2 * kernel.log_amplitudes[d] - 0.5 * std::exp(-2 * kernel.log_widths[d]) * squared.array()).exp();
+    const SharedLevels at(a.col(d), b.col(d));
+    const Matrix factor = together(kernel, d, at), term = alone(kernel, d, at);
     for (Eigen::Index i = 0; i < n; ++i) {
-      const auto at = level[static_cast<std::size_t>(i)];
-      joint.row(i).array() *= together.row(at).array();
-      sum.row(i) += alone.row(at);
+      const auto row = at.level[static_cast<std::size_t>(i)];
+      joint.row(i).array() *= factor.row(row).array();
+      sum.row(i) += term.row(row);
     }
   }
   return sum + joint;
@@ -35,36 +61,25 @@ double knob_variance(const KnobKernel& kernel) {
   return std::exp(2 * kernel.log_signal) + (2 * kernel.log_amplitudes.array()).exp().sum();
 }
 
-std::vector<Matrix> squared_differences(const Matrix& z) {
-  std::vector<Matrix> all;
-  for (Eigen::Index d = 0; d < z.cols(); ++d) {
-    const Vector column = z.col(d);
-    all.emplace_back(
-        (column.replicate(1, z.rows()) - column.transpose().replicate(z.rows(), 1)).array().square());
-  }
-  return all;
-}
-
-KnobKernel knob_slopes(const KnobKernel& kernel, std::span<const Matrix> differences,
-                       const Eigen::MatrixXd& weight) {
-  const auto d = kernel.log_lengths.size();
-  // Transposed, it lies in memory as the derivatives do.
-  const auto along = [&](const Matrix& derivative) {
-    return weight.transpose().cwiseProduct(derivative).sum();
-  };
+KnobKernel knob_slopes(const KnobKernel& kernel, const Matrix& z, const Matrix& weight) {
+  const auto d = z.cols();
   KnobKernel slope{0, Vector(d), Vector(d), Vector(d)};
-  Matrix joint = Matrix::Constant(weight.rows(), weight.cols(), 2 * kernel.log_signal);
-  for (Eigen::Index k = 0; k < d; ++k)
-    joint -= 0.5 * std::exp(-2 * kernel.log_lengths[k]) * differences[static_cast<std::size_t>(k)];
-  joint = joint.array().exp().eval();
-  slope.log_signal = 2 * along(joint);
+  std::vector<SharedLevels> levels;
+  Matrix joint = std::exp(2 * kernel.log_signal) * weight;
   for (Eigen::Index k = 0; k < d; ++k) {
-    const auto& difference = differences[static_cast<std::size_t>(k)];
-    const double narrow = std::exp(-2 * kernel.log_widths[k]);
-    const Matrix alone = (2 * kernel.log_amplitudes[k] - 0.5 * narrow * difference.array()).exp();
-    slope.log_lengths[k] = along(joint.cwiseProduct(difference)) * std::exp(-2 * kernel.log_lengths[k]);
-    slope.log_amplitudes[k] = 2 * along(alone);
-    slope.log_widths[k] = along(alone.cwiseProduct(difference)) * narrow;
+    const auto& at = levels.emplace_back(z.col(k), z.col(k));
+    const Matrix factor = together(kernel, k, at);
+    for (Eigen::Index i = 0; i < z.rows(); ++i)
+      joint.row(i).array() *= factor.row(at.level[static_cast<std::size_t>(i)]).array();
+    const Matrix terms = alone(kernel, k, at).cwiseProduct(at.added(weight));
+    slope.log_amplitudes[k] = 2 * terms.sum();
+    slope.log_widths[k] = terms.cwiseProduct(at.squared).sum() * std::exp(-2 * kernel.log_widths[k]);
+  }
+  slope.log_signal = 2 * joint.sum();
+  for (Eigen::Index k = 0; k < d; ++k) {
+    const auto& at = levels[static_cast<std::size_t>(k)];
+    slope.log_lengths[k] =
+        at.added(joint).cwiseProduct(at.squared).sum() * std::exp(-2 * kernel.log_lengths[k]);
   }
   return slope;
 }

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <span>
-#include <vector>
-
 #include "tasks/task.hpp"
 
 namespace fewwatt::learners {
@@ -24,11 +21,8 @@ Matrix knob_covariance(const KnobKernel& kernel, const Matrix& a, const Matrix& 
 // k(z, z), the same for all z.
 double knob_variance(const KnobKernel& kernel);
 
-// (z_id - z_jd)^2 for each d: [n,n].
-std::vector<Matrix> squared_differences(const Matrix& z);
-// d / d kernel of sum_ij weight_ij k(z_i, z_j), given squared_differences(z).
-KnobKernel knob_slopes(const KnobKernel& kernel, std::span<const Matrix> differences,
-                       const Eigen::MatrixXd& weight);
+// d / d kernel of sum_ij weight_ij k(z_i, z_j). As quick.
+KnobKernel knob_slopes(const KnobKernel& kernel, const Matrix& z, const Matrix& weight);
 
 // With what else a log target is made of: p terms with independent normal coefficients, and noise. Standard deviations in
 // log units of the target, as logs.

@@ -12,8 +12,9 @@ using Rows = SimPopulation::Rows;
 
 constexpr double kMostOverlap = 20;  // two of the same length then take 4 % longer than one
 
-Mixtures::Mixtures(const std::array<Matrix, tasks::kNumTargets>& logs, std::size_t count,
-                   std::uint64_t seed) {
+Mixtures::Mixtures(const std::array<Matrix, tasks::kNumTargets>& logs, std::size_t count, std::uint64_t seed,
+                   std::size_t others) {
+  const bool blends = others > 0;
   const auto w = std::max(logs[tasks::kTimeMs].rows(), logs[tasks::kPowerW].rows());
   if (w < 2) return;
   for (int t = 0; t < tasks::kNumTargets; ++t) {
@@ -22,30 +23,39 @@ Mixtures::Mixtures(const std::array<Matrix, tasks::kNumTargets>& logs, std::size
     const Vector level = t == tasks::kTimeMs ? Vector(logs[t].rowwise().mean()) : Vector::Zero(w);
     values_[t] = (logs[t].colwise() - level).array().exp().cast<float>();
   }
-  auto rng = hw::Rng::stream(seed, "sim_prior mixtures");
-  for (Index i = 0; i < w; ++i) pairs_.push_back({i, i, 1, 1});
+  auto rng = hw::Rng::stream(seed, blends ? "sim_prior blends" : "sim_prior mixtures");
+  const auto draw = [&](std::size_t from) {
+    return static_cast<Index>(rng.below(static_cast<std::uint64_t>(from)));
+  };
+  const auto measured = static_cast<std::size_t>(w);
+  for (Index i = 0; i < w && !blends; ++i) pairs_.push_back({i, i, 1, 1});
   while (pairs_.size() < count) {
-    const auto i = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w))),
-               j = static_cast<Index>(rng.below(static_cast<std::uint64_t>(w)));
+    const auto i = draw(measured), j = blends ? w + draw(others) : draw(measured);
     const auto share = static_cast<float>(rng.uniform());
     const double overlap = rng.uniform() < 0.5 ? 1 : std::exp(rng.uniform() * std::log(kMostOverlap));
     pairs_.push_back({i, j, share, static_cast<float>(overlap)});
   }
 }
 
-SimPopulation::Logs Mixtures::simulate(std::span<const Index> modes,
-                                       std::span<const std::size_t> which) const {
-  std::array<Rows, tasks::kNumTargets> here;
-  const std::vector<Index> at(modes.begin(), modes.end());
-  for (int t = 0; t < tasks::kNumTargets; ++t)
-    if (values_[t].size() > 0) here[t] = values_[t](Eigen::all, at);
+SimPopulation::Logs Mixtures::simulate(std::span<const Index> modes, std::span<const std::size_t> which,
+                                       const SimPopulation::Logs& others) const {
   const auto rows = static_cast<Index>(which.size()), n = static_cast<Index>(modes.size());
+  const std::vector<Index> at(modes.begin(), modes.end());
+  std::array<Rows, tasks::kNumTargets> here;  // of the measured ones, then of the others
+  for (int t = 0; t < tasks::kNumTargets; ++t) {
+    if (values_[t].size() == 0) continue;
+    const auto& more = t == tasks::kTimeMs ? others.time : others.power;
+    here[t].resize(values_[t].rows() + more.rows(), n);
+    here[t].topRows(values_[t].rows()) = values_[t](Eigen::all, at);
+    if (more.rows() > 0) here[t].bottomRows(more.rows()) = more.array().exp();
+  }
   const auto &time = here[tasks::kTimeMs], &power = here[tasks::kPowerW];
   SimPopulation::Logs logs{time.size() > 0 ? Rows(rows, n) : Rows(),
                            power.size() > 0 ? Rows(rows, n) : Rows()};
   // Row by row, so that what one takes stays in the cache.
   using Row = Eigen::Array<float, 1, Eigen::Dynamic>;
-  const Row least = power.size() > 0 ? Row(power.colwise().minCoeff()) : Row();
+  const auto measured = values_[tasks::kPowerW].rows();
+  const Row least = power.size() > 0 ? Row(power.topRows(measured).colwise().minCoeff()) : Row();
   Row first(n), second(n), both(n);
   for (Index row = 0; row < rows; ++row) {
     const auto& [i, j, share, overlap] = pairs_[which[static_cast<std::size_t>(row)]];
@@ -61,9 +71,10 @@ SimPopulation::Logs Mixtures::simulate(std::span<const Index> modes,
       both = first + second;
     if (time.size() > 0) logs.time.row(row) = both.log();
     if (power.size() > 0)
-      logs.power.row(row) =
-          (least + (first * (power.row(i).array() - least) + second * (power.row(j).array() - least)) / both)
-              .log();
+      logs.power.row(row) = (least + (first * (power.row(i).array() - least) +
+                                      second * (power.row(j).array() - least).max(0.0F)) /
+                                         both)
+                                .log();
   }
   return logs;
 }

@@ -17,20 +17,24 @@ namespace fewwatt::learners {
 //   t = (t_i^o + t_j^o)^(1/o)                       o = 1: times add up; 20: the longer one counts, as in a roofline
 //   p = s + (t_i (p_i - s) + t_j (p_j - s)) / t     s: the least that a measured workload draws in that mode
 // so that each takes the energy that it takes alone, and what the board draws in any case counts once. The measured ones
-// themselves come first.
+// themselves come first. Or blends: one of each pair was measured, the other one was not.
 class Mixtures {
  public:
   // logs[t]: [w,g] log y of w workloads in g modes, [0,0] where they lack that target. Fewer than two are not mixed.
-  Mixtures(const std::array<Matrix, tasks::kNumTargets>& logs, std::size_t count, std::uint64_t seed);
+  // others > 0: blends of one of them and one of so many that were not measured.
+  Mixtures(const std::array<Matrix, tasks::kNumTargets>& logs, std::size_t count, std::uint64_t seed,
+           std::size_t others = 0);
 
   std::size_t size() const { return pairs_.size(); }
 
   // Logs of the mixtures `which` in these of the g modes, [which, modes]; a target that is lacking is [0,0].
-  SimPopulation::Logs simulate(std::span<const Eigen::Index> modes, std::span<const std::size_t> which) const;
+  // others: logs of these in the same modes, [others, modes]; of time less its mean, of power in the units of w's.
+  SimPopulation::Logs simulate(std::span<const Eigen::Index> modes, std::span<const std::size_t> which,
+                               const SimPopulation::Logs& others = {}) const;
 
  private:
   struct Pair {
-    Eigen::Index i, j;
+    Eigen::Index i, j;  // the others come after the measured ones
     float share, overlap;
   };
   std::array<SimPopulation::Rows, tasks::kNumTargets> values_;  // [w,g]

@@ -151,8 +151,7 @@ ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const TermKernel& kernel
       beta_(prior_.beta_0),
       support_(std::move(support)),
       mean_(logs.mean()),
-      logs_(logs.array() - mean_),
-      differences_(squared_differences(support_.knobs)) {
+      logs_(logs.array() - mean_) {
   // The iterated linearisation of a Gaussian model: Bell & Cathey 1993.
   const auto gauss_newton = [&] {
     const Vector to = prior_.beta_0 + times_head_covariance(slopes_).transpose() * alpha_;
@@ -236,7 +235,7 @@ Vector ProtoPosterior::slope() const {
   const Eigen::MatrixXd weight = 0.5 * (inverse.transpose() * inverse - alpha_ * alpha_.transpose());
   TermKernel slope;
   static_cast<KnobKernel&>(slope) = parts_.residual
-                                        ? knob_slopes(kernel_, differences_, weight)
+                                        ? knob_slopes(kernel_, support_.knobs, weight)
                                         : KnobKernel{0, Vector::Zero(d), Vector::Zero(d), Vector::Zero(d)};
   slope.log_noise = 2 * std::exp(2 * kernel_.log_noise) * weight.trace();
   slope.log_spreads = 2 * (2 * kernel_.log_spreads.array()).exp() *

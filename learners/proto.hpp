@@ -156,13 +156,12 @@ class ProtoPosterior {
   Vector beta_;
   ProtoInputs support_;
   double mean_ = 0;
-  Vector logs_;                      // centred
-  std::vector<Matrix> differences_;  // per knob, (z_i - z_j)^2
-  Matrix slopes_;                    // [n,p] d head / d beta
-  Vector residual_;                  // logs - linearised heads at beta_0
-  Matrix residual_covariance_;       // of the support, by kernel_
-  Eigen::MatrixXd lower_;            // Cholesky factor of the support's covariance
-  Vector alpha_;                     // covariance^-1 residual
+  Vector logs_;                 // centred
+  Matrix slopes_;               // [n,p] d head / d beta
+  Vector residual_;             // logs - linearised heads at beta_0
+  Matrix residual_covariance_;  // of the support, by kernel_
+  Eigen::MatrixXd lower_;       // Cholesky factor of the support's covariance
+  Vector alpha_;                // covariance^-1 residual
 };
 
 // Prototypical networks, Snell et al. 2017, for power-mode profiles: the support's prototype gives weights of the

@@ -6,9 +6,9 @@
 #include <limits>
 #include <numeric>
 #include <stdexcept>
+#include <tuple>
 
 #include "hw/random.hpp"
-#include "learners/mixtures.hpp"
 #include "learners/physics.hpp"
 
 namespace fewwatt::learners {
@@ -99,10 +99,15 @@ std::vector<Index> alike_together(const hw::PowerModeSpace& space, std::span<con
 }
 
 // kStated: training workloads, by what is stated of them; one for each target.
-enum CloudName : std::size_t { kRetrieved, kAll, kRetrievedMixtures, kAllMixtures, kStated, kNumClouds };
-bool is_mixed(std::size_t cloud) {
-  return cloud == kRetrievedMixtures || cloud == kAllMixtures;
-}
+enum CloudName : std::size_t {
+  kRetrieved,
+  kAll,
+  kRetrievedMixtures,
+  kAllMixtures,
+  kRetrievedBlends,
+  kStated,
+  kNumClouds
+};
 
 // Logs of the cloud at modes, each less its level on the support; mean and deviations.
 struct CloudLogs {
@@ -121,17 +126,21 @@ CloudLogs at_modes(const Cloud& cloud, const Rows& logs, const Eigen::VectorXf& 
 
 enum class Mean { cloud, training, physics };
 
-// One prior and one residual, averaged over scales. With the functions u(x) = [m(x), 1, C(x, support),
-// R(x, support)] of a mode, the mean of log y is u . mean_of, and its second moment
+struct MeanFunction {
+  Mean kind;
+  double offset;  // on the support
+};
+
+// Priors of one cloud and one residual, each with a mean function of its own, averaged over scales. With the functions
+// u(x) = [1, C(x, support), R(x, support), m_1(x) .. m_q(x)] of a mode, the mean of log y is u . mean_of, and its second
+// moment
 //   a C(x,x) + b R(x,x) + constant + u' moment u.
 struct Hypothesis {
-  std::size_t cloud;
-  Mean mean;
-  std::size_t residual;
-  double offset = 0;  // of the mean function on the support
-  double weight = 0, a = 0, b = 0, constant = 0;
-  Vector mean_of;          // [2 k + 2]
-  Eigen::MatrixXd moment;  // [2 k + 2, 2 k + 2]
+  std::size_t cloud, residual;
+  std::vector<MeanFunction> means = {};
+  double a = 0, b = 0, constant = 0;
+  Vector mean_of;          // [1 + 2 k + q]
+  Eigen::MatrixXd moment;  // [1 + 2 k + q, 1 + 2 k + q]
 };
 
 struct Fit {
@@ -160,9 +169,10 @@ class SimPriorPredictor final : public Predictor {
   std::shared_ptr<const hw::PowerModeSpace> space;
   SimEncoder encoder;
   std::shared_ptr<const SimPopulation> population;
-  std::optional<Mixtures> mixtures;
-  std::shared_ptr<const SimPriorModel> model;  // nullptr without training
-  std::array<Cloud, kNumClouds> clouds;        // but kStated
+  std::shared_ptr<const Mixtures> mixtures, blends;           // nullptr where modes are not those of training
+  std::array<Eigen::VectorXf, kNumTargets> levels_in_blends;  // of the cloud kAll
+  std::shared_ptr<const SimPriorModel> model;                 // nullptr without training
+  std::array<Cloud, kNumClouds> clouds;                       // but kStated
   std::array<std::optional<Fit>, kNumTargets> fits;
   std::unique_ptr<const Predictor> physics;
   std::vector<hw::PowerMode> curve_modes;  // of curves, ascending
@@ -208,8 +218,9 @@ class SimPriorPredictor final : public Predictor {
     std::vector<double> of_residual(fit.residuals.size());
     Matrix second = Matrix::Zero(n, n);
     Vector mean = Vector::Zero(n);
+    Matrix u;
     for (const auto& h : fit.hypotheses) {
-      const Matrix u = functions(t, h, modes, at);
+      set_functions(t, h, modes, at, u);
       mean += u * h.mean_of;
       second.noalias() += u * h.moment * u.transpose();
       second.array() += h.constant;
@@ -235,6 +246,14 @@ class SimPriorPredictor final : public Predictor {
     return at;
   }
 
+  // Logs of blends at modes; all: of the cloud kAll there.
+  SimPopulation::Logs blend(std::span<const hw::PowerMode> modes, std::span<const std::size_t> which,
+                            SimPopulation::Logs all) const {
+    all.time.colwise() -= levels_in_blends[tasks::kTimeMs];
+    all.power.colwise() -= levels_in_blends[tasks::kPowerW];
+    return blends->simulate(among_curve_modes(modes), which, all);
+  }
+
   // The mean function of a hypothesis at modes, before its offset; that of the cloud where the training workloads have
   // none.
   Vector mean_function(int t, Mean kind, std::span<const hw::PowerMode> modes, const Vector& cloud) const {
@@ -253,15 +272,19 @@ class SimPriorPredictor final : public Predictor {
   // The clouds that a target's fit uses, or those of any target, at modes.
   std::array<SimPopulation::Logs, kNumClouds> simulated(std::span<const hw::PowerMode> modes,
                                                         std::optional<tasks::Target> target) const {
-    std::array<SimPopulation::Logs, kNumClouds> logs;
-    for (std::size_t c = 0; c < kStated; ++c) {
-      bool used = false;
+    const auto used = [&](CloudName c) {
       for (int t = 0; t < kNumTargets; ++t)
-        used = used || ((!target || *target == t) && fits[t] && uses(*fits[t], c));
-      if (used)
-        logs[c] = is_mixed(c) ? mixtures->simulate(among_curve_modes(modes), clouds[c].which)
-                              : population->simulate(*space, modes, clouds[c].which);
-    }
+        if ((!target || *target == t) && fits[t] && uses(*fits[t], c)) return true;
+      return false;
+    };
+    std::array<SimPopulation::Logs, kNumClouds> logs;
+    if (used(kRetrieved)) logs[kRetrieved] = population->simulate(*space, modes, clouds[kRetrieved].which);
+    if (used(kAll) || used(kRetrievedBlends))
+      logs[kAll] = population->simulate(*space, modes, clouds[kAll].which);
+    for (const auto c : {kRetrievedMixtures, kAllMixtures})
+      if (used(c)) logs[c] = mixtures->simulate(among_curve_modes(modes), clouds[c].which);
+    if (used(kRetrievedBlends))
+      logs[kRetrievedBlends] = blend(modes, clouds[kRetrievedBlends].which, logs[kAll]);
     return logs;
   }
 
@@ -288,15 +311,17 @@ class SimPriorPredictor final : public Predictor {
       at.residual_cross.push_back(sim_covariance(residual, inputs, fit.inputs));
     return at;
   }
-  // Hypothesis's u(x) of each mode: [n, 2 k + 2].
-  Matrix functions(int t, const Hypothesis& h, std::span<const hw::PowerMode> modes, const At& at) const {
-    Matrix u(static_cast<Index>(modes.size()), h.mean_of.size());
+  // Hypothesis's u(x) of each mode: [n, 1 + 2 k + q].
+  void set_functions(int t, const Hypothesis& h, std::span<const hw::PowerMode> modes, const At& at,
+                     Matrix& u) const {
+    u.resize(static_cast<Index>(modes.size()), h.mean_of.size());
     const auto k = static_cast<Index>(fits[t]->modes.size());
-    u.col(0) = mean_function(t, h.mean, modes, at.clouds[h.cloud].mean).array() - h.offset;
-    u.col(1).setOnes();
-    u.middleCols(2, k) = at.cross[h.cloud];
-    u.rightCols(k) = at.residual_cross[h.residual];
-    return u;
+    u.col(0).setOnes();
+    u.middleCols(1, k) = at.cross[h.cloud];
+    u.middleCols(1 + k, k) = at.residual_cross[h.residual];
+    for (std::size_t q = 0; q < h.means.size(); ++q)
+      u.col(1 + 2 * k + static_cast<Index>(q)) =
+          mean_function(t, h.means[q].kind, modes, at.clouds[h.cloud].mean).array() - h.means[q].offset;
   }
 
   struct LogPrediction {
@@ -313,13 +338,14 @@ class SimPriorPredictor final : public Predictor {
     std::vector<Vector> residual_own;
     for (const auto& residual : fit.residuals) residual_own.push_back(residual_variance(residual, inputs));
     Vector mean = Vector::Zero(n), second = Vector::Zero(n);
+    Matrix u, product;
     for (const auto& h : fit.hypotheses) {
-      const Matrix u = functions(t, h, modes, at);
+      set_functions(t, h, modes, at, u);
       mean += u * h.mean_of;
       // u' moment u, by half of what is symmetric.
       Eigen::MatrixXd half = 2 * h.moment;
       half.diagonal() = h.moment.diagonal();
-      const Matrix product = u * half.triangularView<Eigen::Upper>();
+      product.noalias() = u * half.triangularView<Eigen::Upper>();
       second.array() += h.a * own[h.cloud].array() + h.b * residual_own[h.residual].array() + h.constant +
                         product.cwiseProduct(u).rowwise().sum().array();
     }
@@ -444,7 +470,8 @@ Matrix sim_covariance(const SimResidual& r, const SimInputs& a, const SimInputs&
 
 std::string SimPriorOptions::error() const {
   if (population < 1) return "SimPriorOptions: population must be >= 1, got 0";
-  if (kept < 1 || mixtures < 1) return "SimPriorOptions: kept and mixtures must be >= 1, got 0";
+  if (kept < 1 || kept_mixed < 1 || mixtures < 1)
+    return "SimPriorOptions: kept, kept_mixed and mixtures must be >= 1, got 0";
   for (const double value : {effective, time_error, power_error, temper}) {
     if (!(value > 0) || !std::isfinite(value))
       return "SimPriorOptions: effective, time_error, power_error and temper must be > 0";
@@ -584,6 +611,13 @@ SimPrior::SimPrior(std::optional<SimPriorModel> model, SimPriorOptions options)
     if (const auto error = model_->error(); !error.empty())
       throw std::invalid_argument("sim_prior: " + error);
   population_ = std::make_shared<const SimPopulation>(options_.population, options_.population_seed);
+  if (!model_) return;
+  std::array<Matrix, kNumTargets> training;
+  for (int t = 0; t < kNumTargets; ++t)
+    if (model_->targets[t]) training[t] = model_->targets[t]->training;
+  mixtures_ = std::make_shared<const Mixtures>(training, options_.mixtures, options_.population_seed);
+  blends_ = std::make_shared<const Mixtures>(training, options_.blends, options_.population_seed,
+                                             std::min(kUnweighted, population_->size()));
 }
 
 namespace {
@@ -608,15 +642,15 @@ Eigen::VectorXd misfits(const Rows& logs, const Vector& centred, const Vector& n
 }
 
 // exp(-q / (2 tau)), with the tau that makes 1 / sum w^2 of the normalised weights `effective`, or as near as it gets.
-Vector retrieval_weights(const Vector& q, double effective) {
-  const Vector above = q.array() - q.minCoeff();
-  const auto weights = [&](double tau) {
-    const Vector w = (-above.array() / (2 * tau)).exp();
-    return Vector(w / w.sum());
+Eigen::VectorXf retrieval_weights(const Vector& q, double effective) {
+  const Eigen::VectorXf above = (q.array() - q.minCoeff()).cast<float>();
+  const auto weights = [&](float tau) {
+    const Eigen::VectorXf w = (above.array() / (-2 * tau)).exp();
+    return Eigen::VectorXf(w / w.sum());
   };
-  double low = 1e-6, high = 1e6;
-  for (int i = 0; i < 40; ++i) {
-    const double middle = std::sqrt(low * high);
+  float low = 1e-6F, high = 1e6F;
+  for (int i = 0; i < 30; ++i) {
+    const float middle = std::sqrt(low * high);
     (1 / weights(middle).squaredNorm() < effective ? low : high) = middle;
   }
   return weights(std::sqrt(low * high));
@@ -643,10 +677,8 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
   const bool same_grid = model_ && !model_->modes.empty() && covers(model_->modes, space);
   if (same_grid) {
     predictor->curve_modes = model_->modes;
-    std::array<Matrix, kNumTargets> training;
-    for (int t = 0; t < kNumTargets; ++t)
-      if (model_->targets[t]) training[t] = model_->targets[t]->training;
-    predictor->mixtures.emplace(training, options_.mixtures, options_.population_seed);
+    predictor->mixtures = mixtures_;
+    predictor->blends = blends_;
   }
 
   std::array<std::optional<TargetSupport>, kNumTargets> targets;
@@ -661,7 +693,8 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
 
   // Retrieval, with time and power together; logs on the support of all there are, and of those in the clouds.
   std::array<std::array<Rows, kNumClouds>, kNumTargets> cloud_logs;
-  const auto retrieve = [&](std::size_t count, std::size_t retrieved, std::size_t all, const auto& simulate) {
+  const auto retrieve = [&](std::size_t count, std::size_t kept, std::size_t retrieved,
+                            std::optional<std::size_t> all, const auto& simulate) {
     std::vector<std::size_t> everyone(count);
     std::iota(everyone.begin(), everyone.end(), std::size_t{0});
     std::array<Rows, kNumTargets> simulated;
@@ -678,31 +711,49 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       const double error = t == tasks::kTimeMs ? options_.time_error : options_.power_error;
       q += misfits(simulated[t], targets[t]->logs, targets[t]->rows.noise_factors) / (error * error);
     }
-    const Vector weights = retrieval_weights(q, options_.effective);
+    const auto weights = retrieval_weights(q, options_.effective);
     auto ranked = everyone;
     std::stable_sort(ranked.begin(), ranked.end(), [&](std::size_t a, std::size_t b) {
       return q[static_cast<Index>(a)] < q[static_cast<Index>(b)];
     });
-    ranked.resize(std::min(count, options_.kept));
-    auto& clouds = predictor->clouds;
-    clouds[retrieved].weights = weights(ranked).cast<float>();
-    clouds[retrieved].weights /= clouds[retrieved].weights.sum();
-    clouds[retrieved].which = std::move(ranked);
-    everyone.resize(std::min(count, kUnweighted));
-    clouds[all].weights = Eigen::VectorXf::Constant(static_cast<Index>(everyone.size()),
-                                                    1.0F / static_cast<float>(everyone.size()));
-    clouds[all].which = std::move(everyone);
-    for (const auto cloud : {retrieved, all})
+    ranked.resize(std::min(count, kept));
+    const auto add_cloud = [&](std::size_t name, std::vector<std::size_t> members, Eigen::VectorXf shares) {
       for (int t = 0; t < kNumTargets; ++t)
-        if (simulated[t].size() > 0) cloud_logs[t][cloud] = simulated[t](clouds[cloud].which, Eigen::all);
+        if (simulated[t].size() > 0) cloud_logs[t][name] = simulated[t](members, Eigen::all);
+      predictor->clouds[name] = {std::move(members), shares / shares.sum()};
+    };
+    Eigen::VectorXf shares = weights(ranked);
+    add_cloud(retrieved, std::move(ranked), std::move(shares));
+    if (!all) return;
+    everyone.resize(std::min(count, kUnweighted));
+    shares.setOnes(static_cast<Index>(everyone.size()));
+    add_cloud(*all, std::move(everyone), std::move(shares));
   };
-  retrieve(population_->size(), kRetrieved, kAll,
+  retrieve(population_->size(), options_.kept, kRetrieved, kAll,
            [&](const auto& modes, const auto& which) { return population_->simulate(space, modes, which); });
   if (predictor->mixtures && predictor->mixtures->size() > 0)
-    retrieve(predictor->mixtures->size(), kRetrievedMixtures, kAllMixtures,
+    retrieve(predictor->mixtures->size(), options_.kept_mixed, kRetrievedMixtures, kAllMixtures,
              [&](const auto& modes, const auto& which) {
                return predictor->mixtures->simulate(predictor->among_curve_modes(modes), which);
              });
+  if (predictor->blends && predictor->blends->size() > 0) {
+    const auto& all = predictor->clouds[kAll].which;
+    // What was simulated is in units of its own: its level on the support is taken off, and power's given instead that
+    // of the training workloads there.
+    for (int t = 0; t < kNumTargets; ++t) {
+      auto& levels = predictor->levels_in_blends[t];
+      levels = targets[t] ? Eigen::VectorXf(cloud_logs[t][kAll].rowwise().mean())
+                          : Eigen::VectorXf::Zero(static_cast<Index>(all.size()));
+      const auto& trained = model_->targets[t];
+      if (t == tasks::kPowerW && targets[t] && trained && trained->training.size() > 0)
+        levels.array() -= static_cast<float>(
+            trained->training(Eigen::all, predictor->among_curve_modes(targets[t]->rows.modes)).mean());
+    }
+    retrieve(predictor->blends->size(), options_.kept_mixed, kRetrievedBlends, std::nullopt,
+             [&](const auto& modes, const auto& which) {
+               return predictor->blend(modes, which, population_->simulate(space, modes, all));
+             });
+  }
 
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;
@@ -755,6 +806,8 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
         const double odds = std::log(trained->mixed_share / (1 - trained->mixed_share)) / options_.temper;
         priors.push_back({kRetrievedMixtures, Mean::cloud, 1, odds, mixed});
         priors.push_back({kAllMixtures, Mean::cloud, std::exp(trained->mixed->log_scale), odds, mixed});
+        if (cloud_logs[t][kRetrievedBlends].size() > 0)
+          priors.push_back({kRetrievedBlends, Mean::cloud, 1, 0, mixed});
       }
       if (model_->stated)
         if (auto stated = model_->stated->prior(t, space, support.characteristics, false)) {
@@ -806,19 +859,28 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       sum.diagonal() += m.scale.noise * known.rows.noise_factors;
       return Eigen::LLT<Eigen::MatrixXd>(sum);
     };
-    for (std::size_t p = 0; p < priors.size(); ++p) {
-      const Vector left = known.logs - means[p];
-      const auto& group = groups[priors[p].group];
+    // Priors with the same covariance one after the other, which is factorised once for all of them.
+    const auto covariance_of = [&](std::size_t p) {
+      return std::tuple(priors[p].cloud, priors[p].scale, priors[p].group);
+    };
+    for (std::size_t first = 0, last = 0; first < priors.size(); first = last) {
+      while (last < priors.size() && covariance_of(last) == covariance_of(first)) ++last;
+      Eigen::MatrixXd left(k, static_cast<Index>(last - first));
+      for (std::size_t p = first; p < last; ++p)
+        left.col(static_cast<Index>(p - first)) = known.logs - means[p];
+      const auto& group = groups[priors[first].group];
       for (std::size_t r = group.from; r < group.to; ++r) {
         for (const auto& s : group.scales) {
-          Member m{p, r, s, 0};
-          const auto llt = factorise(priors[p], m);
+          Member m{first, r, s, 0};
+          const auto llt = factorise(priors[first], m);
           if (llt.info() != Eigen::Success) continue;
-          const Vector half = llt.matrixL().solve(left);
-          m.log_evidence = -0.5 * half.squaredNorm() -
-                           Eigen::MatrixXd(llt.matrixL()).diagonal().array().log().sum() + s.log_prior +
-                           priors[p].log_prior;
-          members.push_back(m);
+          const double log_root = llt.matrixLLT().diagonal().array().log().sum();
+          const Vector squares = llt.matrixL().solve(left).colwise().squaredNorm().transpose();
+          for (; m.prior < last; ++m.prior) {
+            m.log_evidence = -0.5 * squares[static_cast<Index>(m.prior - first)] - log_root + s.log_prior +
+                             priors[m.prior].log_prior;
+            members.push_back(m);
+          }
         }
       }
     }
@@ -845,41 +907,47 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       if (dropped) member_weights[i] = 0;
       kept += member_weights[i];
     }
-    std::vector<std::optional<Hypothesis>> found(shares.size());
+    std::vector<std::optional<Hypothesis>> found(std::size_t{kNumClouds} * residuals.size());
     Vector error = Vector::Zero(k), second = Vector::Zero(k);  // of rows left out
     for (std::size_t i = 0; i < members.size(); ++i) {
       const auto& m = members[i];
       if (member_weights[i] == 0) continue;
       const auto& prior = priors[m.prior];
       const double w = member_weights[i] / kept;
-      auto& h = found[hypothesis_of(m)];
+      auto& h = found[prior.cloud * residuals.size() + m.residual];
       if (!h) {
         h = Hypothesis{.cloud = prior.cloud,
-                       .mean = prior.mean,
                        .residual = m.residual,
-                       .offset = offsets[m.prior],
-                       .mean_of = {},
-                       .moment = {}};
-        h->mean_of = Vector::Zero(2 * k + 2);
-        h->moment = Eigen::MatrixXd::Zero(2 * k + 2, 2 * k + 2);
+                       .mean_of = Vector::Zero(1 + 2 * k),
+                       .moment = Eigen::MatrixXd::Zero(1 + 2 * k, 1 + 2 * k)};
+      }
+      const auto mean =
+          static_cast<Index>(std::find_if(h->means.begin(), h->means.end(),
+                                          [&](const auto& m_q) { return m_q.kind == prior.mean; }) -
+                             h->means.begin());
+      if (mean == static_cast<Index>(h->means.size())) {
+        h->means.push_back({prior.mean, offsets[m.prior]});
+        const auto size = h->mean_of.size() + 1;
+        h->mean_of.conservativeResizeLike(Vector::Zero(size));
+        h->moment.conservativeResizeLike(Eigen::MatrixXd::Zero(size, size));
       }
       const auto llt = factorise(prior, m);
       const double a = prior.scale * m.scale.a, b = m.scale.b;
       const Vector alpha = llt.solve(known.logs - means[m.prior]);
-      Vector coefficients(2 * k + 2);
-      coefficients << 1, kSimLevelVariance * alpha.sum(), a * alpha, b * alpha;
+      Vector coefficients = Vector::Zero(h->mean_of.size());
+      coefficients.head(1 + 2 * k) << kSimLevelVariance * alpha.sum(), a * alpha, b * alpha;
+      coefficients[1 + 2 * k + mean] = 1;
       // K^-1 between what [1, C, R] is to the covariance with the support: [level 1, a I, b I].
       const Eigen::MatrixXd inverse = llt.solve(Eigen::MatrixXd::Identity(k, k));
       const Vector sums = kSimLevelVariance * inverse.rowwise().sum();
       Eigen::MatrixXd moment = coefficients * coefficients.transpose();
-      moment(1, 1) -= kSimLevelVariance * sums.sum();
-      for (const auto& [at, factor] : {std::pair{Index{2}, a}, std::pair{2 + k, b}}) {
-        moment.block(at, 1, k, 1) -= factor * sums;
-        moment.block(1, at, 1, k) -= factor * sums.transpose();
-        moment.block(at, 2, k, k) -= factor * a * inverse;
-        moment.block(at, 2 + k, k, k) -= factor * b * inverse;
+      moment(0, 0) -= kSimLevelVariance * sums.sum();
+      for (const auto& [at, factor] : {std::pair{Index{1}, a}, std::pair{1 + k, b}}) {
+        moment.block(at, 0, k, 1) -= factor * sums;
+        moment.block(0, at, 1, k) -= factor * sums.transpose();
+        moment.block(at, 1, k, k) -= factor * a * inverse;
+        moment.block(at, 1 + k, k, k) -= factor * b * inverse;
       }
-      h->weight += w;
       h->a += w * a;
       h->b += w * b;
       h->constant += w * (kSimLevelVariance + m.scale.noise);

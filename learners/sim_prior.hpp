@@ -10,6 +10,7 @@
 #include "learners/encode.hpp"
 #include "learners/knob_kernel.hpp"
 #include "learners/learner.hpp"
+#include "learners/mixtures.hpp"
 #include "learners/sim_population.hpp"
 #include "learners/stated_workloads.hpp"
 
@@ -53,8 +54,10 @@ struct SimPriorOptions {
   std::size_t population = 3000;  // simulated workloads
   std::uint64_t population_seed = 0;
   std::size_t mixtures = 3000;  // of training workloads
-  std::size_t kept = 150;       // of either, that are most like the support
-  double effective = 100;       // of them, by weight: 1 / sum w^2
+  std::size_t blends = 1000;    // of a training workload and a simulated one; 0: none
+  std::size_t kept = 150;       // simulated workloads, those most like the support
+  std::size_t kept_mixed = 75;  // mixtures, and blends
+  double effective = 100;       // of each kind, by weight: 1 / sum w^2
   double time_error = 0.05,
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
   bool family =
@@ -98,9 +101,9 @@ struct SimPriorModel {
 // Retrieval of simulated workloads. Those that fit the support in time and power together are weighted; their mean and
 // covariance are the prior of a Gaussian process with a residual; other priors (all simulated workloads, what the
 // training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are two
-// training workloads or more on the same grid, Mixtures of them compete too, those that fit the support and all; and where
-// characteristics are stated, the training workloads by these (StatedWorkloads), which are all there is for a support
-// without rows. Without a trained model the residual is averaged over a fixed family; with one, a residual that knows
+// training workloads or more on the same grid, Mixtures of them compete too, those that fit the support and all, and
+// blends of one of them and a simulated one, those that fit it; and where characteristics are stated, the training
+// workloads by these (StatedWorkloads), which are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family; with one, a residual that knows
 // nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
 class SimPrior final : public Learner {
  public:
@@ -112,6 +115,8 @@ class SimPrior final : public Learner {
   std::shared_ptr<const SimPriorModel> model_;
   SimPriorOptions options_;
   std::shared_ptr<const SimPopulation> population_;
+  // Of training workloads; blends: of one of them and of the first simulated ones. nullptr without a model.
+  std::shared_ptr<const Mixtures> mixtures_, blends_;
 };
 
 }  // namespace fewwatt::learners

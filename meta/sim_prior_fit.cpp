@@ -117,8 +117,7 @@ double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& row
   const Eigen::MatrixXd weight =
       0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
   SimPriorFitted slope = target;
-  static_cast<learners::KnobKernel&>(slope.residual) =
-      learners::knob_slopes(r, learners::squared_differences(rows.inputs.knobs), weight);
+  static_cast<learners::KnobKernel&>(slope.residual) = learners::knob_slopes(r, rows.inputs.knobs, weight);
   slope.residual.log_slopes =
       2 * (2 * r.log_slopes.array()).exp() *
       (weight * rows.inputs.psi).cwiseProduct(rows.inputs.psi).colwise().sum().transpose().array();

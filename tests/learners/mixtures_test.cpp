@@ -4,7 +4,9 @@
 
 #include <Eigen/QR>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <tuple>
 
 #include "tests/tolerances.hpp"
 
@@ -86,6 +88,54 @@ TEST(Mixtures, EnergyAboveWhatIsDrawnInAnyCaseAddsUp) {
     EXPECT_NEAR(shares.sum(), 1, 1e-3) << row;
     EXPECT_GE(shares.minCoeff(), -1e-3) << row;
   }
+}
+
+TEST(Mixtures, BlendsAreOfOneThatWasMeasuredAndAnother) {
+  const auto logs = two();
+  constexpr Eigen::Index kOthers = 3;
+  SimPopulation::Logs others{SimPopulation::Rows(kOthers, kModes), SimPopulation::Rows(kOthers, kModes)};
+  for (Eigen::Index m = 0; m < kModes; ++m) {
+    const auto x = static_cast<float>(m);
+    others.time.col(m) << 0.3F * x - 0.7F, std::sin(x), std::cos(3 * x);
+    others.power.col(m) << std::log(9 - x), std::log(0.1F), std::log(7.0F);  // the second less than any
+  }
+  const Mixtures blends(logs, kCount, 1, kOthers);
+  ASSERT_EQ(blends.size(), kCount);
+  const auto found = blends.simulate(first<Eigen::Index>(kModes), first(kCount), others);
+
+  const Eigen::ArrayXXd measured_times = (logs[0].colwise() - logs[0].rowwise().mean()).array().exp(),
+                        measured_powers = logs[1].array().exp(),
+                        other_times = others.time.cast<double>().array().exp(),
+                        other_powers = others.power.cast<double>().array().exp();
+  const Eigen::ArrayXXd least = measured_powers.colwise().minCoeff();
+  Eigen::ArrayXXi seen = Eigen::ArrayXXi::Zero(2, kOthers);
+  std::size_t in_turn = 0;
+  for (Eigen::Index row = 0; row < found.time.rows(); ++row) {
+    const Eigen::ArrayXXd time = found.time.row(row).cast<double>().array().exp();
+    const Eigen::ArrayXXd energy = time * (found.power.row(row).cast<double>().array().exp() - least);
+    // The two it is of, by their energies.
+    Eigen::Index i = 0, j = 0;
+    double share = 0, nearest = std::numeric_limits<double>::infinity();
+    for (Eigen::Index a = 0; a < 2; ++a) {
+      const Eigen::ArrayXXd one = measured_times.row(a) * (measured_powers.row(a) - least);
+      for (Eigen::Index b = 0; b < kOthers; ++b) {
+        const Eigen::ArrayXXd two = other_times.row(b) * (other_powers.row(b) - least).max(0);
+        const double s = ((energy - two) * (one - two)).sum() / (one - two).square().sum();
+        const double left = (s * one + (1 - s) * two - energy).matrix().norm();
+        if (left < nearest) std::tie(nearest, i, j, share) = std::tuple(left, a, b, s);
+      }
+    }
+    EXPECT_LT(nearest, 1e-4 * (1 + energy.matrix().norm())) << row;
+    EXPECT_GT(share, -1e-4);
+    EXPECT_LT(share, 1 + 1e-4);
+    ++seen(i, j);
+    const Eigen::ArrayXXd sum = share * measured_times.row(i) + (1 - share) * other_times.row(j);
+    EXPECT_TRUE((time < sum * (1 + 1e-3)).all()) << row;
+    in_turn += (time / sum - 1).abs().maxCoeff() < 1e-3;
+  }
+  EXPECT_GT(seen.minCoeff(), kCount / 12);
+  EXPECT_GT(in_turn, 0.42 * kCount);
+  EXPECT_LT(in_turn, 0.62 * kCount);
 }
 
 TEST(Mixtures, AModeDoesNotDependOnTheOthers) {

@@ -140,23 +140,24 @@ TEST(SimPrior, PhysicsIsAPriorWithoutTrainingToo) {
   EXPECT_LT(error / static_cast<double>(m.modes.size()), 0.033);  // 0.042 without
 }
 
-TEST(SimPrior, TwoOfManyTrainingWorkloadsAreRecognised) {
-  // Each training workload has times and powers of its own kind, that no simulated one has.
-  const auto modes = simulated_space()->modes();
-  const auto g = static_cast<Eigen::Index>(modes.size());
+// Trained on workloads that each are of their own kind, that no simulated one is of.
+SimPriorModel trained_on(Eigen::Index workloads) {
   auto model = tests::usual_sim_prior(*simulated_space());
-  const auto training = [&](Eigen::Index workloads, int target) {
-    Matrix logs(workloads, g);
-    for (Eigen::Index w = 0; w < workloads; ++w)
-      for (Eigen::Index i = 0; i < g; ++i)
-        logs(w, i) = 0.4 * std::sin(static_cast<double>((w + 1) * (i % 17) + 5 * w + 3 * target)) + target;
-    return logs;
-  };
   for (int t = 0; t < 2; ++t) {
     auto& target = *model.targets[t];
-    target.training = training(8, t);
+    target.training.resize(workloads, static_cast<Eigen::Index>(simulated_space()->size()));
+    for (Eigen::Index w = 0; w < workloads; ++w)
+      for (Eigen::Index i = 0; i < target.training.cols(); ++i)
+        target.training(w, i) = 0.4 * std::sin(static_cast<double>((w + 1) * (i % 17) + 5 * w + 3 * t)) + t;
     target.mixed.emplace().residual = target.residual;
   }
+  return model;
+}
+
+TEST(SimPrior, TwoOfManyTrainingWorkloadsAreRecognised) {
+  const auto modes = simulated_space()->modes();
+  const auto g = static_cast<Eigen::Index>(modes.size());
+  const auto model = trained_on(8);
   auto without = model;
   for (auto& target : without.targets) target->mixed.reset();
   for (const bool overlapping : {false, true}) {  // or one after the other
@@ -179,6 +180,53 @@ TEST(SimPrior, TwoOfManyTrainingWorkloadsAreRecognised) {
     };
     const auto many = errors(model), few = errors(without);
     for (int t = 0; t < 2; ++t) EXPECT_LT(many[t], 0.3 * few[t]) << t << " overlapping " << overlapping;
+  }
+}
+
+TEST(SimPrior, ATrainingWorkloadBesideWhatNoneHasIsRecognised) {
+  const auto modes = simulated_space()->modes();
+  const auto model = trained_on(2);
+  std::array<double, 2> with{}, without{};
+  constexpr std::size_t kWorkloads = 6;
+  for (std::size_t w = 0; w < kWorkloads; ++w) {
+    auto m = simulated_workload(w, 10);
+    const double level = m.truth.col(0).array().log().mean(), watts = m.truth.col(1).array().log().mean();
+    Matrix truth(m.truth.rows(), 2);
+    for (Eigen::Index i = 0; i < truth.rows(); ++i) {
+      const auto value = [&](int t, Eigen::Index of) { return std::exp(model.targets[t]->training(of, i)); };
+      const double first = 0.5 * value(0, 0), second = 0.5 * m.truth(i, 0) / std::exp(level);
+      const double least = std::min(value(1, 0), value(1, 1)),
+                   other = std::max(least, std::exp(1 - watts) * m.truth(i, 1));
+      truth(i, 0) = first + second;
+      truth(i, 1) = least + (first * (value(1, 0) - least) + second * (other - least)) / truth(i, 0);
+    }
+    for (std::size_t i = 0; i < m.support.modes.size(); ++i)
+      m.support.targets.row(static_cast<Eigen::Index>(i)) =
+          truth.row(static_cast<Eigen::Index>(*simulated_space()->index_of(m.support.modes[i])));
+    const auto add_errors = [&](const SimPriorOptions& options, std::array<double, 2>& to) {
+      const auto prediction = SimPrior(model, options).adapt(m.support)->predict(modes);
+      for (Eigen::Index t = 0; t < 2; ++t)
+        to[static_cast<std::size_t>(t)] +=
+            ((prediction.mean - truth).cwiseAbs().array() / truth.array()).col(t).mean() / kWorkloads;
+    };
+    add_errors({}, with);
+    add_errors({.blends = 0}, without);
+  }
+  for (std::size_t t = 0; t < 2; ++t) EXPECT_LT(with[t], 0.5 * without[t]) << t;
+}
+
+TEST(SimPrior, CovariancesGoWithTheStandardDeviationsOfMixturesToo) {
+  const SimPrior learner(trained_on(2));
+  const auto m = simulated_workload(1, 8);
+  const auto predictor = learner.adapt(m.support);
+  const auto some = std::span(m.modes).first(50);
+  const auto p = predictor->predict(some);
+  for (const auto t : {tasks::kTimeMs, tasks::kPowerW}) {
+    const auto covariance = predictor->covariance(t, some);
+    const Vector latent = (1 + (p.latent_stddev.col(t).array() / p.mean.col(t).array()).square()).log();
+    ASSERT_EQ(covariance.latent.rows(), latent.size());
+    EXPECT_LT((covariance.latent.diagonal() - latent).cwiseAbs().maxCoeff(),
+              100 * tests::kFloat * latent.maxCoeff());
   }
 }
 
