@@ -246,7 +246,7 @@ class SimPriorPredictor final : public Predictor {
     return at;
   }
 
-  // Logs of blends at modes; all: of the cloud kAll there.
+  // Logs of blends at modes; all: of the cloud kAll at these.
   SimPopulation::Logs blend(std::span<const hw::PowerMode> modes, std::span<const std::size_t> which,
                             SimPopulation::Logs all) const {
     all.time.colwise() -= levels_in_blends[tasks::kTimeMs];
@@ -738,8 +738,8 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
              });
   if (predictor->blends && predictor->blends->size() > 0) {
     const auto& all = predictor->clouds[kAll].which;
-    // What was simulated is in units of its own: its level on the support is taken off, and power's given instead that
-    // of the training workloads there.
+    // What was simulated is in units of its own: its level on the support is taken off, and power is given that of
+    // the training workloads there.
     for (int t = 0; t < kNumTargets; ++t) {
       auto& levels = predictor->levels_in_blends[t];
       levels = targets[t] ? Eigen::VectorXf(cloud_logs[t][kAll].rowwise().mean())
