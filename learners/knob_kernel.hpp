@@ -21,7 +21,7 @@ Matrix knob_covariance(const KnobKernel& kernel, const Matrix& a, const Matrix& 
 // k(z, z), the same for all z.
 double knob_variance(const KnobKernel& kernel);
 
-// d / d kernel of sum_ij weight_ij k(z_i, z_j). As quick.
+// d / d kernel of sum_ij weight_ij k(z_i, z_j); weight: [n,n]. Quick where rows of z share their levels.
 KnobKernel knob_slopes(const KnobKernel& kernel, const Matrix& z, const Matrix& weight);
 
 // With what else a log target is made of: p terms with independent normal coefficients, and noise. Standard deviations in

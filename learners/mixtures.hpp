@@ -17,7 +17,8 @@ namespace fewwatt::learners {
 //   t = (t_i^o + t_j^o)^(1/o)                       o = 1: times add up; 20: the longer one counts, as in a roofline
 //   p = s + (t_i (p_i - s) + t_j (p_j - s)) / t     s: the least that a measured workload draws in that mode
 // so that each takes the energy that it takes alone, and what the board draws in any case counts once. The measured ones
-// themselves come first. Or blends: one of each pair was measured, the other one was not.
+// themselves come first. Or blends: one of each pair was measured, the other one was
+// not, and counts as drawing s where it draws less.
 class Mixtures {
  public:
   // logs[t]: [w,g] log y of w workloads in g modes, [0,0] where they lack that target. Fewer than two are not mixed.

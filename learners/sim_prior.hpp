@@ -103,8 +103,9 @@ struct SimPriorModel {
 // training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are two
 // training workloads or more on the same grid, Mixtures of them compete too, those that fit the support and all, and
 // blends of one of them and a simulated one, those that fit it; and where characteristics are stated, the training
-// workloads by these (StatedWorkloads), which are all there is for a support without rows. Without a trained model the residual is averaged over a fixed family; with one, a residual that knows
-// nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
+// workloads by these (StatedWorkloads), which are all there is for a support without rows. Without a trained model the
+// residual is averaged over a fixed family; with one, a residual that knows nothing of the training workloads competes for
+// time. Physics is a prior of time alone. With uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});
