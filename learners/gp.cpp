@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
@@ -123,33 +122,6 @@ class GpPredictor final : public Predictor {
 
   std::array<std::optional<Fit>, kNumTargets> fits;
 };
-
-// With so many rows a step costs something, and Adam stops where the objective fell by less in so many steps.
-constexpr Eigen::Index kManyRows = 20;
-constexpr double kSettled = 1e-4;
-constexpr int kSettledSteps = 15;
-
-// Where Adam finds the lowest of objective(flat, &gradient).
-template <class Objective>
-Vector minimise(Vector flat, int steps, double rate, Eigen::Index rows, const Objective& objective) {
-  const int patience = rows >= kManyRows ? kSettledSteps : steps;
-  Adam<double> adam(flat.size(), rate);
-  Vector best = flat, gradient;
-  double lowest = std::numeric_limits<double>::infinity(), settled = lowest;
-  for (int step = 0, since = 0; step < steps && since < patience; ++step, ++since) {
-    const double value = objective(flat, &gradient);
-    if (value < lowest) {
-      lowest = value;
-      best = flat;
-    }
-    if (lowest < settled - kSettled) {
-      settled = lowest;
-      since = 0;
-    }
-    adam.step(flat, gradient);
-  }
-  return best;
-}
 
 // The rows that hyper-parameters are fitted to: `most` of n at most.
 std::vector<std::size_t> fit_rows(std::size_t n, std::size_t most, int target) {

@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace fewwatt::learners {
@@ -41,5 +42,33 @@ class Adam {
   T rate_;
   State state_;
 };
+
+// With so many rows a step costs something, and Adam stops where the objective fell by less in so many steps.
+inline constexpr Eigen::Index kManyRows = 20;
+inline constexpr double kSettled = 1e-4;
+inline constexpr int kSettledSteps = 15;
+
+// Where Adam finds the lowest of objective(flat, &gradient), which is of so many rows.
+template <class Objective>
+Eigen::VectorXd minimise(Eigen::VectorXd flat, int steps, double rate, Eigen::Index rows,
+                         const Objective& objective) {
+  const int patience = rows >= kManyRows ? kSettledSteps : steps;
+  Adam<double> adam(flat.size(), rate);
+  Eigen::VectorXd best = flat, gradient;
+  double lowest = std::numeric_limits<double>::infinity(), settled = lowest;
+  for (int step = 0, since = 0; step < steps && since < patience; ++step, ++since) {
+    const double value = objective(flat, &gradient);
+    if (value < lowest) {
+      lowest = value;
+      best = flat;
+    }
+    if (lowest < settled - kSettled) {
+      settled = lowest;
+      since = 0;
+    }
+    adam.step(flat, gradient);
+  }
+  return best;
+}
 
 }  // namespace fewwatt::learners

@@ -24,7 +24,8 @@ constexpr double kSmallestMember = 1e-4;  // of the weight, that one of its scal
 constexpr std::size_t kUnweighted = 100;  // workloads that stand for all of them
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
-constexpr Index kChunk = 1024;  // modes predicted at once
+constexpr Index kRowsForFit = 20;  // from so many on a residual is fitted to the support besides
+constexpr Index kChunk = 1024;     // modes predicted at once
 
 Vector residual_variance(const SimResidual& r, const SimInputs& a) {
   return (a.psi.array().square().matrix() * (2 * r.log_slopes.array()).exp().matrix()).array() +
@@ -64,15 +65,21 @@ double half_square(double value, double spread) {
   return 0.5 * value * value / (spread * spread);
 }
 
-std::vector<Scale> trained_scales(double log_noise) {
+// About the hyper-parameters that were fitted.
+std::vector<Scale> scales_about(double log_noise, std::initializer_list<double> simulated,
+                                std::initializer_list<double> residual) {
   std::vector<Scale> all;
-  for (const double a : {0.3, 1.0})
-    for (const double b : {0.1, 0.3, 1.0, 3.0})
+  for (const double a : simulated)
+    for (const double b : residual)
       for (const double q : {0.5, 1.0, 2.0})
         all.push_back(
             {a, b, std::pow(q * std::exp(log_noise), 2),
              -half_square(std::log(a), 1) - half_square(std::log(b), 1) - half_square(std::log(q), 0.6)});
   return all;
+}
+
+std::vector<Scale> trained_scales(double log_noise) {
+  return scales_about(log_noise, {0.3, 1}, {0.1, 0.3, 1, 3});
 }
 
 std::vector<Scale> untrained_scales() {
@@ -405,68 +412,6 @@ std::unique_ptr<const Predictor> by_what_is_stated(const std::shared_ptr<const S
 }
 
 }  // namespace
-
-Vector SimResidual::flat() const {
-  Vector all(1 + log_lengths.size() + log_amplitudes.size() + log_widths.size() + log_slopes.size());
-  all << log_signal, log_lengths, log_amplitudes, log_widths, log_slopes;
-  return all;
-}
-
-SimResidual SimResidual::from_flat(const Vector& flat, Index d) {
-  return {{flat[0], flat.segment(1, d), flat.segment(1 + d, d), flat.segment(1 + 2 * d, d)},
-          flat.tail(flat.size() - 1 - 3 * d)};
-}
-
-SimResidual usual_residual(Index d, Index p) {
-  return {{-1.5, Vector::Constant(d, 0.7), Vector::Constant(d, -1.5), Vector::Constant(d, 0.3)},
-          Vector::Constant(p, -1.5)};
-}
-
-namespace {
-
-// x and 1 / x of each knob with more than one level, n c and 1 / (n c) where both are knobs.
-Matrix raw_psi(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
-  const Matrix x = encode(FeatureSet::raw, space, modes);
-  const auto cores = space.knob_with(hw::KnobRole::cpu_cores), cpu = space.knob_with(hw::KnobRole::cpu_khz);
-  std::vector<Vector> columns;
-  const auto add = [&](const Vector& column) {
-    columns.push_back(column);
-    columns.emplace_back(column.cwiseInverse());
-  };
-  for (std::size_t k = 0; k < space.knobs().size(); ++k)
-    if (space.knobs()[k].levels.size() > 1) add(x.col(static_cast<Index>(k)));
-  if (cores && cpu) add(x.col(static_cast<Index>(*cores)).cwiseProduct(x.col(static_cast<Index>(*cpu))));
-  Matrix psi(x.rows(), static_cast<Index>(columns.size()));
-  for (std::size_t j = 0; j < columns.size(); ++j) psi.col(static_cast<Index>(j)) = columns[j];
-  return psi;
-}
-
-Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
-  return encode(FeatureSet::raw, space, modes).array().log().matrix();
-}
-
-}  // namespace
-
-Index sim_features(const hw::PowerModeSpace& space) {
-  return raw_psi(space, {}).cols();
-}
-
-SimEncoder::SimEncoder(const hw::PowerModeSpace& space) : space_(space) {
-  const auto all = space.modes();
-  knobs_ = Scaler::fit(log_settings(space, all));
-  psi_ = Scaler::fit(raw_psi(space, all));
-}
-
-SimInputs SimEncoder::operator()(std::span<const hw::PowerMode> modes) const {
-  return {knobs_(log_settings(space_, modes)), psi_(raw_psi(space_, modes))};
-}
-
-Matrix sim_covariance(const SimResidual& r, const SimInputs& a, const SimInputs& b) {
-  Matrix sum = knob_covariance(r, a.knobs, b.knobs);
-  if (!r.log_slopes.array().isInf().all())
-    sum += a.psi * (2 * r.log_slopes.array()).exp().matrix().asDiagonal() * b.psi.transpose();
-  return sum;
-}
 
 std::string SimPriorOptions::error() const {
   if (population < 1) return "SimPriorOptions: population must be >= 1, got 0";
@@ -819,6 +764,16 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
         priors.push_back({kRetrieved, Mean::cloud, 1, 0, add_group(std::move(family), untrained_scales())});
     } else {
       add_group(family, untrained_scales());
+      if (options_.family && k >= kRowsForFit) {
+        const auto& logs = cloud_logs[t][kRetrieved];
+        const auto cloud = at_modes(predictor->clouds[kRetrieved], logs, logs.rowwise().mean());
+        SimPriorRows rows{fit.inputs, (cloud.root.transpose() * cloud.root).cast<double>(),
+                          known.logs - cloud.mean, known.rows.noise_factors};
+        rows.left.array() -= rows.left.mean();
+        const auto fitted = fit_to_support(rows);
+        priors.push_back({kRetrieved, Mean::cloud, 1, fitted.log_prior,
+                          add_group({fitted.residual}, scales_about(fitted.log_noise, {1}, {0.3, 1, 3}))});
+      }
       if (t == tasks::kTimeMs) {
         family.resize(1);
         priors.push_back({kAll, Mean::physics, 0.1, -1, add_group(std::move(family), untrained_scales())});

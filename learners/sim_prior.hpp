@@ -7,48 +7,13 @@
 #include <vector>
 
 #include "learners/checkpoint.hpp"
-#include "learners/encode.hpp"
-#include "learners/knob_kernel.hpp"
 #include "learners/learner.hpp"
 #include "learners/mixtures.hpp"
 #include "learners/sim_population.hpp"
+#include "learners/sim_residual.hpp"
 #include "learners/stated_workloads.hpp"
 
 namespace fewwatt::learners {
-
-// What a measured workload may have that no simulated one has, as a Gaussian process over knobs z (log settings,
-// standardised over the space) and features psi (x and 1 / x of each knob, n c and 1 / (n c); standardised, constant ones
-// left out); x = setting / highest level. Standard deviations in log units of the target, as logs.
-//   R(z, z') = k(z, z') of the KnobKernel + sum_j slope_j^2 psi_j psi'_j
-struct SimResidual : KnobKernel {
-  Vector log_slopes;  // [p]
-
-  Vector flat() const;  // in this order, [1 + 3 d + p]
-  static SimResidual from_flat(const Vector& flat, Eigen::Index knobs);
-};
-
-// Modes as SimPrior sees them.
-struct SimInputs {
-  Matrix knobs, psi;  // [n,d], [n,p]
-};
-// Number of columns of psi for a space's knobs.
-Eigen::Index sim_features(const hw::PowerModeSpace& space);
-class SimEncoder {
- public:
-  explicit SimEncoder(const hw::PowerModeSpace& space);  // which must outlive this
-  SimInputs operator()(std::span<const hw::PowerMode> modes) const;
-
- private:
-  const hw::PowerModeSpace& space_;
-  Scaler knobs_, psi_;
-};
-Matrix sim_covariance(const SimResidual& residual, const SimInputs& a, const SimInputs& b);  // [n,m]
-
-// Where training on workloads with the same knobs starts from, and is drawn to.
-SimResidual usual_residual(Eigen::Index knobs, Eigen::Index features);
-inline constexpr double kUsualLogNoise = -4.0;
-inline constexpr double kSimLevelVariance =
-    10;  // of the level around the rows' mean, log units^2; as good as free
 
 struct SimPriorOptions {
   std::size_t population = 3000;  // simulated workloads
@@ -64,13 +29,6 @@ struct SimPriorOptions {
       true;  // false: without a trained model, only the first of the residuals that are averaged over
   double temper = 0.6;        // weights ~ (evidence prior)^temper
   std::string error() const;  // "" when valid
-};
-
-// A residual that goes with simulated workloads, or with mixtures of the training workloads.
-struct SimPriorFitted {
-  SimResidual residual;
-  double log_noise = kUsualLogNoise;
-  double log_scale = 0;  // of the covariance of these workloads
 };
 
 // What there is of one target after training on other workloads.
@@ -104,8 +62,8 @@ struct SimPriorModel {
 // training workloads or more on the same grid, Mixtures of them compete too, those that fit the support and all, and
 // blends of one of them and a simulated one, those that fit it; and where characteristics are stated, the training
 // workloads by these (StatedWorkloads), which are all there is for a support without rows. Without a trained model the
-// residual is averaged over a fixed family; with one, a residual that knows nothing of the training workloads competes for
-// time. Physics is a prior of time alone. With uncertainty.
+// residual is averaged over a fixed family and, from 20 rows on, one fitted to the support (fit_to_support); with one, a
+// residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});

@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 #include "hw/random.hpp"
-#include "learners/cholesky.hpp"
 #include "learners/optimizer.hpp"
 #include "meta/net_state.hpp"
 
@@ -15,6 +14,7 @@ namespace fewwatt::meta {
 namespace {
 
 using learners::SimPriorFitted;
+using learners::SimPriorRows;
 using learners::SimPriorTarget;
 using tasks::kNumTargets;
 using tasks::kTargetNames;
@@ -84,57 +84,14 @@ std::string SimPriorFitOptions::error() const {
   return "";
 }
 
-Vector sim_prior_parameters(const SimPriorFitted& target) {
-  const Vector residual = target.residual.flat();
-  Vector all(residual.size() + 2);
-  all << residual, target.log_noise, target.log_scale;
-  return all;
-}
-
-void set_sim_prior_parameters(SimPriorFitted& target, const Vector& parameters) {
-  const auto n = parameters.size() - 2;
-  target.residual = learners::SimResidual::from_flat(parameters.head(n), target.residual.log_lengths.size());
-  target.log_noise = parameters[n];
-  target.log_scale = parameters[n + 1];
-}
-
-double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& rows, Vector* gradient) {
-  const auto& r = target.residual;
-  const auto n = rows.left.size();
-  const Matrix simulated = std::exp(target.log_scale) * rows.simulated;
-  Eigen::MatrixXd sum = simulated + learners::sim_covariance(r, rows.inputs, rows.inputs);
-  sum.array() += learners::kSimLevelVariance;
-  sum.diagonal().array() += std::exp(2 * target.log_noise);
-  const auto llt =
-      learners::cholesky(sum, "sim_prior: a covariance of " + std::to_string(n) + " training rows");
-  const Vector alpha = llt.solve(rows.left);
-  const double count = static_cast<double>(n);
-  const double value =
-      (0.5 * rows.left.dot(alpha) + Eigen::MatrixXd(llt.matrixL()).diagonal().array().log().sum()) / count;
-  if (gradient == nullptr) return value;
-
-  // d / d theta = tr((A^-1 - alpha alpha') dA / d theta) / 2
-  const Eigen::MatrixXd weight =
-      0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
-  SimPriorFitted slope = target;
-  static_cast<learners::KnobKernel&>(slope.residual) = learners::knob_slopes(r, rows.inputs.knobs, weight);
-  slope.residual.log_slopes =
-      2 * (2 * r.log_slopes.array()).exp() *
-      (weight * rows.inputs.psi).cwiseProduct(rows.inputs.psi).colwise().sum().transpose().array();
-  slope.log_noise = 2 * std::exp(2 * target.log_noise) * weight.trace();
-  slope.log_scale = (weight.array() * simulated.array()).sum();
-  *gradient = sim_prior_parameters(slope) / count;
-  return value;
-}
-
 namespace {
 
 // Adam on the objective, from where `target` is, drawn to `usual`. Returns the last value.
 double fit(const std::vector<Workload>& workloads, const SimPriorFitOptions& options, std::uint64_t seed,
            const std::string& stream, const SimPriorFitted& usual, SimPriorFitted& target) {
-  const Vector middle = sim_prior_parameters(usual);
+  const Vector middle = learners::sim_prior_parameters(usual);
   const auto count = static_cast<double>(workloads.size());
-  Vector parameters = sim_prior_parameters(target), gradient;
+  Vector parameters = learners::sim_prior_parameters(target), gradient;
   learners::Adam<double> adam(parameters.size(), options.rate);
   double objective = 0;
   for (int step = 0; step < options.steps; ++step) {
@@ -143,11 +100,11 @@ double fit(const std::vector<Workload>& workloads, const SimPriorFitOptions& opt
     for (std::size_t w = 0; w < workloads.size(); ++w) {
       auto rng = hw::Rng::stream(seed, stream, static_cast<std::uint64_t>(step) * workloads.size() + w);
       const auto rows = some_rows(workloads[w], drawn_rows(workloads[w], options, rng));
-      objective += sim_prior_objective(target, rows, &gradient) / count;
+      objective += learners::sim_prior_objective(target, rows, &gradient) / count;
       sum += gradient / count;
     }
     adam.step(parameters, sum);
-    set_sim_prior_parameters(target, parameters);
+    learners::set_sim_prior_parameters(target, parameters);
   }
   return objective;
 }
@@ -174,9 +131,9 @@ double share_of(const std::vector<Workload>& by_a, const SimPriorFitted& a, cons
   for (std::size_t w = 0; w < by_a.size(); ++w) {
     auto rng = hw::Rng::stream(seed, "sim_prior share", w);
     const auto drawn = drawn_rows(by_a[w], options, rng);
-    const double more =
-        static_cast<double>(drawn.size()) * (sim_prior_objective(b, some_rows(by_b[w], drawn), nullptr) -
-                                             sim_prior_objective(a, some_rows(by_a[w], drawn), nullptr));
+    const double more = static_cast<double>(drawn.size()) *
+                        (learners::sim_prior_objective(b, some_rows(by_b[w], drawn), nullptr) -
+                         learners::sim_prior_objective(a, some_rows(by_a[w], drawn), nullptr));
     sum += 1 / (1 + std::exp(-more));
   }
   return sum / (static_cast<double>(by_a.size()) + 2);

@@ -21,23 +21,6 @@ struct SimPriorFitOptions {
   std::string error() const;  // "" when valid
 };
 
-// Rows of one workload, as the marginal likelihood sees them.
-struct SimPriorRows {
-  learners::SimInputs inputs;
-  tasks::Matrix simulated;  // [n,n] covariance of the simulated workloads, or of the other training workloads
-  tasks::Vector left;       // [n] log y less their mean, centred
-};
-
-// Hyper-parameters of a target as one vector: residual, log_noise, log_scale.
-tasks::Vector sim_prior_parameters(const learners::SimPriorFitted& target);
-void set_sim_prior_parameters(learners::SimPriorFitted& target, const tasks::Vector& parameters);
-
-// -log p(left) / n of one workload's rows, up to a constant, Rasmussen & Williams 2006, eq. 2.30, with the covariance
-//   10 + scale C + R + noise^2 I
-// and its gradient in the order of sim_prior_parameters. Throws std::runtime_error when that is not positive definite.
-double sim_prior_objective(const learners::SimPriorFitted& target, const SimPriorRows& rows,
-                           tasks::Vector* gradient);
-
 // The hyper-parameters that make the training workloads most likely, searched for from those of `start` where it has the
 // target, and what the workloads have in common where all were measured in the same modes. Throws std::invalid_argument when
 // there is no profile, or the profiles' knobs differ in role, or those of start do.

@@ -140,6 +140,32 @@ TEST(SimPrior, PhysicsIsAPriorWithoutTrainingToo) {
   EXPECT_LT(error / static_cast<double>(m.modes.size()), 0.033);  // 0.042 without
 }
 
+// Time and power go up and down along one clock, as nothing simulated does, nor any residual of the family.
+TEST(SimPrior, ManyRowsTellWhatAWorkloadHasOfItsOwn) {
+  const auto modes = simulated_space()->modes();
+  const auto factor = [&](const hw::PowerMode& mode) {
+    return std::exp(0.15 *
+                    std::sin(9 * std::log(static_cast<double>(mode[2]) / simulated_space()->max_level(2))));
+  };
+  std::array<double, 2> with{}, without{};
+  for (std::size_t w = 0; w < 4; ++w) {
+    auto m = simulated_workload(w, 40);
+    for (std::size_t i = 0; i < m.support.modes.size(); ++i)
+      m.support.targets.row(static_cast<Eigen::Index>(i)) *= factor(m.support.modes[i]);
+    for (std::size_t i = 0; i < modes.size(); ++i)
+      m.truth.row(static_cast<Eigen::Index>(i)) *= factor(modes[i]);
+    const auto add_errors = [&](const SimPriorOptions& options, std::array<double, 2>& to) {
+      const auto p = SimPrior(std::nullopt, options).adapt(m.support)->predict(modes);
+      for (Eigen::Index t = 0; t < 2; ++t)
+        to[static_cast<std::size_t>(t)] +=
+            ((p.mean - m.truth).cwiseAbs().array() / m.truth.array()).col(t).mean() / 4;
+    };
+    add_errors({}, with);
+    add_errors({.family = false}, without);
+  }
+  for (std::size_t t = 0; t < 2; ++t) EXPECT_LT(with[t], 0.4 * without[t]) << t;  // 1.03 by the family alone
+}
+
 // Trained on workloads that each are of their own kind, that no simulated one is of.
 SimPriorModel trained_on(Eigen::Index workloads) {
   auto model = tests::usual_sim_prior(*simulated_space());

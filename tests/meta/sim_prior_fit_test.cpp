@@ -3,48 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "learners/registry.hpp"
-#include "tests/gradient_check.hpp"
 #include "tests/meta/made_up_family.hpp"
-#include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
 namespace {
 
-using tasks::Matrix;
 using tasks::Vector;
-
-SimPriorRows some_rows() {
-  const auto space = tests::family_space();
-  const auto modes = space->modes();
-  SimPriorRows rows;
-  rows.inputs = learners::SimEncoder(*space)(std::span(modes).first(20));
-  hw::Rng rng(4);
-  Matrix root(3, 20);
-  for (auto& value : root.reshaped()) value = 0.2 * rng.normal();
-  rows.simulated = root.transpose() * root;
-  rows.left.resize(20);
-  for (auto& value : rows.left) value = 0.3 * rng.normal();
-  return rows;
-}
-
-TEST(SimPriorFit, GradientIsThatOfTheObjective) {
-  const auto rows = some_rows();
-  learners::SimPriorTarget target;
-  target.residual = learners::usual_residual(3, rows.inputs.psi.cols());
-  hw::Rng rng(6);
-  Vector at = sim_prior_parameters(target);
-  for (auto& value : at) value += 0.3 * rng.normal();
-  const auto loss = [&](const Eigen::VectorXd& parameters) {
-    auto moved = target;
-    set_sim_prior_parameters(moved, parameters);
-    return sim_prior_objective(moved, rows, nullptr);
-  };
-  auto moved = target;
-  set_sim_prior_parameters(moved, at);
-  Vector gradient;
-  EXPECT_EQ(sim_prior_objective(moved, rows, &gradient), loss(at));
-  EXPECT_LT(tests::gradient_error(loss, at, gradient), tests::kGradient);
-}
 
 TEST(SimPriorFit, MoreStepsFitTheTrainingWorkloadsBetter) {
   const auto training = tests::family(4);

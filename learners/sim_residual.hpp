@@ -1,0 +1,75 @@
+#pragma once
+
+#include <span>
+
+#include "learners/encode.hpp"
+#include "learners/knob_kernel.hpp"
+
+namespace fewwatt::learners {
+
+// What a measured workload may have that no simulated one has, as a Gaussian process over knobs z (log settings,
+// standardised over the space) and features psi (x and 1 / x of each knob, n c and 1 / (n c); standardised, constant ones
+// left out); x = setting / highest level. Standard deviations in log units of the target, as logs.
+//   R(z, z') = k(z, z') of the KnobKernel + sum_j slope_j^2 psi_j psi'_j
+struct SimResidual : KnobKernel {
+  Vector log_slopes;  // [p]
+
+  Vector flat() const;  // in this order, [1 + 3 d + p]
+  static SimResidual from_flat(const Vector& flat, Eigen::Index knobs);
+};
+
+// Modes as SimPrior sees them.
+struct SimInputs {
+  Matrix knobs, psi;  // [n,d], [n,p]
+};
+// Number of columns of psi for a space's knobs.
+Eigen::Index sim_features(const hw::PowerModeSpace& space);
+class SimEncoder {
+ public:
+  explicit SimEncoder(const hw::PowerModeSpace& space);  // which must outlive this
+  SimInputs operator()(std::span<const hw::PowerMode> modes) const;
+
+ private:
+  const hw::PowerModeSpace& space_;
+  Scaler knobs_, psi_;
+};
+Matrix sim_covariance(const SimResidual& residual, const SimInputs& a, const SimInputs& b);  // [n,m]
+
+// Where training on workloads with the same knobs starts from, and is drawn to.
+SimResidual usual_residual(Eigen::Index knobs, Eigen::Index features);
+inline constexpr double kUsualLogNoise = -4.0;
+inline constexpr double kSimLevelVariance =
+    10;  // of the level around the rows' mean, log units^2; as good as free
+
+// A residual that goes with simulated workloads, or with mixtures of the training workloads.
+struct SimPriorFitted {
+  SimResidual residual;
+  double log_noise = kUsualLogNoise;
+  double log_scale = 0;  // of the covariance of these workloads
+};
+
+// Rows of one workload, as the marginal likelihood sees them.
+struct SimPriorRows {
+  SimInputs inputs;
+  Matrix simulated;      // [n,n] covariance of the simulated workloads, or of the other training workloads
+  Vector left;           // [n] log y less their mean, centred
+  Vector noise_factors;  // [n] of each row's noise variance; [0]: ones
+};
+
+// Hyper-parameters of a target as one vector: residual, log_noise, log_scale.
+Vector sim_prior_parameters(const SimPriorFitted& target);
+void set_sim_prior_parameters(SimPriorFitted& target, const Vector& parameters);
+
+// -log p(left) / n of a workload's rows, up to a constant, Rasmussen & Williams 2006, eq. 2.30, with the covariance
+//   10 + scale C + R + noise^2 diag(noise_factors)
+// and its gradient in the order of sim_prior_parameters. Throws std::runtime_error when that is not positive definite.
+double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& rows, Vector* gradient);
+
+// The residual and noise that are most likely a posteriori for the rows of one support, with a normal prior of their logs about
+// those of usual_residual() made small enough for what is left beside simulated workloads like the support. log_scale is 0.
+struct SimFittedToSupport : SimPriorFitted {
+  double log_prior = 0;  // of these, less that of the prior's middle
+};
+SimFittedToSupport fit_to_support(const SimPriorRows& rows);
+
+}  // namespace fewwatt::learners
