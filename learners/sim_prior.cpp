@@ -78,8 +78,14 @@ std::vector<Scale> scales_about(double log_noise, std::initializer_list<double> 
   return all;
 }
 
-std::vector<Scale> trained_scales(double log_noise) {
-  return scales_about(log_noise, {0.3, 1}, {0.1, 0.3, 1, 3});
+// How much of its own a workload has in power, and how steady it is, differs more than in time.
+std::vector<Scale> trained_scales(int t, double log_noise) {
+  if (t == tasks::kTimeMs) return scales_about(log_noise, {0.3, 1}, {0.1, 0.3, 1, 3});
+  std::vector<Scale> all;
+  for (const double b : {1e-3, 1e-2, 0.1, 1.0})
+    for (const double q : {0.25, 0.5, 1.0, 2.0})
+      all.push_back({1, b, std::pow(q * std::exp(log_noise), 2), 0});
+  return all;
 }
 
 std::vector<Scale> untrained_scales() {
@@ -131,7 +137,7 @@ CloudLogs at_modes(const Cloud& cloud, const Rows& logs, const Eigen::VectorXf& 
   return {mean.transpose().cast<double>(), std::move(root)};
 }
 
-enum class Mean { cloud, training, physics };
+enum class Mean { cloud, training, physics, flat };
 
 struct MeanFunction {
   Mean kind;
@@ -265,6 +271,7 @@ class SimPriorPredictor final : public Predictor {
   // none.
   Vector mean_function(int t, Mean kind, std::span<const hw::PowerMode> modes, const Vector& cloud) const {
     if (kind == Mean::cloud) return cloud;
+    if (kind == Mean::flat) return Vector::Zero(cloud.size());
     if (kind == Mean::physics) return physics->predict(modes).mean.col(t).array().log();
     Vector mean = cloud;
     for (std::size_t i = 0; i < modes.size(); ++i) {
@@ -737,16 +744,21 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
         throw std::invalid_argument("sim_prior: residual of " + std::string(kTargetNames[t]) + " must have " +
                                     std::to_string(fit.inputs.psi.cols()) + " slopes, found " +
                                     std::to_string(trained->residual.log_slopes.size()));
-      add_group({trained->residual}, trained_scales(trained->log_noise));
+      add_group({trained->residual}, trained_scales(t, trained->log_noise));
       priors.push_back({kAll, Mean::cloud, scale, 0});
       if (same_grid && trained->training.size() > 0) {
         const auto& logs = trained->training;
         predictor->curves[t] = (logs.colwise() - logs.rowwise().mean()).colwise().mean().transpose();
         priors.push_back({kAll, Mean::training, scale, 0});
       }
-      if (t == tasks::kTimeMs) priors.push_back({kAll, Mean::physics, 0.1 * scale, -1});
+      // A workload that waits for something else takes about the same power in every mode.
+      if (t == tasks::kTimeMs)
+        priors.push_back({kAll, Mean::physics, 0.1 * scale, -1});
+      else
+        priors.push_back({kAll, Mean::flat, 0.01 * scale, 0});
       if (trained->mixed && cloud_logs[t][kAllMixtures].size() > 0) {
-        const auto mixed = add_group({trained->mixed->residual}, trained_scales(trained->mixed->log_noise));
+        const auto mixed =
+            add_group({trained->mixed->residual}, trained_scales(t, trained->mixed->log_noise));
         // The odds are not tempered.
         const double odds = std::log(trained->mixed_share / (1 - trained->mixed_share)) / options_.temper;
         priors.push_back({kRetrievedMixtures, Mean::cloud, 1, odds, mixed});

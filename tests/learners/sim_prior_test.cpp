@@ -241,6 +241,19 @@ TEST(SimPrior, ATrainingWorkloadBesideWhatNoneHasIsRecognised) {
   for (std::size_t t = 0; t < 2; ++t) EXPECT_LT(with[t], 0.5 * without[t]) << t;
 }
 
+// No training workload and hardly a simulated one is like this.
+TEST(SimPrior, PowerThatIsTheSameInEveryModeIsRecognised) {
+  const SimPrior learner(trained_on(8));
+  for (std::size_t w = 0; w < 4; ++w) {
+    auto m = simulated_workload(w, 6);
+    for (Eigen::Index i = 0; i < 6; ++i) m.support.targets(i, tasks::kPowerW) = i % 2 == 0 ? 9.98 : 10.02;
+    const auto p = learner.adapt(m.support)->predict(m.modes);
+    const auto watts = p.mean.col(tasks::kPowerW).array();
+    EXPECT_LT((watts / 10 - 1).abs().mean(), 0.01) << w;
+    EXPECT_LT(p.stddev.col(tasks::kPowerW).mean(), 0.05 * 10) << w;
+  }
+}
+
 TEST(SimPrior, CovariancesGoWithTheStandardDeviationsOfMixturesToo) {
   const SimPrior learner(trained_on(2));
   const auto m = simulated_workload(1, 8);
