@@ -20,7 +20,7 @@ using Rows = SimPopulation::Rows;
 using Index = Eigen::Index;
 
 constexpr double kSmallestShare = 0.01;   // of the weight, that a hypothesis must have to be kept
-constexpr double kSmallestMember = 1e-4;  // of the weight, that one of its scales must have
+constexpr double kSmallestMember = 1e-3;  // of the weight, that one of its scales must have
 constexpr std::size_t kUnweighted = 100;  // workloads that stand for all of them
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
@@ -82,9 +82,10 @@ std::vector<Scale> scales_about(double log_noise, std::initializer_list<double> 
 std::vector<Scale> trained_scales(int t, double log_noise) {
   if (t == tasks::kTimeMs) return scales_about(log_noise, {0.3, 1}, {0.1, 0.3, 1, 3});
   std::vector<Scale> all;
-  for (const double b : {1e-3, 1e-2, 0.1, 1.0})
-    for (const double q : {0.25, 0.5, 1.0, 2.0})
-      all.push_back({1, b, std::pow(q * std::exp(log_noise), 2), 0});
+  for (const double a : {0.3, 1.0, 3.0})
+    for (const double b : {1e-3, 0.03, 1.0})
+      for (const double q : {0.25, 0.5, 1.0, 2.0})
+        all.push_back({a, b, std::pow(q * std::exp(log_noise), 2), -half_square(std::log(a), 1)});
   return all;
 }
 
