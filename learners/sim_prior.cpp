@@ -269,7 +269,7 @@ class SimPriorPredictor final : public Predictor {
   }
 
   // The mean function of a hypothesis at modes, before its offset; that of the cloud where the training workloads have
-  // none.
+  // none. Flat is 0: the offset is all there is.
   Vector mean_function(int t, Mean kind, std::span<const hw::PowerMode> modes, const Vector& cloud) const {
     if (kind == Mean::cloud) return cloud;
     if (kind == Mean::flat) return Vector::Zero(cloud.size());
@@ -752,10 +752,9 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
         predictor->curves[t] = (logs.colwise() - logs.rowwise().mean()).colwise().mean().transpose();
         priors.push_back({kAll, Mean::training, scale, 0});
       }
-      // A workload that waits for something else takes about the same power in every mode.
       if (t == tasks::kTimeMs)
         priors.push_back({kAll, Mean::physics, 0.1 * scale, -1});
-      else
+      else  // a workload that waits for something else takes about the same power in every mode
         priors.push_back({kAll, Mean::flat, 0.01 * scale, 0});
       if (trained->mixed && cloud_logs[t][kAllMixtures].size() > 0) {
         const auto mixed =
