@@ -21,7 +21,9 @@ Mixtures::Mixtures(const std::array<Matrix, tasks::kNumTargets>& logs, std::size
     if (logs[t].rows() != w) continue;
     // How long a workload took says nothing of how much of it is in another.
     const Vector level = t == tasks::kTimeMs ? Vector(logs[t].rowwise().mean()) : Vector::Zero(w);
-    values_[t] = (logs[t].colwise() - level).array().exp().cast<float>();
+    const Matrix of_level = logs[t].colwise() - level;
+    values_[t] = of_level.array().exp().cast<float>();
+    if (t == tasks::kTimeMs) log_times_ = of_level.cast<float>();
   }
   auto rng = hw::Rng::stream(seed, blends ? "sim_prior blends" : "sim_prior mixtures");
   const auto draw = [&](std::size_t from) {
@@ -50,13 +52,18 @@ SimPopulation::Logs Mixtures::simulate(std::span<const Index> modes, std::span<c
     if (more.rows() > 0) here[t].bottomRows(more.rows()) = more.array().exp();
   }
   const auto &time = here[tasks::kTimeMs], &power = here[tasks::kPowerW];
+  Rows log_time(time.rows(), time.cols());
+  if (time.size() > 0) {
+    log_time.topRows(log_times_.rows()) = log_times_(Eigen::all, at);
+    if (others.time.rows() > 0) log_time.bottomRows(others.time.rows()) = others.time;
+  }
   SimPopulation::Logs logs{time.size() > 0 ? Rows(rows, n) : Rows(),
                            power.size() > 0 ? Rows(rows, n) : Rows()};
   // Row by row, so that what one takes stays in the cache.
   using Row = Eigen::Array<float, 1, Eigen::Dynamic>;
   const auto measured = values_[tasks::kPowerW].rows();
   const Row least = power.size() > 0 ? Row(power.topRows(measured).colwise().minCoeff()) : Row();
-  Row first(n), second(n), both(n);
+  Row first(n), second(n), both(n), log_both(n);
   for (Index row = 0; row < rows; ++row) {
     const auto& [i, j, share, overlap] = pairs_[which[static_cast<std::size_t>(row)]];
     first.setConstant(share);
@@ -65,11 +72,20 @@ SimPopulation::Logs Mixtures::simulate(std::span<const Index> modes, std::span<c
       first *= time.row(i).array();
       second *= time.row(j).array();
     }
-    if (overlap > 1)
-      both = p_norm(overlap, first, second);
-    else
+    if (overlap > 1) {
+      // log (a^o + b^o)^(1/o) = max + log(1 + exp(-o |log a - log b|)) / o
+      Row a = Row::Constant(n, std::log(share)), b = Row::Constant(n, std::log1p(-share));
+      if (time.size() > 0) {
+        a += log_time.row(i).array();
+        b += log_time.row(j).array();
+      }
+      log_both = a.max(b) + (1 + (-overlap * (a - b).abs()).exp()).log() / overlap;
+      both = log_both.exp();
+    } else {
       both = first + second;
-    if (time.size() > 0) logs.time.row(row) = both.log();
+      log_both = both.log();
+    }
+    if (time.size() > 0) logs.time.row(row) = log_both;
     if (power.size() > 0)
       logs.power.row(row) = (least + (first * (power.row(i).array() - least) +
                                       second * (power.row(j).array() - least).max(0.0F)) /

@@ -39,6 +39,7 @@ class Mixtures {
     float share, overlap;
   };
   std::array<SimPopulation::Rows, tasks::kNumTargets> values_;  // [w,g]
+  SimPopulation::Rows log_times_;                               // [w,g]
   std::vector<Pair> pairs_;
 };
 

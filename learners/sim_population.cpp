@@ -144,13 +144,14 @@ struct Grid {
   }
 };
 
-}  // namespace
-
-Eigen::ArrayXf p_norm(float p, const Eigen::ArrayXf& a, const Eigen::ArrayXf& b) {
+// |a, b|_p, a and b >= 0, one of them above 0.
+Array p_norm(float p, const Array& a, const Array& b) {
   const Array greatest = a.max(b);
   const Array ratio = (a.min(b) / greatest).max(1e-20F);
   return greatest * ((1 + (p * ratio.log()).exp()).log() / p).exp();
 }
+
+}  // namespace
 
 struct SimPopulation::Workload {
   // time

@@ -10,14 +10,11 @@
 
 namespace fewwatt::learners {
 
-// |a, b|_p of what overlaps, a and b >= 0, one of them above 0: their sum for p = 1, the greater one for great p.
-Eigen::ArrayXf p_norm(float p, const Eigen::ArrayXf& a, const Eigen::ArrayXf& b);
-
 // Workloads that might exist, each on hardware that might exist, as what their time and power owe to the clocks. Kept as
 // parameters; evaluated where needed, in float. Of another form than hw::SimulatedBoard, so that boards simulated by
 // that one test it fairly. With x = setting / highest level of a knob (1 where there is none), cores n and N in number,
 // clocks c, g, e of CPU, GPU and memory, batch b:
-//   kernels  |G h / g^., M h (e^-. + w / g)|_p             |.|_p a p-norm, h = f + (1 - f) b
+//   kernels  |G h / g^., M h (e^-. + w / g)|_p             |a, b|_p = (a^p + b^p)^(1/p), h = f + (1 - f) b
 //   gpu      |kernels, L / c^.|_q, or their sum, or the kernels alone
 //   time     (gpu + serial b / c^. + parallel b / (c min(N, w)) + memory b / e + stall + fixed) (1 + crowding (1/N - 1/4)) / b
 //   stall    s log(1 + exp((fetch b / (c min(N, v)) - gpu) / s))
