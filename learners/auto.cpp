@@ -29,20 +29,27 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
       options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (checkpoint == nullptr) {
-    members_.push_back({"sim_only", make_learner("sim_only")});
+    sim_prior_ = std::make_shared<SimPrior>();
+    members_.push_back({"sim_only", sim_prior_});
   } else {
     for (const auto& name : member_names(*checkpoint)) {
       const bool first = members_.empty();
       if (first != (name == "sim_prior"))
         throw std::invalid_argument("checkpoint of auto: the first candidate must be sim_prior, found " +
                                     checkpoint->text("candidates"));
-      members_.push_back({name, member_learner(*checkpoint, name), first ? 0 : options_.fitted});
+      if (first) {
+        sim_prior_ =
+            std::make_shared<SimPrior>(SimPriorModel::from_checkpoint(member_checkpoint(*checkpoint, name)));
+        members_.push_back({name, sim_prior_});
+      } else {
+        members_.push_back({name, member_learner(*checkpoint, name), options_.fitted});
+      }
     }
   }
   members_.push_back({"gp", make_learner("gp"), options_.fitted});
 }
 
-Samples Auto::without_doubtful_rows(const Samples& given) const {
+Samples Auto::without_doubtful_rows(const Samples& given, const SimulatedSupport& simulated) const {
   Samples support = given;
   for (bool again = true; again;) {
     again = false;
@@ -50,7 +57,7 @@ Samples Auto::without_doubtful_rows(const Samples& given) const {
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
       const auto rows = rows_of(support, target).modes.size(), had = rows_of(given, target).modes.size();
       if (rows < options_.doubt_from || had - rows >= std::max<std::size_t>(1, had / 10)) continue;
-      if (!predictor) predictor = doubter_.adapt(support);
+      if (!predictor) predictor = doubter_.adapt(support, simulated);
       const auto left_out = predictor->left_out(target);
       Eigen::Index worst = 0;
       const double z = (left_out.error.array().abs() / left_out.variance.array().sqrt()).maxCoeff(&worst);
@@ -64,8 +71,12 @@ Samples Auto::without_doubtful_rows(const Samples& given) const {
 
 std::unique_ptr<const Predictor> Auto::update(const Samples& support, const Fitted& fitted) const {
   check_support("auto", support, 0);
-  if (support.modes.empty()) return members_.front().learner->adapt(support);
-  return combine(members_, without_doubtful_rows(support), options_.ensemble, fitted);
+  if (support.modes.empty()) return sim_prior_->adapt(support);
+  const auto simulated = sim_prior_->simulate(support);
+  const auto believed = without_doubtful_rows(support, simulated);
+  std::vector<std::unique_ptr<const Predictor>> adapted(members_.size());
+  adapted.front() = sim_prior_->adapt(believed, simulated);
+  return combine(members_, believed, options_.ensemble, fitted, std::move(adapted));
 }
 
 }  // namespace fewwatt::learners

@@ -34,9 +34,10 @@ class Auto final : public Learner {
   std::unique_ptr<const Predictor> update(const Samples& support, const Fitted& fitted) const override;
 
  private:
-  Samples without_doubtful_rows(const Samples& support) const;
+  Samples without_doubtful_rows(const Samples& support, const SimulatedSupport& simulated) const;
 
-  std::vector<Member> members_;  // the first is sim_prior or sim_only
+  std::shared_ptr<const SimPrior> sim_prior_;
+  std::vector<Member> members_;  // the first is sim_prior_
   SimPrior doubter_;
   AutoOptions options_;
 };

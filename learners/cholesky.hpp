@@ -11,4 +11,7 @@ namespace fewwatt::learners {
 inline constexpr double kMostJitter = 1e-2;
 Eigen::LLT<Eigen::MatrixXd> cholesky(const Eigen::MatrixXd& matrix, std::string_view what);
 
+// (L L')^-1, symmetric, of the lower triangle L of a matrix. Unlike LLT::solve(identity) it spares the zeros of L.
+Eigen::MatrixXd inverse_of_squared(const Eigen::Ref<const Eigen::MatrixXd>& lower);
+
 }  // namespace fewwatt::learners

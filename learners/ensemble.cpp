@@ -114,10 +114,10 @@ class EnsemblePredictor final : public Predictor {
     auto out = nothing_predicted(n);
     std::vector<Prediction> all;
     for (std::size_t c = 0; c < members.size(); ++c) {
-      const bool used = std::any_of(weights.begin(), weights.end(), [&](const Vector& w) {
-        return w.size() > 0 && w[static_cast<Index>(c)] > 0;
-      });
-      all.push_back(used ? members[c]->predict(modes) : Prediction{});
+      Wanted used{};
+      for (int t = 0; t < kNumTargets; ++t)
+        used[t] = weights[t].size() > 0 && weights[t][static_cast<Index>(c)] > 0;
+      all.push_back(used == Wanted{} ? Prediction{} : members[c]->predict_targets(modes, used));
     }
     for (int t = 0; t < kNumTargets; ++t) {
       if (weights[t].size() == 0) continue;
@@ -154,7 +154,9 @@ class EnsemblePredictor final : public Predictor {
       auto one = member.covariance(t, modes);
       if (one.latent.size() == 0 && n > 0) return {};
       if (out.latent.size() == 0) out.latent = Matrix::Zero(n, n);
-      const Vector logs = member.predict(modes).mean.col(t).array().log();
+      Wanted wanted{};
+      wanted[t] = true;
+      const Vector logs = member.predict_targets(modes, wanted).mean.col(t).array().log();
       out.latent += weight * (scales[t][c] * one.latent + logs * logs.transpose());
       out.noise_variance += weight * scales[t][c] * one.noise_variance;
       mean += weight * logs;
@@ -231,9 +233,11 @@ std::string EnsembleOptions::error() const {
 }
 
 std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
-                                         const EnsembleOptions& options, const Fitted& fitted) {
+                                         const EnsembleOptions& options, const Fitted& fitted,
+                                         std::vector<std::unique_ptr<const Predictor>> adapted) {
   auto predictor = std::make_unique<EnsemblePredictor>();
   predictor->combination = options.combination;
+  predictor->members = std::move(adapted);
   predictor->members.resize(members.size());
   for (const auto& member : members) predictor->names.push_back(member.name);
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
@@ -246,9 +250,9 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
       for (std::size_t c = 0; c < members.size(); ++c) {
         const double prior = prior_of(members[c], rows, options.temper);
         if ((prior > 0) != of_prior) continue;
-        auto& adapted = predictor->members[c];
-        if (!adapted) adapted = members[c].learner->update(support, of_member(fitted, members[c].name));
-        auto one = adapted->left_out(target);
+        auto& member = predictor->members[c];
+        if (!member) member = members[c].learner->update(support, of_member(fitted, members[c].name));
+        auto one = member->left_out(target);
         if (one.error.size() != rows) continue;  // a checkpoint may lack the target
         predicting.push_back(static_cast<Index>(c));
         left_out.push_back(std::move(one));

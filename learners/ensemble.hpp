@@ -44,8 +44,10 @@ struct Member {
 
 // The members, adapted to the support, as one. A member that does not predict a target has no weight there; one of prior 0 has
 // weight only where nobody else predicts. Hyper-parameters of a member are fitted under its name: "gp/time/gp".
+// adapted: what members made of this support already, [members] with nullptr where they did not, or [0].
 std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
-                                         const EnsembleOptions& options, const Fitted& fitted = {});
+                                         const EnsembleOptions& options, const Fitted& fitted = {},
+                                         std::vector<std::unique_ptr<const Predictor>> adapted = {});
 
 // A checkpoint that holds those of several learners, each with its name before every entry, "proto/knobs", and the names as text
 // `candidates`. A name is that of the learner, with a number after a dot where there are several, "proto.2"; a learner

@@ -83,9 +83,12 @@ std::string fitted_name(int target) {
 class GpPredictor final : public Predictor {
  public:
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    return predict_targets(modes, {true, true});
+  }
+  Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted& wanted) const override {
     auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
     for (int t = 0; t < kNumTargets; ++t) {
-      if (!fits[t]) continue;
+      if (!fits[t] || !wanted[t]) continue;
       const auto& fit = *fits[t];
       const auto prior = fit.prior(modes);
       const Vector mean = prior.cross * fit.alpha + prior.mean;
@@ -99,8 +102,7 @@ class GpPredictor final : public Predictor {
 
   LeftOut left_out(tasks::Target target) const override {
     if (!fits[target]) return {};
-    const auto n = fits[target]->alpha.size();
-    const Vector precision = fits[target]->llt.solve(Eigen::MatrixXd::Identity(n, n)).diagonal();
+    const Vector precision = inverse_of_squared(fits[target]->llt.matrixLLT()).diagonal();
     return {fits[target]->alpha.cwiseQuotient(precision), precision.cwiseInverse()};
   }
 
@@ -274,8 +276,7 @@ double gp_objective(const GpOptions& options, const GpParameters& p, const Matri
   if (gradient == nullptr) return objective;
 
   // d objective / d theta = -1/2 tr((alpha alpha' - K^-1) dK/dtheta)
-  const Eigen::MatrixXd weight =
-      0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
+  const Eigen::MatrixXd weight = 0.5 * (inverse_of_squared(llt.matrixLLT()) - alpha * alpha.transpose());
   slopes[0] += 2 * weight.cwiseProduct(shape).sum();
   slopes[k + 1] += 2 * std::exp(2 * p.log_noise) * weight.diagonal().cwiseProduct(factors).sum();
   // d Matern / d log length_j = 5/3 (1 + s) exp(-s) (difference_j / length_j)^2; and of sum_ab c_ab (x_a - x_b)^2, with
@@ -321,8 +322,7 @@ double gp_objective(const GpTarget& target, const TermKernel& kernel, const GpIn
   if (gradient == nullptr) return value;
 
   // d / d theta = 1/2 tr((K^-1 - alpha alpha') dK / d theta)
-  const Eigen::MatrixXd weight =
-      0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
+  const Eigen::MatrixXd weight = 0.5 * (inverse_of_squared(llt.matrixLLT()) - alpha * alpha.transpose());
   TermKernel slope{knob_slopes(kernel, inputs.columns, weight), 0, {}};
   slope.log_noise = 2 * std::exp(2 * kernel.log_noise) * weight.diagonal().cwiseProduct(factors).sum();
   slope.log_spreads = 2 * (2 * kernel.log_spreads.array()).exp() *

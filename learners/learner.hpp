@@ -45,12 +45,18 @@ struct LogCovariance {
 // Hyper-parameters that a learner searched for on a support, by name: "time/gp".
 using Fitted = std::map<std::string, std::vector<double>>;
 
+using Wanted = std::array<bool, tasks::kNumTargets>;
+
 // The result of adapting to a workload. Immutable; one object serves many threads.
 class Predictor {
  public:
   virtual ~Predictor() = default;
   // `modes` may be any settings of the space's knobs. Positive; [n,2].
   virtual Prediction predict(std::span<const hw::PowerMode> modes) const = 0;
+  // The same, but a target that is not wanted may be NaN, where that is quicker.
+  virtual Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted&) const {
+    return predict(modes);
+  }
   // Falling by weight; empty when the learner has no such explanation.
   virtual std::vector<Similarity> behaves_like() const { return {}; }
   // Rasmussen & Williams 2006, eq. 5.12; hyper-parameters stay those of all rows. Empty when the target is not predicted, or

@@ -79,7 +79,8 @@ SimPopulation::Logs Mixtures::simulate(std::span<const Index> modes, std::span<c
         a += log_time.row(i).array();
         b += log_time.row(j).array();
       }
-      log_both = a.max(b) + (1 + (-overlap * (a - b).abs()).exp()).log() / overlap;
+      // where far from 0 the second part is 0, and slow where exp is denormal
+      log_both = a.max(b) + (1 + (-overlap * (a - b).abs()).max(-60.0F).exp()).log() / overlap;
       both = log_both.exp();
     } else {
       both = first + second;

@@ -46,9 +46,12 @@ class ProtoPredictor final : public Predictor {
       : model_(std::move(model)), space_(std::move(space)) {}
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    return predict_targets(modes, {true, true});
+  }
+  Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted& wanted) const override {
     auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
     for (int t = 0; t < kNumTargets; ++t) {
-      if (!fits[t]) continue;
+      if (!fits[t] || !wanted[t]) continue;
       const auto inputs = proto_inputs(*model_, static_cast<tasks::Target>(t), *space_, modes);
       auto [mean, variance] = fits[t]->posterior.predict(inputs);
       mean += curves(*model_->targets[t], inputs.knobs) * fits[t]->curve_weights;
@@ -148,6 +151,7 @@ ProtoPosterior::ProtoPosterior(const ProtoParts& parts, const TermKernel& kernel
       trained_(kernel),
       fine_tune_(fine_tune),
       prior_(std::move(prior)),
+      between_(prior_.deviations.transpose() * prior_.deviations),
       beta_(prior_.beta_0),
       support_(std::move(support)),
       mean_(logs.mean()),
@@ -198,7 +202,7 @@ void ProtoPosterior::linearise() {
 
 Matrix ProtoPosterior::times_head_covariance(const Matrix& slopes) const {
   Matrix product = slopes * (2 * kernel_.log_spreads.array()).exp().matrix().asDiagonal();
-  product += slopes * prior_.deviations.transpose() * prior_.deviations;
+  product += slopes * between_;
   return product;
 }
 
@@ -228,11 +232,9 @@ double ProtoPosterior::objective(const TermKernel& kernel, Vector* gradient) con
 }
 
 Vector ProtoPosterior::slope() const {
-  const auto n = logs_.size(), d = support_.knobs.cols();
+  const auto d = support_.knobs.cols();
   // d / d theta = 1/2 tr((A^-1 - alpha alpha') dA / d theta)
-  const Eigen::MatrixXd inverse =
-      lower_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
-  const Eigen::MatrixXd weight = 0.5 * (inverse.transpose() * inverse - alpha_ * alpha_.transpose());
+  const Eigen::MatrixXd weight = 0.5 * (inverse_of_squared(lower_) - alpha_ * alpha_.transpose());
   TermKernel slope;
   static_cast<KnobKernel&>(slope) = parts_.residual
                                         ? knob_slopes(kernel_, support_.knobs, weight)
@@ -267,9 +269,7 @@ ProtoPosterior::LogPrediction ProtoPosterior::predict(const ProtoInputs& query) 
 }
 
 LeftOut ProtoPosterior::left_out() const {
-  const auto n = alpha_.size();
-  const Eigen::MatrixXd half = lower_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(n, n));
-  const Vector precision = half.colwise().squaredNorm().transpose();
+  const Vector precision = inverse_of_squared(lower_).diagonal();
   return {alpha_.cwiseQuotient(precision), precision.cwiseInverse()};
 }
 

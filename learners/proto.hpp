@@ -153,6 +153,7 @@ class ProtoPosterior {
   TermKernel kernel_, trained_;
   ProtoFineTune fine_tune_;
   HeadPrior prior_;
+  Matrix between_;  // [p,p] deviations' deviations
   Vector beta_;
   ProtoInputs support_;
   double mean_ = 0;

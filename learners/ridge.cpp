@@ -154,7 +154,7 @@ RidgePosterior ridge_posterior(const Matrix& features, const Vector& targets, co
     precision.diagonal() += prior_variance.cwiseInverse();
     const auto llt = cholesky(precision, "ridge: the precision of " + std::to_string(p) + " weights");
     posterior.mean = prior_mean + llt.solve(features.transpose() * left / noise_variance);
-    posterior.covariance = llt.solve(Eigen::MatrixXd::Identity(p, p));
+    posterior.covariance = inverse_of_squared(llt.matrixLLT());
   }
   return posterior;
 }

@@ -32,6 +32,13 @@ float workers(hw::Rng& rng) {
   return static_cast<float>(1 + rng.below(4));
 }
 
+// x at index, which Eigen's own indexing would copy first.
+Array taken(const Array& x, const std::vector<Eigen::Index>& index) {
+  Array out(static_cast<Eigen::Index>(index.size()));
+  for (std::size_t i = 0; i < index.size(); ++i) out[static_cast<Eigen::Index>(i)] = x[index[i]];
+  return out;
+}
+
 // Logs of what modes share with others, each once.
 struct Levels {
   Array log;
@@ -46,7 +53,7 @@ struct Levels {
       index.push_back(std::lower_bound(values.begin(), values.end(), value) - values.begin());
     log = Eigen::Map<const Array>(values.data(), static_cast<Eigen::Index>(values.size())).log();
   }
-  Array to_the(float power) const { return Array((power * log).exp())(index); }
+  Array to_the(float power) const { return taken((power * log).exp(), index); }
 };
 
 // Settings of modes, and two more: half of everything, where stalls get their scale, and all of everything, where
@@ -144,11 +151,16 @@ struct Grid {
   }
 };
 
+// log(1 + exp(x)), x <= 0. Far below 0 that is 0; processors are slow where exp(x) is denormal.
+Array log_1_plus_exp(const Array& x) {
+  return (1 + x.max(-60.0F).exp()).log();
+}
+
 // |a, b|_p, a and b >= 0, one of them above 0.
 Array p_norm(float p, const Array& a, const Array& b) {
   const Array greatest = a.max(b);
   const Array ratio = (a.min(b) / greatest).max(1e-20F);
-  return greatest * ((1 + (p * ratio.log()).exp()).log() / p).exp();
+  return greatest * (log_1_plus_exp(p * ratio.log()) / p).exp();
 }
 
 }  // namespace
@@ -212,15 +224,19 @@ struct SimPopulation::Workload {
     limit_power = uniform(rng, 1.5, 3.5);
   }
 
-  // What is to do with these clocks, in time, and what power is made of.
+  // What goes with clocks, whatever the number of cores: work, in time, and what power is made of.
   struct AtClocks {
-    Array kernels, traffic, launching, gpu, one_thread;
-    Array mem_w, traffic_w, core_idle_w, core_busy_w, cpu_leak_w, gpu_w, gpu_busy_w;
+    Array kernels, traffic, gpu;
+    Array alone;     // what is done in turn, without what more cores speed up
+    Array shared;    // by parallel_workers
+    Array fetching;  // by fetch_workers, one of them
+    Array in_memory, cpu_load;
+    Array board_w, traffic_w, core_idle_w, core_busy_w, cpu_leak_w, gpu_w, gpu_busy_w;
 
     // Parts of `others`, at index.
     void gather(const AtClocks& others, const std::vector<Eigen::Index>& index,
                 std::initializer_list<Array AtClocks::*> parts) {
-      for (const auto part : parts) this->*part = (others.*part)(index);
+      for (const auto part : parts) this->*part = taken(others.*part, index);
     }
   };
 
@@ -233,11 +249,18 @@ struct SimPopulation::Workload {
 
   // And all that goes with them.
   void times_at(AtClocks& at, const Settings& clocks) const {
-    at.launching = launch * clocks.c_levels.to_the(-launch_power);
-    at.gpu = launch_kind == 2 ? p_norm(launch_overlap, at.kernels, at.launching)
-                              : Array(at.kernels + launch_kind * at.launching);
-    for (auto* part : {&at.traffic, &at.kernels, &at.launching, &at.gpu}) *part *= gpu_scale;
-    at.one_thread = serial * clocks.batch * clocks.c_levels.to_the(-serial_power);
+    const Array launching = launch * clocks.c_levels.to_the(-launch_power);
+    at.gpu = gpu_scale * (launch_kind == 2 ? p_norm(launch_overlap, at.kernels, launching)
+                                           : Array(at.kernels + launch_kind * launching));
+    at.kernels *= gpu_scale;
+    const Array from_memory = mem_cpu * clocks.batch / clocks.e;
+    const Array one_thread = serial * clocks.batch * clocks.c_levels.to_the(-serial_power);
+    const Array by_clock = clocks.batch / clocks.c;
+    at.alone = at.gpu + one_thread + from_memory + fixed + fixed_cpu / clocks.c;
+    at.shared = parallel * by_clock;
+    at.fetching = fetch * by_clock;
+    at.in_memory = gpu_scale * at.traffic + from_memory;
+    at.cpu_load = one_thread + at.shared + at.fetching + (gpu_scale * launching).min(at.gpu) * launch_load;
   }
 
   static Array voltage(float floor, float knee, const Array& x) {
@@ -245,7 +268,7 @@ struct SimPopulation::Workload {
   }
 
   void powers_at(AtClocks& at, const Settings& clocks, const Array& g) const {
-    at.mem_w = mem_w * clocks.e_levels.to_the(mem_w_power);
+    at.board_w = base + mem_w * clocks.e_levels.to_the(mem_w_power);
     at.traffic_w = traffic_w * clocks.e_levels.to_the(traffic_power);
     const Array cpu = voltage(cpu_floor, cpu_knee, clocks.c), dynamic = cpu.square() * clocks.c;
     at.core_idle_w = core_idle * dynamic;
@@ -256,40 +279,27 @@ struct SimPopulation::Workload {
     at.gpu_busy_w = gpu_busy * gpu_dynamic;
   }
 
-  struct Cost {
-    Array time, kernels, mem_time, serial_load;
-  };
-
-  Cost cost_of(const Settings& s, const AtClocks& at) const {
-    const Array threads = s.cores.min(parallel_workers), fetchers = s.cores.min(fetch_workers);
-    const Array many_threads = parallel * s.batch / (s.c * threads);
-    const Array from_memory = mem_cpu * s.batch / s.e;
-    const Array fetching = fetch * s.batch / (s.c * fetchers);
-    Cost cost;
-    cost.time = at.gpu + at.one_thread + many_threads + from_memory + fixed + fixed_cpu / s.c;
+  Array time_of(const Settings& s, const AtClocks& at) const {
+    Array time = at.alone;
+    if (parallel > 0) time += at.shared / s.cores.min(parallel_workers);
     if (fetch > 0) {
       const float scale = corner * at.gpu[at.gpu.size() - 2] + 1e-6F;
-      const Array x = (fetching - at.gpu) / scale;
-      cost.time += scale * (x.max(0.0F) + (1 + (-x.abs()).exp()).log());
+      const Array x = (at.fetching / s.cores.min(fetch_workers) - at.gpu) / scale;
+      time += scale * (x.max(0.0F) + log_1_plus_exp(-x.abs()));
     }
-    if (crowding > 0) cost.time *= 1 + crowding * (1 / s.cores - 0.25F);
-    const Array rate = 1 / cost.time;
-    cost.kernels = (at.kernels * rate).min(1.0F);
-    cost.mem_time = ((at.traffic + from_memory) * rate).min(1.0F);
-    cost.serial_load = ((at.one_thread + many_threads * threads + at.launching.min(at.gpu) * launch_load +
-                         fetching * fetchers) *
-                        rate)
-                           .min(4.0F);
-    return cost;
+    if (crowding > 0) time *= 1 + crowding * (1 / s.cores - 0.25F);
+    return time;
   }
 
-  // Without what comes with the clock of GPU and CPU.
-  Array board_power(const AtClocks& at, const Cost& cost) const {
-    return base + at.mem_w + at.traffic_w * cost.mem_time;
+  // Of the board without GPU and CPU, of the CPU, and of the GPU; rate = 1 / time.
+  static Array board_power(const AtClocks& at, const Array& rate) {
+    return at.board_w + at.traffic_w * (at.in_memory * rate).min(1.0F);
   }
-
-  Array cpu_power(const Settings& s, const AtClocks& at, const Cost& cost) const {
-    return at.core_idle_w * s.cores + at.core_busy_w * cost.serial_load + at.cpu_leak_w * s.n;
+  static Array cpu_power(const Settings& s, const AtClocks& at, const Array& rate) {
+    return at.core_idle_w * s.cores + at.core_busy_w * (at.cpu_load * rate).min(4.0F) + at.cpu_leak_w * s.n;
+  }
+  static Array gpu_power_at(const AtClocks& at, const Array& rate) {
+    return at.gpu_w + at.gpu_busy_w * (at.kernels * rate).min(1.0F);
   }
 
   // Arrays that workloads use one after the other.
@@ -307,16 +317,18 @@ struct SimPopulation::Workload {
     powers_at(scratch.clocks, clocks, clocks.g);
     auto& at = scratch.modes;
     at.gather(scratch.clocks, grid.clocks.index,
-              {&AtClocks::kernels, &AtClocks::traffic, &AtClocks::launching, &AtClocks::gpu,
-               &AtClocks::one_thread, &AtClocks::mem_w, &AtClocks::traffic_w, &AtClocks::core_idle_w,
-               &AtClocks::core_busy_w, &AtClocks::cpu_leak_w, &AtClocks::gpu_w, &AtClocks::gpu_busy_w});
-    const auto cost = cost_of(s, at);
-    log_time = (cost.time / s.batch).log();
-    log_power =
-        (board_power(at, cost) + cpu_power(s, at, cost) + at.gpu_w + at.gpu_busy_w * cost.kernels).log();
+              {&AtClocks::kernels, &AtClocks::alone, &AtClocks::in_memory, &AtClocks::cpu_load,
+               &AtClocks::board_w, &AtClocks::traffic_w, &AtClocks::core_idle_w, &AtClocks::core_busy_w,
+               &AtClocks::cpu_leak_w, &AtClocks::gpu_w, &AtClocks::gpu_busy_w});
+    if (parallel > 0) at.gather(scratch.clocks, grid.clocks.index, {&AtClocks::shared});
+    if (fetch > 0) at.gather(scratch.clocks, grid.clocks.index, {&AtClocks::gpu, &AtClocks::fetching});
+    const Array time = time_of(s, at), rate = 1 / time;
+    log_time = (time / s.batch).log();
+    log_power = (board_power(at, rate) + cpu_power(s, at, rate) + gpu_power_at(at, rate)).log();
   }
 
-  // The same where a limit sets the GPU's clock, in units of the highest limit: the power is
+  // The same where a limit sets the GPU's clock, in units of the highest limit: the power, which is that of a board that
+  // feeds no CPU, is
   //   fixed + clocked g^limit_power,
   // and the clock is the highest, up to the one that is set, with which that is inside the limit.
   void evaluate_limited(const Settings& s, Scratch& scratch, Array& log_time, Array& log_power) const {
@@ -325,8 +337,8 @@ struct SimPopulation::Workload {
     kernels_at(at, s, top_clock, top_clock);
     times_at(at, s);
     powers_at(at, s, top_clock);
-    auto cost = cost_of(s, at);
-    Array fixed_part = board_power(at, cost), clocked = at.gpu_w + at.gpu_busy_w * cost.kernels;
+    const Array rate = 1 / time_of(s, at);
+    Array fixed_part = board_power(at, rate), clocked = gpu_power_at(at, rate);
     const float highest = (fixed_part + clocked)[s.g.size() - 1] / demand;
     fixed_part /= highest;
     clocked /= highest;
@@ -335,7 +347,7 @@ struct SimPopulation::Workload {
     const Array g = (room.log() / limit_power).exp().max(kLowest).min(s.g), log_g = g.log();
     kernels_at(at, s, g, (-gpu_power * log_g).exp());
     times_at(at, s);
-    log_time = (cost_of(s, at).time / s.batch).log();
+    log_time = (time_of(s, at) / s.batch).log();
     log_power = (fixed_part + clocked * (limit_power * log_g).exp()).log();
   }
 };

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "hw/random.hpp"
+#include "learners/cholesky.hpp"
 #include "learners/physics.hpp"
 
 namespace fewwatt::learners {
@@ -112,6 +113,20 @@ std::vector<Index> alike_together(const hw::PowerModeSpace& space, std::span<con
   return order;
 }
 
+// Of modes that are all among others, ascending.
+std::vector<Index> positions(std::span<const hw::PowerMode> modes, const std::vector<hw::PowerMode>& among) {
+  std::vector<Index> at;
+  for (const auto& mode : modes)
+    at.push_back(std::lower_bound(among.begin(), among.end(), mode) - among.begin());
+  return at;
+}
+
+std::vector<std::size_t> first(std::size_t count) {
+  std::vector<std::size_t> all(count);
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return all;
+}
+
 // kStated: training workloads, by what is stated of them; one for each target.
 enum CloudName : std::size_t {
   kRetrieved,
@@ -193,6 +208,9 @@ class SimPriorPredictor final : public Predictor {
   std::array<Vector, kNumTargets> curves;  // mean of the training workloads; [0]: none
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    return predict_targets(modes, {true, true});
+  }
+  Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted& wanted) const override {
     const auto n = static_cast<Index>(modes.size());
     auto out = nothing_predicted(n);
     std::array<Vector, kNumTargets> means, variances;  // of logs
@@ -203,17 +221,17 @@ class SimPriorPredictor final : public Predictor {
       const std::span which(order.data() + from, static_cast<std::size_t>(count));
       std::vector<hw::PowerMode> some;
       for (const auto i : which) some.push_back(modes[static_cast<std::size_t>(i)]);
-      const auto logs = simulated(some, std::nullopt);
+      const auto logs = simulated(some, wanted);
       const auto inputs = encoder(some);
       for (int t = 0; t < kNumTargets; ++t) {
-        if (!fits[t]) continue;
+        if (!fits[t] || !wanted[t]) continue;
         const auto [mean, variance] = predict_logs(t, some, inputs, logs);
         means[t](which) = mean;
         variances[t](which) = variance;
       }
     }
     for (int t = 0; t < kNumTargets; ++t)
-      if (fits[t]) set_log_normal(out, t, means[t], variances[t], fits[t]->noise_variance);
+      if (fits[t] && wanted[t]) set_log_normal(out, t, means[t], variances[t], fits[t]->noise_variance);
     return out;
   }
 
@@ -226,7 +244,9 @@ class SimPriorPredictor final : public Predictor {
     const auto& fit = *fits[t];
     const auto n = static_cast<Index>(modes.size());
     const auto inputs = encoder(modes);
-    const auto at = fit_at(t, modes, inputs, simulated(modes, t));
+    Wanted wanted{};
+    wanted[t] = true;
+    const auto at = fit_at(t, modes, inputs, simulated(modes, wanted));
     // What hypotheses have in common is added up first.
     std::array<double, kNumClouds> of_cloud{};
     std::vector<double> of_residual(fit.residuals.size());
@@ -252,12 +272,8 @@ class SimPriorPredictor final : public Predictor {
     return {0.5 * (second + second.transpose()), fit.noise_variance};
   }
 
-  // Positions of modes that are all among curve_modes.
   std::vector<Index> among_curve_modes(std::span<const hw::PowerMode> modes) const {
-    std::vector<Index> at;
-    for (const auto& mode : modes)
-      at.push_back(std::lower_bound(curve_modes.begin(), curve_modes.end(), mode) - curve_modes.begin());
-    return at;
+    return positions(modes, curve_modes);
   }
 
   // Logs of blends at modes; all: of the cloud kAll at these.
@@ -284,12 +300,12 @@ class SimPriorPredictor final : public Predictor {
   }
 
  private:
-  // The clouds that a target's fit uses, or those of any target, at modes.
+  // The clouds that fits of targets use, at modes.
   std::array<SimPopulation::Logs, kNumClouds> simulated(std::span<const hw::PowerMode> modes,
-                                                        std::optional<tasks::Target> target) const {
+                                                        const Wanted& targets) const {
     const auto used = [&](CloudName c) {
       for (int t = 0; t < kNumTargets; ++t)
-        if ((!target || *target == t) && fits[t] && uses(*fits[t], c)) return true;
+        if (targets[t] && fits[t] && uses(*fits[t], c)) return true;
       return false;
     };
     std::array<SimPopulation::Logs, kNumClouds> logs;
@@ -322,8 +338,10 @@ class SimPriorPredictor final : public Predictor {
         at.clouds[c] = at_modes(clouds[c], t == tasks::kTimeMs ? logs[c].time : logs[c].power, fit.levels[c]);
       at.cross[c] = (at.clouds[c].root.transpose() * fit.roots[c]).cast<double>();
     }
-    for (const auto& residual : fit.residuals)
-      at.residual_cross.push_back(sim_covariance(residual, inputs, fit.inputs));
+    at.residual_cross.resize(fit.residuals.size());
+    for (const auto& h : fit.hypotheses)
+      if (auto& cross = at.residual_cross[h.residual]; cross.size() == 0)
+        cross = sim_covariance(fit.residuals[h.residual], inputs, fit.inputs);
     return at;
   }
   // Hypothesis's u(x) of each mode: [n, 1 + 2 k + q].
@@ -577,7 +595,8 @@ namespace {
 
 struct TargetSupport {
   TargetRows rows;
-  Vector logs;  // centred
+  std::vector<Index> among;  // the modes of all that was simulated
+  Vector logs;               // centred
   double level = 0;
 };
 
@@ -594,11 +613,14 @@ Eigen::VectorXd misfits(const Rows& logs, const Vector& centred, const Vector& n
   return deviations.rowwise().squaredNorm().cast<double>();
 }
 
+constexpr float kLeastLogWeight =
+    -30;  // beside 0: nothing, but the squares of what is less are denormal, and slow
+
 // exp(-q / (2 tau)), with the tau that makes 1 / sum w^2 of the normalised weights `effective`, or as near as it gets.
 Eigen::VectorXf retrieval_weights(const Vector& q, double effective) {
   const Eigen::VectorXf above = (q.array() - q.minCoeff()).cast<float>();
   const auto weights = [&](float tau) {
-    const Eigen::VectorXf w = (above.array() / (-2 * tau)).exp();
+    const Eigen::VectorXf w = (above.array() / (-2 * tau)).max(kLeastLogWeight).exp();
     return Eigen::VectorXf(w / w.sum());
   };
   float low = 1e-6F, high = 1e6F;
@@ -618,9 +640,27 @@ bool covers(const std::vector<hw::PowerMode>& modes, const hw::PowerModeSpace& s
 
 }  // namespace
 
-std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
+void SimPrior::check(const Samples& support) const {
   check_support("sim_prior", support, model_ ? 0 : 1);
   if (model_) check_roles("sim_prior", model_->knobs, *support.space);
+}
+
+SimulatedSupport SimPrior::simulate(const Samples& support) const {
+  SimulatedSupport simulated{support.modes, {}};
+  std::sort(simulated.modes.begin(), simulated.modes.end());
+  if (!simulated.modes.empty())
+    simulated.logs = population_->simulate(*support.space, simulated.modes, first(population_->size()));
+  return simulated;
+}
+
+std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
+  check(support);
+  return adapt(support, simulate(support));
+}
+
+std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support,
+                                                 const SimulatedSupport& simulated) const {
+  check(support);
   if (support.modes.empty()) return by_what_is_stated(model_, support);
   const auto& space = *support.space;
   auto predictor = std::make_unique<SimPriorPredictor>(support.space);
@@ -636,8 +676,9 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
 
   std::array<std::optional<TargetSupport>, kNumTargets> targets;
   for (int t = 0; t < kNumTargets; ++t) {
-    TargetSupport known{rows_of(support, static_cast<tasks::Target>(t)), {}, 0};
+    TargetSupport known{rows_of(support, static_cast<tasks::Target>(t)), {}, {}, 0};
     if (known.rows.modes.empty()) continue;
+    known.among = positions(known.rows.modes, simulated.modes);
     known.logs = known.rows.values.array().log();
     known.level = known.logs.mean();
     known.logs.array() -= known.level;
@@ -646,66 +687,58 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
 
   // Retrieval, with time and power together; logs on the support of all there are, and of those in the clouds.
   std::array<std::array<Rows, kNumClouds>, kNumTargets> cloud_logs;
-  const auto retrieve = [&](std::size_t count, std::size_t kept, std::size_t retrieved,
-                            std::optional<std::size_t> all, const auto& simulate) {
-    std::vector<std::size_t> everyone(count);
-    std::iota(everyone.begin(), everyone.end(), std::size_t{0});
-    std::array<Rows, kNumTargets> simulated;
+  const auto retrieve = [&](const SimPopulation::Logs& logs, std::size_t count, std::size_t kept,
+                            std::size_t retrieved, std::optional<std::size_t> all) {
+    std::array<Rows, kNumTargets> of_target;
     Vector q = Vector::Zero(static_cast<Index>(count));
-    SimPopulation::Logs logs;
-    const std::vector<hw::PowerMode>* at = nullptr;  // modes of logs
     for (int t = 0; t < kNumTargets; ++t) {
-      if (!targets[t]) continue;
-      const auto& modes = targets[t]->rows.modes;
-      if (at == nullptr || *at != modes) logs = simulate(modes, everyone);
-      at = &modes;
-      simulated[t] = t == tasks::kTimeMs ? logs.time : logs.power;
-      if (simulated[t].size() == 0) continue;
+      const auto& of_all = t == tasks::kTimeMs ? logs.time : logs.power;
+      if (!targets[t] || of_all.size() == 0) continue;
+      of_target[t] = of_all(Eigen::seqN(0, static_cast<Index>(count)), targets[t]->among);
       const double error = t == tasks::kTimeMs ? options_.time_error : options_.power_error;
-      q += misfits(simulated[t], targets[t]->logs, targets[t]->rows.noise_factors) / (error * error);
+      q += misfits(of_target[t], targets[t]->logs, targets[t]->rows.noise_factors) / (error * error);
     }
     const auto weights = retrieval_weights(q, options_.effective);
-    auto ranked = everyone;
+    auto ranked = first(count);
     std::stable_sort(ranked.begin(), ranked.end(), [&](std::size_t a, std::size_t b) {
       return q[static_cast<Index>(a)] < q[static_cast<Index>(b)];
     });
     ranked.resize(std::min(count, kept));
     const auto add_cloud = [&](std::size_t name, std::vector<std::size_t> members, Eigen::VectorXf shares) {
       for (int t = 0; t < kNumTargets; ++t)
-        if (simulated[t].size() > 0) cloud_logs[t][name] = simulated[t](members, Eigen::all);
+        if (of_target[t].size() > 0) cloud_logs[t][name] = of_target[t](members, Eigen::all);
       predictor->clouds[name] = {std::move(members), shares / shares.sum()};
     };
     Eigen::VectorXf shares = weights(ranked);
     add_cloud(retrieved, std::move(ranked), std::move(shares));
     if (!all) return;
-    everyone.resize(std::min(count, kUnweighted));
-    shares.setOnes(static_cast<Index>(everyone.size()));
-    add_cloud(*all, std::move(everyone), std::move(shares));
+    auto some = first(std::min(count, kUnweighted));
+    shares.setOnes(static_cast<Index>(some.size()));
+    add_cloud(*all, std::move(some), std::move(shares));
   };
-  retrieve(population_->size(), options_.kept, kRetrieved, kAll,
-           [&](const auto& modes, const auto& which) { return population_->simulate(space, modes, which); });
-  if (predictor->mixtures && predictor->mixtures->size() > 0)
-    retrieve(predictor->mixtures->size(), options_.kept_mixed, kRetrievedMixtures, kAllMixtures,
-             [&](const auto& modes, const auto& which) {
-               return predictor->mixtures->simulate(predictor->among_curve_modes(modes), which);
-             });
+  retrieve(simulated.logs, population_->size(), options_.kept, kRetrieved, kAll);
+  if (predictor->mixtures && predictor->mixtures->size() > 0) {
+    const auto count = predictor->mixtures->size();
+    retrieve(predictor->mixtures->simulate(predictor->among_curve_modes(simulated.modes), first(count)),
+             count, options_.kept_mixed, kRetrievedMixtures, kAllMixtures);
+  }
   if (predictor->blends && predictor->blends->size() > 0) {
-    const auto& all = predictor->clouds[kAll].which;
+    const auto all = static_cast<Index>(predictor->clouds[kAll].which.size());
     // What was simulated is in units of its own: its level on the support is taken off, and power is given that of
     // the training workloads there.
     for (int t = 0; t < kNumTargets; ++t) {
       auto& levels = predictor->levels_in_blends[t];
-      levels = targets[t] ? Eigen::VectorXf(cloud_logs[t][kAll].rowwise().mean())
-                          : Eigen::VectorXf::Zero(static_cast<Index>(all.size()));
+      levels =
+          targets[t] ? Eigen::VectorXf(cloud_logs[t][kAll].rowwise().mean()) : Eigen::VectorXf::Zero(all);
       const auto& trained = model_->targets[t];
       if (t == tasks::kPowerW && targets[t] && trained && trained->training.size() > 0)
         levels.array() -= static_cast<float>(
             trained->training(Eigen::all, predictor->among_curve_modes(targets[t]->rows.modes)).mean());
     }
-    retrieve(predictor->blends->size(), options_.kept_mixed, kRetrievedBlends, std::nullopt,
-             [&](const auto& modes, const auto& which) {
-               return predictor->blend(modes, which, population_->simulate(space, modes, all));
-             });
+    const auto count = predictor->blends->size();
+    retrieve(predictor->blend(simulated.modes, first(count),
+                              {simulated.logs.time.topRows(all), simulated.logs.power.topRows(all)}),
+             count, options_.kept_mixed, kRetrievedBlends, std::nullopt);
   }
 
   for (int t = 0; t < kNumTargets; ++t) {
@@ -905,7 +938,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
       coefficients.head(1 + 2 * k) << kSimLevelVariance * alpha.sum(), a * alpha, b * alpha;
       coefficients[1 + 2 * k + mean] = 1;
       // K^-1 between what [1, C, R] is to the covariance with the support: [level 1, a I, b I].
-      const Eigen::MatrixXd inverse = llt.solve(Eigen::MatrixXd::Identity(k, k));
+      const Eigen::MatrixXd inverse = inverse_of_squared(llt.matrixLLT());
       const Vector sums = kSimLevelVariance * inverse.rowwise().sum();
       Eigen::MatrixXd moment = coefficients * coefficients.transpose();
       moment(0, 0) -= kSimLevelVariance * sums.sum();

@@ -56,6 +56,12 @@ struct SimPriorModel {
   static SimPriorModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
 };
 
+// What simulated workloads, those of a population's first, take in the modes of a support.
+struct SimulatedSupport {
+  std::vector<hw::PowerMode> modes;  // ascending
+  SimPopulation::Logs logs;          // [population, modes]
+};
+
 // Retrieval of simulated workloads. Those that fit the support in time and power together are weighted; their mean and
 // covariance are the prior of a Gaussian process with a residual; other priors (all simulated workloads, what the
 // training workloads have in common, physics) and scales compete, averaged by tempered evidence. Where there are two
@@ -69,8 +75,14 @@ class SimPrior final : public Learner {
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});
   // A trained one takes a support without rows too; throws std::invalid_argument saying what is missing for that.
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
+  // The same in two steps. What one SimPrior simulates does for others whose population is as large or smaller, of the same
+  // seed, and for supports with fewer values.
+  SimulatedSupport simulate(const Samples& support) const;
+  std::unique_ptr<const Predictor> adapt(const Samples& support, const SimulatedSupport& simulated) const;
 
  private:
+  void check(const Samples& support) const;
+
   std::shared_ptr<const SimPriorModel> model_;
   SimPriorOptions options_;
   std::shared_ptr<const SimPopulation> population_;

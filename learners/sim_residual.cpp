@@ -105,8 +105,7 @@ double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& row
   if (gradient == nullptr) return value;
 
   // d / d theta = tr((A^-1 - alpha alpha') dA / d theta) / 2
-  const Eigen::MatrixXd weight =
-      0.5 * (llt.solve(Eigen::MatrixXd::Identity(n, n)) - alpha * alpha.transpose());
+  const Eigen::MatrixXd weight = 0.5 * (inverse_of_squared(llt.matrixLLT()) - alpha * alpha.transpose());
   SimPriorFitted slope = target;
   static_cast<KnobKernel&>(slope.residual) = knob_slopes(r, rows.inputs.knobs, weight);
   slope.residual.log_slopes =

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace fewwatt::learners {
@@ -35,6 +36,17 @@ TEST(Cholesky, WhatIsFarFromPositiveDefiniteIsNamed) {
             "gp: the covariance of 2 rows is not positive definite");
   EXPECT_NE(message(Eigen::MatrixXd::Constant(2, 2, std::nan(""))), "");
   EXPECT_NE(message(-Eigen::MatrixXd::Identity(2, 2)), "");
+}
+
+TEST(Cholesky, InverseOfAFactorSquaredIsThatOfTheMatrix) {
+  for (const Eigen::Index n : {1, 2, 16, 17, 50}) {
+    std::srand(static_cast<unsigned>(n));
+    const Eigen::MatrixXd root = Eigen::MatrixXd::Random(n, n);
+    const Eigen::MatrixXd a = root * root.transpose() + Eigen::MatrixXd::Identity(n, n);
+    const Eigen::MatrixXd inverse = inverse_of_squared(cholesky(a, "it").matrixLLT());
+    EXPECT_EQ(inverse, inverse.transpose());
+    EXPECT_LT((a * inverse - Eigen::MatrixXd::Identity(n, n)).cwiseAbs().maxCoeff(), 1e-12);
+  }
 }
 
 }  // namespace

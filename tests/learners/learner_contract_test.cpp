@@ -64,6 +64,21 @@ TEST_P(LearnerContract, CovariancesGoWithTheStandardDeviations) {
   }
 }
 
+TEST_P(LearnerContract, OneWantedTargetIsPredictedAsWithBoth) {
+  const auto predictor = learner_->adapt(tests::example_support(8, 1));
+  const auto both = predictor->predict(modes_);
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    Wanted wanted{};
+    wanted[target] = true;
+    const auto one = predictor->predict_targets(modes_, wanted);
+    EXPECT_EQ(one.mean.col(target), both.mean.col(target));
+    ASSERT_EQ(one.stddev.rows(), both.stddev.rows());
+    if (both.stddev.size() == 0) continue;
+    EXPECT_EQ(one.stddev.col(target), both.stddev.col(target));
+    EXPECT_EQ(one.latent_stddev.col(target), both.latent_stddev.col(target));
+  }
+}
+
 TEST_P(LearnerContract, OrderOfTheSupportIsIrrelevant) {
   const auto support = tests::example_support(8, 2);
   const std::vector<std::size_t> reversed = {7, 6, 5, 4, 3, 2, 1, 0};

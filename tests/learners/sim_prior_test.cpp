@@ -62,6 +62,17 @@ TEST(SimPrior, AModesPredictionDoesNotDependOnTheOthers) {
   }
 }
 
+TEST(SimPrior, WhatOneSimulatesDoesForAnotherAndForFewerValues) {
+  const SimPrior larger(tests::usual_sim_prior(*simulated_space())),
+      smaller(std::nullopt, {.population = 500});
+  auto m = simulated_workload(5, 12);
+  const auto simulated = larger.simulate(m.support);
+  m.support.targets(3, tasks::kPowerW) = m.support.targets(7, tasks::kTimeMs) = std::nan("");
+  for (const auto* learner : {&larger, &smaller})
+    EXPECT_EQ(learner->adapt(m.support, simulated)->predict(m.modes).mean,
+              learner->adapt(m.support)->predict(m.modes).mean);
+}
+
 TEST(SimPrior, MeasuredTimeTellsOfPower) {
   double with = 0, without = 0;
   for (std::size_t w = 0; w < 12; ++w) {
