@@ -268,7 +268,7 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
     for (Index u = 0; u < width; ++u) {
       const auto& [error, variance] = left_out[static_cast<std::size_t>(u)];
       const double z_squared = error.cwiseAbs2().cwiseQuotient(variance).sum();
-      scales[u] = (options.calm + z_squared) / (options.calm + static_cast<double>(rows));
+      scales[u] = std::max(1.0, (options.calm + z_squared) / (options.calm + static_cast<double>(rows)));
       errors.mean.col(u) = error;
       errors.variance.col(u) = scales[u] * variance;
     }

@@ -26,7 +26,7 @@ struct SamplerOptions {
   std::uint64_t seed = 0;
   // Modes that are told from the start, as those asked for: fewer need no learner, more would be wasted on what is already
   // known of the workload.
-  std::size_t designed = 5;
+  std::size_t designed = 3;
   // At most so many modes, drawn at random, are considered and stand for the whole space.
   std::size_t pool = 1500;
   MeasuringCost cost;                           // of alc-cost
