@@ -268,7 +268,7 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
     for (Index u = 0; u < width; ++u) {
       const auto& [error, variance] = left_out[static_cast<std::size_t>(u)];
       const double z_squared = error.cwiseAbs2().cwiseQuotient(variance).sum();
-      scales[u] = std::max(1.0, (options.calm + z_squared) / (options.calm + static_cast<double>(rows)));
+      scales[u] = (options.calm + z_squared) / (options.calm + static_cast<double>(rows));
       errors.mean.col(u) = error;
       errors.variance.col(u) = scales[u] * variance;
     }
@@ -278,12 +278,14 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
     weights = (weights.array() < kSmallestWeight).select(0.0, weights);
     weights /= weights.sum();
 
+    const Vector widened = scales.cwiseMax(1);
+    errors.variance *= widened.cwiseQuotient(scales).asDiagonal();
     const auto [error, variance] = combined(errors, weights, options.combination);
     predictor->left[target] = {error, variance};
     predictor->weights[target] = Vector::Zero(static_cast<Index>(members.size()));
     predictor->weights[target](predicting) = weights;
     predictor->scales[target] = Vector::Ones(static_cast<Index>(members.size()));
-    predictor->scales[target](predicting) = scales;
+    predictor->scales[target](predicting) = widened;
   }
   return predictor;
 }

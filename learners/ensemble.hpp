@@ -13,7 +13,8 @@ namespace fewwatt::learners {
 // How the logs that members predict become one prediction, per target. N(m_c, v_c) is what member c predicts, p_ic the density
 // of log y_i that it would have predicted from the other rows of the support (Predictor::left_out), pi_c its prior, sum 1.
 // Before that each member's v_c are multiplied by (calm + sum_i z_i^2) / (calm + rows), z_i = error / predicted stddev of row i
-// left out, where that is above 1: members were fitted to all rows, so that those left out flatter them.
+// left out. What is predicted in the end is never narrowed by that: members were fitted to all rows, and those left out
+// flatter them.
 enum class Combination {
   // A mixture:  w_c ~ pi_c exp(temper sum_i log p_ic)
   evidence,
