@@ -10,6 +10,7 @@
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 #include <utility>
 
@@ -141,12 +142,23 @@ std::optional<Options> parse(int argc, char** argv) {
   } catch (const std::invalid_argument& e) {
     throw program::UsageError(std::string("--share: ") + e.what());
   }
-  double total = 0;
-  for (const double share : shares) total += share;
-  if (std::abs(total - 1) > 1e-6 && !options.common.quiet) {
-    std::cerr << "fewwatt optimize: shares sum to " << total << "; taken as";
+  const double total = std::accumulate(shares.begin(), shares.end(), 0.0);
+  const bool has_negative = std::any_of(shares.begin(), shares.end(), [](double share) { return share < 0; });
+  if ((has_negative || std::abs(total - 1) > 1e-6) && !options.common.quiet) {
+    std::cerr << "fewwatt optimize: ";
+    if (has_negative)
+      std::cerr << "a negative share is none";
+    else
+      std::cerr << "shares sum to " << total;
+    std::cerr << "; taken as";
     for (const double share : options.shares) std::cerr << ' ' << share;
     std::cerr << '\n';
+  }
+  for (std::size_t w = options.shares.size(); w-- > 0;) {
+    if (options.shares[w] > 0) continue;
+    if (!options.common.quiet) std::cerr << "fewwatt optimize: " << models[w] << " has no share: left out\n";
+    options.models.erase(options.models.begin() + static_cast<std::ptrdiff_t>(w));
+    options.shares.erase(options.shares.begin() + static_cast<std::ptrdiff_t>(w));
   }
   if (values->count("together") > 0) {
     const auto how = (*values)["together"].as<std::string>();
@@ -166,7 +178,7 @@ std::optional<Options> parse(int argc, char** argv) {
 #ifndef FEWWATT_PAGMO
   if (options.evolve) throw program::UsageError("--evolve: this program was built without pagmo2");
 #endif
-  if (!options.one_table() && !options.evolve && models.size() > learners::kMaxExactTurns)
+  if (!options.one_table() && !options.evolve && options.models.size() > learners::kMaxExactTurns)
     throw program::UsageError("more than " + std::to_string(learners::kMaxExactTurns) +
                               " workloads cannot be searched exactly; --evolve can");
   if (options.one_table()) {

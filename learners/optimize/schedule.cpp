@@ -308,12 +308,15 @@ std::string Switching::error() const {
 
 std::vector<double> normalised_shares(std::span<const double> shares) {
   double total = 0;
+  std::vector<double> normalised;
   for (const double share : shares) {
-    if (!(share > 0 && std::isfinite(share)))
-      throw std::invalid_argument("a share must be > 0, found " + std::to_string(share));
-    total += share;
+    if (!std::isfinite(share))
+      throw std::invalid_argument("a share must be finite, found " + std::to_string(share));
+    normalised.push_back(std::max(share, 0.0));
+    total += normalised.back();
   }
-  std::vector<double> normalised(shares.begin(), shares.end());
+  if (!(total > 0 && std::isfinite(total)))
+    throw std::invalid_argument("at least one share must be > 0, and their sum finite");
   for (auto& share : normalised) share /= total;
   return normalised;
 }

@@ -64,7 +64,8 @@ bool counts_energy(const TurnsProblem& problem);  // does energy matter to the o
 TurnsProblem turns_problem(std::span<const Turn> turns, const Objective& objective, const PowerBudget& budget,
                            const Switching& switching, bool one_setting);
 
-// Shares as they were meant: divided by their sum. Throws std::invalid_argument unless all are positive and finite.
+// Shares as they were meant: a negative one is none, 0, and the others are divided by their sum. Throws std::invalid_argument
+// unless all are finite and one is positive.
 std::vector<double> normalised_shares(std::span<const double> shares);
 
 using Picks = std::vector<std::uint32_t>;  // of TurnsProblem::options, one per workload

@@ -273,10 +273,22 @@ TEST_F(OptimizeTurns, SharesAreNormalisedWithANotice) {
   EXPECT_EQ(twice.out, equal.out);
   EXPECT_EQ(turns("--share 1 --share 1 --max-power-w 6 --quiet").err, "");
   for (const char* bad :
-       {"--share -0.5 --share 1.5", "--share 0 --share 1", "--share nan --share 1", "--share 1"}) {
+       {"--share=-0.5 --share 0", "--share 0 --share 0", "--share nan --share 1", "--share 1"}) {
     EXPECT_EQ(turns(bad).code, 2) << bad;
     EXPECT_TRUE(holds(turns(bad).err, "share")) << turns(bad).err;
   }
+}
+
+TEST_F(OptimizeTurns, ANegativeShareIsNoneWithANotice) {
+  const auto alone = run_program("optimize", "--max-power-w 6 --json --model " + model_);
+  for (const char* shares : {"--share 1.5 --share=-0.5", "--share 1.5 --share -0.5"}) {
+    const auto result = turns(std::string(shares) + " --max-power-w 6 --json");
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_TRUE(holds(result.err, "a negative share is none; taken as 1 0")) << result.err;
+    EXPECT_TRUE(holds(result.err, other_ + " has no share: left out")) << result.err;
+    EXPECT_EQ(result.out, alone.out);
+  }
+  EXPECT_EQ(turns("--share 2 --share=-1 --max-power-w 6 --quiet").err, "");
 }
 
 TEST_F(OptimizeTurns, ModelsOfDifferentBoardsAreRefused) {

@@ -175,10 +175,13 @@ TEST(TurnsProblem, WaysOfRunningOneWorkloadCountInOneUnit) {
             std::string::npos);
 }
 
-TEST(Shares, AreNormalisedAndMustBePositive) {
+TEST(Shares, AreNormalisedAndNegativeOnesAreNone) {
   EXPECT_EQ(normalised_shares(std::vector<double>{1, 3}), (std::vector<double>{0.25, 0.75}));
-  for (const double bad : {0.0, -0.5, double{NAN}, double{INFINITY}})
+  EXPECT_EQ(normalised_shares(std::vector<double>{-0.5, 0, 1, 3}), (std::vector<double>{0, 0, 0.25, 0.75}));
+  for (const double bad : {double{NAN}, double{INFINITY}, -double{INFINITY}})
     EXPECT_THROW(normalised_shares(std::vector<double>{0.5, bad}), std::invalid_argument) << bad;
+  EXPECT_THROW(normalised_shares(std::vector<double>{0, -1}), std::invalid_argument);
+  EXPECT_THROW(normalised_shares(std::vector<double>{1e308, 1e308}), std::invalid_argument);
 }
 
 }  // namespace
