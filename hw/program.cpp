@@ -136,6 +136,14 @@ bool told_to_stop() {
 }
 
 int run(const std::string& verb, const std::function<int()>& body) {
+#ifdef __AVX2__
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2")) {
+    std::cerr << "fewwatt " << verb
+              << ": this program was compiled for processors with AVX2 (x86-64-v3), and this one has "
+              << "none: configure with -DFEWWATT_CPU=\n";
+    return kFailed;
+  }
+#endif
   // Freed memory is kept: predicting all modes takes and gives back the same megabytes again and again.
   mallopt(M_MMAP_THRESHOLD, 1 << 26);
   mallopt(M_TRIM_THRESHOLD, 1 << 26);
