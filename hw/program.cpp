@@ -4,6 +4,8 @@
 
 #include <charconv>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +17,20 @@ namespace fewwatt::program {
 namespace {
 
 volatile std::sig_atomic_t signalled = 0;
+
+#ifdef __AVX2__
+// Before anything else runs, and without AVX, which the compiler may use anywhere else.
+[[gnu::constructor(101), gnu::target("no-avx")]] void refuse_older_processors() {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    return;
+  std::fputs(
+      "fewwatt: this program was compiled for processors with AVX2 (x86-64-v3), and this one has none: "
+      "configure with -DFEWWATT_CPU=\n",
+      stderr);
+  std::_Exit(kFailed);
+}
+#endif
 
 }  // namespace
 
@@ -136,14 +152,6 @@ bool told_to_stop() {
 }
 
 int run(const std::string& verb, const std::function<int()>& body) {
-#ifdef __AVX2__
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2")) {
-    std::cerr << "fewwatt " << verb
-              << ": this program was compiled for processors with AVX2 (x86-64-v3), and this one has "
-              << "none: configure with -DFEWWATT_CPU=\n";
-    return kFailed;
-  }
-#endif
   // Freed memory is kept: predicting all modes takes and gives back the same megabytes again and again.
   mallopt(M_MMAP_THRESHOLD, 1 << 26);
   mallopt(M_TRIM_THRESHOLD, 1 << 26);
