@@ -33,6 +33,7 @@ struct Options {
   program::CommonOptions common;
   double max_power_w = 0, confidence = 0.95, minutes = 0;
   std::string budget_file, init, learner, log, out;
+  learners::UpdateOptions forgetting;
   hw::MeasuringOptions measuring;
 
   Options() {
@@ -252,6 +253,7 @@ int govern(const Options& options) {
   learners::GovernorOptions governing;
   governing.confidence = options.confidence;
   governing.seed = options.common.seed;
+  governing.forgetting = options.forgetting;
   governing.inherits = learning.weighs_rows;
   learners::Governor governor(std::make_shared<const hw::PowerModeSpace>(runner->space()), learning.learner,
                               governing);
@@ -311,6 +313,8 @@ void check(const Options& options) {
                    "--confidence must be at least 0.5 and below 1");
   program::require(options.init.empty() || options.learner.empty(),
                    "give one of --init and --learner, or neither for auto");
+  if (auto error = options.forgetting.error(); !error.empty())
+    throw program::UsageError("--forget: " + error);
   if (auto error = options.measuring.error(); !error.empty()) throw program::UsageError(error);
   program::require(!options.measuring.command.empty() || options.minutes > 0,
                    "without a program give --minutes, after which to end");
@@ -351,6 +355,8 @@ int main(int argc, char** argv) {
         "a learner that needs no checkpoint, and gives uncertainty; auto if no --init is given");
     add("confidence", po::value(&options.confidence)->default_value(options.confidence, "0.95"),
         "that a mode fits, before it is tried");
+    add("forget", po::value(&options.forgetting.forget)->default_value(1)->value_name("F"),
+        "every window makes earlier measurements count F times as much");
     add("log", po::value(&options.log)->value_name("FILE"),
         "CSV file with a row per window, written as it goes: what ran, what it cost, and why");
     add("out", po::value(&options.out)->value_name("FILE"),

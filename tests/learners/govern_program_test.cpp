@@ -148,6 +148,7 @@ TEST(GovernProgram, RefusesBadInput) {
   refused("-- true", "max-power-w");
   refused(kSimulated + "--max-power-w 0 --minutes 1", "--max-power-w");
   refused(kSimulated + "--max-power-w 30", "--minutes");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --forget 0", "--forget");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --confidence 1", "--confidence");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --learner physics", "uncertainty");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --learner nobody", "unknown learner");

@@ -52,6 +52,21 @@ struct Running {
   hw::Rng rng{1};
 };
 
+TEST(Governor, WhatIsForgottenCountsLess) {
+  GovernorOptions options;
+  options.forgetting.forget = 0.5;
+  Running running(options);
+  const auto mode = running.governor.next(kBudgetW).mode;
+  running.governor.tell(mode, {10, 2});
+  running.governor.tell(mode, {10.2, 2});
+  const auto samples = running.governor.samples();
+  ASSERT_EQ(samples.size(), 1U);
+  // Weights 1/2 and 1: the mean of logs.
+  EXPECT_NEAR(samples.targets(0, tasks::kTimeMs), std::exp((0.5 * std::log(10) + std::log(10.2)) / 1.5),
+              1e-9);
+  EXPECT_NEAR(samples.noise_factors[0], 1 / 1.5, 1e-12);
+}
+
 TEST(Governor, StartsInTheLowestMode) {
   Running running;
   const auto move = running.governor.next(kBudgetW);
