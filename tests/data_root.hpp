@@ -5,13 +5,15 @@
 #include <stdexcept>
 #include <string>
 
+#include "tests/paths.hpp"
+
 namespace fewwatt::tests {
 
 // Where the measured profiles lie: FEWWATT_DATA, or ../shared/data beside the project; "" = nowhere. A
 // FEWWATT_DATA that is no folder is a mistake, not a reason to skip.
 inline std::string data_root() {
   const char* set = std::getenv("FEWWATT_DATA");
-  const std::string root = set != nullptr ? set : FEWWATT_SOURCE_DIR "/../shared/data";
+  const std::string root = set != nullptr ? set : source_dir() + "/../shared/data";
   if (std::filesystem::is_directory(root)) return root;
   if (set != nullptr) throw std::runtime_error("FEWWATT_DATA=" + root + " is no folder");
   return "";

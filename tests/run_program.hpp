@@ -13,6 +13,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "tests/paths.hpp"
+
 namespace fewwatt::tests {
 
 // A folder of its own for the running test, removed at the end.
@@ -56,7 +58,7 @@ struct ProgramResult {
 
 // What starts `fewwatt-<verb>` from a shell: its path, behind an emulator if it was built for another machine.
 inline std::string program_command(const std::string& verb) {
-  return FEWWATT_EMULATOR FEWWATT_BIN_DIR "/fewwatt-" + verb;
+  return emulator() + bin_dir() + "/fewwatt-" + verb;
 }
 
 // Runs `fewwatt-<verb> arguments` through the shell; quote what needs it.

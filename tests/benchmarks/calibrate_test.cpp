@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/data_root.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -14,9 +15,9 @@ namespace {
 
 ProgramResult calibrate(const std::string& data_root) {
   const TempDir dir;
-  const std::string command = std::string(FEWWATT_BIN_DIR "/calibrate_simulator --mappings ") +
-                              FEWWATT_SOURCE_DIR "/datasets/mappings --data-root '" + data_root + "' >" +
-                              (dir / "out") + " 2>" + (dir / "err");
+  const std::string command = tests::bin_dir() + "/calibrate_simulator --mappings " + tests::source_dir() +
+                              "/datasets/mappings --data-root '" + data_root + "' >" + (dir / "out") + " 2>" +
+                              (dir / "err");
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(dir / "out"), read_text(dir / "err")};
 }

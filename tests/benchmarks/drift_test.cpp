@@ -8,12 +8,13 @@
 
 #include "datasets/profile.hpp"
 #include "hw/modules.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
 
-const std::string kSuite = std::string(FEWWATT_SOURCE_DIR) + "/benchmarks/suites/drift.ini";
+const std::string kSuite = tests::source_dir() + "/benchmarks/suites/drift.ini";
 
 // Small enough for a test.
 DriftSuite small() {
@@ -30,7 +31,7 @@ DriftSuite small() {
 
 TEST(DriftSuite, IsToldFromOthers) {
   EXPECT_TRUE(is_drift_suite(kSuite));
-  EXPECT_FALSE(is_drift_suite(std::string(FEWWATT_SOURCE_DIR) + "/benchmarks/suites/demo.ini"));
+  EXPECT_FALSE(is_drift_suite(tests::source_dir() + "/benchmarks/suites/demo.ini"));
 }
 
 TEST(DriftSuite, RefusesBadValues) {

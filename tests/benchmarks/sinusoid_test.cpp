@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "datasets/csv.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::benchmarks {
@@ -101,9 +102,9 @@ TEST(SinusoidSuite, TestCurvesCoverAmplitudesAndPhasesEvenly) {
 }
 
 TEST(SinusoidSuite, ShippedOneIsTheProtocolOfThePaper) {
-  const std::string path = FEWWATT_SOURCE_DIR "/benchmarks/suites/sinusoid.ini";
+  const std::string path = tests::source_dir() + "/benchmarks/suites/sinusoid.ini";
   ASSERT_TRUE(is_sinusoid_suite(path));
-  EXPECT_FALSE(is_sinusoid_suite(FEWWATT_SOURCE_DIR "/benchmarks/suites/tx2-time.ini"));
+  EXPECT_FALSE(is_sinusoid_suite(tests::source_dir() + "/benchmarks/suites/tx2-time.ini"));
   const auto suite = read_sinusoid_suite(path);
   EXPECT_EQ(suite.hidden, (std::vector<int>{40, 40}));
   EXPECT_EQ(suite.test_tasks, 600u);

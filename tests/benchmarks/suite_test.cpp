@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/benchmarks/made_up.hpp"
+#include "tests/paths.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -62,7 +63,7 @@ TEST(Suite, ShippedOnesAreGoodAndHaveTheBaselines) {
       {"gpu-zeus-p100", baselines.size()}, {"titanx", baselines.size()},
       {"gpu-zeus-v100", baselines.size()}, {"orin-sim", baselines.size() - 2}};
   for (const auto& [name, count] : expected) {
-    const Suite suite = read_suite(FEWWATT_SOURCE_DIR "/benchmarks/suites/" + name + ".ini");
+    const Suite suite = read_suite(tests::source_dir() + "/benchmarks/suites/" + name + ".ini");
     EXPECT_EQ(suite.name, name);
     for (const auto& learner : std::span(baselines).first(count))
       EXPECT_NE(std::find(suite.learners.begin(), suite.learners.end(), learner), suite.learners.end())

@@ -1,6 +1,7 @@
 #include "datasets/mapping.hpp"
 
 #include "tests/datasets/expect_data_error.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -104,8 +105,7 @@ TEST(Mapping, UnknownNamesAreRefused) {
 TEST(Mapping, TheShippedOnesAreValid) {
   for (const char* name : {"gpu-zeus", "titanx-ulisboa", "tx2-flexibo", "tx2-osldvfs", "tx2-osldvfs-logs",
                            "xavier-sigmetrics22"}) {
-    EXPECT_NO_THROW(
-        datasets::read_mapping(std::string(FEWWATT_SOURCE_DIR "/datasets/mappings/") + name + ".ini"));
+    EXPECT_NO_THROW(datasets::read_mapping(tests::source_dir() + "/datasets/mappings/" + name + ".ini"));
   }
 }
 

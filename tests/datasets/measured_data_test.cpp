@@ -6,6 +6,7 @@
 #include "datasets/csv.hpp"
 #include "datasets/import.hpp"
 #include "tests/data_root.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 #include "tests/tolerances.hpp"
 
@@ -15,7 +16,7 @@ namespace {
 using datasets::ProfileStore;
 
 ProfileStore import_folder(const std::string& name, const std::string& root) {
-  const auto mapping = datasets::read_mapping(FEWWATT_SOURCE_DIR "/datasets/mappings/" + name + ".ini");
+  const auto mapping = datasets::read_mapping(tests::source_dir() + "/datasets/mappings/" + name + ".ini");
   return datasets::import_profiles(mapping, {root + "/" + name});
 }
 

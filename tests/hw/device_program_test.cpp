@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/fake_sysfs.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -194,8 +195,7 @@ TEST(DeviceProgram, AnExportedModeIsThePresentOneWithItsClocks) {
   const auto root = dir.path().string();
   auto board = agx_orin(false);
   tree_of(board, true).write(root);
-  write_text(root + "/etc/nvpmodel.conf",
-             read_text(std::string(FEWWATT_SOURCE_DIR) + "/tests/hw/nvpmodel_example.conf"));
+  write_text(root + "/etc/nvpmodel.conf", read_text(tests::source_dir() + "/tests/hw/nvpmodel_example.conf"));
   write_text(root + "/var/lib/nvpmodel/status", "pmode:0002\n");
   const auto result = run_program("device",
                                   "export-nvpmodel --name EIGHT --mode "

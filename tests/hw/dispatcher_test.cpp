@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "tests/paths.hpp"
+
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -7,15 +9,15 @@ namespace {
 
 ProgramResult dispatch(const std::string& arguments) {
   const TempDir dir;
-  std::string bin = FEWWATT_BIN_DIR;
-  const std::string emulator = FEWWATT_EMULATOR;
+  std::string bin = tests::bin_dir();
+  const std::string emulator = tests::emulator();
   if (!emulator.empty()) {  // the dispatcher can exec a script, not a program for another machine
     bin = dir / "bin";
     write_text(bin + "/fewwatt-device", "#!/bin/sh\nexec " + program_command("device") + " \"$@\"\n");
     std::filesystem::permissions(bin + "/fewwatt-device", std::filesystem::perms::owner_all);
   }
-  const std::string command = "FEWWATT_BIN=" + bin + " " FEWWATT_SOURCE_DIR "/scripts/fewwatt " + arguments +
-                              " >" + (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
+  const std::string command = "FEWWATT_BIN=" + bin + " " + tests::source_dir() + "/scripts/fewwatt " +
+                              arguments + " >" + (dir / "out") + " 2>" + (dir / "err") + " </dev/null";
   const int status = std::system(command.c_str());
   return {WEXITSTATUS(status), read_text(dir / "out"), read_text(dir / "err")};
 }

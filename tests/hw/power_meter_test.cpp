@@ -9,6 +9,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
@@ -428,7 +429,7 @@ TEST(TegrastatsPower, EndOfTheChildIsAnError) {
   const Script nothing("exit 3");
   expect_device_error([&] { TegrastatsPower(clock, {}, nothing.options()); }, {"has ended"});
   // qemu-user forks where vfork is asked for, so posix_spawn does not hear there that exec failed.
-  const std::string emulator = FEWWATT_EMULATOR;
+  const std::string emulator = tests::emulator();
   expect_device_error([&] { TegrastatsPower(clock, {}, {.command = {"/no/such/tegrastats"}}); },
                       {emulator.empty() ? "/no/such/tegrastats: cannot start: No such file or directory"
                                         : "/no/such/tegrastats has ended"});

@@ -12,13 +12,14 @@
 #include <stdexcept>
 #include <string>
 
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
 namespace {
 
 constexpr double kLongS = 30;  // so long a loaded machine may take for what takes milliseconds
-const std::string kToy = FEWWATT_SOURCE_DIR "/scripts/toy_workload";
+const std::string kToy = tests::source_dir() + "/scripts/toy_workload";
 
 WorkloadOptions with(std::vector<std::string> command) {
   WorkloadOptions options;
@@ -447,7 +448,8 @@ TEST_F(WorkloadProcessTest, RefusesOptionsThatAreNotValid) {
 // scripts/fewwatt_steps.py
 
 std::string python(const std::string& code) {
-  return "PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=" FEWWATT_SOURCE_DIR "/scripts exec python3 -c '" + code + "'";
+  return "PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=" + tests::source_dir() + "/scripts exec python3 -c '" + code +
+         "'";
 }
 
 TEST_F(WorkloadProcessTest, ThePythonModuleReportsStepsAfterItems) {

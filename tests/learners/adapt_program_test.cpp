@@ -17,6 +17,7 @@
 #include "learners/registry.hpp"
 #include "tests/learners/example_model.hpp"
 #include "tests/learners/made_checkpoints.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
@@ -558,11 +559,11 @@ TEST_F(AdaptProgram, FolderThatMayNotBeWrittenIsNamed) {
   std::filesystem::create_directory(folder);
   ASSERT_EQ(chmod(folder.c_str(), 0555), 0);
   // Permissions do not bind root: it runs a copy of the program, in a folder open to all, as nobody.
-  std::filesystem::copy_file(std::string(FEWWATT_BIN_DIR) + "/fewwatt-adapt", program);
+  std::filesystem::copy_file(tests::bin_dir() + "/fewwatt-adapt", program);
   ASSERT_EQ(chmod(dir_.path().c_str(), 0755) + chmod(program.c_str(), 0755) + chmod(profiles_.c_str(), 0644),
             0);
   const std::string as_nobody = geteuid() == 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : "";
-  const std::string command = as_nobody + FEWWATT_EMULATOR + program +
+  const std::string command = as_nobody + tests::emulator() + program +
                               " --learner physics --shots 8 --device board" + " --workload net --profiles " +
                               profiles_ + " --out " + out + " 2>" + (dir_ / "err");
   const int status = std::system(command.c_str());

@@ -11,6 +11,7 @@
 
 #include "datasets/csv.hpp"
 #include "tests/learners/board_folder.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -18,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kToy = std::string(FEWWATT_SOURCE_DIR) + "/scripts/toy_workload";
+const std::string kToy = tests::source_dir() + "/scripts/toy_workload";
 const std::string kSimulated = "--device simulated:orin-agx-64 --grid coarse --workload resnet18 ";
 const std::string kQuick = " --window-s 0.05 --minibatches 2 --stop-grace-s 1 --learner gp ";
 

@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <thread>
 
+#include "tests/dense.hpp"
 #include "tests/learners/made_checkpoints.hpp"
 #include "tests/tolerances.hpp"
 
@@ -59,7 +59,7 @@ TEST_P(LearnerContract, CovariancesGoWithTheStandardDeviations) {
     EXPECT_LE((covariance.latent.diagonal() - latent).cwiseAbs().maxCoeff(), tests::kFloat * scale);
     EXPECT_LE((whole - latent).array().abs().maxCoeff() - covariance.noise_variance, tests::kFloat * scale);
     EXPECT_LE((covariance.latent - covariance.latent.transpose()).cwiseAbs().maxCoeff(), 1e-9 * scale);
-    const Vector roots = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(covariance.latent).eigenvalues();
+    const Vector roots = tests::eigenvalues(covariance.latent);
     EXPECT_GE(roots.minCoeff(), -tests::kFloat * scale);
   }
 }

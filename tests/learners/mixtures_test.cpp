@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <Eigen/QR>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <tuple>
 
+#include "tests/dense.hpp"
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
@@ -64,7 +64,7 @@ TEST(Mixtures, HalfAreOneAfterTheOtherAndHalfOverlap) {
     // Shares that explain all modes, if there are any.
     const Eigen::MatrixXd parts = mixed.times.matrix().transpose();
     const Eigen::VectorXd sum = mixed.time.row(row).matrix().transpose();
-    const Eigen::VectorXd shares = parts.colPivHouseholderQr().solve(sum);
+    const Eigen::VectorXd shares = tests::least_squares(parts, sum);
     in_turn += (parts * shares - sum).norm() < 1e-5 * sum.norm() && std::abs(shares.sum() - 1) < 1e-4;
     // Whatever they share, it takes no longer than the longer one, were there nothing else.
     EXPECT_TRUE((mixed.time.row(row) < mixed.times.colwise().maxCoeff() * (1 + 1e-5)).all()) << row;
@@ -83,7 +83,7 @@ TEST(Mixtures, EnergyAboveWhatIsDrawnInAnyCaseAddsUp) {
     const Eigen::ArrayXXd energy = mixed.time.row(row) * (mixed.power.row(row) - least);
     const Eigen::MatrixXd parts = own.matrix().transpose();
     const Eigen::VectorXd sum = energy.matrix().transpose();
-    const Eigen::VectorXd shares = parts.colPivHouseholderQr().solve(sum);
+    const Eigen::VectorXd shares = tests::least_squares(parts, sum);
     EXPECT_LT((parts * shares - sum).norm(), 1e-4 * (sum.norm() + own.maxCoeff())) << row;
     EXPECT_NEAR(shares.sum(), 1, 1e-3) << row;
     EXPECT_GE(shares.minCoeff(), -1e-3) << row;

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/learners/example_model.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
@@ -125,7 +126,7 @@ TEST(Programs, BoardProgramsNeedNeitherLibTorchNorBlas) {
   const tests::TempDir dir;
   for (const char* verb : {"adapt", "predict", "optimize", "import", "inspect", "simulate", "device"}) {
     const std::string command =
-        std::string("LC_ALL=C readelf -d ") + FEWWATT_BIN_DIR + "/fewwatt-" + verb + " >" + (dir / "needed");
+        std::string("LC_ALL=C readelf -d ") + tests::bin_dir() + "/fewwatt-" + verb + " >" + (dir / "needed");
     ASSERT_EQ(std::system(command.c_str()), 0) << verb;
     const std::string libraries = tests::read_text(dir / "needed");
     EXPECT_TRUE(holds(libraries, "libc.so") || holds(libraries, "no dynamic section")) << libraries;

@@ -12,6 +12,7 @@
 
 #include "datasets/profile_io.hpp"
 #include "tests/learners/board_folder.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
@@ -19,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kToy = std::string(FEWWATT_SOURCE_DIR) + "/scripts/toy_workload";
+const std::string kToy = tests::source_dir() + "/scripts/toy_workload";
 const std::string kSimulated = "--device simulated:orin-agx-64 --grid coarse --workload resnet18 ";
 // As fast as it goes: a power sensor that averages over 1 ms, two steps a mode.
 const std::string kQuick = " --window-s 0.05 --minibatches 2 --stop-grace-s 1 --counters-s 0 ";

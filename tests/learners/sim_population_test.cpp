@@ -8,6 +8,7 @@
 #include "datasets/mapping.hpp"
 #include "learners/learner.hpp"
 #include "tests/data_root.hpp"
+#include "tests/paths.hpp"
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
@@ -125,7 +126,7 @@ TEST(SimPopulation, SpreadOfMeasuredWorkloadsLiesInsideItsOwn) {
   constexpr std::size_t kCount = 1000, kTail = 20;
   const SimPopulation population(kCount, 0);
   for (const std::string set : {"tx2-osldvfs", "tx2-flexibo"}) {
-    const auto mapping = datasets::read_mapping(FEWWATT_SOURCE_DIR "/datasets/mappings/" + set + ".ini");
+    const auto mapping = datasets::read_mapping(tests::source_dir() + "/datasets/mappings/" + set + ".ini");
     for (const auto& profile : datasets::import_profiles(mapping, {root + "/" + set}).profiles) {
       const auto logs = population.simulate(*profile.space, profile.modes, first(kCount));
       for (int t = 0; t < tasks::kNumTargets; ++t) {

@@ -10,6 +10,7 @@
 #include "datasets/profile_io.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "tests/meta/made_up_family.hpp"
+#include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::meta {
@@ -130,7 +131,7 @@ class InterruptedMetaTrain : public MetaTrainProgram {
  protected:
   // SIGINT after `seconds`.
   tests::ProgramResult run_for(const std::string& seconds, const std::string& more) {
-    const auto command = "timeout -s INT " + seconds + " " FEWWATT_BIN_DIR "/fewwatt-meta-train " +
+    const auto command = "timeout -s INT " + seconds + " " + tests::bin_dir() + "/fewwatt-meta-train " +
                          arguments + more + " >" + (dir / "o") + " 2>" + (dir / "e");
     const int status = std::system(command.c_str());
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -139,8 +140,8 @@ class InterruptedMetaTrain : public MetaTrainProgram {
   // SIGINT once there is a state.
   tests::ProgramResult run_until_saved(const std::string& more) {
     const auto command =
-        FEWWATT_BIN_DIR "/fewwatt-meta-train " + arguments + more + " >" + (dir / "o") + " 2>" + (dir / "e") +
-        " & pid=$!; while [ ! -e " + out +
+        tests::bin_dir() + "/fewwatt-meta-train " + arguments + more + " >" + (dir / "o") + " 2>" +
+        (dir / "e") + " & pid=$!; while [ ! -e " + out +
         ".state ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done; kill -INT $pid; wait $pid";
     const int status = std::system(command.c_str());
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
