@@ -343,7 +343,8 @@ int main(int argc, char** argv) {
     add("shots", po::value(&options.shots)->value_name("5,10"),
         "these numbers of modes instead of the suite's");
     add("splits", po::value(&options.splits)->value_name("a,b"),
-        "these splits instead of all of the suite's; their rows are those that a run of all has, but for what is "
+        "these splits instead of all of the suite's; their rows are those that a run of all has, but for "
+        "what is "
         "pooled over all workloads");
     add("seeds", po::value(&seeds)->value_name("N"), "so many draws instead of the suite's");
     add("threads", po::value(&threads)->value_name("N"), "worker threads; all cores unless given");

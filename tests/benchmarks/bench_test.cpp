@@ -246,8 +246,9 @@ TEST(Splits, AloneGiveTheRowsThatTheyGiveTogether) {
   EXPECT_NE(unknown.err.find("--splits: unknown split 'none', known are: alpha, rest"), std::string::npos)
       << unknown.err;
   EXPECT_FALSE(std::filesystem::exists(dir / "bad"));
-  const auto drift = run_program("bench", "--suite " FEWWATT_SOURCE_DIR "/benchmarks/suites/drift.ini --out " +
-                                              (dir / "bad") + " --splits rest");
+  const auto drift =
+      run_program("bench", "--suite " FEWWATT_SOURCE_DIR "/benchmarks/suites/drift.ini --out " +
+                               (dir / "bad") + " --splits rest");
   EXPECT_EQ(drift.code, 2);
   EXPECT_NE(drift.err.find("--splits"), std::string::npos) << drift.err;
 }
