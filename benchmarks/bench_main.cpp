@@ -31,7 +31,7 @@ namespace po = program::po;
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string suite, out, data_root, learners, samplers, shots, searches, measured;
+  std::string suite, out, data_root, learners, samplers, shots, searches, measured, splits;
   std::optional<std::uint64_t> seeds;
   std::size_t threads = 0;
   program::CommonOptions common;
@@ -43,6 +43,20 @@ auto parse_option(const std::string& option, const std::string& text, Parse pars
   return parse(text);
 } catch (const std::invalid_argument& e) {
   throw program::UsageError(option + ": " + e.what());
+}
+
+// Leaves the splits of these names, in the order of the suite.
+void keep_splits(const std::string& text, benchmarks::Suite& suite) {
+  const auto names = parse_option("--splits", text, benchmarks::parse_list);
+  std::string known;
+  for (const auto& split : suite.splits) known += (known.empty() ? "" : ", ") + split.name;
+  for (const auto& name : names)
+    program::require(std::any_of(suite.splits.begin(), suite.splits.end(),
+                                 [&](const auto& split) { return split.name == name; }),
+                     "--splits: unknown split '" + name + "', known are: " + known);
+  std::erase_if(suite.splits, [&](const auto& split) {
+    return std::find(names.begin(), names.end(), split.name) == names.end();
+  });
 }
 
 // What the command line changes of the suite.
@@ -70,6 +84,7 @@ void apply(const Options& options, benchmarks::Suite& suite) {
   benchmarks::check_searches(suite);
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
   suite.seeds = options.seeds.value_or(suite.seeds);
+  if (!options.splits.empty()) keep_splits(options.splits, suite);
 }
 
 std::string data_root(const Options& options) {
@@ -214,7 +229,8 @@ int bench_sinusoid(const Options& options, const std::string& command) {
   refuse_options("sinusoid", {{"samplers", !options.samplers.empty()},
                               {"seeds", options.seeds.has_value()},
                               {"searches", !options.searches.empty()},
-                              {"measured", !options.measured.empty()}});
+                              {"measured", !options.measured.empty()},
+                              {"splits", !options.splits.empty()}});
   if (!options.learners.empty()) {
     suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
     for (const auto& name : suite.learners)
@@ -246,7 +262,8 @@ int bench_drift(const Options& options, const std::string& command) {
   refuse_options("drift", {{"samplers", !options.samplers.empty()},
                            {"shots", !options.shots.empty()},
                            {"searches", !options.searches.empty()},
-                           {"measured", !options.measured.empty()}});
+                           {"measured", !options.measured.empty()},
+                           {"splits", !options.splits.empty()}});
   if (!options.learners.empty()) {
     suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
     for (const auto& name : suite.learners) parse_option("--learners", name, benchmarks::check_drift_learner);
@@ -325,6 +342,10 @@ int main(int argc, char** argv) {
         "so many measurements of a search instead of the suite's");
     add("shots", po::value(&options.shots)->value_name("5,10"),
         "these numbers of modes instead of the suite's");
+    add("splits", po::value(&options.splits)->value_name("a,b"),
+        "these splits instead of all of the suite's; their rows are those that a run of all has, but for "
+        "what is "
+        "pooled over all workloads");
     add("seeds", po::value(&seeds)->value_name("N"), "so many draws instead of the suite's");
     add("threads", po::value(&threads)->value_name("N"), "worker threads; all cores unless given");
     const auto given = program::parse(argc, argv, manual, options.common);

@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Each layer may include itself and what stands before it.
 LAYERS = ["hw", "datasets", "tasks", "learners", "meta", "benchmarks"]
-TOP_FOLDERS = {*LAYERS, "scripts", "tests", ".ci"}
+TOP_FOLDERS = {*LAYERS, "docs", "scripts", "tests", ".ci"}
 TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"}
 BANNED_FOLDERS = {"core", "common", "util", "utils", "helpers", "misc"}
 

@@ -214,6 +214,45 @@ TEST_F(Bench, NumberOfThreadsChangesNothingButSeconds) {
   }
 }
 
+TEST(Splits, AloneGiveTheRowsThatTheyGiveTogether) {
+  const TempDir dir;
+  auto text = read_text(tests::write_made_up_suite(dir));
+  text.replace(text.find("learners = "), text.find('\n', text.find("learners = ")) - text.find("learners = "),
+               "learners = proto, proto+sim, sim_prior, gp\ntrain_steps = 2\npopulation = 2\n"
+               "searches = ei gp, random -\nmeasured = 6");
+  tests::write_text(dir / "parts.ini", text);
+  const std::string suite = "--suite " + (dir / "parts.ini") + " --data-root " + (dir / "data") + " --quiet";
+  const auto rows_of = [&](const std::string& out, const std::string& splits) {
+    const auto result = run_program("bench", suite + " --out " + (dir / out) + splits);
+    EXPECT_EQ(result.code, 0) << result.err;
+    std::multiset<std::string> rows;
+    for (auto row : read_rows(dir / (out + "/rows.jsonl"))) {
+      if (row["workload"] == "all") continue;  // searches, pooled over what was run
+      if (is_clock(row)) row.erase("value");
+      row.erase("seconds");
+      rows.insert(row.dump());
+    }
+    return rows;
+  };
+  auto parts = rows_of("alpha", " --splits alpha");
+  parts.merge(rows_of("rest", " --splits rest"));
+  const auto whole = rows_of("whole", "");
+  EXPECT_GT(whole.size(), 100u);
+  EXPECT_EQ(parts, whole);
+  EXPECT_EQ(rows_of("both", " --splits ' rest, alpha '"), whole);
+
+  const auto unknown = run_program("bench", suite + " --out " + (dir / "bad") + " --splits rest,none");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("--splits: unknown split 'none', known are: alpha, rest"), std::string::npos)
+      << unknown.err;
+  EXPECT_FALSE(std::filesystem::exists(dir / "bad"));
+  const auto drift =
+      run_program("bench", "--suite " FEWWATT_SOURCE_DIR "/benchmarks/suites/drift.ini --out " +
+                               (dir / "bad") + " --splits rest");
+  EXPECT_EQ(drift.code, 2);
+  EXPECT_NE(drift.err.find("--splits"), std::string::npos) << drift.err;
+}
+
 TEST_F(Bench, OptionsOfARowAreWhatTheRunWasMadeWith) {
   for (const auto& row : read_rows(*dir_ / "out/rows.jsonl")) {
     json options = row["options"];
