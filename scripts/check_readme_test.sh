@@ -52,7 +52,7 @@ Text between.
 [ "$(cat names)" = "a
 b" ]
 sudo fewwatt meta-train --profiles p.h5 --out out/m.h5   # a comment
-grep -qx 'meta-train --steps 1 --profiles p.h5 --out out/m.h5' said
+grep -qx 'meta-train --steps 1 --shots 5 --profiles p.h5 --out out/m.h5' said
 fewwatt bench --suite benchmarks/suites/demo.ini
 grep -qx 'seeds = 1' said
 [ "$(grep -c split said)" = 1 ]
@@ -65,7 +65,7 @@ passes
 says 'page.md:6 '
 says 'for w in a b; do'
 says 'not run  scripts/test'
-says 'meta-train --steps 1 --profiles p.h5'
+says 'meta-train --steps 1 --shots 5 --profiles p.h5'
 [ "$(cd "$tree" && find . -newer page.md -type f)" = "" ] || { echo 'the checkout was changed'; exit 1; }
 
 # Without measured profiles.
