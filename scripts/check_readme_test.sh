@@ -94,5 +94,5 @@ printf '```console\n$ true\n```\n' | page;             fails "page.md:1: unknown
 printf 'a\n\n```python\nif x\n```\n' | page;           fails 'page.md:4: Python cannot read this'
 rm "$tree/page.md"
 if check; then echo 'accepted tables whose entries match nothing'; exit 1; fi
-says 'stale: '
+says 'stale, no command on the pages matches'
 echo 'check_readme: finds what it should'
