@@ -71,7 +71,7 @@ says 'meta-train --steps 1 --shots 5 --profiles p.h5'
 # Without measured profiles.
 page <<'END'
 ```
-fewwatt bench --data-root $FEWWATT_DATA --out out/a
+fewwatt bench --data-root $FEWWATT_DATA --out out/a   # a comment
 cat out/a/table.md
 touch out.h5
 ```
