@@ -1,0 +1,98 @@
+#!/bin/bash
+# check_readme runs the commands of made-up pages, finds each kind of fault in them, and leaves the checkout as it is.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+
+mkdir -p "$tree/scripts" "$tree/docs" "$tree/benchmarks/suites" "$tree/bin"
+cp "$here/check_readme" "$here/fewwatt" "$here/fewwatt_steps.py" "$tree/scripts"
+export FEWWATT_BIN=$tree/bin FEWWATT_DATA=$tree/none
+for verb in meta-train bench; do
+  printf '#!/bin/sh\necho "%s $*" >>said\n' "$verb" >"$tree/bin/fewwatt-$verb"
+done
+printf '#!/bin/sh\ncat "$2" >>said\n' >"$tree/bin/fewwatt-bench"
+chmod +x "$tree"/bin/*
+cat >"$tree/README.md" <<'END'
+```
+export PATH="$PWD/scripts:$PATH"
+```
+END
+
+page() { cat >"$tree/page.md"; }
+check() { said=$("$tree/scripts/check_readme" "$@" 2>&1); }
+says() { grep -qF -- "$1" <<<"$said" || { echo "expected '$1', got: $said"; exit 1; }; }
+passes() { check "$tree/page.md" || { echo "refused a good page: $said"; exit 1; }; }
+fails() { if check "$tree/page.md"; then echo "accepted: $1"; exit 1; fi; says "$1"; }
+
+# What a page may hold: comments, here-documents, loops, continued lines, sh, Python, other languages; files last till the end.
+printf '[suite]\nseeds = 20\n[split a]\ntest = a\n[split b]\ntest = b\n' >"$tree/benchmarks/suites/demo.ini"
+page <<'END'
+```text
+ no command ──> (at all)
+```
+```
+# A comment.
+cat > rows.csv <<CSV
+a,b
+
+1,2
+CSV
+for w in a b; do
+  echo "$w" >> names
+done   # a comment
+
+count=$(wc -l \
+  < rows.csv)
+scripts/test
+```
+Text between.
+```sh
+[ "$count" = 3 ]
+[ "$(cat names)" = "a
+b" ]
+sudo fewwatt meta-train --profiles p.h5 --out out/m.h5   # a comment
+grep -qx 'meta-train --steps 1 --shots 5 --profiles p.h5 --out out/m.h5' said
+fewwatt bench --suite benchmarks/suites/demo.ini
+grep -qx 'seeds = 1' said
+[ "$(grep -c split said)" = 1 ]
+```
+```python
+step()
+```
+END
+passes
+says 'page.md:6 '
+says 'for w in a b; do'
+says 'not run  scripts/test'
+says 'meta-train --steps 1 --shots 5 --profiles p.h5'
+[ "$(cd "$tree" && find . -newer page.md -type f)" = "" ] || { echo 'the checkout was changed'; exit 1; }
+
+# Without measured profiles.
+page <<'END'
+```
+fewwatt bench --data-root $FEWWATT_DATA --out out/a   # a comment
+cat out/a/table.md
+touch out.h5
+```
+END
+passes
+says 'not run  fewwatt bench --data-root $FEWWATT_DATA --out out/a  (needs measured profiles'
+says 'not run  cat out/a/table.md  (needs out/a,'
+
+# Faults.
+printf '```\ntrue\n\necho first\necho oops >&2; (exit 7)\n' | { cat; printf '```\n'; } | page
+fails 'page.md:5: the command failed with exit code 7'
+says '  oops'
+printf '```\necho $unset\n```\n' | page;              fails 'page.md:2: the command failed with exit code 1'
+printf '```\nfalse | true\n```\n' | page;              fails 'page.md:2: '
+printf '```\nhw      power modes\n```\n' | page;       fails 'page.md:2: '
+printf '```\n a ──> b (c)\n```\n' | page;              fails 'page.md:2: bash cannot read this'
+printf '```\ncat <<END\ntext\n```\n' | page;           fails 'page.md:2: bash cannot read this'
+printf '```\ntrue\n' | page;                           fails 'page.md:1: this block has no end'
+printf '```console\n$ true\n```\n' | page;             fails "page.md:1: unknown language 'console'"
+printf 'a\n\n```python\nif x\n```\n' | page;           fails 'page.md:4: Python cannot read this'
+rm "$tree/page.md"
+if check; then echo 'accepted tables whose entries match nothing'; exit 1; fi
+says 'stale, no command on the pages matches'
+echo 'check_readme: finds what it should'
