@@ -14,6 +14,7 @@
 #include "benchmarks/runner.hpp"
 #include "datasets/csv.hpp"
 #include "tests/benchmarks/made_up.hpp"
+#include "tests/paths.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -247,7 +248,7 @@ TEST(Splits, AloneGiveTheRowsThatTheyGiveTogether) {
       << unknown.err;
   EXPECT_FALSE(std::filesystem::exists(dir / "bad"));
   const auto drift =
-      run_program("bench", "--suite " tests::source_dir() + "/benchmarks/suites/drift.ini --out " +
+      run_program("bench", "--suite " + tests::source_dir() + "/benchmarks/suites/drift.ini --out " +
                                (dir / "bad") + " --splits rest");
   EXPECT_EQ(drift.code, 2);
   EXPECT_NE(drift.err.find("--splits"), std::string::npos) << drift.err;
