@@ -20,7 +20,6 @@ using tasks::kNumTargets;
 using tasks::kTargetNames;
 
 constexpr std::size_t kMaxFolds = 4;
-constexpr int kValidationDraws = 3;  // support draws per left-out profile and number of shots
 constexpr const char* kStateName = "training-state";
 
 // FNV-1a, 64 bit, of everything that training sees.
@@ -52,7 +51,7 @@ std::vector<tasks::Task> validation_tasks(const InitializerRequest& request, con
   for (const auto& profile : left_out) {
     for (const auto shots : request.shots) {
       if (profile.modes.size() <= shots) continue;
-      for (int draw = 0; draw < kValidationDraws; ++draw) {
+      for (int draw = 0; draw < request.validation_draws; ++draw) {
         auto rng = hw::Rng::stream(request.seed, "validation " + profile.device + "/" + profile.workload,
                                    shots * 1000 + static_cast<std::size_t>(draw));
         all.push_back(tasks::sample_task(profile, shots, rng));
@@ -168,6 +167,7 @@ std::map<std::string, std::string> identity(const InitializerRequest& request, c
   std::string shots;
   for (const auto k : request.shots) shots += (shots.empty() ? "" : ",") + std::to_string(k);
   add("shots", shots);
+  add("validation-draws", request.validation_draws);
   add_optional("inner-rate", request.inner_rate);
   add_optional("outer-rate", request.outer_rate);
   add_optional("inner-steps", request.inner_steps);

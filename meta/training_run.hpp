@@ -20,6 +20,7 @@ struct InitializerRequest {
   std::uint64_t seed = 0;
   int steps = 0;                                     // outer steps or epochs; 0 = the learner's own default
   std::vector<std::size_t> shots = {5, 10, 25, 50};  // support sizes that test-time settings are chosen for
+  int validation_draws = 3;                          // support draws per left-out profile and number of shots
   std::optional<double> inner_rate = {}, outer_rate = {};
   std::optional<int> inner_steps = {}, meta_batch = {}, validate_every = {}, patience = {};
   // Profiles that are trained on as well but never validated on, as a simulated population beside measured ones.

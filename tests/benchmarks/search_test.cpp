@@ -45,8 +45,8 @@ TEST(Search, NamesAreParsed) {
   EXPECT_EQ(full.confidence, 0.9);
   EXPECT_EQ(full.label, "predict transfer@0.9");
   EXPECT_EQ(parse_search("random -").learner, "");
-  for (const char* bad : {"random", "random auto", "safe -", "climb auto", "safe auto x", "safe auto 0",
-                          "safe auto 10 1", "safe auto 10 0.9 x", ""})
+  for (const char* bad : {"random", "climb", "random auto", "safe -", "climb auto", "safe auto x",
+                          "safe auto 0", "safe auto 10 1", "safe auto 10 0.9 x", ""})
     EXPECT_THROW(parse_search(bad), std::invalid_argument) << bad;
 }
 

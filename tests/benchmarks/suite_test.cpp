@@ -1,4 +1,5 @@
 #include "benchmarks/suite.hpp"
+#include "benchmarks/suite_keys.hpp"
 
 #include <algorithm>
 #include <map>
@@ -148,6 +149,20 @@ TEST(Suite, MistakesAreNamed) {
   EXPECT_HAS(refusal("test = alpha", "train = alpha"), "test");
   EXPECT_HAS(refusal("test = alpha", "test = alpha\none_out = beta"), "one_out");
   EXPECT_HAS(refusal("[split one]", "[spilt one]"), "spilt");
+}
+
+TEST(SuiteKeys, ListsHaveNoEmptyPartsAndNoneTwice) {
+  EXPECT_EQ(parse_list(" gp , physics"), (std::vector<std::string>{"gp", "physics"}));
+  for (const char* wrong : {"gp,gp", "gp,", ",gp", "gp,,physics", ""})
+    EXPECT_THROW(parse_list(wrong), std::invalid_argument) << wrong;
+}
+
+TEST(SuiteKeys, NumbersOfModesAreWholeAndNoneStandsTwice) {
+  EXPECT_EQ(parse_shots("0, 5"), (std::vector<std::size_t>{0, 5}));
+  for (const char* wrong : {"5,x", "5,5", "5,5.0", "-5", "5.5"})
+    EXPECT_THROW(parse_shots(wrong), std::invalid_argument) << wrong;
+  for (const char* wrong : {"0", "5,5", "x"})
+    EXPECT_THROW(parse_counts(wrong), std::invalid_argument) << wrong;
 }
 
 TEST(Suite, ThatDoesNotExistIsNamed) {

@@ -52,7 +52,7 @@ TEST(GovernProgram, ABudgetNothingMeetsIsExitCodeThree) {
 TEST(GovernProgram, RunsAProgramUntilItEnds) {
   const auto result =
       run_program("govern", kSimulated + kQuick + "--simulated-speed 100 --max-power-w 30 --json -- " + kToy +
-                                " --steps 1500");
+                                " --steps 500");
   ASSERT_EQ(result.code, 0) << result.err;
   const auto report = json::parse(result.out);
   EXPECT_EQ(report.at("program_ended"), true);

@@ -199,7 +199,7 @@ TEST(Governor, MovesLessWhereMovesCost) {
 TEST(Governor, AWorkloadTellsOfTheOneThatComesAfterIt) {
   const auto lost = [](double like_before) {
     double sum = 0;
-    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    for (std::uint64_t seed = 0; seed < 6; ++seed) {
       OnABoard running({.like_before = like_before, .seed = seed});
       for (int i = 0; i < 40; ++i) running.window(30);
       running.workload.batch_size *= 2;

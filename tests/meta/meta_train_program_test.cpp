@@ -24,9 +24,11 @@ class MetaTrainProgram : public testing::Test {
     store.devices["board"];
     datasets::write_profiles(profiles, store);
   }
+  // transfer, which trains in no time, unless another learner is named.
   tests::ProgramResult run(const std::string& more) {
-    return tests::run_program("meta-train",
-                              "--profiles " + profiles + " --out " + out + " --steps 2 --shots 5 " + more);
+    const std::string learner = more.find("--learner") == std::string::npos ? "--learner transfer " : "";
+    return tests::run_program(
+        "meta-train", "--profiles " + profiles + " --out " + out + " --steps 2 --shots 5 " + learner + more);
   }
 
   tests::TempDir dir;
@@ -69,7 +71,7 @@ TEST_F(MetaTrainProgram, UnknownLearnerListsTheKnownOnes) {
 TEST_F(MetaTrainProgram, BadArgumentsAreWrongUsage) {
   EXPECT_EQ(run("--shots 5,x").code, 2);
   EXPECT_EQ(run("--nonsense").code, 2);
-  for (const char* steps : {"-1", "1e3", "99999999999"}) {
+  for (const char* steps : {"-1", "99999999999"}) {
     const auto result = tests::run_program(
         "meta-train", "--profiles " + profiles + " --out " + out + " --steps " + std::string(steps));
     EXPECT_EQ(result.code, 2) << steps;
@@ -86,10 +88,10 @@ TEST_F(MetaTrainProgram, HoldingEverythingOutLeavesNothingToTrainOn) {
 }
 
 TEST_F(MetaTrainProgram, OneTrainingWorkloadIsEnough) {
-  const auto result = run("--holdout-workloads w0,w1 --learner reptile");
+  const auto result = run("--holdout-workloads w0,w1 --learner ridge");
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_NE(result.err.find("training reptile on 1 profile\n"), std::string::npos) << result.err;
-  EXPECT_EQ(learners::read_checkpoint(out).texts.at("trained_by"), "reptile");
+  EXPECT_NE(result.err.find("training ridge on 1 profile\n"), std::string::npos) << result.err;
+  EXPECT_EQ(learners::read_checkpoint(out).texts.at("trained_by"), "ridge");
 }
 
 TEST_F(MetaTrainProgram, RateThatDivergesNamesStepAndTaskAndLeavesNothing) {
@@ -110,7 +112,7 @@ TEST_F(MetaTrainProgram, RatesAndCountsThatMakeNoSenseAreWrongUsage) {
 
 TEST_F(MetaTrainProgram, LogHasOneObjectPerStep) {
   const auto log = dir / "log.jsonl";
-  ASSERT_EQ(run("--learner maml --validate-every 1 --patience 0 --log " + log).code, 0);
+  ASSERT_EQ(run("--learner r2d2 --validate-every 1 --patience 0 --log " + log).code, 0);
   std::istringstream lines(tests::read_text(log));
   int steps = 0, validated = 0;
   double done = 0;
@@ -147,7 +149,7 @@ class InterruptedMetaTrain : public MetaTrainProgram {
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     return {code, tests::read_text(dir / "o"), tests::read_text(dir / "e")};
   }
-  std::string arguments = "--profiles " + profiles + " --out " + out + " --learner reptile --shots 5 ";
+  std::string arguments = "--profiles " + profiles + " --out " + out + " --learner ridge --shots 5 ";
 };
 
 TEST_F(InterruptedMetaTrain, InTheFirstSecondLeavesAnInitializerOrNothing) {
@@ -157,7 +159,7 @@ TEST_F(InterruptedMetaTrain, InTheFirstSecondLeavesAnInitializerOrNothing) {
     // timeout's own exit code for a program that it had to stop
     EXPECT_EQ(result.code, 124) << result.err;
     if (std::filesystem::exists(out)) {
-      EXPECT_EQ(learners::read_checkpoint(out).learner, "fine_tune");
+      EXPECT_EQ(learners::read_checkpoint(out).learner, "ridge");
       EXPECT_NE(result.err.find("--resume " + out + ".state"), std::string::npos) << result.err;
     } else if (result.err.find("interrupted") != std::string::npos) {  // else before it could say anything
       EXPECT_NE(result.err.find(out + " is not written"), std::string::npos) << result.err;
@@ -171,7 +173,7 @@ TEST_F(InterruptedMetaTrain, InTheFirstSecondLeavesAnInitializerOrNothing) {
 }
 
 TEST_F(InterruptedMetaTrain, ResumedGivesTheSameFileAndRemovesTheState) {
-  const std::string settings = "--steps 60 --inner-steps 2 --meta-batch 4 --validate-every 5 --patience 0 ";
+  const std::string settings = "--steps 30 --meta-batch 4 --validate-every 5 --patience 0 ";
   ASSERT_EQ(tests::run_program("meta-train", arguments + settings).code, 0);
   const auto expected = tests::read_text(out);
   EXPECT_FALSE(std::filesystem::exists(out + ".state"));
@@ -181,7 +183,7 @@ TEST_F(InterruptedMetaTrain, ResumedGivesTheSameFileAndRemovesTheState) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.err.find("warning: interrupted"), std::string::npos) << result.err;
   EXPECT_NE(result.err.find("--resume " + out + ".state"), std::string::npos) << result.err;
-  EXPECT_EQ(learners::read_checkpoint(out).learner, "fine_tune");
+  EXPECT_EQ(learners::read_checkpoint(out).learner, "ridge");
   ASSERT_TRUE(std::filesystem::exists(out + ".state"));
   const auto resume = [&](const std::string& more) {
     return tests::run_program("meta-train", arguments + settings + more + " --resume " + out + ".state");
@@ -203,8 +205,9 @@ TEST_F(MetaTrainProgram, StateThatIsNoneIsNamed) {
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.err.find("nothing.h5"), std::string::npos) << result.err;
   ASSERT_EQ(run("").code, 0);
-  const auto other = run("--state " + (dir / "s.h5") + " --resume " + out);
-  EXPECT_NE(other.code, 0);
+  const auto other = run("--learner ridge --state " + (dir / "s.h5") + " --resume " + out);
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.err.find("must name the state"), std::string::npos) << other.err;
   EXPECT_TRUE(std::filesystem::exists(out));
 }
 
@@ -217,18 +220,18 @@ TEST_F(MetaTrainProgram, FileThatIsNoProfileStoreIsNamed) {
 }
 
 TEST_F(MetaTrainProgram, AddsToAnInitializer) {
-  const std::string old = dir / "old.h5", two = "--learner reptile --holdout-workloads w2";
+  const std::string old = dir / "old.h5", two = "--learner ridge --holdout-workloads w2";
   ASSERT_EQ(run(two).code, 0);
   std::filesystem::rename(out, old);
-  const auto result = run("--learner reptile --init " + old);
+  const auto result = run("--learner ridge --init " + old);
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.err.find("fold"), std::string::npos) << result.err;
   EXPECT_NE(learners::read_checkpoint(out).tensors, learners::read_checkpoint(old).tensors);
 
-  EXPECT_NE(run("--learner maml --init " + old).err.find("found one by reptile"), std::string::npos);
+  EXPECT_NE(run("--learner maml --init " + old).err.find("found one by ridge"), std::string::npos);
   EXPECT_NE(run("--init " + profiles).err.find(profiles), std::string::npos);
   const auto same = tests::run_program(
-      "meta-train", "--learner reptile --profiles " + profiles + " --init " + old + " --out " + old);
+      "meta-train", "--learner ridge --profiles " + profiles + " --init " + old + " --out " + old);
   EXPECT_NE(same.code, 0);
   EXPECT_NE(same.err.find(old), std::string::npos) << same.err;
 }

@@ -55,7 +55,7 @@ learners::ProtoTarget moved(const ProtoNet& net, tasks::Target t) {
 
 TEST(ProtoGradient, EqualsCentralDifferences) {
   auto options = small();
-  options.hidden = {4};
+  options.hidden = {2};
   options.embedding = 2;
   const ProtoNet net("proto", family(3), options, 1);
   const auto check = [&](tasks::Target t, const learners::ProtoParts& parts) {
@@ -232,6 +232,10 @@ struct Trained {
             if (p.step > 50) last += p.loss / 10;
           }});
   }
+  static const Trained& once() {
+    static const Trained trained;
+    return trained;
+  }
   static std::vector<tasks::Task> new_tasks(std::size_t shots, int each) {
     hw::Rng rng(2);
     std::vector<tasks::Task> tasks;
@@ -244,7 +248,7 @@ struct Trained {
 };
 
 TEST(ProtoNet, TellsWorkloadsApartAndItsLossFalls) {
-  const Trained trained;
+  const auto& trained = Trained::once();
   EXPECT_LT(trained.last, trained.first - 0.5);
   const auto tasks = Trained::new_tasks(8, 1);
   for (const auto t : kBoth) {
@@ -270,7 +274,7 @@ TEST(ProtoNet, NamesTheWorkloadThatTheNewOneIsACopyOf) {
 }
 
 TEST(ProtoNet, NewWorkloadBehavesLikeThoseOfItsKind) {
-  const Trained trained;
+  const auto& trained = Trained::once();
   const auto learner = learners::make_learner(trained.net.snapshot());
   const auto tasks = Trained::new_tasks(8, 1);
   for (int kind = 0; kind < 3; ++kind) {
@@ -285,7 +289,7 @@ TEST(ProtoNet, NewWorkloadBehavesLikeThoseOfItsKind) {
 }
 
 TEST(ProtoNet, ShuffledPrototypesAreWorse) {
-  const Trained trained;
+  const auto& trained = Trained::once();
   const auto checkpoint = trained.net.snapshot();
   const auto tasks = Trained::new_tasks(3, 6);
   const double right = validation_error(*learners::make_learner(checkpoint), tasks),
@@ -306,7 +310,8 @@ TEST(ProtoNet, ShufflingMovesEveryPrototypeAndNothingElse) {
 
 TEST(ProtoNet, TwinIsWhatItsOwnRequestGives) {
   const auto request = [](const std::string& name) {
-    return InitializerRequest{.name = name, .seed = 3, .steps = 2, .shots = {5}};
+    return InitializerRequest{
+        .name = name, .seed = 3, .steps = 2, .shots = {5}, .validation_draws = 1, .meta_batch = 2};
   };
   const auto profiles = family(3);
   const auto trained = train_initializer(request("proto"), profiles);
