@@ -165,10 +165,9 @@ TEST_P(EveryMetaLearner, DependsOnWhatItTrainsOn) {
 
 TEST_P(EveryMetaLearner, GoesOnFromWhatItTrainedBefore) {
   const auto all = small_family(3);
-  const auto& anew = trained(GetParam());
   auto request = quick(GetParam());
   if (!facts_of(GetParam()).goes_on) {
-    request.init = anew;
+    request.init = trained(GetParam());
     try {
       train_initializer(request, all);
       FAIL();
@@ -177,6 +176,8 @@ TEST_P(EveryMetaLearner, GoesOnFromWhatItTrainedBefore) {
     }
     return;
   }
+  request.steps = 1;
+  const auto anew = train_initializer(request, all);
   request.steps = request.validate_every.emplace(8);
   request.init = train_initializer(request, {all[0], all[1]});
   request.steps = 1;
