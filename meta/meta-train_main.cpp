@@ -116,7 +116,7 @@ std::optional<Options> parse(int argc, char** argv) {
   add("learner", po::value(&options.request.name)->default_value("auto")->value_name("NAME"),
       "what to train");
   add("init", po::value(&options.init)->value_name("OLD.h5"),
-      "go on from what the same learner trained before, with more profiles, in a tenth of the time; give "
+      "go on from what the same learner trained before, with more profiles, in fewer steps; give "
       "the old profiles "
       "too, or they are forgotten");
   add("holdout-workloads", po::value(&workloads)->value_name("W,..."),

@@ -1,6 +1,6 @@
 #!/bin/bash
-# programs_once.sh BIN SOURCE: every program of the board does once what it is for. For the sanitizers: program tests, which start
-# programs a hundred times over, run without.
+# programs_once.sh BIN SOURCE: starts the board's programs, each for what it is for, but import, which the tests of datasets start.
+# For AddressSanitizer, which does not run the program tests of learners: they start programs too often.
 set -euo pipefail
 bin=$1 source=$2
 out=$(mktemp -d)
