@@ -195,6 +195,19 @@ class Results(unittest.TestCase):
         self.write("docs/results/tiny.csv", figures + "\n")
         self.assertIn("docs/results/tiny.csv: expected sha256 ", self.results("--check", code=1))
         self.write("docs/results/tiny.csv", figures)
+        self.write("docs/results/tiny.csv", figures.replace("\n", "\r\n"))
+        self.assertIn("docs/results/tiny.csv: expected sha256 ", self.results("--check", code=1))
+        self.write("docs/results/tiny.csv", figures)
+        self.write("README.md", good.replace("| gp |", "| gp\u2028 |", 1))
+        self.assertIn(f"README.md:{line}: expected '| gp |", self.results("--check", code=1))
+        self.write("README.md", good.replace("text 12.3\n", "text 12.3\r\n"))
+        at = good[:good.index("text 12.3")].count("\n") + 1
+        self.assertIn(f"README.md:{at}: expected lines that end in \\n", self.results("--check", code=1))
+        self.write("README.md", good)
+        page = self.read("docs/page.md")
+        self.write("docs/page.md", page[page.index("<!-- results searches"):])
+        self.assertIn("no page has '<!-- results revision -->'", self.results("--check", code=1))
+        self.write("docs/page.md", page)
         self.write("docs/results/old.csv", figures)
         self.assertIn("docs/results/old.csv: docs/results/runs.json does not name it", self.results("--check", code=1))
         (self.root / "docs/results/old.csv").unlink()
@@ -213,6 +226,12 @@ class Results(unittest.TestCase):
         self.write("README.md", README)
         self.results("--fill")
         self.assertEqual(self.read("README.md"), before)
+        rows = part / "rows.jsonl"
+        whole = rows.read_bytes()
+        for content in (b"", whole[:whole.index(b"\n") + 1]):
+            rows.write_bytes(content)
+            self.assertIn("other-two/rows.jsonl: expected the rows whose sha256 ", self.results("--fill", code=1))
+        rows.write_bytes(whole)
 
     def test_6_figures_are_those_of_bench(self):
         whole = Path(self.folder.name) / "whole"
