@@ -3,6 +3,7 @@
 
 Usage: results_test.py BIN     BIN is the folder of fewwatt-bench
 """
+import hashlib
 import json
 import os
 import re
@@ -231,7 +232,40 @@ class Results(unittest.TestCase):
         for content in (b"", whole[:whole.index(b"\n") + 1]):
             rows.write_bytes(content)
             self.assertIn("other-two/rows.jsonl: expected the rows whose sha256 ", self.results("--fill", code=1))
+        value = whole.index(b'"value":') + len(b'"value":')
+        rows.write_bytes(whole[:value] + b"NaN" + whole[whole.index(b",", value):])
+        about = (part / "run.json").read_text(encoding="utf-8")
+        known = json.loads(about)
+        (part / "run.json").write_text(json.dumps({**known, "rows_sha256": hashlib.sha256(rows.read_bytes()).hexdigest()}))
+        self.assertIn("rows.jsonl:1: value: expected a number, found nan", self.results("--fill", code=1))
         rows.write_bytes(whole)
+        for text, expected in (("{", "run.json: expected JSON: "),
+                               ("[]", "run.json: expected a key compiler, a str"),
+                               (json.dumps({**known, "seconds": None}), "run.json: seconds: expected a number, found None"),
+                               (json.dumps({**known, "flags": "-O0"}), "expected parts of one compiler and its flags, found ")):
+            (part / "run.json").write_text(text)
+            said = self.results("--fill", code=1)
+            self.assertIn(expected, said)
+            self.assertNotIn("Traceback", said)
+        (part / "run.json").write_text(about)
+        self.write("benchmarks/suites/sines.ini", SINES + "; more\n")
+        self.assertIn("benchmarks/suites/sines.ini has changed since ", self.results("sines", code=1))
+        self.write("benchmarks/suites/sines.ini", SINES)
+
+    def test_5_mistakes_in_inis(self):
+        for name, text, old, new, expected in (
+                ("suites/tiny", SUITE, "split one", "split other-two", "'other-two' and 'other two' would share the folder other-two"),
+                ("suites/tiny", SUITE, "split one", "split ..", "[split ..]: expected a name that can be that of a folder"),
+                ("results", INI, "columns =\n  4 modes | shots=4\n", "columns = *\n; ", "expected '*' for rows or for columns"),
+                ("results", INI, "'random -'", "'random -", "[run search]: options: No closing quotation"),
+                ("results", INI, "=worst", "=best", "expected a statistic out of median, lower, upper, mean, worst, found best"),
+                ("results", INI, "[run sines]", "[run]", "[run]: expected a name "),
+                ("results", INI, "shots=4\n", "shots\n", "'4 modes': expected KEY=VALUE, found 'shots'")):
+            self.write(f"benchmarks/{name}.ini", text.replace(old, new, 1))
+            said = self.results("--check", code=1)
+            self.assertIn(expected, said)
+            self.assertNotIn("Traceback", said)
+            self.write(f"benchmarks/{name}.ini", text)
 
     def test_6_figures_are_those_of_bench(self):
         whole = Path(self.folder.name) / "whole"
