@@ -254,7 +254,7 @@ class Results(unittest.TestCase):
 
     def test_5_mistakes_in_inis(self):
         for name, text, old, new, expected in (
-                ("suites/tiny", SUITE, "split one", "split other-two", "'other-two' and 'other two' would share the folder other-two"),
+                ("suites/tiny", SUITE, "split one", "split other-two", "'other-two' and 'other two' have the same folder, other-two"),
                 ("suites/tiny", SUITE, "split one", "split ..", "[split ..]: expected a name that can be that of a folder"),
                 ("results", INI, "columns =\n  4 modes | shots=4\n", "columns = *\n; ", "expected '*' for rows or for columns"),
                 ("results", INI, "'random -'", "'random -", "[run search]: options: No closing quotation"),
