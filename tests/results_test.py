@@ -3,6 +3,7 @@
 
 Usage: results_test.py BIN     BIN is the folder of fewwatt-bench
 """
+import hashlib
 import json
 import os
 import re
@@ -195,6 +196,19 @@ class Results(unittest.TestCase):
         self.write("docs/results/tiny.csv", figures + "\n")
         self.assertIn("docs/results/tiny.csv: expected sha256 ", self.results("--check", code=1))
         self.write("docs/results/tiny.csv", figures)
+        self.write("docs/results/tiny.csv", figures.replace("\n", "\r\n"))
+        self.assertIn("docs/results/tiny.csv: expected sha256 ", self.results("--check", code=1))
+        self.write("docs/results/tiny.csv", figures)
+        self.write("README.md", good.replace("| gp |", "| gp\u2028 |", 1))
+        self.assertIn(f"README.md:{line}: expected '| gp |", self.results("--check", code=1))
+        self.write("README.md", good.replace("text 12.3\n", "text 12.3\r\n"))
+        at = good[:good.index("text 12.3")].count("\n") + 1
+        self.assertIn(f"README.md:{at}: expected lines that end in \\n", self.results("--check", code=1))
+        self.write("README.md", good)
+        page = self.read("docs/page.md")
+        self.write("docs/page.md", page[page.index("<!-- results searches"):])
+        self.assertIn("no page has '<!-- results revision -->'", self.results("--check", code=1))
+        self.write("docs/page.md", page)
         self.write("docs/results/old.csv", figures)
         self.assertIn("docs/results/old.csv: docs/results/runs.json does not name it", self.results("--check", code=1))
         (self.root / "docs/results/old.csv").unlink()
@@ -213,6 +227,45 @@ class Results(unittest.TestCase):
         self.write("README.md", README)
         self.results("--fill")
         self.assertEqual(self.read("README.md"), before)
+        rows = part / "rows.jsonl"
+        whole = rows.read_bytes()
+        for content in (b"", whole[:whole.index(b"\n") + 1]):
+            rows.write_bytes(content)
+            self.assertIn("other-two/rows.jsonl: expected the rows whose sha256 ", self.results("--fill", code=1))
+        value = whole.index(b'"value":') + len(b'"value":')
+        rows.write_bytes(whole[:value] + b"NaN" + whole[whole.index(b",", value):])
+        about = (part / "run.json").read_text(encoding="utf-8")
+        known = json.loads(about)
+        (part / "run.json").write_text(json.dumps({**known, "rows_sha256": hashlib.sha256(rows.read_bytes()).hexdigest()}))
+        self.assertIn("rows.jsonl:1: value: expected a number, found nan", self.results("--fill", code=1))
+        rows.write_bytes(whole)
+        for text, expected in (("{", "run.json: expected JSON: "),
+                               ("[]", "run.json: expected a key compiler, a str"),
+                               (json.dumps({**known, "seconds": None}), "run.json: seconds: expected a number, found None"),
+                               (json.dumps({**known, "flags": "-O0"}), "expected parts of one compiler and its flags, found ")):
+            (part / "run.json").write_text(text)
+            said = self.results("--fill", code=1)
+            self.assertIn(expected, said)
+            self.assertNotIn("Traceback", said)
+        (part / "run.json").write_text(about)
+        self.write("benchmarks/suites/sines.ini", SINES + "; more\n")
+        self.assertIn("benchmarks/suites/sines.ini has changed since ", self.results("sines", code=1))
+        self.write("benchmarks/suites/sines.ini", SINES)
+
+    def test_5_mistakes_in_inis(self):
+        for name, text, old, new, expected in (
+                ("suites/tiny", SUITE, "split one", "split other-two", "'other-two' and 'other two' have the same folder, other-two"),
+                ("suites/tiny", SUITE, "split one", "split ..", "[split ..]: expected a name that can be that of a folder"),
+                ("results", INI, "columns =\n  4 modes | shots=4\n", "columns = *\n; ", "expected '*' for rows or for columns"),
+                ("results", INI, "'random -'", "'random -", "[run search]: options: No closing quotation"),
+                ("results", INI, "=worst", "=best", "expected a statistic out of median, lower, upper, mean, worst, found best"),
+                ("results", INI, "[run sines]", "[run]", "[run]: expected a name "),
+                ("results", INI, "shots=4\n", "shots\n", "'4 modes': expected KEY=VALUE, found 'shots'")):
+            self.write(f"benchmarks/{name}.ini", text.replace(old, new, 1))
+            said = self.results("--check", code=1)
+            self.assertIn(expected, said)
+            self.assertNotIn("Traceback", said)
+            self.write(f"benchmarks/{name}.ini", text)
 
     def test_6_figures_are_those_of_bench(self):
         whole = Path(self.folder.name) / "whole"
