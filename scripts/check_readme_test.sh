@@ -93,8 +93,8 @@ printf '```\ncat <<END\ntext\n```\n' | page;           fails 'page.md:2: bash ca
 printf '```\ntrue\n' | page;                           fails 'page.md:1: this block has no end'
 printf '```console\n$ true\n```\n' | page;             fails "page.md:1: unknown language 'console'"
 printf 'a\n\n```python\nif x\n```\n' | page;           fails 'page.md:4: Python cannot read this'
-printf '```\ntrue\nexit 0\nfalse\n```\n' | page;      fails 'page.md:3: the command ends the shell, and what follows is not run: exit 0'
-printf '```\nexec true\nfalse\n```\n' | page;         fails 'page.md:2: the command ends the shell, and what follows is not run: exec true'
+printf '```\ntrue\nexit 0\nfalse\n```\n' | page;      fails 'page.md:3: the command ends the shell'
+printf '```\nexec true\nfalse\n```\n' | page;         fails 'what follows is not run: exec true'
 printf '```\nexit 0\n```\n' | page;                  fails 'page.md:2: the command ends the shell'
 printf '```\nfalse && true\ntrue\n```\n' | page;      fails 'page.md:2: the command failed with exit code 1'
 printf '```\nset +e\nfalse\ntrue\n```\n' | page;      fails 'expected that set -euo pipefail is still on'
