@@ -3,7 +3,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(mktemp -d)
-trap 'rm -rf "$tree"' EXIT
+temporary=$(mktemp -d)
+trap 'rm -rf "$tree" "$temporary"' EXIT
 
 mkdir -p "$tree/scripts" "$tree/docs" "$tree/benchmarks/suites" "$tree/bin"
 cp "$here/check_readme" "$here/fewwatt" "$here/fewwatt_steps.py" "$tree/scripts"
@@ -92,6 +93,41 @@ printf '```\ncat <<END\ntext\n```\n' | page;           fails 'page.md:2: bash ca
 printf '```\ntrue\n' | page;                           fails 'page.md:1: this block has no end'
 printf '```console\n$ true\n```\n' | page;             fails "page.md:1: unknown language 'console'"
 printf 'a\n\n```python\nif x\n```\n' | page;           fails 'page.md:4: Python cannot read this'
+printf '```\ntrue\nexit 0\nfalse\n```\n' | page;      fails 'page.md:3: the command ends the shell'
+printf '```\nexec true\nfalse\n```\n' | page;         fails 'what follows is not run: exec true'
+printf '```\nexit 0\n```\n' | page;                  fails 'page.md:2: the command ends the shell'
+printf '```\nfalse && true\ntrue\n```\n' | page;      fails 'page.md:2: the command failed with exit code 1'
+printf '```\nset +e\nfalse\ntrue\n```\n' | page;      fails 'expected that set -euo pipefail is still on'
+printf '~~~\nfalse\n~~~\n' | page;                   fails 'page.md:1: expected blocks between ``` at the beginning of a line'
+printf 'a\n> ```\n> false\n> ```\n' | page;          fails 'page.md:2: expected blocks between ```'
+printf '````\nfalse\n````\n' | page;                 fails 'page.md:1: expected blocks between ```'
+printf '```\ntrue\n````\n' | page;                   fails 'page.md:3: expected blocks between ```'
+printf -- '- a\n  ```\n  false\n  ```\n' | page;      fails 'page.md:2: expected blocks between ```'
+printf '\xe4\n' | page;                             fails 'page.md: expected UTF-8'
+
+# Commands that take too long, jobs that outlive their page, and SIGTERM: nothing stays, neither processes nor folders.
+export TMPDIR=$temporary
+nothing_stays() {
+  [ "$(ls "$TMPDIR")" = "" ] || { echo 'the temporary folder stays'; exit 1; }
+  for pid in $(cat "$tree/pids"); do
+    ! grep -qs '^State:.[^Z]' "/proc/$pid/status" || { echo "process $pid stays"; exit 1; }
+  done
+}
+printf '```\n(sleep 100; true) & echo $! > %s\n```\n' "$tree/pids" | page
+passes
+nothing_stays
+printf '```\ntrue\necho $$ > %s; sleep 100; true\n```\n' "$tree/pids" | page
+"$tree/scripts/check_readme" "$tree/page.md" >"$tree/log" 2>&1 &
+for _ in {1..500}; do ! grep -q 'sleep 100' "$tree/log" || [ ! -s "$tree/pids" ] || break; sleep 0.01; done
+kill $!
+wait $! && { echo 'SIGTERM is success'; exit 1; }
+grep -q 'page.md:3 .*sleep 100' "$tree/log" || { echo 'expected the command before it runs'; exit 1; }
+nothing_stays
+sed -i 's/^LIMIT_S = 600 /LIMIT_S = 0.5 /' "$tree/scripts/check_readme"
+fails 'page.md:3: the command takes more than 0.5 s: echo $$'
+nothing_stays
+cp "$here/check_readme" "$tree/scripts"
+
 rm "$tree/page.md"
 if check; then echo 'accepted tables whose entries match nothing'; exit 1; fi
 says 'stale, no command on the pages matches'
