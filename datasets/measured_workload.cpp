@@ -1,10 +1,11 @@
 #include "datasets/measured_workload.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <stdexcept>
 
@@ -28,16 +29,38 @@ hw::WorkloadOptions workload_options(const hw::MeasuringOptions& options) {
   workload.command = options.command;
   workload.stop_grace_s = options.stop_grace_s;
   workload.quiet = !options.program_output;
-  workload.as_invoking_user = !options.as_root;
+  workload.signals = options.signals;
   return workload;
 }
+
+// A folder of our own for what the program reads, gone at the end. Nobody can guess its name, or put anything in its place.
+class PrivateFolder {
+ public:
+  PrivateFolder() : path_((std::filesystem::temp_directory_path() / "fewwatt-XXXXXX").string()) {
+    if (mkdtemp(path_.data()) == nullptr) throw hw::DeviceError(path_ + ": cannot create: " + std::strerror(errno));
+  }
+  ~PrivateFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  PrivateFolder(const PrivateFolder&) = delete;
+  PrivateFolder& operator=(const PrivateFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
 
 class ProgramOnBoard final : public MeasuredWorkload {
  public:
   ProgramOnBoard(std::unique_ptr<hw::MeasuredBoard> board, const hw::MeasuringOptions& options,
                  std::map<std::string, std::string> environment, hw::Monotonic& time,
-                 std::function<bool()> stop)
-      : board_(std::move(board)), time_(time), stop_(std::move(stop)), start_s_(time.now_s()) {
+                 std::function<bool()> stop, std::unique_ptr<PrivateFolder> folder = nullptr)
+      : folder_(std::move(folder)),
+        board_(std::move(board)),
+        time_(time),
+        stop_(std::move(stop)),
+        start_s_(time.now_s()) {
     auto workload = workload_options(options);
     workload.environment.merge(environment);
     profiler_ =
@@ -57,11 +80,12 @@ class ProgramOnBoard final : public MeasuredWorkload {
       notices.push_back("the program wrote " + std::to_string(garbage) +
                         " bytes that are no newlines to the descriptor of steps");
     profiler_.reset();  // the program ends before the clocks are put back
-    auto* jetson = dynamic_cast<hw::JetsonBoard*>(board_.get());
+    auto* jetson = dynamic_cast<hw::LiveBoard*>(board_.get());
     return jetson != nullptr ? jetson->restore() : std::vector<std::string>();
   }
 
  private:
+  std::unique_ptr<PrivateFolder> folder_;  // that the board writes to
   std::unique_ptr<hw::MeasuredBoard> board_;
   hw::Monotonic& time_;
   std::function<bool()> stop_;
@@ -132,13 +156,13 @@ std::unique_ptr<MeasuredWorkload> open_simulated(const MeasuredWorkloadOptions& 
   if (measuring.command.empty()) {
     opened = std::make_unique<KnownAnswers>(std::move(device), options, std::move(stop));
   } else {
-    const auto file =
-        (std::filesystem::temp_directory_path() / ("fewwatt-" + std::to_string(getpid()) + ".step")).string();
+    auto folder = std::make_unique<PrivateFolder>();
+    const auto file = folder->path() + "/step";
     opened = std::make_unique<ProgramOnBoard>(
         std::make_unique<hw::SimulatedBoardAtWork>(std::move(*device), file, measuring.simulated_speed,
                                                    options.seed),
-        measuring, std::map<std::string, std::string>{{hw::kSimulatedStepVariable, file}}, time,
-        std::move(stop));
+        measuring, std::map<std::string, std::string>{{hw::kSimulatedStepVariable, file}}, time, std::move(stop),
+        std::move(folder));
   }
   opened->device = name;
   opened->device_attributes = {{"board", hw::find_module(name).title}, {"simulated", "yes"}};
@@ -174,7 +198,8 @@ std::string plain_name(std::string text) {
 
 std::unique_ptr<MeasuredWorkload> open_jetson(const hw::MeasuringOptions& options, hw::Monotonic& time,
                                               std::function<bool()> stop) {
-  auto board = std::make_unique<hw::JetsonBoard>(options.jetson, time);
+  hw::DirectAccess direct;
+  auto board = (options.access ? *options.access : direct).open(options.jetson, time);
   const auto& found = board->board();
   const auto device = plain_name(found.model);
   DeviceAttributes attributes = {{"board", found.model},

@@ -1,20 +1,13 @@
 // fewwatt device: the boards that are known, and the clocks of this one.
 
-#include <signal.h>
-
-#include <cerrno>
-#include <cstring>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <sstream>
 
+#include "hw/jetson/board_access.hpp"
 #include "hw/jetson/clocks.hpp"
-#include "hw/jetson/dry_run.hpp"
-#include "hw/jetson/measured_boards.hpp"
 #include "hw/jetson/nvpmodel.hpp"
-#include "hw/jetson/rails.hpp"
-#include "hw/jetson/session.hpp"
 #include "hw/modules.hpp"
 #include "hw/program.hpp"
 
@@ -122,41 +115,16 @@ void show(const hw::Module& module, bool json) {
 // ---- this board ----
 
 struct LiveOptions {
-  std::string root, state;  // "" = the board's own
+  hw::JetsonOptions board;
   std::string mode, name;
   bool dry_run = false, give_up = false;
+  std::shared_ptr<hw::BoardAccess> access;
   program::CommonOptions common;
 };
 
-// Signals wait while clocks are set and put back, which takes seconds at most.
-class Unhurried {
- public:
-  Unhurried() {
-    sigset_t all;
-    sigemptyset(&all);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&all, signal);
-    sigprocmask(SIG_BLOCK, &all, &before_);
-  }
-  ~Unhurried() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  Unhurried(const Unhurried&) = delete;
-  Unhurried& operator=(const Unhurried&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
-std::string state_folder(const LiveOptions& options) {
-  return options.state.empty() ? options.root + "/run/fewwatt" : options.state;
-}
-
-// The present mode with some settings changed: "cpu_cores=8,gpu_khz=918000".
-struct Change {
-  hw::PowerMode mode;
-  std::set<hw::KnobRole> roles;  // those that are named
-};
-Change changed(const hw::Clocks& clocks, const std::string& text) {
-  const auto& space = clocks.space();
-  Change change{clocks.current(), {}};
+// "cpu_cores=8,gpu_khz=918000"
+hw::Settings parse_settings(const std::string& text) {
+  hw::Settings settings;
   std::string words = text;
   for (char& c : words)
     if (c == ',') c = ' ';
@@ -164,14 +132,18 @@ Change changed(const hw::Clocks& clocks, const std::string& text) {
   for (std::string part; parts >> part;) {
     const auto equals = part.find('=');
     const auto role = hw::parse_knob_role(part.substr(0, equals));
-    const auto knob = role ? space.knob_with(*role) : std::nullopt;
-    if (equals == std::string::npos || !knob)
+    if (equals == std::string::npos || !role)
       throw program::UsageError("--mode: expected KNOB=SETTING with a knob of this board, found \"" + part +
                                 "\"");
-    change.roles.insert(*role);
-    change.mode[*knob] = static_cast<int>(hw::parse_number(part.substr(equals + 1), "--mode " + part));
+    settings.emplace_back(*role,
+                          static_cast<int>(hw::parse_number(part.substr(equals + 1), "--mode " + part)));
   }
-  return change;
+  return settings;
+}
+
+hw::Settings settings_for(const std::string& action, const LiveOptions& options) {
+  program::require(!options.mode.empty(), action + " needs --mode, such as cpu_cores=8,gpu_khz=918000");
+  return parse_settings(options.mode);
 }
 
 std::string power_text(double watt) {
@@ -182,58 +154,41 @@ std::string power_text(double watt) {
 }
 
 // Sensors, and the sum that is the module's power, or why there is none.
-Json sensors_of(const hw::Sysfs& files, const hw::Board& board) {
+Json sensors_to_json(const hw::BoardView& view) {
   Json sensors = {{"rails", Json::array()}};
-  const auto rails = hw::find_rails(files);
-  for (const auto& rail : rails) {
-    Json row = {{"label", rail.label}, {"sensor", rail.bus_address}};
-    try {
-      row["power_w"] = hw::read_power_w(files, rail);
-    } catch (const hw::DeviceError& e) {
-      row["problem"] = rail.problem.empty() ? e.what() : rail.problem;
-    }
+  for (const auto& sensor : view.sensors) {
+    Json row = {{"label", sensor.label}, {"sensor", sensor.bus_address}};
+    if (sensor.power_w)
+      row["power_w"] = *sensor.power_w;
+    else
+      row["problem"] = sensor.problem;
     sensors["rails"].push_back(row);
   }
-  try {
-    const auto total = hw::total_of(rails, board.compatible);
-    double watt = 0;
-    for (const auto& rail : total.rails) watt += hw::read_power_w(files, rail);
-    sensors["total_w"] = watt;
-    sensors["total_is"] = total.note;
-  } catch (const hw::DeviceError& e) {
-    sensors["problem"] = e.what();
+  if (view.total_w) {
+    sensors["total_w"] = *view.total_w;
+    sensors["total_is"] = view.total;
+  } else {
+    sensors["problem"] = view.total;
   }
   return sensors;
 }
 
-// Controls that cannot be written, by reason.
-Json refused_controls(const hw::Sysfs& files, const hw::Clocks& clocks) {
-  Json refused = Json::object();
-  for (const auto& path : clocks.controls())
-    if (const int code = files.write_error(path); code != 0) refused[std::strerror(code)].push_back(path);
-  return refused;
-}
-
 void show_this(const LiveOptions& options) {
-  hw::FileSysfs files(options.root);
-  hw::SystemMonotonic time;
-  const auto board = hw::find_board(files);
-  const hw::Clocks clocks(files, time, board);
-  const auto& space = clocks.space();
-  const auto now = clocks.current();
-  const auto sensors = sensors_of(files, board);
-  const auto refused = refused_controls(files, clocks);
+  const auto view = options.access->view(options.board.root);
+  const auto& board = view.board;
+  const auto space = hw::space_of(board);
   if (options.common.json) {
-    Json missing = Json::array();
+    Json missing = Json::array(), refused = Json::object();
     for (const auto& [what, why] : board.missing) missing.push_back({{"what", what}, {"why", why}});
+    for (const auto& [why, paths] : view.refused) refused[why] = paths;
     std::cout << Json{{"model", board.model},
                       {"compatible", board.compatible},
                       {"l4t", board.release},
                       {"jetpack", board.jetpack},
                       {"modes", space.size()},
                       {"knobs", levels_to_json(space.knobs())},
-                      {"now", settings_to_json(space.knobs(), now)},
-                      {"sensors", sensors},
+                      {"now", settings_to_json(space.knobs(), view.now)},
+                      {"sensors", sensors_to_json(view)},
                       {"missing", missing},
                       {"not_writable", refused}}
                      .dump(2)
@@ -243,110 +198,70 @@ void show_this(const LiveOptions& options) {
   std::cout << board.model << ", JetPack " << (board.jetpack.empty() ? "not known" : board.jetpack) << ", "
             << space.size() << " modes\n";
   print_levels(space.knobs());
-  std::cout << "now: " << hw::describe(space, now) << '\n';
-  for (const auto& rail : sensors["rails"]) {
-    std::cout << "sensor " << rail["sensor"].get<std::string>() << ' ' << rail["label"].get<std::string>()
-              << ": "
-              << (rail.contains("power_w") ? power_text(rail["power_w"].get<double>())
-                                           : rail["problem"].get<std::string>())
-              << '\n';
-  }
-  if (sensors.contains("total_w"))
-    std::cout << "module: " << power_text(sensors["total_w"].get<double>()) << " ("
-              << sensors["total_is"].get<std::string>() << ")\n";
+  std::cout << "now: " << hw::describe(space, view.now) << '\n';
+  for (const auto& sensor : view.sensors)
+    std::cout << "sensor " << sensor.bus_address << ' ' << sensor.label << ": "
+              << (sensor.power_w ? power_text(*sensor.power_w) : sensor.problem) << '\n';
+  if (view.total_w)
+    std::cout << "module: " << power_text(*view.total_w) << " (" << view.total << ")\n";
   else
-    std::cout << "module: " << sensors["problem"].get<std::string>() << '\n';
+    std::cout << "module: " << view.total << '\n';
   for (const auto& [what, why] : board.missing) std::cout << "missing " << what << ": " << why << '\n';
-  for (const auto& [why, paths] : refused.items())
-    std::cout << "cannot be written (" << why << "): " << paths.size() << " controls, "
-              << paths.front().get<std::string>() << " the first; root may write them\n";
+  for (const auto& [why, paths] : view.refused)
+    std::cout << "cannot be written (" << why << "): " << paths.size() << " controls, " << paths.front()
+              << " the first; root may write them\n";
+}
+
+Json print_writes(const hw::ControlWrites& writes, bool json) {
+  Json rows = Json::array();
+  for (const auto& [path, value] : writes) {
+    rows.push_back({{"path", path}, {"value", value}});
+    if (!json) std::cout << "would write " << value << " to " << path << '\n';
+  }
+  return rows;
 }
 
 void apply_here(const LiveOptions& options) {
-  if (options.mode.empty())
-    throw program::UsageError("apply needs --mode, such as cpu_cores=8,gpu_khz=918000");
-  hw::FileSysfs files(options.root);
-  hw::SystemMonotonic time;
-  const auto board = hw::find_board(files);
-  if (options.dry_run) {
-    hw::DryRunSysfs dry(files);
-    hw::Clocks clocks(dry, time, board, {.wait_for_clocks = false});
-    const auto [mode, roles] = changed(clocks, options.mode);
-    clocks.apply(mode, roles);
-    if (options.common.json) {
-      Json writes = Json::array();
-      for (const auto& [path, value] : dry.writes()) writes.push_back({{"path", path}, {"value", value}});
-      std::cout << Json{{"mode", settings_to_json(clocks.space().knobs(), mode)}, {"writes", writes}}.dump(2)
-                << '\n';
-      return;
-    }
-    for (const auto& [path, value] : dry.writes())
-      std::cout << "would write " << value << " to " << path << '\n';
-    return;
-  }
-  hw::check_may_set(files, time, board);
-  const Unhurried unhurried;
-  hw::ClockSession session(files, state_folder(options));
-  hw::Clocks clocks(session.files(), time, board);
-  const auto [mode, roles] = changed(clocks, options.mode);
-  session.files().save(clocks.controls());
-  clocks.apply(mode, roles);
-  session.keep();
-  if (options.common.json)
-    std::cout << Json{{"mode", settings_to_json(clocks.space().knobs(), mode)}}.dump(2) << '\n';
-  else if (!options.common.quiet)
-    std::cout << "set " << hw::describe(clocks.space(), mode)
+  const auto settings = settings_for("apply", options);
+  const auto space = hw::space_of(options.access->view(options.board.root).board);
+  const auto change = options.access->change(options.board, settings, options.dry_run);
+  const auto writes = print_writes(change.writes, options.common.json);
+  if (options.common.json) {
+    Json report{{"mode", settings_to_json(space.knobs(), change.mode)}};
+    if (options.dry_run) report["writes"] = writes;
+    std::cout << report.dump(2) << '\n';
+  } else if (!options.dry_run && !options.common.quiet) {
+    std::cout << "set " << hw::describe(space, change.mode)
               << "; fewwatt device restore puts back what was before\n";
+  }
 }
 
 void restore_here(const LiveOptions& options) {
-  hw::FileSysfs files(options.root);
+  const auto undone = options.access->undo(options.board, options.give_up, options.dry_run);
+  const auto writes = print_writes(undone.writes, options.common.json);
   if (options.dry_run) {
-    Json writes = Json::array();
-    for (const std::string name : {"/clocks.journal", "/clocks.kept"}) {
-      const hw::Journal journal(state_folder(options) + name);
-      if (!journal.exists()) continue;
-      const auto content = journal.read();
-      if (content.boot_id != hw::boot_id(files)) continue;
-      hw::DryRunSysfs dry(files);
-      hw::restore(dry, content.controls);
-      for (const auto& [path, value] : dry.writes()) {
-        writes.push_back({{"path", path}, {"value", value}});
-        if (!options.common.json) std::cout << "would write " << value << " to " << path << '\n';
-      }
-    }
     if (options.common.json) std::cout << Json{{"writes", writes}}.dump(2) << '\n';
     return;
   }
-  const Unhurried unhurried;
-  hw::ClockSession session(files, state_folder(options), options.give_up);
-  std::size_t kept = 0;
-  const auto troubles = session.undo(kept);
-  if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
-  const auto count = session.replayed() + kept - session.left().size();
-  for (const auto& left : session.left()) std::cerr << "left as it is: " << left << '\n';
+  for (const auto& left : undone.left) std::cerr << "left as it is: " << left << '\n';
   if (options.common.json)
-    std::cout << Json{{"controls", count}}.dump(2) << '\n';
+    std::cout << Json{{"controls", undone.controls}}.dump(2) << '\n';
   else if (!options.common.quiet)
-    std::cout << (count == 0 ? std::string("nothing to put back")
-                             : "put back " + std::to_string(count) + " controls")
+    std::cout << (undone.controls == 0 ? std::string("nothing to put back")
+                                       : "put back " + std::to_string(undone.controls) + " controls")
               << '\n';
 }
 
 void export_here(const LiveOptions& options) {
-  hw::FileSysfs files(options.root);
-  hw::SystemMonotonic time;
-  const auto board = hw::find_board(files);
-  const hw::Clocks clocks(files, time, board);
-  const auto& space = clocks.space();
-  if (options.mode.empty())
-    throw program::UsageError("export-nvpmodel needs --mode, such as cpu_cores=8,gpu_khz=918000");
-  const auto [mode, roles] = changed(clocks, options.mode);
-  clocks.check(mode, roles);
+  const auto settings = settings_for("export-nvpmodel", options);
+  const auto view = options.access->view(options.board.root);
+  const auto space = hw::space_of(view.board);
+  const auto [mode, roles] = hw::changed(space, view.now, settings);
+  const hw::FileSysfs files(options.board.root);
   const std::string path = "/etc/nvpmodel.conf";
   const auto conf = hw::parse_nvpmodel(files.read(path), path);
-  const auto stanza = hw::nvpmodel_stanza(files, conf, *conf.find(hw::nvpmodel_now(files, conf)), board, mode,
-                                          roles, options.name);
+  const auto stanza = hw::nvpmodel_stanza(files, conf, *conf.find(hw::nvpmodel_now(files, conf)), view.board,
+                                          mode, roles, options.name);
   if (options.common.json)
     std::cout << Json{{"mode", settings_to_json(space.knobs(), mode)}, {"stanza", stanza}}.dump(2) << '\n';
   else
@@ -361,6 +276,7 @@ int main(int argc, char** argv) {
     LiveOptions options;
     program::Manual manual;
     manual.verb = "device";
+    manual.access = &options.access;
     manual.synopsis = "list | show [BOARD] | apply --mode KNOB=SETTING,... | restore | export-nvpmodel";
     manual.about =
         "list: the boards that are known. show: the knobs, levels and presets of one; without a name, of "
@@ -375,9 +291,9 @@ int main(int argc, char** argv) {
         "name", po::value(&options.name)->default_value("FEWWATT"), "of the exported mode")(
         "give-up", po::bool_switch(&options.give_up), "restore: leave what cannot be put back as it is")(
         "dry-run", po::bool_switch(&options.dry_run), "print what would be written, and write nothing")(
-        "root", po::value(&options.root),
+        "root", po::value(&options.board.root),
         "folder in which the board's /sys, /proc and /etc lie; the board's own")(
-        "state", po::value(&options.state), "folder of what is to be put back (/run/fewwatt)");
+        "state", po::value(&options.board.state), "folder of what is to be put back (/run/fewwatt)");
     manual.positional.add("action", 1).add("board", 1);
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;

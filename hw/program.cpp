@@ -1,6 +1,7 @@
 #include "hw/program.hpp"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <csignal>
@@ -8,9 +9,12 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
+#include <sstream>
 
+#include "hw/jetson/board_helper.hpp"
+#include "hw/regular_file.hpp"
+#include "hw/user.hpp"
 #include "hw/version.hpp"
 
 namespace fewwatt::program {
@@ -31,6 +35,81 @@ volatile std::sig_atomic_t signalled = 0;
   std::_Exit(kFailed);
 }
 #endif
+
+constexpr std::size_t kMostConfigBytes = 1 << 20;
+
+// Who the arguments say that this is to run as, found without understanding the rest of them.
+struct RunAs {
+  bool root = false;                // --as-root
+  std::optional<std::string> user;  // --user NAME
+};
+
+RunAs run_as(int argc, char** argv) {
+  RunAs found;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--") break;
+    if (argument == "--as-root") found.root = true;
+    if (argument.starts_with("--user=")) found.user = argument.substr(7);
+    if (argument == "--user" && i + 1 < argc) found.user = argv[++i];
+  }
+  return found;
+}
+
+// Becomes the user, where there is one to become.
+void leave_root(const RunAs& as, const Manual& manual) {
+  require(!as.root || !as.user, "give one of --as-root and --user");
+  require(!as.user || ::geteuid() == 0, "--user: only root can become another user");
+  std::optional<hw::User> user;
+  if (as.user)
+    user = hw::find_user(*as.user);
+  else if (!as.root)
+    user = hw::user_of_sudo();
+  if (user && user->uid != 0) {
+    if (manual.access != nullptr) *manual.access = hw::access_by_helper();
+    hw::become(*user);
+  } else if (manual.access != nullptr) {
+    *manual.access = std::make_shared<hw::DirectAccess>();
+  }
+}
+
+// Options in a file. What cannot be understood is named by its line, and not quoted: the file may be another one than was meant.
+po::parsed_options parse_config(const std::string& path, const po::options_description& options) {
+  std::string text;
+  try {
+    text = hw::read_regular_file(path, kMostConfigBytes);
+  } catch (const std::runtime_error& e) {
+    throw UsageError(std::string("--config ") + e.what());
+  }
+  po::parsed_options all(&options);
+  std::istringstream lines(text);
+  std::string line;
+  for (std::size_t number = 1; std::getline(lines, line); ++number) {
+    const auto refuse = [&](const std::string& expected) {
+      throw UsageError("--config " + path + ", line " + std::to_string(number) + ": expected " + expected);
+    };
+    try {
+      std::istringstream one(line);
+      auto parsed = po::parse_config_file(one, options);
+      for (auto& option : parsed.options) {
+        if (option.string_key == "as-root" || option.string_key == "user")
+          refuse("no --" + option.string_key + " in a file: it belongs on the command line");
+        po::variables_map values;
+        try {
+          po::parsed_options alone(&options);
+          alone.options.push_back(option);
+          po::store(alone, values);
+        } catch (const po::error&) {
+          refuse("another value of " + option.string_key);
+        }
+        all.options.push_back(std::move(option));
+      }
+    } catch (const po::error&) {
+      refuse("OPTION = VALUE, with an option of this program");
+    }
+  }
+  return all;
+}
 
 }  // namespace
 
@@ -58,7 +137,10 @@ std::ostream& operator<<(std::ostream& out, const Count& count) {
 }
 
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common) {
+  const auto as = run_as(argc, argv);
+  leave_root(as, manual);
   Count seed;
+  bool as_root = false;
   po::options_description shared("Common options");
   auto add = shared.add_options();
   add("help,h", "print this text");
@@ -67,6 +149,8 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   add("json", po::bool_switch(&common.json), "print one JSON object on stdout");
   add("seed", po::value(&seed)->default_value(seed)->value_name("N"), "seed of every random draw");
   add("config", po::value<std::string>()->value_name("FILE"), "INI file of options; the command line wins");
+  add("as-root", po::bool_switch(&as_root), "under sudo: do all as root, not as the user who called sudo");
+  add("user", po::value<std::string>()->value_name("NAME"), "as root: do all but setting clocks as this user");
   po::options_description all;
   all.add(manual.options).add(shared);
 
@@ -88,12 +172,12 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
     return std::nullopt;
   }
   if (values.count("config") > 0) {
-    const auto path = values["config"].as<std::string>();
-    std::ifstream file(path);
-    if (!file) throw UsageError("cannot read --config file " + path);
-    po::store(po::parse_config_file(file, all), values);
+    const auto options = parse_config(values["config"].as<std::string>(), all);
+    po::store(options, values);
   }
   po::notify(values);
+  require(as_root == as.root && values.count("user") == (as.user ? 1U : 0U),
+          "--as-root and --user must stand before --, written out");
   common.seed = seed.value;
   return values;
 }
@@ -108,6 +192,7 @@ void refuse_overwriting(const std::string& out, const std::vector<std::string>& 
 }
 
 void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
+  manual.access = &options.access;
   auto add = manual.options.add_options();
   auto& how = options.profiler;
   const auto seconds = [&](const char* name, double& into, const char* what) {
@@ -130,8 +215,6 @@ void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
   seconds("warm-up-s", how.warm_up_s, "until time and power are steady, at most");
   seconds("step-timeout-s", how.step_timeout_s, "without a step, at most");
   seconds("stop-grace-s", options.stop_grace_s, "between SIGTERM and SIGKILL");
-  add("as-root", po::bool_switch(&options.as_root),
-      "run the program as root, not as the user who called sudo");
   add("root", po::value(&options.jetson.root),
       "folder in which the board's /sys, /proc and /etc lie; the board's own");
   add("state", po::value(&options.jetson.state), "folder of what is to be put back (/run/fewwatt)");
@@ -139,12 +222,14 @@ void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
   manual.positional.add("command", -1);
 }
 
-void catch_signals() {
+hw::SignalState catch_signals() {
+  const auto before = hw::SignalState::now();
   struct sigaction action = {};
   action.sa_handler = [](int) { signalled = 1; };
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   action.sa_handler = SIG_IGN;
   for (const int signal : {SIGPIPE, SIGXFSZ}) sigaction(signal, &action, nullptr);
+  return before;
 }
 
 bool told_to_stop() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -50,10 +51,15 @@ struct Manual {
   std::string about;     // what it does, one paragraph
   po::options_description options{"Options"};
   po::positional_options_description positional;  // none: arguments without a name are refused
+  // Of a program that sets a board's clocks: where parse() puts the access to them, which it gives up for itself.
+  std::shared_ptr<hw::BoardAccess>* access = nullptr;
 };
 
-// Parses the command line, then the file of --config (INI, the same option names; the command line wins).
-// Prints and returns nullopt for --help and --version. Throws po::error or UsageError.
+// First of all, as root under sudo, or with --user, and without --as-root, becomes that user for good, having started the process
+// that keeps the right to set clocks where `manual.access` asks for it: nothing of a user's is read as root.
+// Then parses the command line, then the file of --config (INI, the same option names; the command line wins; no line of it is
+// quoted). Prints and returns nullopt for --help and --version. Throws po::error or UsageError, and std::runtime_error where
+// the user cannot be become.
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common);
 
 // Throws UsageError when `out` is one of the files that are read: it would be gone.
@@ -63,8 +69,9 @@ void refuse_overwriting(const std::string& out, const std::vector<std::string>& 
 // comes after "--".
 void add_measuring_options(Manual& manual, hw::MeasuringOptions& options);
 
-// From now on SIGINT, SIGTERM and SIGHUP ask to stop, and SIGPIPE and SIGXFSZ come as errors of what writes.
-void catch_signals();
+// From now on SIGINT, SIGTERM and SIGHUP ask to stop, and SIGPIPE and SIGXFSZ come as errors of what writes. Returns what was
+// ignored and blocked before, for programs that are started.
+hw::SignalState catch_signals();
 bool told_to_stop();
 
 // Runs `body`, and turns what it throws into one line on stderr, "fewwatt <verb>: ...", and an exit code:

@@ -4,11 +4,13 @@
 //
 // Runs a program inside a power budget, as fast as that lets it: measures while it runs, and moves to better modes.
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -18,6 +20,7 @@
 #include "datasets/csv.hpp"
 #include "datasets/measured_workload.hpp"
 #include "hw/program.hpp"
+#include "hw/regular_file.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/govern.hpp"
 #include "learners/registry.hpp"
@@ -27,6 +30,7 @@ namespace {
 using namespace fewwatt;
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t kMostBudgetBytes = 4096;
 constexpr double kNoise = 0.01;  // of windows whose time and power are known
 
 struct Options {
@@ -55,17 +59,13 @@ class Budget {
   bool changed() {
     if (file_.empty()) return false;
     double value = 0;
-    std::ifstream in(file_);
-    std::stringstream text;
-    if (in) text << in.rdbuf();
-    auto content = text.str();
-    while (!content.empty() && std::isspace(static_cast<unsigned char>(content.back())) != 0)
-      content.pop_back();
-    const bool budget = datasets::parse_number(content, value) && value > 0 && std::isfinite(value);
-    trouble_ = budget ? ""
-               : in   ? "holds no number of watts above 0: '" + content.substr(0, 20) + "'"
-                      : "cannot be read";
-    if (!budget || value == watts_) return false;
+    try {
+      value = parse_budget(hw::read_regular_file(file_, kMostBudgetBytes));
+      trouble_ = "";
+    } catch (const std::runtime_error& e) {
+      trouble_ = e.what();
+    }
+    if (!trouble_.empty() || value == watts_) return false;
     watts_ = value;
     return true;
   }
@@ -74,11 +74,29 @@ class Budget {
     if (trouble_ == said_) return "";
     said_ = trouble_;
     std::ostringstream text;
-    if (!said_.empty()) text << file_ << ' ' << said_ << "; the budget stays " << watts_ << " W";
+    if (!said_.empty()) text << said_ << "; the budget stays " << watts_ << " W";
     return text.str();
   }
 
  private:
+  // The content is not quoted: the file may be another one than was meant.
+  double parse_budget(const std::string& content) const {
+    std::istringstream lines(content);
+    std::string line, number;
+    const auto expect = [&](std::size_t at, const char* what) {
+      throw std::runtime_error(file_ + ", line " + std::to_string(at) + ": expected " + what);
+    };
+    double value = 0;
+    for (std::size_t at = 1; std::getline(lines, line); ++at) {
+      while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())) != 0) line.pop_back();
+      if (at > 1 && !line.empty()) expect(at, "nothing more");
+      if (at == 1 && !(datasets::parse_number(line, value) && value > 0 && std::isfinite(value)))
+        expect(at, "a number of watts above 0");
+    }
+    if (value == 0) expect(1, "a number of watts above 0");
+    return value;
+  }
+
   double watts_;
   std::string file_, trouble_, said_;
 };
@@ -105,17 +123,27 @@ Learning learning_of(const Options& options) {
   }
 }
 
-// One line per window, written at once: t_s,<knobs>,time_ms,power_w,budget_w,reason,event.
+// One line per window, written at once: t_s,<knobs>,time_ms,power_w,budget_w,reason,event. A line that cannot be written, for instance
+// on a full disk, is left out as a whole: what is governed goes on.
 class Log {
  public:
+  // "" for none. Throws DataError where the file cannot be made, or is there, be it a link.
   Log(const std::string& path, const hw::PowerModeSpace& space) : path_(path) {
     if (path.empty()) return;
-    if (std::filesystem::exists(path)) throw datasets::DataError(path + ": is there already");
-    out_.open(path);
-    std::string roles;
-    for (const auto& knob : space.knobs()) roles += std::string(hw::to_string(knob.role)) + ',';
-    write("t_s," + roles + "time_ms,power_w,budget_w,reason,event");
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd_ < 0)
+      throw datasets::DataError(path + (errno == EEXIST ? std::string(": is there already")
+                                                        : std::string(": cannot create: ") + std::strerror(errno)));
+    for (const auto& knob : space.knobs()) header_ += std::string(hw::to_string(knob.role)) + ',';
+    header_ = "t_s," + header_ + "time_ms,power_w,budget_w,reason,event\n";
+    write_header();
   }
+  ~Log() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
   void line(double t_s, const learners::Governor::Move& move, const hw::Measurement& measured,
             double budget_w, const std::string& event) {
     if (path_.empty()) return;
@@ -126,17 +154,42 @@ class Log {
       if (!std::isnan(value)) text << value;
       text << ',';
     }
-    text << budget_w << ',' << learners::to_string(move.reason) << ',' << event;
-    write(text.str());
+    text << budget_w << ',' << learners::to_string(move.reason) << ',' << event << '\n';
+    if (!write_header() || !append(text.str())) ++lost_;
+  }
+  // What is to be said of lines that are missing, where that was not said before; "" = nothing.
+  std::string notice() {
+    if (lost_ == 0 || said_) return "";
+    said_ = true;
+    return path_ + ": cannot write: " + std::strerror(why_) + "; what cannot be written is left out";
+  }
+  // At the end; "" when none is missing.
+  std::string lost() const {
+    return lost_ == 0 ? "" : path_ + ": " + std::to_string(lost_) + " lines could not be written";
   }
 
  private:
-  void write(const std::string& text) {
-    out_ << text << std::endl;
-    if (!out_) throw datasets::DataError(path_ + ": cannot write");
+  bool write_header() {
+    if (!header_.empty() && append(header_)) header_.clear();
+    return header_.empty();
   }
-  std::string path_;
-  std::ofstream out_;
+  bool append(const std::string& text) {
+    const auto done = ::pwrite(fd_, text.data(), text.size(), end_);
+    if (done == static_cast<ssize_t>(text.size())) {
+      end_ += done;
+      return true;
+    }
+    why_ = done < 0 ? errno : ENOSPC;
+    // A part of a line may be there.
+    if (done > 0 && ::ftruncate(fd_, end_) != 0) why_ = errno;
+    return false;
+  }
+
+  std::string path_, header_;  // header_: not written yet
+  int fd_ = -1, why_ = 0;
+  off_t end_ = 0;  // of the last whole line
+  std::size_t lost_ = 0;
+  bool said_ = false;
 };
 
 // Measured modes of the present workload, for fewwatt adapt --measurements.
@@ -173,12 +226,14 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
                     Log& log, const Options& options, Outcome& outcome) {
   const double end_s = options.minutes > 0 ? 60 * options.minutes : std::numeric_limits<double>::infinity();
   std::optional<hw::PowerMode> before;
+  const auto tell = [&](const std::string& notice) {
+    if (notice.empty()) return;
+    runner.notices.push_back(notice);
+    if (!options.common.quiet) std::cerr << notice << '\n';
+  };
   while (!program::told_to_stop() && runner.now_s() < end_s) {
     budget.changed();
-    if (const auto notice = budget.notice(); !notice.empty()) {
-      runner.notices.push_back(notice);
-      if (!options.common.quiet) std::cerr << notice << '\n';
-    }
+    tell(budget.notice());
     const double budget_w = budget.watts(), from_s = runner.now_s();
     const auto move = governor.next(budget_w, (end_s - from_s) / options.measuring.profiler.window_s);
     const bool moves = before && *before != move.mode, known = governor.recognised();
@@ -218,6 +273,7 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
         governor.reject(move.mode);
     }
     log.line(runner.now_s(), move, attempt.measured, budget_w, event);
+    tell(log.notice());
     if (!options.common.quiet && (!event.empty() || isatty(STDERR_FILENO) != 0))
       std::cerr << std::lround(runner.now_s()) << " s  " << hw::describe(runner.space(), move.mode) << "  "
                 << std::setprecision(4) << attempt.measured.time_ms << " ms, " << attempt.measured.power_w
@@ -240,8 +296,8 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
   outcome.interrupted = outcome.interrupted || program::told_to_stop();
 }
 
-int govern(const Options& options) {
-  program::catch_signals();
+int govern(Options& options) {
+  options.measuring.signals = program::catch_signals();
   const auto learning = learning_of(options);
   hw::SystemMonotonic time;
   Budget budget(options.max_power_w, options.budget_file);
@@ -261,6 +317,10 @@ int govern(const Options& options) {
   try {
     Log log(options.log, runner->space());
     govern_windows(*runner, governor, budget, log, options, outcome);
+    if (const auto lost = log.lost(); !lost.empty()) {
+      runner->notices.push_back(lost);
+      if (!options.common.quiet) std::cerr << lost << '\n';
+    }
   } catch (const std::exception& e) {
     const auto troubles = runner->finish();
     throw std::runtime_error(

@@ -304,7 +304,7 @@ datasets::WorkloadAttributes attributes_of(const Options& options, const dataset
 }
 
 int profile(Options& options) {
-  program::catch_signals();
+  options.measuring.signals = program::catch_signals();
   options.learning = learner_of(options);
   hw::SystemMonotonic time;
   const auto bench =

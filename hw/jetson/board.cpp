@@ -248,6 +248,10 @@ std::string cpu_online_path(int cpu) {
   return kCpus + "/cpu" + std::to_string(cpu) + "/online";
 }
 
+std::string cpu_policy_path(int number) {
+  return kCpus + "/cpufreq/policy" + std::to_string(number);
+}
+
 bool is_online(const Sysfs& files, int cpu) {
   const auto path = cpu_online_path(cpu);
   return !files.exists(path) || read_number(files, path) != 0;

@@ -48,6 +48,10 @@ std::vector<std::string> memory_controls(const MemoryClock& memory) {
   return paths;
 }
 
+std::string railgate_path(const GpuClock& gpu) {
+  return gpu.device + "/railgate_enable";
+}
+
 std::string wanted_found(std::int64_t wanted, std::int64_t found) {
   return "wanted " + std::to_string(wanted) + ", found " + std::to_string(found);
 }
@@ -198,8 +202,8 @@ void Clocks::apply(const PowerMode& mode) {
   apply(mode, all);
 }
 
-void Clocks::check(const PowerMode& mode, const std::set<KnobRole>& roles) const {
-  const auto& knobs = space_.knobs();
+void check_settings(const PowerModeSpace& space, const PowerMode& mode, const std::set<KnobRole>& roles) {
+  const auto& knobs = space.knobs();
   if (mode.size() != knobs.size())
     throw std::invalid_argument("a mode of this board has " + std::to_string(knobs.size()) +
                                 " settings, found " + std::to_string(mode.size()));
@@ -213,7 +217,7 @@ void Clocks::check(const PowerMode& mode, const std::set<KnobRole>& roles) const
 }
 
 void Clocks::apply(const PowerMode& mode, const std::set<KnobRole>& roles) {
-  check(mode, roles);
+  check_settings(space_, mode, roles);
   const auto& knobs = space_.knobs();
   std::size_t cores = board_.cpus.size();
   if (const auto knob = space_.knob_with(KnobRole::cpu_cores)) cores = static_cast<std::size_t>(mode[*knob]);
@@ -233,7 +237,7 @@ void Clocks::apply(const PowerMode& mode, const std::set<KnobRole>& roles) {
     if (roles.count(knobs[k].role) == 0) continue;
     if (knobs[k].role == KnobRole::gpu_khz) {
       const auto clock = std::int64_t{1000} * mode[k];
-      const auto railgate = board_.gpu->device + "/railgate_enable";
+      const auto railgate = railgate_path(*board_.gpu);
       if (files_.exists(railgate)) set(railgate, "0", options_.gpu_deadline_s);
       const auto limits = board_.gpu->limits();
       set_limits(limits, board_.gpu->levels, clock, options_.gpu_deadline_s);
@@ -295,7 +299,7 @@ std::vector<std::string> Clocks::controls() const {
     add(cluster.limits().max_path);
   }
   if (board_.gpu) {
-    add(board_.gpu->device + "/railgate_enable");
+    add(railgate_path(*board_.gpu));
     add(board_.gpu->limits().min_path);
     add(board_.gpu->limits().max_path);
   }
@@ -315,6 +319,22 @@ std::vector<std::string> Clocks::watched() const {
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   return paths;
+}
+
+bool is_control(const Board& board, const std::string& path) {
+  for (const int cpu : board.cpus) {
+    if (path == cpu_online_path(cpu)) return true;
+    // A policy has the number of one of its cores.
+    const auto limits = CpuCluster{cpu_policy_path(cpu), {}}.limits();
+    if (path == limits.min_path || path == limits.max_path) return true;
+  }
+  if (board.gpu) {
+    const auto limits = board.gpu->limits();
+    if (path == limits.min_path || path == limits.max_path || path == railgate_path(*board.gpu)) return true;
+  }
+  if (!board.memory) return false;
+  const auto paths = memory_controls(*board.memory);
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
 
 }  // namespace fewwatt::hw

@@ -52,8 +52,6 @@ class Clocks {
   // std::invalid_argument for a mode that the space lacks, naming the two nearest settings; ClockError. After an error some
   // of it is done.
   void apply(const PowerMode& mode);
-  // Throws as apply() does for settings, and does nothing.
-  void check(const PowerMode& mode, const std::set<KnobRole>& roles) const;
   // apply() for some knobs; the others stay as they are.
   void apply(const PowerMode& mode, const std::set<KnobRole>& roles);
 
@@ -81,5 +79,11 @@ class Clocks {
   ClocksOptions options_;
   PowerModeSpace space_;
 };
+
+// Throws std::invalid_argument for a setting of one of the knobs that is none of its levels, naming the two nearest.
+void check_settings(const PowerModeSpace& space, const PowerMode& mode, const std::set<KnobRole>& roles);
+
+// Whether Clocks may ever write to `path` on this board, whichever cores are on: no other path is put back.
+bool is_control(const Board& board, const std::string& path);
 
 }  // namespace fewwatt::hw

@@ -1,14 +1,7 @@
 #include "hw/jetson/journal.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <optional>
 #include <sstream>
@@ -26,18 +19,6 @@ std::string checksum(std::string_view text) {
   char hex[17];
   std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(hash));
   return hex;
-}
-
-[[noreturn]] void fail(const std::string& path, const std::string& tried) {
-  throw DeviceError(path + ": cannot " + tried + ": " + std::strerror(errno));
-}
-
-void flush_folder(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path().string();
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
 }
 
 // "limits" of which a path is one end; "" for another control.
@@ -92,19 +73,11 @@ std::optional<std::int64_t> number_at(const Sysfs& files, const std::string& pat
 
 }  // namespace
 
-bool Journal::exists() const {
-  return ::access(path_.c_str(), F_OK) == 0;
-}
-
 Journal::Content Journal::read() const {
-  std::ifstream file(path_);
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  if (!file) throw DeviceError(path_ + ": cannot read");
-  const auto text = bytes.str();
+  const auto text = folder_.read(name_);
   const auto damaged = [&](const std::string& how) -> DeviceError {
     return DeviceError(
-        path_ + ": " + how +
+        path() + ": " + how +
         "; what the clocks were cannot be told from it. Restart the board, or set them and remove the file");
   };
   const auto end = text.rfind("end ");
@@ -127,26 +100,7 @@ void Journal::write(const Content& content) const {
   std::string text = kHeader + ' ' + content.boot_id + '\n';
   for (const auto& [path, value] : content.controls) text += path + '\t' + value + '\n';
   text += "end " + checksum(text) + '\n';
-  const auto temporary = path_ + ".new";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) fail(temporary, "create");
-  const auto done = ::write(fd, text.data(), text.size());
-  const bool flushed = done == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
-  if (done >= 0 && done != static_cast<ssize_t>(text.size())) errno = ENOSPC;
-  const int code = errno;
-  ::close(fd);
-  if (!flushed) {
-    ::unlink(temporary.c_str());
-    errno = code;
-    fail(temporary, "write");
-  }
-  if (::rename(temporary.c_str(), path_.c_str()) != 0) fail(path_, "replace");
-  flush_folder(path_);
-}
-
-void Journal::remove() const {
-  if (::unlink(path_.c_str()) != 0 && errno != ENOENT) fail(path_, "remove");
-  flush_folder(path_);
+  folder_.write(name_, text);
 }
 
 JournaledSysfs::JournaledSysfs(Sysfs& files, const Journal& journal, std::string boot_id)

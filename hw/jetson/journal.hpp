@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "hw/jetson/state_folder.hpp"
 #include "hw/jetson/sysfs.hpp"
 
 namespace fewwatt::hw {
@@ -16,23 +17,24 @@ struct SavedControl {
 // A file that outlives its process, so that what was changed can be put back after a crash. It is whole or not there.
 class Journal {
  public:
-  // `path` is a real path, not below the root of a Sysfs. Its folder must exist.
-  explicit Journal(std::string path) : path_(std::move(path)) {}
+  // File `name` of `folder`, which must outlive it.
+  Journal(const StateFolder& folder, std::string name) : folder_(folder), name_(std::move(name)) {}
 
   struct Content {
     std::string boot_id;
     std::vector<SavedControl> controls;
   };
-  bool exists() const;
-  // Throws DeviceError when the file is damaged: truncated, or with another checksum.
+  bool exists() const { return folder_.exists(name_); }
+  // Throws DeviceError when the file is damaged: truncated, or with another checksum; and as StateFolder::read().
   Content read() const;
   // Returns when the content is on the disk. Throws DeviceError.
   void write(const Content& content) const;
-  void remove() const;
-  const std::string& path() const { return path_; }
+  void remove() const { folder_.remove(name_); }
+  std::string path() const { return folder_.path() + '/' + name_; }
 
  private:
-  std::string path_;
+  const StateFolder& folder_;
+  std::string name_;
 };
 
 // Passes everything on to `files`, but before the first write to a control, what that held is in the journal.

@@ -32,9 +32,16 @@ JetsonBoard::JetsonBoard(const JetsonOptions& options, Monotonic& time) : files_
   auto board = find_board(files_);
   const auto compatible = board.compatible;
   check_may_set(files_, time, board);
-  power_ = find_power_source(files_, time, compatible, options.tegrastats);
-  session_ = std::make_unique<ClockSession>(
-      files_, options.state.empty() ? options.root + "/run/fewwatt" : options.state);
+  if (options.rails_only) {
+    try {
+      power_ = std::make_unique<RailPower>(files_, total_of(find_rails(files_), compatible));
+    } catch (const DeviceError& e) {
+      no_power_ = e.what();
+    }
+  } else {
+    power_ = find_power_source(files_, time, compatible, options.tegrastats);
+  }
+  session_ = std::make_unique<ClockSession>(files_, options.state_folder());
   clocks_ = std::make_unique<Clocks>(session_->files(), time, std::move(board));
   session_->files().save(clocks_->controls());
 }
@@ -62,6 +69,7 @@ void check_may_set(const Sysfs& files, Monotonic& time, const Board& board) {
 }
 
 PowerSource& JetsonBoard::power() {
+  if (!power_) throw DeviceError(no_power_);
   return *power_;
 }
 

@@ -2,10 +2,12 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "hw/jetson/board_access.hpp"
 #include "hw/jetson/clocks.hpp"
 #include "hw/jetson/profiler.hpp"
 #include "hw/jetson/session.hpp"
@@ -13,24 +15,16 @@
 
 namespace fewwatt::hw {
 
-struct JetsonOptions {
-  std::string root;   // folder in which /sys, /proc and /etc lie; "" = the board's own
-  std::string state;  // folder of what is to be put back; "" = root + "/run/fewwatt"
-  TegrastatsOptions tegrastats;
-};
-
 // The board we run on. Its clocks are put back at the end.
-class JetsonBoard final : public MeasuredBoard {
+class JetsonBoard final : public LiveBoard {
  public:
   // Throws DeviceError in one sentence: no Jetson, clocks that may not be written, no sensor, another fewwatt at work.
   JetsonBoard(const JetsonOptions& options, Monotonic& time);
 
-  const Board& board() const { return clocks_->board(); }
-  std::size_t replayed() const { return session_->replayed(); }  // controls that a crash had left
-  // Puts the clocks back, now. Sentences for what is not as it was.
-  std::vector<std::string> restore() { return session_->restore(); }
-  // What the owner has set besides the knobs, and measurements depend on: nvpmodel's mode, units that are switched off.
-  std::map<std::string, std::string> setting() const;
+  const Board& board() const override { return clocks_->board(); }
+  std::size_t replayed() const override { return session_->replayed(); }
+  std::vector<std::string> restore() override { return session_->restore(); }
+  std::map<std::string, std::string> setting() const override;
 
   const PowerModeSpace& space() const override { return clocks_->space(); }
   void apply(const PowerMode& mode) override { clocks_->apply(mode); }
@@ -41,7 +35,8 @@ class JetsonBoard final : public MeasuredBoard {
   FileSysfs files_;
   std::unique_ptr<ClockSession> session_;
   std::unique_ptr<Clocks> clocks_;
-  std::unique_ptr<PowerSource> power_;
+  std::unique_ptr<PowerSource> power_;  // nullptr: no_power_ says why
+  std::string no_power_;
 };
 
 // Throws DeviceError in one sentence where the clocks of `board` may not be set. A cap of the memory's need not be.
@@ -56,9 +51,11 @@ struct MeasuringOptions {
   std::vector<std::string> command;       // the program; {}: the device knows the answers
   double simulated_speed = 1;             // how many times faster a simulated board's time passes
   double stop_grace_s = 10;               // between SIGTERM and SIGKILL
-  bool as_root = false, program_output = false;
+  bool program_output = false;
+  std::optional<SignalState> signals;  // for the program, see WorkloadOptions
   ProfilerOptions profiler;
   JetsonOptions jetson;
+  std::shared_ptr<BoardAccess> access;  // to the board; none: DirectAccess
 
   bool simulated() const { return device.starts_with(kSimulated); }
   std::string simulated_board() const { return device.substr(kSimulated.size()); }

@@ -16,6 +16,7 @@ namespace fewwatt::hw {
 namespace {
 
 constexpr int kTries = 4;  // thermal and power sensors say EAGAIN now and then
+constexpr std::size_t kMostBytes = 1 << 20;  // of a file
 constexpr auto kBetweenTries = std::chrono::milliseconds(1);
 
 class Descriptor {
@@ -43,6 +44,7 @@ int read_once(const std::string& path, std::string& text) {
     if (got < 0) return errno;
     if (got == 0) return 0;
     text.append(buffer, static_cast<std::size_t>(got));
+    if (text.size() > kMostBytes) return EFBIG;
   }
 }
 
@@ -72,6 +74,10 @@ std::string FileSysfs::read(const std::string& path) const {
 }
 
 void FileSysfs::write(const std::string& path, const std::string& value) {
+  if (!path.starts_with("/sys/") || (path + '/').find("/../") != std::string::npos)
+    throw DeviceError(path + ": only files below /sys are written");
+  if (const auto real = resolve(path); !real.starts_with("/sys/"))
+    throw DeviceError(path + ": a link out of /sys, to " + real + ", is not written");
   const Descriptor file(root_ + path, O_WRONLY | O_TRUNC);
   if (file.get() < 0) throw SysfsError(path, "cannot open to write " + value, errno);
   const std::string line = value + '\n';

@@ -39,7 +39,8 @@ class Sysfs {
   virtual std::string resolve(const std::string& path) const = 0;
 };
 
-// Real files below `root` ("" for the board's own).
+// Real files below `root` ("" for the board's own). Writes go to files below /sys only: another path, one with "..", and a link
+// that leads out of /sys are DeviceErrors. A file of more than 1 MiB is not read.
 class FileSysfs final : public Sysfs {
  public:
   explicit FileSysfs(std::string root = "");  // throws DeviceError when there is no such folder

@@ -1,11 +1,8 @@
 #include "hw/jetson/workload.hpp"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <nss.h>
 #include <poll.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -14,13 +11,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <csignal>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -96,66 +91,12 @@ struct Pipe {
   }
 };
 
-struct User {
-  uid_t uid = 0;
-  gid_t gid = 0;
-  std::string name, home;
-  std::vector<gid_t> groups;
-};
-
-template <class Number>
-Number number_in(const char* variable) {
-  const char* text = std::getenv(variable);
-  const std::string_view digits = text == nullptr ? "" : text;
-  Number number = 0;
-  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || stop != digits.data() + digits.size())
-    throw DeviceError(std::string(variable) + ": expected a whole number, found \"" + std::string(digits) +
-                      "\"");
-  return number;
-}
-
-// Who called sudo; none when we are not root, or nobody did.
-std::optional<User> invoking_user() {
-  if (::geteuid() != 0 || std::getenv("SUDO_UID") == nullptr) return std::nullopt;
-  User user;
-  user.uid = number_in<uid_t>("SUDO_UID");
-  user.gid = number_in<gid_t>("SUDO_GID");
-  if (user.uid == 0) return std::nullopt;
-
-#ifdef FEWWATT_STATIC
-  // A static C library would load what nsswitch.conf names from the board, where it was built for another C library.
-  ::__nss_configure_lookup("passwd", "files");
-  ::__nss_configure_lookup("group", "files");
-#endif
-  std::vector<char> memory(1 << 16);
-  passwd entry{}, *found = nullptr;
-  const int code = ::getpwuid_r(user.uid, &entry, memory.data(), memory.size(), &found);
-  if (found == nullptr)
-    throw DeviceError("SUDO_UID: no user " + std::to_string(user.uid) +
-                      (code == 0 ? "" : std::string(": ") + std::strerror(code)));
-  user.name = entry.pw_name;
-  user.home = entry.pw_dir;
-
-  int count = 64;
-  do {
-    user.groups.resize(static_cast<std::size_t>(count));
-  } while (::getgrouplist(user.name.c_str(), user.gid, user.groups.data(), &count) < 0 &&
-           static_cast<std::size_t>(count) > user.groups.size());
-  user.groups.resize(static_cast<std::size_t>(count));
-  return user;
-}
-
-std::vector<std::string> environment_of(const WorkloadOptions& options, const std::optional<User>& user) {
+std::vector<std::string> environment_of(const WorkloadOptions& options) {
   std::map<std::string, std::string> all;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const auto equals = text.find('=');
     if (equals != std::string_view::npos) all.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  if (user) {
-    all["HOME"] = user->home;
-    all["USER"] = all["LOGNAME"] = user->name;
   }
   for (const auto& [name, value] : options.environment) all[name] = value;
   all[kStepFdVariable] = std::to_string(kStepFd);
@@ -177,35 +118,28 @@ struct Start {
   char** arguments;
   char** environment;
   int null, output, steps, status;
-  const User* user;  // nullptr: as we are
+  const int *ignored, *ignored_end;
+  const sigset_t* blocked;
   pid_t parent;
 };
 
-struct Failure {
-  int code;
-  bool user;  // could not become that user
-};
-
 [[noreturn]] void run_child(const Start& start) {
-  sigset_t none;
-  sigemptyset(&none);
-  pthread_sigmask(SIG_SETMASK, &none, nullptr);
-  std::signal(SIGPIPE, SIG_DFL);
+  for (int signal = 1; signal < NSIG; ++signal) std::signal(signal, SIG_DFL);
+  for (const auto* signal = start.ignored; signal != start.ignored_end; ++signal)
+    std::signal(*signal, SIG_IGN);
+  pthread_sigmask(SIG_SETMASK, start.blocked, nullptr);
 
-  Failure failure{0, false};
-  if (::setpgid(0, 0) != 0 || ::dup2(start.null, 0) < 0 || ::dup2(start.output, 1) < 0 ||
+  int failure = 0;
+  // Without our terminal, into which a program could put what it likes, for the next one that reads there.
+  if (::setsid() < 0 || ::dup2(start.null, 0) < 0 || ::dup2(start.output, 1) < 0 ||
       ::dup2(start.output, 2) < 0 || ::dup2(start.steps, kStepFd) < 0) {
-    failure.code = errno;
-  } else if (start.user != nullptr &&
-             (::setgroups(start.user->groups.size(), start.user->groups.data()) != 0 ||
-              ::setgid(start.user->gid) != 0 || ::setuid(start.user->uid) != 0)) {
-    failure = {errno, true};
+    failure = errno;
   } else {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after setuid(), which clears it
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != start.parent) ::_exit(127);
     environ = start.environment;
     ::execvp(start.arguments[0], start.arguments);
-    failure.code = errno;
+    failure = errno;
   }
   // Less than PIPE_BUF into an empty pipe: whole or not at all.
   [[maybe_unused]] const auto written = ::write(start.status, &failure, sizeof failure);
@@ -264,6 +198,17 @@ class LastLines {
 
 }  // namespace
 
+SignalState SignalState::now() {
+  SignalState state;
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action = {};
+    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN)
+      state.ignored.push_back(signal);
+  }
+  pthread_sigmask(SIG_SETMASK, nullptr, &state.blocked);
+  return state;
+}
+
 std::string WorkloadOptions::error() const {
   const auto holds_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
   if (command.empty() || command.front().empty()) return "WorkloadOptions: command must name a program";
@@ -287,20 +232,17 @@ class WorkloadProcess::Impl {
 
   void start() {
     const std::string& name = options_.command.front();
-    const auto user = options_.as_invoking_user ? invoking_user() : std::nullopt;
     auto arguments = options_.command;
-    auto environment = environment_of(options_, user);
+    auto environment = environment_of(options_);
     auto argument_pointers = pointers_to(arguments), environment_pointers = pointers_to(environment);
 
     Pipe steps(name), output(name), status(name);
     const auto null = moved_up(::open("/dev/null", O_RDONLY | O_CLOEXEC), name);
     wake_ = moved_up(::eventfd(0, EFD_CLOEXEC), name);
-    for (const auto* pipe : {&steps, &output}) {
-      ::fcntl(pipe->read.get(), F_SETFL, O_NONBLOCK);
-      // Else the user may write to /dev/fd/3 and /dev/stderr, but not open them.
-      if (user && ::fchown(pipe->write.get(), user->uid, user->gid) != 0)
-        fail(name, "cannot give a pipe to user " + std::to_string(user->uid), errno);
-    }
+    for (const auto* pipe : {&steps, &output}) ::fcntl(pipe->read.get(), F_SETFL, O_NONBLOCK);
+    SignalState signals;
+    sigemptyset(&signals.blocked);
+    if (options_.signals) signals = *options_.signals;
 
     const Start start{argument_pointers.data(),
                       environment_pointers.data(),
@@ -308,25 +250,22 @@ class WorkloadProcess::Impl {
                       output.write.get(),
                       steps.write.get(),
                       status.write.get(),
-                      user ? &*user : nullptr,
+                      signals.ignored.data(),
+                      signals.ignored.data() + signals.ignored.size(),
+                      &signals.blocked,
                       ::getpid()};
     pid_ = ::fork();
     if (pid_ == 0) run_child(start);
     if (pid_ < 0) fail(name, "cannot be started", errno);
 
-    // Closed by exec, or one Failure.
+    // Closed by exec, or an errno.
     status.write.reset();
-    Failure failure{};
+    int failure = 0;
     ssize_t got;
     do {
       got = ::read(status.read.get(), &failure, sizeof failure);
     } while (got < 0 && errno == EINTR);
-    if (got == sizeof failure) {
-      const std::string tried = failure.user ? "cannot be run as user " + std::to_string(user->uid) +
-                                                   " with group " + std::to_string(user->gid)
-                                             : "cannot be started";
-      fail(name, tried, failure.code);
-    }
+    if (got == sizeof failure) fail(name, "cannot be started", failure);
 
     steps_ = std::move(steps.read);
     output_ = std::move(output.read);

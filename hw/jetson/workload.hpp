@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signal.h>
+
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -15,14 +17,23 @@ namespace fewwatt::hw {
 // Names the descriptor to which the program writes a newline after each minibatch.
 inline constexpr const char* kStepFdVariable = "FEWWATT_STEP_FD";
 
+// Which signals a process ignores and which it blocks; both pass on to a program that it executes.
+struct SignalState {
+  std::vector<int> ignored;
+  sigset_t blocked{};
+
+  static SignalState now();  // of this thread
+};
+
 struct WorkloadOptions {
   std::vector<std::string>
       command;  // the program, looked for in PATH, and its arguments; no shell reads them
   std::map<std::string, std::string> environment;  // added to ours
   double stop_grace_s = 10;                        // >= 0; between SIGTERM and SIGKILL
-  std::size_t kept_lines = 20;                     // of standard output and error together, the last ones
-  bool quiet = false;             // false: what the program prints also goes to our standard error
-  bool as_invoking_user = false;  // as root under sudo: run it as SUDO_UID with SUDO_GID; else as we are
+  std::size_t kept_lines = 20;  // of standard output and error together, the last ones
+  bool quiet = false;           // false: what the program prints also goes to our standard error
+  // That the program starts with; none: no signal is ignored, and none blocked.
+  std::optional<SignalState> signals;
 
   std::string error() const;  // "" when valid
 };
@@ -34,7 +45,7 @@ enum class Wait {
   closed,     // the program runs, but no process has the descriptor any more: there will be no steps
 };
 
-// The user's program, running in a process group of its own, without standard input. A thread takes what it writes, so it
+// The user's program, running in a session and process group of its own, without terminal and standard input. A thread takes what it writes, so it
 // never waits for us; where our standard error does not keep up, what it prints is left out there.
 //
 // Stopping reaches its process group: a process that left the group (setsid) is not stopped. Should the thread that

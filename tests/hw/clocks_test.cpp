@@ -148,7 +148,8 @@ TEST_P(OnEveryTree, WhatACrashLeftIsPutBackByTheNextStart) {
   Rig rig(board, real_files);
   const auto before = rig.state();
   // The crash: a session that never ends. Its lock ends with its process; here it is in another folder's name.
-  const Journal journal(rig.session_folder.path().string() + "/clocks.journal");
+  const StateFolder state(rig.session_folder.path().string());
+  const Journal journal(state, "clocks.journal");
   JournaledSysfs journaled(*rig.files, journal, boot_id(*rig.files));
   Clocks clocks(journaled, rig.time, find_board(*rig.files));
   journaled.save(clocks.controls());
@@ -343,7 +344,8 @@ TEST(ClockSession, WhatCannotBePutBackIsNoTrapForLaterRuns) {
   Rig rig(tests::agx_orin(true), false);
   auto& kernel = dynamic_cast<FakeKernel&>(*rig.files);
   const auto folder = rig.session_folder.path().string();
-  const Journal journal(folder + "/clocks.journal");
+  const StateFolder state(folder);
+  const Journal journal(state, "clocks.journal");
   journal.write({boot_id(kernel), {{kPolicy + "/scaling_max_freq", "960000"}}});
   kernel.faults.busy.insert(kPolicy + "/scaling_max_freq");
   EXPECT_THROW(ClockSession(kernel, folder), DeviceError);
@@ -430,7 +432,8 @@ TEST(ClockSession, ASecondOneIsLockedOut) {
 
 TEST(ClockSession, AJournalOfAnotherBootIsRemoved) {
   Rig rig(tests::agx_orin(true), false);
-  const Journal journal(rig.session_folder.path().string() + "/clocks.journal");
+  const StateFolder state(rig.session_folder.path().string());
+  const Journal journal(state, "clocks.journal");
   journal.write({"another-boot", {{kPolicy + "/scaling_max_freq", "115200"}}});
   const auto before = rig.state();
   const ClockSession session(*rig.files, rig.session_folder.path().string());
@@ -441,7 +444,8 @@ TEST(ClockSession, AJournalOfAnotherBootIsRemoved) {
 
 TEST(ClockSession, ADamagedJournalIsRefusedWhereverItIsCut) {
   Rig rig(tests::agx_orin(true), false);
-  const Journal journal(rig.session_folder.path().string() + "/clocks.journal");
+  const StateFolder state(rig.session_folder.path().string());
+  const Journal journal(state, "clocks.journal");
   journal.write({boot_id(*rig.files), {{kPolicy + "/scaling_max_freq", "115200"}, {kEmcRate, "204000000"}}});
   std::ostringstream bytes;
   bytes << std::ifstream(journal.path()).rdbuf();

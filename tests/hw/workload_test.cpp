@@ -1,7 +1,6 @@
 #include "hw/jetson/workload.hpp"
 
 #include <gtest/gtest.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -403,33 +402,33 @@ TEST_F(WorkloadProcessTest, ASecondProgramGetsNoDescriptorsOfTheFirst) {
   EXPECT_TRUE(comes_true([&] { return first.last_lines() == second.last_lines(); }));
 }
 
-TEST_F(WorkloadProcessTest, UnderSudoTheProgramIsTheUsers) {
-  const bool root = ::geteuid() == 0;  // without, the program runs as we do
-  ::setenv("SUDO_UID", "65534", 1);
-  ::setenv("SUDO_GID", "65534", 1);
-  for (const bool as_user : {true, false}) {
-    auto options = shell(
-        "echo $(id -u) $(id -g) $(id -G); echo $USER; echo \"$HOME\"; echo >/dev/fd/3; echo end "
-        ">/dev/stderr");
-    options.as_invoking_user = as_user;
+TEST_F(WorkloadProcessTest, TheProgramGetsSignalsAsItIsTold) {
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  auto options = shell("grep -E 'Sig(Ign|Blk)' /proc/self/status");
+  SignalState told;
+  sigemptyset(&told.blocked);
+  sigaddset(&told.blocked, SIGUSR1);
+  told.ignored = {SIGHUP};
+  for (const bool as_told : {false, true}) {
+    options.signals = as_told ? std::optional(told) : std::nullopt;
     WorkloadProcess process(options, clock_);
-    times_.clear();
     EXPECT_EQ(take_all(process), Wait::ended);
-    EXPECT_EQ(times_.size(), 1u);
-    const auto lines = process.last_lines();
-    ASSERT_EQ(lines.size(), 4u);
-    EXPECT_EQ(lines[0].rfind("65534 65534 65534", 0) == 0, as_user && root) << lines[0];
-    EXPECT_EQ(lines[1] == ::getpwuid(65534)->pw_name, as_user && root) << lines[1];
-    EXPECT_EQ(lines[2] == ::getpwuid(65534)->pw_dir, as_user && root) << lines[2];
+    EXPECT_EQ(process.last_lines(),
+              (as_told ? std::vector<std::string>{"SigBlk:\t0000000000000200", "SigIgn:\t0000000000000001"}
+                       : std::vector<std::string>{"SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"}));
   }
-  ::setenv("SUDO_GID", "many", 1);
-  auto options = shell("exit 0");
-  options.as_invoking_user = true;
-  if (root) {
-    EXPECT_THROW(WorkloadProcess(options, clock_), DeviceError);
-  }
-  ::unsetenv("SUDO_UID");
-  ::unsetenv("SUDO_GID");
+  const auto now = SignalState::now();
+  for (const int signal : {SIGPIPE, SIGXFSZ})
+    EXPECT_NE(std::find(now.ignored.begin(), now.ignored.end(), signal), now.ignored.end());
+  ::signal(SIGPIPE, SIG_DFL);
+  ::signal(SIGXFSZ, SIG_DFL);
+}
+
+TEST_F(WorkloadProcessTest, TheProgramHasASessionOfItsOwnWithoutTerminal) {
+  WorkloadProcess process(shell("test $(cut -d' ' -f6 /proc/$$/stat) = $$ && ! (: </dev/tty) 2>/dev/null"), clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(process.exit_code(), 0);
 }
 
 TEST_F(WorkloadProcessTest, RefusesOptionsThatAreNotValid) {
