@@ -253,8 +253,8 @@ void restore_here(const LiveOptions& options) {
 }
 
 void export_here(const LiveOptions& options) {
-  const auto settings = settings_for("export-nvpmodel", options);
   const auto view = options.access->view(options.board.root);
+  const auto settings = settings_for("export-nvpmodel", options);
   const auto space = hw::space_of(view.board);
   const auto [mode, roles] = hw::changed(space, view.now, settings);
   const hw::FileSysfs files(options.board.root);

@@ -405,7 +405,7 @@ TEST_F(WorkloadProcessTest, ASecondProgramGetsNoDescriptorsOfTheFirst) {
 TEST_F(WorkloadProcessTest, TheProgramGetsSignalsAsItIsTold) {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
-  auto options = shell("grep -E 'Sig(Ign|Blk)' /proc/self/status");
+  auto options = with({"grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"});  // a shell would change them
   SignalState told;
   sigemptyset(&told.blocked);
   sigaddset(&told.blocked, SIGUSR1);
