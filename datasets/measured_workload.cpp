@@ -37,7 +37,8 @@ hw::WorkloadOptions workload_options(const hw::MeasuringOptions& options) {
 class PrivateFolder {
  public:
   PrivateFolder() : path_((std::filesystem::temp_directory_path() / "fewwatt-XXXXXX").string()) {
-    if (mkdtemp(path_.data()) == nullptr) throw hw::DeviceError(path_ + ": cannot create: " + std::strerror(errno));
+    if (mkdtemp(path_.data()) == nullptr)
+      throw hw::DeviceError(path_ + ": cannot create: " + std::strerror(errno));
   }
   ~PrivateFolder() {
     std::error_code ignored;
@@ -161,8 +162,8 @@ std::unique_ptr<MeasuredWorkload> open_simulated(const MeasuredWorkloadOptions& 
     opened = std::make_unique<ProgramOnBoard>(
         std::make_unique<hw::SimulatedBoardAtWork>(std::move(*device), file, measuring.simulated_speed,
                                                    options.seed),
-        measuring, std::map<std::string, std::string>{{hw::kSimulatedStepVariable, file}}, time, std::move(stop),
-        std::move(folder));
+        measuring, std::map<std::string, std::string>{{hw::kSimulatedStepVariable, file}}, time,
+        std::move(stop), std::move(folder));
   }
   opened->device = name;
   opened->device_attributes = {{"board", hw::find_module(name).title}, {"simulated", "yes"}};

@@ -26,7 +26,8 @@ bool is_socket(int fd) {
 int main() try {
   constexpr int kSocket = 3;
   if (!is_socket(kSocket)) {
-    std::fputs("fewwatt_board_helper: fewwatt starts this program itself, with a socket as descriptor 3\n", stderr);
+    std::fputs("fewwatt_board_helper: fewwatt starts this program itself, with a socket as descriptor 3\n",
+               stderr);
     return 2;
   }
   // Nothing that it could start gets more rights; it starts nothing.

@@ -150,7 +150,8 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   add("seed", po::value(&seed)->default_value(seed)->value_name("N"), "seed of every random draw");
   add("config", po::value<std::string>()->value_name("FILE"), "INI file of options; the command line wins");
   add("as-root", po::bool_switch(&as_root), "under sudo: do all as root, not as the user who called sudo");
-  add("user", po::value<std::string>()->value_name("NAME"), "as root: do all but setting clocks as this user");
+  add("user", po::value<std::string>()->value_name("NAME"),
+      "as root: do all but setting clocks as this user");
   po::options_description all;
   all.add(manual.options).add(shared);
 

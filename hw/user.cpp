@@ -78,9 +78,8 @@ bool is_folder(const std::string& path) {
 }  // namespace
 
 User find_user(const std::string& name) {
-  return account("no user \"" + name + "\"", [&](auto... arguments) {
-    return ::getpwnam_r(name.c_str(), arguments...);
-  });
+  return account("no user \"" + name + "\"",
+                 [&](auto... arguments) { return ::getpwnam_r(name.c_str(), arguments...); });
 }
 
 std::optional<User> user_of_sudo() {

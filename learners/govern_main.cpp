@@ -132,8 +132,9 @@ class Log {
     if (path.empty()) return;
     fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd_ < 0)
-      throw datasets::DataError(path + (errno == EEXIST ? std::string(": is there already")
-                                                        : std::string(": cannot create: ") + std::strerror(errno)));
+      throw datasets::DataError(path + (errno == EEXIST
+                                            ? std::string(": is there already")
+                                            : std::string(": cannot create: ") + std::strerror(errno)));
     for (const auto& knob : space.knobs()) header_ += std::string(hw::to_string(knob.role)) + ',';
     header_ = "t_s," + header_ + "time_ms,power_w,budget_w,reason,event\n";
     write_header();

@@ -75,7 +75,7 @@ struct CpuCluster {
 std::vector<CpuCluster> clusters(const Sysfs& files);
 
 std::string cpu_online_path(int cpu);
-std::string cpu_policy_path(int number);  // folder of a cluster
+std::string cpu_policy_path(int number);      // folder of a cluster
 bool is_online(const Sysfs& files, int cpu);  // a CPU without the file is always on
 
 }  // namespace fewwatt::hw

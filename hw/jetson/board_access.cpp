@@ -101,7 +101,8 @@ BoardView DirectAccess::view(const std::string& root) {
   view.now = clocks.current();
   add_sensors(files, view);
   for (const auto& path : clocks.controls())
-    if (const int code = files.write_error(path); code != 0) view.refused[std::strerror(code)].push_back(path);
+    if (const int code = files.write_error(path); code != 0)
+      view.refused[std::strerror(code)].push_back(path);
   return view;
 }
 

@@ -43,8 +43,8 @@ struct BoardView {
   Board board;
   PowerMode now;  // of space_of(board)
   std::vector<Sensor> sensors;
-  std::optional<double> total_w;  // power of the module
-  std::string total;              // what it is the sum of, or why there is none
+  std::optional<double> total_w;                            // power of the module
+  std::string total;                                        // what it is the sum of, or why there is none
   std::map<std::string, std::vector<std::string>> refused;  // controls that may not be written, by reason
 };
 

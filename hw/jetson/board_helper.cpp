@@ -21,8 +21,7 @@ namespace {
 
 constexpr int kSocket = 3;  // in the helper
 constexpr const char* kProgram = "fewwatt_board_helper";
-constexpr const char* kLater =
-    "; what it had set is put back by the next run, or by fewwatt device restore";
+constexpr const char* kLater = "; what it had set is put back by the next run, or by fewwatt device restore";
 
 std::string helper_path() {
   std::error_code error;
@@ -100,9 +99,9 @@ auto take_all(const std::string& answer, const Take& take) {
     from.end();
     return result;
   } catch (const MessageError& e) {
-    throw HelperError(std::string("the process that sets the clocks does not speak as this program does: ") +
-                          e.what(),
-                      false);
+    throw HelperError(
+        std::string("the process that sets the clocks does not speak as this program does: ") + e.what(),
+        false);
   }
 }
 
@@ -180,8 +179,9 @@ std::string HelperProcess::ask(const std::string& request) {
   const std::string who = "the process that sets the clocks ";
   if (WIFSIGNALED(status_)) {
     const int signal = WTERMSIG(status_);
-    throw HelperError(who + "was ended by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")" + kLater,
-                      false);
+    throw HelperError(
+        who + "was ended by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")" + kLater,
+        false);
   }
   const int code = WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
   if (code == 0) throw HelperError(who + "was told to end; the clocks are put back", true);
@@ -193,7 +193,8 @@ class RemoteBoard::Power final : public PowerSource {
   Power(std::function<std::string(const std::string&)> ask, std::string about, double averaging_s)
       : ask_(std::move(ask)), about_(std::move(about)), averaging_s_(averaging_s) {}
   double power_w() override {
-    return take_all(ask_(request(BoardRequest::power).bytes()), [](MessageReader& from) { return from.real(); });
+    return take_all(ask_(request(BoardRequest::power).bytes()),
+                    [](MessageReader& from) { return from.real(); });
   }
   double averaging_s() const override { return averaging_s_; }
   std::string describe() const override { return about_; }
@@ -309,7 +310,8 @@ Undone RemoteAccess::undo(const JetsonOptions& options, bool give_up, bool dry_r
 
 std::shared_ptr<BoardAccess> access_by_helper() {
   const auto helper = std::make_shared<HelperProcess>();
-  return std::make_shared<RemoteAccess>([helper](const std::string& request) { return helper->ask(request); });
+  return std::make_shared<RemoteAccess>(
+      [helper](const std::string& request) { return helper->ask(request); });
 }
 
 }  // namespace fewwatt::hw

@@ -59,8 +59,7 @@ std::string BoardServer::answer(std::string_view request) {
                                                           static_cast<std::int64_t>(BoardRequest::undo)));
   const bool wants_board = kind == BoardRequest::apply || kind == BoardRequest::power ||
                            kind == BoardRequest::state || kind == BoardRequest::restore;
-  if (wants_board != (board_ != nullptr && !restored_))
-    throw MessageError("a request that does not fit now");
+  if (wants_board != (board_ != nullptr && !restored_)) throw MessageError("a request that does not fit now");
 
   // Arguments first: what cannot be read ends the talk, what cannot be done is an answer.
   JetsonOptions options;

@@ -172,8 +172,7 @@ void StateFolder::remove(const std::string& name) const {
 
 int StateFolder::lock(const std::string& name) const {
   const auto path = path_ + '/' + name;
-  const int fd =
-      ::openat(fd_, name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+  const int fd = ::openat(fd_, name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
   if (fd < 0) fail(path, "open");
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int code = errno;
@@ -218,10 +217,11 @@ void require_trusted_folder(const std::string& path) {
       if (part.empty() || part == ".") continue;
       if (part == "..") throw DeviceError(path + ": expected a path without ..");
       at += (at == "/" ? "" : "/") + part.string();
-      const int next =
-          ::openat(folder, part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      const int next = ::openat(folder, part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
       if (next < 0 && errno == ENOENT) break;
-      if (next < 0) throw DeviceError(path + ": " + at + " cannot be opened as a folder that is no link: " + std::strerror(errno));
+      if (next < 0)
+        throw DeviceError(path + ": " + at +
+                          " cannot be opened as a folder that is no link: " + std::strerror(errno));
       ::close(folder);
       folder = next;
       check();

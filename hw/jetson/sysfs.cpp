@@ -15,7 +15,7 @@
 namespace fewwatt::hw {
 namespace {
 
-constexpr int kTries = 4;  // thermal and power sensors say EAGAIN now and then
+constexpr int kTries = 4;                    // thermal and power sensors say EAGAIN now and then
 constexpr std::size_t kMostBytes = 1 << 20;  // of a file
 constexpr auto kBetweenTries = std::chrono::milliseconds(1);
 

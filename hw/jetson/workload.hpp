@@ -30,8 +30,8 @@ struct WorkloadOptions {
       command;  // the program, looked for in PATH, and its arguments; no shell reads them
   std::map<std::string, std::string> environment;  // added to ours
   double stop_grace_s = 10;                        // >= 0; between SIGTERM and SIGKILL
-  std::size_t kept_lines = 20;  // of standard output and error together, the last ones
-  bool quiet = false;           // false: what the program prints also goes to our standard error
+  std::size_t kept_lines = 20;                     // of standard output and error together, the last ones
+  bool quiet = false;  // false: what the program prints also goes to our standard error
   // That the program starts with; none: no signal is ignored, and none blocked.
   std::optional<SignalState> signals;
 

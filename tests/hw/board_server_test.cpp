@@ -97,8 +97,10 @@ TEST(BoardServer, ErrorsHaveTheTextThatTheyHaveHere) {
   Rig rig;
   const Settings wrong = {{KnobRole::gpu_khz, 919000}}, none = {{KnobRole::power_limit_mw, 1}};
   for (const auto& settings : {wrong, none}) {
-    const auto here = error_of<std::invalid_argument>([&] { rig.direct.change(rig.options, settings, false); });
-    EXPECT_EQ(error_of<std::invalid_argument>([&] { rig.remote.change(rig.options, settings, false); }), here);
+    const auto here =
+        error_of<std::invalid_argument>([&] { rig.direct.change(rig.options, settings, false); });
+    EXPECT_EQ(error_of<std::invalid_argument>([&] { rig.remote.change(rig.options, settings, false); }),
+              here);
   }
   JetsonOptions empty;
   empty.root = rig.folder / "none";
@@ -130,10 +132,12 @@ TEST(BoardServer, WithoutRailsTegrastatsIsTheCallers) {
   auto orin = tests::agx_orin(true);
   orin.sensors.clear();
   Rig rig(orin);
-  rig.options.tegrastats.command = {"/bin/sh", "-c", "while echo VDD_IN 5000mW/5000mW; do sleep 0.05; done", "tegrastats"};
+  rig.options.tegrastats.command = {"/bin/sh", "-c", "while echo VDD_IN 5000mW/5000mW; do sleep 0.05; done",
+                                    "tegrastats"};
   const auto board = rig.remote.open(rig.options, rig.time);
   EXPECT_DOUBLE_EQ(board->power().power_w(), 5);
-  EXPECT_NE(board->power().describe().find("no power sensor found"), std::string::npos) << board->power().describe();
+  EXPECT_NE(board->power().describe().find("no power sensor found"), std::string::npos)
+      << board->power().describe();
   EXPECT_TRUE(board->restore().empty());
   rig.options.tegrastats.command = {"/no/such/program"};
   const auto error = error_of<DeviceError>([&] {
@@ -162,11 +166,16 @@ std::string request(BoardRequest kind, const JetsonOptions& options) {
 TEST(BoardServer, WhatIsNoRequestEndsTheTalk) {
   Rig rig;
   const auto open = request(BoardRequest::open, rig.options);
-  std::vector<std::string> wrong = {"", "x", request(static_cast<BoardRequest>(0)), request(static_cast<BoardRequest>(9)),
-                                    request(BoardRequest::open), open + "x"};
+  std::vector<std::string> wrong = {"",
+                                    "x",
+                                    request(static_cast<BoardRequest>(0)),
+                                    request(static_cast<BoardRequest>(9)),
+                                    request(BoardRequest::open),
+                                    open + "x"};
   for (std::size_t size = 0; size < open.size(); ++size) wrong.push_back(open.substr(0, size));
   // Not before a board is open, and not twice.
-  for (const auto kind : {BoardRequest::apply, BoardRequest::power, BoardRequest::state, BoardRequest::restore})
+  for (const auto kind :
+       {BoardRequest::apply, BoardRequest::power, BoardRequest::state, BoardRequest::restore})
     wrong.push_back(request(kind));
   JetsonOptions with_nul;
   with_nul.root = std::string("/a\0b", 4);
@@ -174,9 +183,11 @@ TEST(BoardServer, WhatIsNoRequestEndsTheTalk) {
   too_long.state = std::string(5000, 'a');
   wrong.push_back(request(BoardRequest::open, with_nul));
   wrong.push_back(request(BoardRequest::open, too_long));
-  for (const auto& bytes : wrong) EXPECT_THROW(rig.server.answer(bytes), MessageError) << testing::PrintToString(bytes);
+  for (const auto& bytes : wrong)
+    EXPECT_THROW(rig.server.answer(bytes), MessageError) << testing::PrintToString(bytes);
   rig.server.answer(open);
-  for (const auto& bytes : {open, request(BoardRequest::view, rig.options), request(BoardRequest::undo, rig.options)})
+  for (const auto& bytes :
+       {open, request(BoardRequest::view, rig.options), request(BoardRequest::undo, rig.options)})
     EXPECT_THROW(rig.server.answer(bytes), MessageError);
   MessageWriter many;
   many.number(static_cast<std::int64_t>(BoardRequest::apply));
@@ -199,9 +210,12 @@ TEST(BoardServer, RandomRequestsDoNoHarm) {
   change.text("");
   put(change, Settings{{KnobRole::cpu_cores, 2}});
   change.number(1);
-  const std::vector<std::string> seeds = {request(BoardRequest::open, rig.options), apply.bytes(),
-                                          request(BoardRequest::power), request(BoardRequest::state),
-                                          request(BoardRequest::restore), change.bytes()};
+  const std::vector<std::string> seeds = {request(BoardRequest::open, rig.options),
+                                          apply.bytes(),
+                                          request(BoardRequest::power),
+                                          request(BoardRequest::state),
+                                          request(BoardRequest::restore),
+                                          change.bytes()};
   int answers = 0;
   for (int i = 0; i < 3000; ++i) {
     auto bytes = seeds[rng.below(seeds.size())];

@@ -18,7 +18,9 @@ struct Rig {
     files = std::make_unique<FileSysfs>(root());
   }
   std::string root() const { return folder.path().string() + "/board"; }
-  void left(std::vector<SavedControl> controls) const { journal.write({boot_id(*files), std::move(controls)}); }
+  void left(std::vector<SavedControl> controls) const {
+    journal.write({boot_id(*files), std::move(controls)});
+  }
   std::string error() const {
     try {
       const ClockSession session(*files, state.path());
@@ -48,9 +50,10 @@ TEST(Session, EveryControlThatIsEverWrittenIsOneThatMayBePutBack) {
     const auto board = find_board(files);
     const Clocks clocks(files, time, board);
     for (const auto& path : clocks.controls()) EXPECT_TRUE(is_control(board, path)) << path;
-    for (const auto* path : {"/sys/devices/system/cpu/cpu99/online", "/etc/shadow", "/sys/kernel/uevent_helper",
-                             "/sys/devices/system/cpu/cpufreq/policy0/scaling_governor", "",
-                             "/sys/devices/system/cpu/cpu0/../cpu0/online"})
+    for (const auto* path :
+         {"/sys/devices/system/cpu/cpu99/online", "/etc/shadow", "/sys/kernel/uevent_helper",
+          "/sys/devices/system/cpu/cpufreq/policy0/scaling_governor", "",
+          "/sys/devices/system/cpu/cpu0/../cpu0/online"})
       EXPECT_FALSE(is_control(board, path)) << path;
   }
 }
@@ -66,11 +69,13 @@ TEST(Session, PutsBackWhatACrashLeft) {
 TEST(Session, AJournalNeverWritesAnotherFileThanAControl) {
   const Rig rig;
   tests::write_text(rig.folder / "outside", "1\n");
-  const std::string outside = "/sys/../../outside", other = "/sys/devices/system/cpu/cpufreq/policy4/scaling_governor",
-                    root = "/sys/devices/system/cpu/../../../etc/nv_tegra_release", helper = "/sys/kernel/uevent_helper";
+  const std::string outside = "/sys/../../outside",
+                    other = "/sys/devices/system/cpu/cpufreq/policy4/scaling_governor",
+                    root = "/sys/devices/system/cpu/../../../etc/nv_tegra_release",
+                    helper = "/sys/kernel/uevent_helper";
   tests::write_text(rig.root() + helper, "1\n");
-  for (const auto& path : {outside, other, root, helper, std::string("/etc/nv_tegra_release"), std::string("sys"),
-                           std::string("/sys/devices/system/cpu/cpu40/online")}) {
+  for (const auto& path : {outside, other, root, helper, std::string("/etc/nv_tegra_release"),
+                           std::string("sys"), std::string("/sys/devices/system/cpu/cpu40/online")}) {
     const auto before = tests::read_text(rig.root() + path);
     rig.left({{kMaxClock, "960000"}, {path, "0"}});
     expect_says(rig.error(), "entry 2, " + path + ", is no control of this board's clocks");

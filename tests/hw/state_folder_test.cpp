@@ -129,7 +129,8 @@ TEST(TrustedFolder, IsRootsAllTheWayDown) {
   expect_says(error_of([&] { require_trusted_folder(dir / "a/b"); }), dir / "a" + " belongs to user 65534");
   ASSERT_EQ(::chown((dir / "a").c_str(), 0, 0), 0);
   ::chmod((dir / "a").c_str(), 0775);
-  expect_says(error_of([&] { require_trusted_folder(dir / "a/b"); }), "others than root may write to " + (dir / "a"));
+  expect_says(error_of([&] { require_trusted_folder(dir / "a/b"); }),
+              "others than root may write to " + (dir / "a"));
   ::chmod((dir / "a").c_str(), 0755);
   fs::create_directory_symlink(dir / "a", dir / "link");
   expect_says(error_of([&] { require_trusted_folder(dir / "link/b"); }), "no link");

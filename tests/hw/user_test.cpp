@@ -57,7 +57,8 @@ TEST_F(BecomeTest, ThereIsNoWayBackAndNoGroupOfRoots) {
   EXPECT_EQ(said_by([] {
               become(find_user("nobody"));
               const int back = ::setuid(0) == 0 || ::seteuid(0) == 0 || ::setgid(0) == 0;
-              return std::to_string(back) + ' ' + shell("id -u; id -g; id -G; grep -E '^(CapPrm|CapEff|NoNewPrivs)' /proc/self/status");
+              return std::to_string(back) + ' ' +
+                     shell("id -u; id -g; id -G; grep -E '^(CapPrm|CapEff|NoNewPrivs)' /proc/self/status");
             }),
             "0 65534\n65534\n65534\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n");
 }
@@ -70,14 +71,15 @@ TEST_F(BecomeTest, WhatIsStartedFindsNothingOfRoots) {
     ::setenv("HOME", "/root", 1);
     ::setenv("SHELL", "/bin/bash", 1);
     become(find_user("nobody"));
-    return shell("env | grep -E '^(SUDO_.*|HOME|USER|LOGNAME|SHELL|MAIL|XDG_RUNTIME_DIR|FEWWATT_TEST)=' | sort");
+    return shell(
+        "env | grep -E '^(SUDO_.*|HOME|USER|LOGNAME|SHELL|MAIL|XDG_RUNTIME_DIR|FEWWATT_TEST)=' | sort");
   });
   const auto* nobody = ::getpwnam("nobody");
   ASSERT_NE(nobody, nullptr);
   const std::string home = nobody->pw_dir;
-  const auto expected = "FEWWATT_TEST=kept\n" +
-                        (std::filesystem::is_directory(home) ? "HOME=" + home + '\n' : std::string()) +
-                        "LOGNAME=nobody\nMAIL=/var/mail/nobody\nSHELL=" + nobody->pw_shell + "\nUSER=nobody\n";
+  const auto expected =
+      "FEWWATT_TEST=kept\n" + (std::filesystem::is_directory(home) ? "HOME=" + home + '\n' : std::string()) +
+      "LOGNAME=nobody\nMAIL=/var/mail/nobody\nSHELL=" + nobody->pw_shell + "\nUSER=nobody\n";
   EXPECT_EQ(variables, expected);
 }
 

@@ -426,7 +426,8 @@ TEST_F(WorkloadProcessTest, TheProgramGetsSignalsAsItIsTold) {
 }
 
 TEST_F(WorkloadProcessTest, TheProgramHasASessionOfItsOwnWithoutTerminal) {
-  WorkloadProcess process(shell("test $(cut -d' ' -f6 /proc/$$/stat) = $$ && ! (: </dev/tty) 2>/dev/null"), clock_);
+  WorkloadProcess process(shell("test $(cut -d' ' -f6 /proc/$$/stat) = $$ && ! (: </dev/tty) 2>/dev/null"),
+                          clock_);
   EXPECT_EQ(take_all(process), Wait::ended);
   EXPECT_EQ(process.exit_code(), 0);
 }

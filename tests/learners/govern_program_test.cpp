@@ -121,7 +121,8 @@ TEST(GovernProgram, ABudgetThatChangesDuringAMeasurementIsFollowed) {
   });
   const auto said = read_text(on.dir / "err");
   EXPECT_EQ(code, 0) << said;
-  EXPECT_NE(said.find("cannot be read: No such file or directory; the budget stays 12 W"), std::string::npos) << said;
+  EXPECT_NE(said.find("cannot be read: No such file or directory; the budget stays 12 W"), std::string::npos)
+      << said;
   const auto first = said.find("budget, line 1: expected a number of watts above 0; the budget stays 12 W");
   EXPECT_NE(first, std::string::npos) << said;
   EXPECT_EQ(said.find("expected a number", first + 1), std::string::npos) << said;  // said once
