@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <map>
@@ -76,6 +77,40 @@ TEST(DeviceProgram, OptionsComeFromAFileAndTheCommandLineWins) {
   write_text(dir / "options.ini", "action = list\njson = true\n");
   expect_one_object(run_program("device", "--config " + (dir / "options.ini")).out);
   EXPECT_EQ(run_program("device", "show tx2 --config " + (dir / "options.ini")).code, 0);
+}
+
+TEST(DeviceProgram, ALineOfTheFileThatIsNotUnderstoodIsNamedAndNotQuoted) {
+  const TempDir dir;
+  const auto path = dir / "options.ini";
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"# comment\n\nroot:$6$secret:19000\n", "line 3: expected OPTION = VALUE, with an option of this program"},
+      {"quiet = true\nsecret = 1\n", "line 2: expected OPTION = VALUE, with an option of this program"},
+      {"seed = secret\n", "line 1: expected another value of seed"},
+      {"quiet = secret\n", "line 1: expected another value of quiet"},
+      {"as-root = secret\n", "line 1: expected"}};
+  for (const auto& [text, says] : bad) {
+    write_text(path, text);
+    const auto result = run_program("device", "list --config " + path);
+    EXPECT_EQ(result.code, 2) << text;
+    EXPECT_NE(result.err.find(path + ", " + says), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("secret"), std::string::npos) << result.err;
+  }
+}
+
+TEST(DeviceProgram, AFileOfOptionsIsARegularOneOfSomeSize) {
+  const TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  write_text(dir / "large", std::string((1 << 20) + 1, '\n'));
+  for (const auto& [path, says] : {std::pair<std::string, std::string>{dir / "pipe", "expected a regular file"},
+                                   {"/dev/zero", "expected a regular file"},
+                                   {dir.path().string(), "expected a regular file"},
+                                   {dir / "large", "has more than 1048576 bytes"},
+                                   {dir / "none", "No such file"}}) {
+    const auto result = run_program("device", "list --config " + path);
+    EXPECT_EQ(result.code, 2) << path;
+    EXPECT_NE(result.err.find("--config " + path + ": "), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find(says), std::string::npos) << result.err;
+  }
 }
 
 TEST(DeviceProgram, FullDiskFails) {
@@ -177,6 +212,34 @@ TEST(DeviceProgram, ABadModeIsRefusedAndNothingIsWritten) {
     }
   }
   EXPECT_EQ(contents(root), before);
+}
+
+TEST(DeviceProgram, AJournalThatNamesAnotherFileIsRefusedUnlessGivenUp) {
+  const TempDir dir;
+  const auto root = dir.path().string();
+  tree_of(agx_orin(true), true).write(root);
+  ASSERT_EQ(run_program("device", "apply --mode cpu_cores=2 --root " + root).code, 0);
+  // The journal of a board with two more cores, made by fewwatt itself.
+  const TempDir other;
+  const auto other_root = other.path().string();
+  auto larger = agx_orin(true);
+  larger.clusters.push_back({12, 13});
+  larger.policy_numbers.push_back(12);
+  tree_of(larger, true).write(other_root);
+  ASSERT_EQ(run_program("device", "apply --mode cpu_cores=14 --root " + other_root).code, 0);
+  std::filesystem::copy_file(other_root + "/run/fewwatt/clocks.kept", root + "/run/fewwatt/clocks.kept",
+                             std::filesystem::copy_options::overwrite_existing);
+  const auto before = contents(root);
+  for (const std::string dry : {"", "--dry-run "}) {
+    const auto refused = run_program("device", "restore " + dry + "--root " + root);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_NE(refused.err.find("cpu12/online, is no control of this board's clocks"), std::string::npos)
+        << refused.err;
+    EXPECT_EQ(contents(root), before);
+  }
+  const auto given_up = run_program("device", "restore --give-up --root " + root);
+  EXPECT_EQ(given_up.code, 0) << given_up.err;
+  EXPECT_NE(given_up.err.find("left as it is: "), std::string::npos) << given_up.err;
 }
 
 TEST(DeviceProgram, OnAMachineThatIsNoJetsonTheKnownBoardsAreStillThere) {

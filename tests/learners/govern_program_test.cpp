@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -132,6 +133,63 @@ TEST(GovernProgram, ABudgetThatChangesDuringAMeasurementIsFollowed) {
   EXPECT_EQ(table.number(0, budget), 12);
   EXPECT_EQ(table.number(table.rows.size() - 1, budget), 8);
   EXPECT_EQ(on.board.changes(), "");
+}
+
+TEST(GovernProgram, ABudgetFileIsARegularOneWithOneNumber) {
+  const TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  write_text(dir / "two", "9\n10\n");
+  write_text(dir / "large", std::string(5000, '9'));
+  write_text(dir / "good", " 9 \n\n");
+  for (const auto& [path, says] :
+       {std::pair<std::string, std::string>{dir / "pipe", dir / "pipe: expected a regular file"},
+        {"/dev/zero", "/dev/zero: expected a regular file"},
+        {dir / "two", dir / "two, line 2: expected nothing more"},
+        {dir / "large", "has more than 4096 bytes"},
+        {dir / "good", ""}}) {
+    const auto result =
+        run_program("govern", kSimulated + "--learner gp --max-power-w 30 --minutes 0.5 --json --budget-file " + path);
+    EXPECT_EQ(result.code, 0) << path << result.err;
+    const auto notices = json::parse(result.out).at("notices");
+    ASSERT_EQ(notices.size(), says.empty() ? 0U : 1U) << path;
+    if (says.empty()) continue;
+    const auto notice = notices.at(0).get<std::string>();
+    EXPECT_NE(notice.find(says), std::string::npos) << notice;
+    EXPECT_TRUE(notice.ends_with("the budget stays 30 W")) << notice;
+  }
+}
+
+TEST(GovernProgram, AFullDiskCostsLinesOfTheLogAndNothingElse) {
+  const TempDir dir;
+  const auto log = dir / "g.csv";
+  // Files may have 1024 bytes.
+  const auto command = "sh -c 'ulimit -f 2; exec " + program_command("govern") + " " + kSimulated +
+                       "--learner gp --max-power-w 30 --minutes 10 --json --log " + log + "' >" + (dir / "out") + " 2>" +
+                       (dir / "err");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 0) << read_text(dir / "err");
+  const auto report = json::parse(read_text(dir / "out"));
+  EXPECT_EQ(report.at("windows"), 120);
+  const auto notices = report.at("notices");
+  ASSERT_EQ(notices.size(), 2U) << notices;
+  EXPECT_EQ(notices.at(0), log + ": cannot write: File too large; what cannot be written is left out");
+  const auto text = read_text(log);
+  ASSERT_FALSE(text.empty());
+  EXPECT_LE(text.size(), 1024U);
+  EXPECT_EQ(text.back(), '\n');
+  const auto rows = datasets::read_csv(log).rows.size();
+  EXPECT_GT(rows, 5U);
+  EXPECT_EQ(notices.at(1), log + ": " + std::to_string(120 - rows) + " lines could not be written");
+}
+
+TEST(GovernProgram, ALogThatIsALinkIsLeftAlone) {
+  const TempDir dir;
+  std::filesystem::create_symlink(dir / "none", dir / "g.csv");
+  const auto result =
+      run_program("govern", kSimulated + "--learner gp --max-power-w 30 --minutes 1 --log " + (dir / "g.csv"));
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("g.csv: is there already"), std::string::npos) << result.err;
+  EXPECT_FALSE(std::filesystem::exists(dir / "none"));
 }
 
 TEST(GovernProgram, AProgramThatCannotBeStartedEndsIt) {

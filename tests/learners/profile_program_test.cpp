@@ -108,6 +108,19 @@ TEST(ProfileProgram, AProgramThatDiesIsReportedWithItsLastLines) {
   EXPECT_EQ(json::parse(went_on.out).at("given_up").size(), 2U);
 }
 
+TEST(ProfileProgram, TheProgramGetsSignalsAsTheyWere) {
+  const TempDir dir;
+  for (const auto& [before, says] : {std::pair<std::string, std::string>{"", "SigIgn:\t0000000000000000"},
+                                     {"trap \"\" HUP USR1; ", "SigIgn:\t0000000000000201"}}) {
+    const auto command = "sh -c '" + before + "exec " + program_command("profile") + " " + kSimulated +
+                         "--modes 1 --retries 0 --simulated-speed 100 --out " + (dir / "p.h5") +
+                         " -- grep SigIgn /proc/self/status' >/dev/null 2>" + (dir / "err");
+    [[maybe_unused]] const int status = std::system(command.c_str());
+    EXPECT_NE(read_text(dir / "err").find(says), std::string::npos) << read_text(dir / "err");
+    std::filesystem::remove(dir / "p.h5.log");
+  }
+}
+
 TEST(ProfileProgram, AProgramThatIsSilentOrClosesTheDescriptorTimesOutOrEnds) {
   const TempDir dir;
   const BoardFolder board;
