@@ -8,8 +8,11 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <string_view>
 
 #include "hw/jetson/board_server.hpp"
+#include "hw/version.hpp"
 
 namespace {
 
@@ -23,7 +26,12 @@ bool is_socket(int fd) {
 
 }  // namespace
 
-int main() try {
+int main(int argc, char** argv) try {
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    std::printf("fewwatt %s (%s)\n", std::string(fewwatt::hw::version()).c_str(),
+                std::string(fewwatt::hw::git_revision()).c_str());
+    return 0;
+  }
   constexpr int kSocket = 3;
   if (!is_socket(kSocket)) {
     std::fputs("fewwatt_board_helper: fewwatt starts this program itself, with a socket as descriptor 3\n",

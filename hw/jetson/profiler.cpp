@@ -140,6 +140,10 @@ Attempt Profiler::attempt(const PowerMode& mode) {
       failed(why.status, why.detail);
     } catch (const DeviceError& e) {
       failed(AttemptStatus::device_error, e.what());
+      try {
+        board_.state();  // one that is gone for good throws what nobody catches here
+      } catch (const DeviceError&) {
+      }
     }
   }
   mode_ = attempt.status == AttemptStatus::ok ? std::optional(mode) : std::nullopt;

@@ -86,7 +86,8 @@ class Profiler {
            std::function<bool()> stop);
   ~Profiler();
 
-  // Starts the program where it does not run. Never throws but std::invalid_argument, for a mode that the space lacks.
+  // Starts the program where it does not run. Never throws but std::invalid_argument, for a mode that the space lacks, and what
+  // the board throws that is no DeviceError: it is gone, and nothing can be measured any more.
   Attempt attempt(const PowerMode& mode);
 
   std::size_t garbage_bytes() const;  // that the program wrote in place of newlines

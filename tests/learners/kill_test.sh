@@ -1,7 +1,8 @@
 #!/bin/bash
 # kill_test.sh BIN SOURCE STEP RANDOM: kills a profiling run of three modes with SIGKILL at every STEP-th of the system calls
 # that change something, and at RANDOM points in time. After each, a new start must put every control back, lose no finished
-# mode, and end with a readable profile. BIN: folder of the programs and of fake_tree; SOURCE: the checkout.
+# mode, and end with a readable profile. Then RANDOM runs of profile, goal search and govern by turns, which root starts for a
+# user as sudo does: the program or its helper is killed. BIN: folder of the programs and of fake_tree; SOURCE: the checkout.
 set -euo pipefail
 bin=$1 source=$2 step=$3 random=$4
 calls=write,pwrite64,writev,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,ftruncate,fdatasync,fsync
@@ -77,3 +78,73 @@ for ((i = 0; i < random; ++i)); do
   check "$work/run" "killed at random, $i"
 done
 echo "killed at $killed of $total calls and $random times at random: all was put back, no finished mode was lost"
+
+if [ "$(id -u)" != 0 ]; then
+  echo "needs root to start programs for another user: the helper was not killed"
+  exit 0
+fi
+# The board belongs to root all the way down, the outputs to the user.
+board=$(mktemp -d /var/lib/fewwatt-test-XXXXXX) user=65534
+trap 'rm -rf "$work" "$board"' EXIT
+chmod 755 "$work" "$board"
+cp -a "$work/tree" "$board/tree"
+if ! setpriv --reuid=$user --regid=$user --clear-groups test -x "$bin/fewwatt-profile"; then
+  mkdir "$board/bin" && cp "$bin"/fewwatt* "$board/bin" && bin=$board/bin
+fi
+as_user=(env SUDO_UID=$user SUDO_GID=$user)
+
+arguments_of() {  # KIND [OPTION...]: of a run for the user, to `run`
+  local quick=(--quiet --root "$board/tree" --window-s 0.05 --minibatches 2 --stop-grace-s 1)
+  case $1 in
+    profile) run=("$bin/fewwatt-profile" "${quick[@]}" --device jetson --workload toy --modes 3 --counters-s 0 --out p.h5) ;;
+    goal) run=("$bin/fewwatt-profile" "${quick[@]}" --device jetson --workload toy --counters-s 0 --out p.h5 --learner gp
+               --goal fastest --max-power-w 12 --measurements 3) ;;
+    govern) run=("$bin/fewwatt-govern" "${quick[@]}" --learner gp --max-power-w 12 --log g.csv) ;;
+  esac
+  run=("${as_user[@]}" "${run[@]}" "${@:2}" -- "$work/program")
+}
+killed=0
+for ((i = 0; i < random; ++i)); do
+  kinds=(profile goal govern) victims=(program helper)
+  kind=${kinds[i % 3]} victim=${victims[i / 3 % 2]} when="$i, ${victims[i / 3 % 2]} of ${kinds[i % 3]}"
+  rm -rf "$work/user" && mkdir "$work/user" && chown $user "$work/user" && cd "$work/user"
+  arguments_of $kind
+  "${run[@]}" >/dev/null 2>"$work/said" &
+  program=$!
+  sleep 0.$(printf %03d $((RANDOM % 1000)))
+  target=$program
+  [ $victim = program ] || target=$(pgrep -P $program fewwatt_board || echo $program)
+  helper=$(pgrep -P $program fewwatt_board || true)
+  kill -KILL "$target" 2>/dev/null && killed=$((killed + 1))
+  code=0
+  wait $program 2>/dev/null || code=$?
+  # The helper is no child of this shell; until it has ended it holds the lock.
+  for ((wait = 0; wait < 1000; ++wait)); do
+    [ -n "$helper" ] && [ -e "/proc/$helper/exe" ] || break
+    sleep 0.01
+  done
+  # A helper that is killed after its work was done is not missed. One that lives has put back by itself.
+  if [ "$target" = $program ] || [ $code != 1 ]; then
+    diff "$work/before" <(controls "$board") >"$work/diff" || { echo "$when: controls are not as before"; head -4 "$work/diff"; exit 1; }
+  fi
+  "${as_user[@]}" "$bin/fewwatt-device" restore --quiet --root "$board/tree" || { echo "$when: restore failed"; exit 1; }
+  diff "$work/before" <(controls "$board") >"$work/diff" || { echo "$when: controls are not as before, after restore"; head -4 "$work/diff"; exit 1; }
+  [ -z "$(find "$work/user" ! -user $user)" ] || { echo "$when: some outputs are not the user's"; exit 1; }
+  if [ $kind = govern ]; then
+    [ ! -s g.csv ] || [ -z "$(tail -c 1 g.csv)" ] || { echo "$when: a torn last line"; exit 1; }
+    continue
+  fi
+  finished=0 resume=()
+  if [ -e p.h5.log ]; then
+    finished=$(grep -c $'\tstatus=ok\t.*\tcrc=[0-9a-f]*$' p.h5.log || true) resume=(--resume)
+  fi
+  arguments_of $kind --json "${resume[@]}"
+  "${run[@]}" >"$work/report" || { echo "$when: the run did not go on"; exit 1; }
+  python3 - "$work/report" "$finished" "$when" "${#resume[@]}" <<'END'
+import json, sys
+report, finished, when, resumed = json.load(open(sys.argv[1])), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+if resumed and (report["measured_before"] != finished or report["measured"] + finished != 3):
+    sys.exit(f"{when}: {finished} modes were in the log, then {report}")
+END
+done
+echo "killed the program or its helper $killed times at random: all was put back, no finished mode was lost"
