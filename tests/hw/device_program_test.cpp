@@ -83,7 +83,8 @@ TEST(DeviceProgram, ALineOfTheFileThatIsNotUnderstoodIsNamedAndNotQuoted) {
   const TempDir dir;
   const auto path = dir / "options.ini";
   const std::vector<std::pair<std::string, std::string>> bad = {
-      {"# comment\n\nroot:$6$secret:19000\n", "line 3: expected OPTION = VALUE, with an option of this program"},
+      {"# comment\n\nroot:$6$secret:19000\n",
+       "line 3: expected OPTION = VALUE, with an option of this program"},
       {"quiet = true\nsecret = 1\n", "line 2: expected OPTION = VALUE, with an option of this program"},
       {"seed = secret\n", "line 1: expected another value of seed"},
       {"quiet = secret\n", "line 1: expected another value of quiet"},
@@ -101,11 +102,12 @@ TEST(DeviceProgram, AFileOfOptionsIsARegularOneOfSomeSize) {
   const TempDir dir;
   ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
   write_text(dir / "large", std::string((1 << 20) + 1, '\n'));
-  for (const auto& [path, says] : {std::pair<std::string, std::string>{dir / "pipe", "expected a regular file"},
-                                   {"/dev/zero", "expected a regular file"},
-                                   {dir.path().string(), "expected a regular file"},
-                                   {dir / "large", "has more than 1048576 bytes"},
-                                   {dir / "none", "No such file"}}) {
+  for (const auto& [path, says] :
+       {std::pair<std::string, std::string>{dir / "pipe", "expected a regular file"},
+        {"/dev/zero", "expected a regular file"},
+        {dir.path().string(), "expected a regular file"},
+        {dir / "large", "has more than 1048576 bytes"},
+        {dir / "none", "No such file"}}) {
     const auto result = run_program("device", "list --config " + path);
     EXPECT_EQ(result.code, 2) << path;
     EXPECT_NE(result.err.find("--config " + path + ": "), std::string::npos) << result.err;

@@ -147,8 +147,8 @@ TEST(GovernProgram, ABudgetFileIsARegularOneWithOneNumber) {
         {dir / "two", dir / "two, line 2: expected nothing more"},
         {dir / "large", "has more than 4096 bytes"},
         {dir / "good", ""}}) {
-    const auto result =
-        run_program("govern", kSimulated + "--learner gp --max-power-w 30 --minutes 0.5 --json --budget-file " + path);
+    const auto result = run_program(
+        "govern", kSimulated + "--learner gp --max-power-w 30 --minutes 0.5 --json --budget-file " + path);
     EXPECT_EQ(result.code, 0) << path << result.err;
     const auto notices = json::parse(result.out).at("notices");
     ASSERT_EQ(notices.size(), says.empty() ? 0U : 1U) << path;
@@ -164,8 +164,8 @@ TEST(GovernProgram, AFullDiskCostsLinesOfTheLogAndNothingElse) {
   const auto log = dir / "g.csv";
   // Files may have 1024 bytes.
   const auto command = "sh -c 'ulimit -f 2; exec " + program_command("govern") + " " + kSimulated +
-                       "--learner gp --max-power-w 30 --minutes 10 --json --log " + log + "' >" + (dir / "out") + " 2>" +
-                       (dir / "err");
+                       "--learner gp --max-power-w 30 --minutes 10 --json --log " + log + "' >" +
+                       (dir / "out") + " 2>" + (dir / "err");
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 0) << read_text(dir / "err");
   const auto report = json::parse(read_text(dir / "out"));
@@ -185,8 +185,8 @@ TEST(GovernProgram, AFullDiskCostsLinesOfTheLogAndNothingElse) {
 TEST(GovernProgram, ALogThatIsALinkIsLeftAlone) {
   const TempDir dir;
   std::filesystem::create_symlink(dir / "none", dir / "g.csv");
-  const auto result =
-      run_program("govern", kSimulated + "--learner gp --max-power-w 30 --minutes 1 --log " + (dir / "g.csv"));
+  const auto result = run_program(
+      "govern", kSimulated + "--learner gp --max-power-w 30 --minutes 1 --log " + (dir / "g.csv"));
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.err.find("g.csv: is there already"), std::string::npos) << result.err;
   EXPECT_FALSE(std::filesystem::exists(dir / "none"));
