@@ -175,15 +175,20 @@ class Log {
     return header_.empty();
   }
   bool append(const std::string& text) {
-    const auto done = ::pwrite(fd_, text.data(), text.size(), end_);
-    if (done == static_cast<ssize_t>(text.size())) {
-      end_ += done;
-      return true;
+    std::size_t done = 0;
+    while (done < text.size()) {
+      const auto written =
+          ::pwrite(fd_, text.data() + done, text.size() - done, end_ + static_cast<off_t>(done));
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) {
+        why_ = written < 0 ? errno : ENOSPC;
+        if (done > 0 && ::ftruncate(fd_, end_) != 0) why_ = errno;  // no part of a line stays
+        return false;
+      }
+      done += static_cast<std::size_t>(written);
     }
-    why_ = done < 0 ? errno : ENOSPC;
-    // A part of a line may be there.
-    if (done > 0 && ::ftruncate(fd_, end_) != 0) why_ = errno;
-    return false;
+    end_ += static_cast<off_t>(done);
+    return true;
   }
 
   std::string path_, header_;  // header_: not written yet
