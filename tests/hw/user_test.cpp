@@ -1,7 +1,6 @@
 #include "hw/user.hpp"
 
 #include <gtest/gtest.h>
-#include <pwd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,23 +63,25 @@ TEST_F(BecomeTest, ThereIsNoWayBackAndNoGroupOfRoots) {
 }
 
 TEST_F(BecomeTest, WhatIsStartedFindsNothingOfRoots) {
-  const auto variables = said_by([] {
-    for (const char* name : {"SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "SUDO_USER", "XDG_RUNTIME_DIR", "MAIL"})
-      ::setenv(name, "root's", 1);
-    ::setenv("FEWWATT_TEST", "kept", 1);
-    ::setenv("HOME", "/root", 1);
-    ::setenv("SHELL", "/bin/bash", 1);
-    become(find_user("nobody"));
-    return shell(
-        "env | grep -E '^(SUDO_.*|HOME|USER|LOGNAME|SHELL|MAIL|XDG_RUNTIME_DIR|FEWWATT_TEST)=' | sort");
-  });
-  const auto* nobody = ::getpwnam("nobody");
-  ASSERT_NE(nobody, nullptr);
-  const std::string home = nobody->pw_dir;
-  const auto expected =
-      "FEWWATT_TEST=kept\n" + (std::filesystem::is_directory(home) ? "HOME=" + home + '\n' : std::string()) +
-      "LOGNAME=nobody\nMAIL=/var/mail/nobody\nSHELL=" + nobody->pw_shell + "\nUSER=nobody\n";
-  EXPECT_EQ(variables, expected);
+  for (const std::string name : {"nobody", "daemon"}) {  // without a home, and with one
+    const auto variables = said_by([&] {
+      for (const char* variable :
+           {"SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "SUDO_USER", "XDG_RUNTIME_DIR", "MAIL"})
+        ::setenv(variable, "root's", 1);
+      ::setenv("FEWWATT_TEST", "kept", 1);
+      ::setenv("HOME", "/root", 1);
+      ::setenv("SHELL", "/bin/bash", 1);
+      become(find_user(name));
+      return shell(
+          "env | grep -E '^(SUDO_.*|HOME|USER|LOGNAME|SHELL|MAIL|XDG_RUNTIME_DIR|FEWWATT_TEST)=' | sort");
+    });
+    const auto user = find_user(name);
+    const auto expected =
+        "FEWWATT_TEST=kept\n" +
+        (std::filesystem::is_directory(user.home) ? "HOME=" + user.home + '\n' : std::string()) +
+        "LOGNAME=" + name + "\nMAIL=/var/mail/" + name + "\nSHELL=" + user.shell + "\nUSER=" + name + '\n';
+    EXPECT_EQ(variables, expected);
+  }
 }
 
 TEST_F(BecomeTest, TheUserOfSudoIsFoundByItsVariables) {
