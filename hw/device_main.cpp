@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -16,6 +17,7 @@
 #include "hw/jetson/rails.hpp"
 #include "hw/jetson/session.hpp"
 #include "hw/modules.hpp"
+#include "hw/numbers.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -169,7 +171,11 @@ Change changed(const hw::Clocks& clocks, const std::string& text) {
       throw program::UsageError("--mode: expected KNOB=SETTING with a knob of this board, found \"" + part +
                                 "\"");
     change.roles.insert(*role);
-    change.mode[*knob] = static_cast<int>(hw::parse_number(part.substr(equals + 1), "--mode " + part));
+    const auto setting = hw::as_int(hw::parse_number(part.substr(equals + 1), "--mode " + part));
+    if (!setting)
+      throw program::UsageError("--mode " + part + ": expected a setting of at most " +
+                                std::to_string(std::numeric_limits<int>::max()));
+    change.mode[*knob] = *setting;
   }
   return change;
 }

@@ -166,6 +166,9 @@ int run(const std::string& verb, const std::function<int()>& body) {
   } catch (const UsageError& e) {
     std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
     return kUsage;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "fewwatt " << verb << ": not enough memory\n";
+    return kFailed;
   } catch (const std::exception& e) {
     std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
     return kFailed;

@@ -77,6 +77,7 @@ struct ProtoNetOptions {
   std::size_t curve_rows = 128;      // modes that the curves are sums of kernels at, at most
   learners::ProtoParts parts;
   std::array<learners::ProtoFineTune, tasks::kNumTargets> fine_tune;
+  StopCheck interrupted = {};  // asked while the heads and curves of the training workloads are fitted
   std::string error() const;  // "" when valid
 };
 
