@@ -40,6 +40,8 @@ auto during(const std::string& doing, const Body& body) {
     return body();
   } catch (const std::bad_alloc&) {
     throw std::runtime_error("not enough memory while " + doing);
+  } catch (const std::length_error&) {  // of a vector that no memory could hold
+    throw std::runtime_error("not enough memory while " + doing);
   } catch (const std::system_error& e) {
     throw std::runtime_error(std::string(e.what()) + " while " + doing);
   }

@@ -63,7 +63,8 @@ std::vector<std::size_t> parse_shots(const std::string& text) {
   for (const auto& part : split_list(text)) {
     const auto count = hw::whole_number(part, 1, kMostShots);
     if (!count)
-      throw program::UsageError("--shots must be numbers >= 1, at most " + std::to_string(kMostShots) + ", got " + part);
+      throw program::UsageError("--shots must be numbers >= 1, at most " + std::to_string(kMostShots) +
+                                ", got " + part);
     shots.push_back(static_cast<std::size_t>(*count));
   }
   if (shots.empty()) throw program::UsageError("--shots must name at least one number");
@@ -304,7 +305,8 @@ int run(const Options& options) {
 
   std::optional<learners::Checkpoint> resume;
   if (!options.resume.empty())
-    resume = program::during("reading " + options.resume, [&] { return learners::read_checkpoint(options.resume); });
+    resume = program::during("reading " + options.resume,
+                             [&] { return learners::read_checkpoint(options.resume); });
   JsonLog json_log(options.log);
   Bar bar(!options.common.quiet && !options.common.json && isatty(STDERR_FILENO) != 0);
   const auto log = [&](const std::string& line) {
@@ -313,7 +315,8 @@ int run(const Options& options) {
   };
   auto request = options.request;
   if (!options.init.empty())
-    request.init = program::during("reading " + options.init, [&] { return learners::read_checkpoint(options.init); });
+    request.init =
+        program::during("reading " + options.init, [&] { return learners::read_checkpoint(options.init); });
   const auto training =
       program::during("reading profiles", [&] { return read_training(options, request.also); });
   if (training.empty()) {
@@ -340,9 +343,9 @@ int run(const Options& options) {
                                       learners::write_checkpoint(options.state, state);
                                       saved = true;
                                     }};
-  const auto result =
-      program::during("training " + options.request.name + " on " + std::to_string(training.size()) + " profiles",
-                      [&] { return meta::run_training(request, training, hooks, resume ? &*resume : nullptr); });
+  const auto result = program::during(
+      "training " + options.request.name + " on " + std::to_string(training.size()) + " profiles",
+      [&] { return meta::run_training(request, training, hooks, resume ? &*resume : nullptr); });
   bar.clear();
   const auto& checkpoint = result.checkpoint;
   const std::string hint = result.stop == meta::Stop::interrupted && saved

@@ -156,8 +156,7 @@ learners::TransferModel pretrain(const datasets::Profile& reference, const Pretr
     const Vector y = z_scores(options.log_targets ? Vector(rows.values.array().log()) : rows.values);
     auto rng = hw::Rng::stream(options.seed, "pretrain", static_cast<std::uint64_t>(t));
     float loss = 0;
-    model.targets[t] = {train_net(inputs(raw).cast<float>(), y.cast<float>(), options, rng, loss),
-                        inputs};
+    model.targets[t] = {train_net(inputs(raw).cast<float>(), y.cast<float>(), options, rng, loss), inputs};
     if (log) {
       log("reference " + model.reference + ", " + tasks::kTargetNames[t] + ": held-out loss " +
           std::to_string(loss) + " of the z-scored target");

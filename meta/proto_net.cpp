@@ -385,12 +385,14 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
   model_.parts = options_.parts;
   for (const auto& profile : training) learners::check_roles(name, model_.knobs, *profile.space);
   if (start) check_start(start->knobs, model_.knobs);
-  model_.features = start ? start->features : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
-    return encode(learners::FeatureSet::physical, *p.space, p.modes);
-  }));
-  model_.log_settings = start ? start->log_settings : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
-    return Matrix(encode(learners::FeatureSet::raw, *p.space, p.modes).array().log());
-  }));
+  model_.features =
+      start ? start->features : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
+        return encode(learners::FeatureSet::physical, *p.space, p.modes);
+      }));
+  model_.log_settings =
+      start ? start->log_settings : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
+        return Matrix(encode(learners::FeatureSet::raw, *p.space, p.modes).array().log());
+      }));
 
   for (int t = 0; t < kNumTargets; ++t) {
     ProtoTarget target;

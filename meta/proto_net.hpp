@@ -78,7 +78,7 @@ struct ProtoNetOptions {
   learners::ProtoParts parts;
   std::array<learners::ProtoFineTune, tasks::kNumTargets> fine_tune;
   StopCheck interrupted = {};  // asked while the heads and curves of the training workloads are fitted
-  std::string error() const;  // "" when valid
+  std::string error() const;   // "" when valid
 };
 
 // Prototypical networks, Snell et al. 2017: per target an embedding, trained to tell the tasks of a batch apart

@@ -77,7 +77,8 @@ TestTimeSettings fine_tune_settings(const FineTuneGrid& grid) {
 // Settings of the member `field` of a Model's targets; attempt(snapshot, setting, target, task) is the error with one.
 template <class Model, class Target, class Setting, class Attempt, class Describe>
 TestTimeSettings settings_for(const std::vector<Setting>& settings, Setting Target::*field,
-                              const Attempt& attempt, const Describe& describe, const StopCheck& interrupted) {
+                              const Attempt& attempt, const Describe& describe,
+                              const StopCheck& interrupted) {
   return {settings.size(),
           [=](const learners::Checkpoint& snapshot, tasks::Target target, const tasks::Task& task) {
             std::vector<double> errors;
@@ -199,10 +200,9 @@ OuterLoop plan_deep_kernel(const InitializerRequest& request, const Profiles& tr
   loop.source.query = 32;  // each step costs the cube of all rows
   loop.learner =
       std::make_unique<DeepKernel>(request.name, training, options, request.seed, init_of(request));
-  loop.settings =
-      settings_for<learners::GpModel>(gp_fine_tunes(), &learners::GpTarget::fine_tune, try_gp,
-                                      [](const auto& s) { return describe_kernel_fit(s.steps, s.freedom); },
-                                      request.interrupted);
+  loop.settings = settings_for<learners::GpModel>(
+      gp_fine_tunes(), &learners::GpTarget::fine_tune, try_gp,
+      [](const auto& s) { return describe_kernel_fit(s.steps, s.freedom); }, request.interrupted);
   return loop;
 }
 

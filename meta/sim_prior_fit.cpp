@@ -294,8 +294,8 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
   const learners::SimPopulation population(kSimulated, 0);
   for (int t = 0; t < kNumTargets; ++t) {
     std::vector<Vector> logs;
-    const auto workloads = workloads_of(training, static_cast<tasks::Target>(t), population, seed,
-                                        options.interrupted, logs);
+    const auto workloads =
+        workloads_of(training, static_cast<tasks::Target>(t), population, seed, options.interrupted, logs);
     if (workloads.empty()) continue;
     const auto* had = start != nullptr && start->targets[t] ? &*start->targets[t] : nullptr;
     SimPriorTarget target;

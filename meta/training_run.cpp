@@ -240,7 +240,8 @@ std::optional<TrainState> unpack_train(const Checkpoint& state) {
   const auto whole = [](double value, int least) {
     const auto found = hw::as_int(value, least, kMostSteps);
     if (!found)
-      throw std::invalid_argument("--resume: train: expected whole numbers of steps, found " + std::to_string(value));
+      throw std::invalid_argument("--resume: train: expected whole numbers of steps, found " +
+                                  std::to_string(value));
     return *found;
   };
   train.step = whole(numbers[0], 0);

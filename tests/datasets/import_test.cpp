@@ -208,10 +208,11 @@ TEST_F(Import, ANameThatDoesNotFitItsPatternIsRefusedAtOnce) {
   for (int i = 0; i < 12; ++i) pattern += "{p" + std::to_string(i) + "}_";
   for (int i = 0; i < 120; ++i) name += "a_";
   write(name + ".csv", "gpu,secs\n1,1\n");
-  expect_refused("[profile]\ndevice = d\nworkload = w\nkind = non-dnn\ntime_of = run\nspace = from-data\n[file "
-                 "*.csv]\npattern = " +
-                     pattern + "X.csv\ngpu_khz = gpu [kHz]\ntime_ms = secs [s]\n",
-                 {"does not fit the pattern"});
+  expect_refused(
+      "[profile]\ndevice = d\nworkload = w\nkind = non-dnn\ntime_of = run\nspace = from-data\n[file "
+      "*.csv]\npattern = " +
+          pattern + "X.csv\ngpu_khz = gpu [kHz]\ntime_ms = secs [s]\n",
+      {"does not fit the pattern"});
 }
 
 TEST_F(Import, AttributesMustBeKnownAndOne) {

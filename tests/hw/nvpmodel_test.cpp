@@ -19,7 +19,8 @@ TEST(Nvpmodel, TheModeNowIsThatOfTheStatusOrTheDefault) {
   const auto status = root / "var/lib/nvpmodel/status";
   tests::write_text(status, "pmode:0002\n");
   EXPECT_EQ(nvpmodel_now(files, conf), 2);
-  for (const std::string text : {"", "pmode:0007\n", "pmode:\n", "no mode\n", "pmode:99999999999999999999\n"}) {
+  for (const std::string text :
+       {"", "pmode:0007\n", "pmode:\n", "no mode\n", "pmode:99999999999999999999\n"}) {
     tests::write_text(status, text);
     EXPECT_EQ(nvpmodel_now(files, conf), 5) << text;
   }

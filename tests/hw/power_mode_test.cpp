@@ -171,7 +171,8 @@ TEST(PowerModeSpace, CombinationsAreCountedIn64Bits) {
   std::vector<int> levels(65536);
   std::iota(levels.begin(), levels.end(), 1);
   std::vector<Knob> knobs;
-  for (const auto role : {KnobRole::cpu_khz, KnobRole::gpu_khz, KnobRole::mem_khz}) knobs.push_back({role, levels});
+  for (const auto role : {KnobRole::cpu_khz, KnobRole::gpu_khz, KnobRole::mem_khz})
+    knobs.push_back({role, levels});
   constexpr auto kAny = std::numeric_limits<std::size_t>::max();
   EXPECT_EQ(combinations(knobs, kAny), std::size_t{1} << 48);
   knobs.push_back({KnobRole::power_limit_mw, levels});  // 2^64

@@ -374,7 +374,8 @@ TEST_F(AdaptProgram, CheckpointWithNumbersThatAreNotFiniteIsRefused) {
 }
 
 TEST_F(AdaptProgram, CheckpointWithSettingsOutOfBoundsIsRefused) {
-  const auto refuse = [&](const std::string& entry, const std::vector<double>& values, const std::string& part) {
+  const auto refuse = [&](const std::string& entry, const std::vector<double>& values,
+                          const std::string& part) {
     auto broken = example_checkpoint("cpu_khz gpu_khz");
     broken.numbers.at(entry) = values;
     learners::write_checkpoint(dir_ / "init.h5", broken);
@@ -393,7 +394,8 @@ TEST_F(AdaptProgram, APredictionThatIsNoNumberIsRefused) {
   broken.tensors.at("time/weights").setConstant(1e30);
   broken.numbers.at("time/fine_tune/steps") = {0};
   learners::write_checkpoint(dir_ / "init.h5", broken);
-  expect_failure(adapt_profile("--shots 8 --init " + (dir_ / "init.h5")), 1, "init.h5: predicts a time that is no");
+  expect_failure(adapt_profile("--shots 8 --init " + (dir_ / "init.h5")), 1,
+                 "init.h5: predicts a time that is no");
 }
 
 // Every `step`th mode of a space, with made-up targets.
@@ -473,16 +475,40 @@ TEST_F(AdaptProgram, HowManyModesMakeAGridIsAnOption) {
   EXPECT_EQ(learners::read_model(out_).space->size(), 9U);
 }
 
+TEST_F(AdaptProgram, WhereMemoryEndsItIsSaidWhatItWasFor) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's own memory is beyond any limit";
+#else
+  if (!tests::emulator().empty()) GTEST_SKIP() << "an emulator's own memory is beyond the limit";
+  std::ostringstream text;
+  text << "cpu_khz,gpu_khz,time_ms\n";
+  for (int i = 1; i <= 1000; ++i) text << i << ',' << i << ',' << i << '\n';
+  tests::write_text(csv_, text.str());
+  // A million modes, of which a table alone takes 16 MB.
+  const std::string command = "ulimit -v 120000; exec " + tests::program_command("adapt") +
+                              " --learner physics --max-modes 2000000 --measurements " + csv_ + " --out " +
+                              out_ + " 2>" + (dir_ / "err") + " >" + (dir_ / "out");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  const auto said = tests::read_text(dir_ / "err");
+  EXPECT_TRUE(holds(said, "not enough memory while ")) << said;
+  EXPECT_TRUE(holds(said, "1000000 modes")) << said;
+  EXPECT_FALSE(std::filesystem::exists(out_));
+#endif
+}
+
 TEST_F(AdaptProgram, WhichOfManyRowsAreUsedIsSaid) {
   std::ostringstream text;
   text << "cpu_khz,gpu_khz,time_ms,power_w\n";
   for (int i = 1; i <= 30; ++i)
     for (int j = 1; j <= 17; ++j)
-      text << 50'000 * i << ',' << 60'000 * j << ',' << 100.0 / i + 50.0 / j << ',' << 1 + 0.1 * i + 0.2 * j << '\n';
+      text << 50'000 * i << ',' << 60'000 * j << ',' << 100.0 / i + 50.0 / j << ',' << 1 + 0.1 * i + 0.2 * j
+           << '\n';
   tests::write_text(csv_, text.str());
   const auto result = adapt("--learner gp --json --measurements " + csv_);
   ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_TRUE(holds(result.err, "gp takes at most 500 rows: 500 of 510 measured modes are used")) << result.err;
+  EXPECT_TRUE(holds(result.err, "gp takes at most 500 rows: 500 of 510 measured modes are used"))
+      << result.err;
   const auto report = nlohmann::json::parse(result.out);
   EXPECT_EQ(report["shots"], 510);
   EXPECT_EQ(report["used"], 500);

@@ -55,8 +55,9 @@ TEST(Settings, EachKindThatNeedsACheckpointIsTried) {
   for (const auto& facts : learner_facts()) {
     if (!facts.needs_checkpoint) continue;
     const auto kinds = all_kinds();
-    EXPECT_TRUE(std::any_of(kinds.begin(), kinds.end(), [&](const auto& c) { return c.learner == facts.name; }))
-        << facts.name;
+    EXPECT_TRUE(std::any_of(kinds.begin(), kinds.end(), [&](const auto& c) {
+      return c.learner == facts.name;
+    })) << facts.name;
   }
 }
 

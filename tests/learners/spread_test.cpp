@@ -6,6 +6,7 @@
 #include <set>
 
 #include "hw/random.hpp"
+#include "learners/registry.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -73,6 +74,18 @@ TEST(Spread, EachTargetKeepsAsManyValuesAsItMay) {
   for (std::size_t i = 0; i < some.size(); ++i)  // a row's noise stays with it
     EXPECT_EQ(some.noise_factors[static_cast<Eigen::Index>(i)],
               1.0 + static_cast<double>(*support.space->index_of(some.modes[i])));
+}
+
+TEST(Spread, GpAdaptsToTheRowsThatSpreadWidest) {
+  auto support = all_of(wide_space());
+  for (std::size_t i = 0; i < support.size(); ++i)
+    support.targets.row(static_cast<Eigen::Index>(i)) << 1e6 / support.modes[i][0],
+        1e-5 * support.modes[i][1];
+  const auto gp = make_learner(std::string_view("gp"));
+  ASSERT_EQ(find_learner("gp").most_rows, kMostRows);
+  const auto modes = std::span(support.modes).first(40);
+  EXPECT_EQ(gp->adapt(support)->predict(modes).mean, gp->adapt(spread_support(support))->predict(modes).mean);
+  EXPECT_EQ(gp->adapt(support)->left_out(tasks::kTimeMs).error.size(), static_cast<Eigen::Index>(kMostRows));
 }
 
 }  // namespace
