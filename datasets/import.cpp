@@ -207,7 +207,10 @@ class FileReader {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       sum += expression.terms[i].first * table_.number(row, columns[i]);
     }
-    return sum * expression.scale;
+    const double value = sum * expression.scale;
+    if (std::isinf(value) || (std::isnan(value) && !std::isnan(sum)))
+      throw DataError(where(row) + ": column '" + in_text(expression) + "' gives a number that is too large");
+    return value;
   }
 
   const FileMapping& mapping_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 #include "datasets/csv.hpp"
@@ -135,6 +136,8 @@ Expression parse_expression(const std::string& text, std::string_view unit, cons
     parts.resize(parts.size() - 2);
   }
   expression.scale = factor * scale_between(given, unit, where);
+  if (!std::isfinite(expression.scale))
+    throw DataError(where + ": the factor is too large, found '" + text + "'");
   double sign = 1;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const bool is_operator = parts[i] == "+" || parts[i] == "-";

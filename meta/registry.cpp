@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <stdexcept>
 #include <tuple>
 
@@ -26,6 +27,8 @@ using Log = std::function<void(const std::string&)>;
 using tasks::kNumTargets;
 
 // ---- what has an outer loop ----
+
+constexpr std::chrono::seconds kMoment{3};
 
 // Of the learner's own, what suffices where training goes on.
 constexpr double kStepsToGoOn = 0.25;
@@ -482,10 +485,16 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
     result = run_outer_loops(part, entry->plan, sorted, hooks, resume);
     if (result.checkpoint.learner.empty()) return result;
     if (entry->whole != nullptr) {
+      // What was interrupted is kept all the same where the rest takes no more than a moment.
+      if (result.stop == Stop::interrupted)
+        with_also.interrupted = [until = std::chrono::steady_clock::now() + kMoment] {
+          return std::chrono::steady_clock::now() > until;
+        };
       try {
         result.checkpoint = entry->whole(with_also, sorted, hooks.log, result.checkpoint);
       } catch (const Interrupted&) {
-        return {{}, Stop::interrupted, "interrupted after the last outer step"};
+        if (result.stop != Stop::interrupted) result.message = "interrupted after the last outer step";
+        return {{}, Stop::interrupted, result.message};
       }
     }
   }

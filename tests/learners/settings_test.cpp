@@ -26,9 +26,9 @@ Checkpoint sim_prior_with_mixtures() {
 }
 
 std::vector<Checkpoint> all_kinds() {
-  const auto& space = *example_space();
-  auto with_rates = tests::random_fine_tune(space);
-  return {with_rates,
+  const auto of_example = example_space();
+  const auto& space = *of_example;
+  return {tests::random_fine_tune(space),
           tests::random_transfer(space, false),
           tests::random_transfer(space, true),
           tests::random_proto(space).to_checkpoint(),
@@ -52,9 +52,9 @@ Prediction predicted(const Checkpoint& checkpoint) {
 }
 
 TEST(Settings, EachKindThatNeedsACheckpointIsTried) {
+  const auto kinds = all_kinds();
   for (const auto& facts : learner_facts()) {
     if (!facts.needs_checkpoint) continue;
-    const auto kinds = all_kinds();
     EXPECT_TRUE(std::any_of(kinds.begin(), kinds.end(), [&](const auto& c) {
       return c.learner == facts.name;
     })) << facts.name;
