@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include <limits>
 
 #include "datasets/profile.hpp"
+#include "hw/numbers.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -124,9 +124,9 @@ std::string read_file(const std::string& path) {
 }
 
 bool parse_number(std::string_view text, double& value) {
-  text = trim(text);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
+  const auto number = hw::real_number(trim(text));
+  if (number) value = *number;
+  return number.has_value();
 }
 
 bool CsvTable::has_column(std::string_view name) const {

@@ -1,12 +1,12 @@
 #include "datasets/generate.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <set>
 #include <stdexcept>
 
+#include "hw/numbers.hpp"
 #include "hw/random.hpp"
 
 namespace fewwatt::datasets {
@@ -33,9 +33,8 @@ WorkloadAttributes attributes_of(const hw::SimulatedWorkload& workload) {
 
 // nullopt unless `text` is a whole number.
 std::optional<std::size_t> whole_number(const std::string& text) {
-  std::size_t number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && stop == text.data() + text.size() ? std::optional(number) : std::nullopt;
+  const auto number = hw::whole_number(text, 0);
+  return number ? std::optional(static_cast<std::size_t>(*number)) : std::nullopt;
 }
 
 struct SimulatedSpace {
@@ -71,6 +70,14 @@ SimulatedSpace random_device(std::uint64_t seed, std::uint64_t index) {
   return made;
 }
 
+// Throws std::invalid_argument when profiles of so many modes, a number of them, are too many.
+void check_rows(std::size_t modes, std::size_t profiles) {
+  if (modes == 0 || profiles <= kMostSimulatedRows / modes) return;
+  throw std::invalid_argument("simulation: expected at most " + std::to_string(kMostSimulatedRows) +
+                              " modes of all profiles together, found " + std::to_string(profiles) +
+                              " times " + std::to_string(modes));
+}
+
 bool has_repeats(const std::vector<std::string>& names) {
   return std::set<std::string>(names.begin(), names.end()).size() != names.size();
 }
@@ -82,6 +89,10 @@ std::string SimulationRequest::error() const {
     return "simulation: expected at least one device or a population of at least 1, found neither";
   if (workloads.empty() && random_workloads == 0)
     return "simulation: expected at least one workload or a population of at least 1, found neither";
+  if (random_devices > kMostSimulated || random_workloads > kMostSimulated)
+    return "simulation: expected at most " + std::to_string(kMostSimulated) +
+           " random devices and workloads, found " +
+           std::to_string(std::max(random_devices, random_workloads));
   if (!devices.empty() && random_devices > 0)
     return "simulation: named devices and a population of devices exclude each other";
   if (has_repeats(devices) || has_repeats(workloads))
@@ -120,6 +131,10 @@ Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWor
 std::vector<Profile> generate_population(std::shared_ptr<const hw::PowerModeSpace> space,
                                          const std::vector<hw::PowerMode>& modes, std::size_t count,
                                          const hw::SimulatedNoise& noise) {
+  if (count > kMostSimulated)
+    throw std::invalid_argument("simulation: expected at most " + std::to_string(kMostSimulated) +
+                                " random workloads, found " + std::to_string(count));
+  check_rows(modes.size(), count);
   std::vector<Profile> profiles;
   for (std::size_t i = 0; i < count; ++i)
     profiles.push_back(generate_profile(hw::random_board_with(*space, noise.seed, i),
@@ -144,8 +159,14 @@ ProfileStore generate_profiles(const SimulationRequest& request) {
     workloads.back()[0].batch_size = std::exp2(2 + static_cast<double>(rng.below(5)));
   }
   std::vector<SimulatedSpace> devices;
-  for (const auto& name : request.devices) devices.push_back(known_device(name, request));
-  for (std::size_t d = 0; d < request.random_devices; ++d) devices.push_back(random_device(request.seed, d));
+  std::size_t modes = 0;
+  const auto add = [&](SimulatedSpace device) {
+    modes += device.modes.size();
+    check_rows(modes, workloads.size());
+    devices.push_back(std::move(device));
+  };
+  for (const auto& name : request.devices) add(known_device(name, request));
+  for (std::size_t d = 0; d < request.random_devices; ++d) add(random_device(request.seed, d));
 
   const hw::SimulatedNoise noise =
       request.noise ? hw::SimulatedNoise{.seed = request.seed} : hw::SimulatedNoise{.time = 0, .power = 0};

@@ -11,6 +11,9 @@
 
 namespace fewwatt::datasets {
 
+// What a simulation makes at most: devices, workloads, and measured modes of all profiles together.
+inline constexpr std::size_t kMostSimulated = 100'000, kMostSimulatedRows = 20'000'000;
+
 // Every workload on every device. Named devices and random ones exclude each other.
 struct SimulationRequest {
   std::vector<std::string> devices{};  // of hw::simulated_boards()
@@ -38,7 +41,8 @@ Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWor
 
 // So many workloads that might exist, each on a board of its own that might exist (hw::random_board_with), in `modes` of
 // *space: what a learner can train on where there are few profiles of these knobs, or none. Named
-// random-board-I/random-I; noise.seed is that of the boards and workloads too.
+// random-board-I/random-I; noise.seed is that of the boards and workloads too. Throws std::invalid_argument beyond
+// kMostSimulated or kMostSimulatedRows.
 std::vector<Profile> generate_population(std::shared_ptr<const hw::PowerModeSpace> space,
                                          const std::vector<hw::PowerMode>& modes, std::size_t count,
                                          const hw::SimulatedNoise& noise);

@@ -1,20 +1,18 @@
 #include "datasets/import.hpp"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <limits>
-#include <regex>
 #include <set>
 #include <utility>
 
 #include "datasets/csv.hpp"
 #include "datasets/tegrastats.hpp"
 #include "hw/modules.hpp"
+#include "hw/numbers.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -55,7 +53,7 @@ std::string in_text(const Expression& expression) {
 
 const FileMapping* find_file_mapping(const Mapping& mapping, const std::filesystem::path& path) {
   for (const auto& file : mapping.files) {
-    if (fnmatch(file.glob.c_str(), path.filename().c_str(), 0) == 0) return &file;
+    if (fits_glob(file.glob, path.filename().string())) return &file;
   }
   return nullptr;
 }
@@ -113,12 +111,12 @@ std::map<std::string, std::string> parts_of_name(const Input& input) {
   const auto& pattern = input.mapping->pattern;
   if (pattern.text.empty()) return parts;
   const std::string name = path.filename().string();
-  std::smatch match;
-  if (!std::regex_match(name, match, std::regex(pattern.regex))) {
+  const auto found = match(pattern, name);
+  if (!found) {
     throw DataError(input.path + ": the name does not fit the pattern '" + pattern.text + "' of " +
                     input.mapping->where);
   }
-  for (std::size_t i = 0; i < pattern.parts.size(); ++i) parts[pattern.parts[i].name] = match[i + 1].str();
+  for (std::size_t i = 0; i < pattern.parts.size(); ++i) parts[pattern.parts[i].name] = (*found)[i];
   return parts;
 }
 
@@ -156,12 +154,13 @@ class FileReader {
         if (part.role == role && parse_number(parts_.at(part.name), value)) value *= part.scale;
       }
     }
-    const double whole = std::round(value);
     // Clocks in Hz are scaled by 1e-3, which is not exact.
-    if (!(std::abs(value - whole) < 1e-6 && whole >= 1 && whole <= std::numeric_limits<int>::max())) {
-      throw DataError(where(row) + ": " + name + " must be a whole number above 0, found " + in_text(value));
+    const auto whole = hw::as_int(std::round(value), 1);
+    if (!whole || !(std::abs(value - *whole) < 1e-6)) {
+      throw DataError(where(row) + ": " + name + " must be a whole number above 0 and at most " +
+                      std::to_string(std::numeric_limits<int>::max()) + ", found " + in_text(value));
     }
-    return static_cast<int>(whole);
+    return *whole;
   }
 
   // NaN = missing, where that is allowed.
@@ -208,7 +207,10 @@ class FileReader {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       sum += expression.terms[i].first * table_.number(row, columns[i]);
     }
-    return sum * expression.scale;
+    const double value = sum * expression.scale;
+    if (std::isinf(value) || (std::isnan(value) && !std::isnan(sum)))
+      throw DataError(where(row) + ": column '" + in_text(expression) + "' gives a number that is too large");
+    return value;
   }
 
   const FileMapping& mapping_;
@@ -357,16 +359,15 @@ class Importer {
   std::shared_ptr<const hw::PowerModeSpace> space_of(const std::vector<hw::PowerMode>& modes) const {
     if (board_) return board_;
     std::vector<hw::Knob> knobs;
-    std::size_t combinations = 1;
     for (std::size_t k = 0; k < roles_.size(); ++k) {
       std::set<int> levels;
       for (const auto& mode : modes) levels.insert(mode[k]);
       knobs.push_back({roles_[k], {levels.begin(), levels.end()}});
-      combinations *= levels.size();
     }
     return std::make_shared<const hw::PowerModeSpace>(
-        combinations == modes.size() ? hw::PowerModeSpace::grid(std::move(knobs))
-                                     : hw::PowerModeSpace::list(std::move(knobs), modes));
+        hw::combinations(knobs, modes.size()) == modes.size()
+            ? hw::PowerModeSpace::grid(std::move(knobs))
+            : hw::PowerModeSpace::list(std::move(knobs), modes));
   }
 
   // The least of how often time and power of a mode were measured.

@@ -29,7 +29,7 @@ namespace fewwatt::datasets {
 //                                    that, characters other than letters, digits and . _ + - become -
 //   [device tx2]
 //   board = Jetson TX2               optional free text about a device
-//   [file *_results.csv]             what the columns of a kind of file are; the first whose glob fits a file's name
+//   [file *_results.csv]             what the columns of a kind of file are; the first whose glob (* ? [a-z]) fits a file's name
 //   format = csv                     csv (the default) or tegrastats: a log, whose mean rails are its columns
 //   pattern = Tegra_{app}_C_{cpu_khz:kHz}.csv    optional: parts of the file's name; with a unit, a knob's setting
 //   cpu_khz = core_freq [kHz]        a knob role or a metric = columns added and subtracted [unit]. In double quotes
@@ -68,12 +68,20 @@ struct NamePart {
   double scale = 1;                  // to the role's unit
 };
 
-// Parts of a file's name.
+// Parts of a file's name: literals[0] parts[0] literals[1] .. parts[n - 1] literals[n].
 struct NamePattern {
-  std::string text;   // as written; "" = none
-  std::string regex;  // one group per part
+  std::string text;  // as written; "" = none
+  std::vector<std::string> literals;
   std::vector<NamePart> parts;
 };
+
+// What each part stands for in a name that is as the pattern says; nullopt for any other name. A knob's setting is a number
+// such as 12 or 1.5, as long as it can be; any other part is one character at least and as short as it can be, the first part
+// before the others. Takes time in proportion to the length of the name and of the pattern, one by the other.
+std::optional<std::vector<std::string>> match(const NamePattern& pattern, std::string_view name);
+
+// Whether a name fits a glob: * any characters, ? one, [a-z_] or [!a-z_] one that is among them or not, \ the next as it is.
+bool fits_glob(std::string_view glob, std::string_view name);
 
 enum class FileFormat { csv, tegrastats };
 

@@ -66,7 +66,7 @@ void write_modes(Hdf5Writer& file, const std::string& dataset, std::size_t knobs
 }
 
 hw::PowerModeSpace read_space(const Hdf5Reader& file, const std::string& group,
-                              const std::string& listed_modes) {
+                              const std::string& listed_modes, std::size_t max_modes) {
   std::vector<hw::Knob> knobs;
   std::istringstream roles(file.text(group, "roles"));
   for (std::string name; roles >> name;) {
@@ -76,7 +76,7 @@ hw::PowerModeSpace read_space(const Hdf5Reader& file, const std::string& group,
   }
   const bool is_grid = file.integer(group, "grid") != 0;
   try {
-    if (is_grid) return hw::PowerModeSpace::grid(std::move(knobs));
+    if (is_grid) return hw::PowerModeSpace::grid(std::move(knobs), max_modes);
     auto modes = read_modes(file, listed_modes, knobs.size());
     return hw::PowerModeSpace::list(std::move(knobs), std::move(modes));
   } catch (const std::invalid_argument& e) {

@@ -24,9 +24,10 @@ void write_modes(Hdf5Writer& file, const std::string& dataset, std::size_t knobs
 
 // A group with attributes roles ("cpu_khz gpu_khz", the order of the columns of modes) and grid (1: every
 // combination of levels is a mode, 0: only those of the dataset `listed_modes`), and a dataset
-// <role> int32 [levels] per knob. write_space() leaves the list of modes to its caller.
+// <role> int32 [levels] per knob. A grid of more than `max_modes` is refused. write_space() leaves the list of modes to its
+// caller.
 hw::PowerModeSpace read_space(const Hdf5Reader& file, const std::string& group,
-                              const std::string& listed_modes);
+                              const std::string& listed_modes, std::size_t max_modes = hw::kMostModes);
 void write_space(Hdf5Writer& file, const std::string& group, const hw::PowerModeSpace& space);
 
 }  // namespace fewwatt::datasets

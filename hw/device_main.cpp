@@ -1,6 +1,7 @@
 // fewwatt device: the boards that are known, and the clocks of this one.
 
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -9,6 +10,7 @@
 #include "hw/jetson/clocks.hpp"
 #include "hw/jetson/nvpmodel.hpp"
 #include "hw/modules.hpp"
+#include "hw/numbers.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -135,8 +137,11 @@ hw::Settings parse_settings(const std::string& text) {
     if (equals == std::string::npos || !role)
       throw program::UsageError("--mode: expected KNOB=SETTING with a knob of this board, found \"" + part +
                                 "\"");
-    settings.emplace_back(*role,
-                          static_cast<int>(hw::parse_number(part.substr(equals + 1), "--mode " + part)));
+    const auto setting = hw::as_int(hw::parse_number(part.substr(equals + 1), "--mode " + part));
+    if (!setting)
+      throw program::UsageError("--mode " + part + ": expected a setting of at most " +
+                                std::to_string(std::numeric_limits<int>::max()));
+    settings.emplace_back(*role, *setting);
   }
   return settings;
 }

@@ -69,11 +69,30 @@ PowerMode::PowerMode(std::span<const int> settings) : size_(settings.size()) {
 PowerModeSpace::PowerModeSpace(std::vector<Knob> knobs, std::vector<PowerMode> modes)
     : knobs_(std::move(knobs)), modes_(std::move(modes)) {}
 
-PowerModeSpace PowerModeSpace::grid(std::vector<Knob> knobs) {
+std::optional<std::size_t> combinations(const std::vector<Knob>& knobs, std::size_t most) {
+  std::size_t count = 1;
+  for (const auto& knob : knobs) {
+    if (knob.levels.empty()) return 0;
+    if (count > most / knob.levels.size()) return std::nullopt;
+    count *= knob.levels.size();
+  }
+  return count;
+}
+
+PowerModeSpace PowerModeSpace::grid(std::vector<Knob> knobs, std::size_t most) {
   check_knobs(knobs);
+  const auto size = combinations(knobs, most);
+  if (!size) {
+    const auto& largest = *std::max_element(knobs.begin(), knobs.end(), [](const Knob& a, const Knob& b) {
+      return a.levels.size() < b.levels.size();
+    });
+    throw std::invalid_argument("PowerModeSpace: expected at most " + std::to_string(most) +
+                                " combinations of levels, found more; " +
+                                std::string(to_string(largest.role)) + " has the most levels, " +
+                                std::to_string(largest.levels.size()));
+  }
   PowerModeSpace space(std::move(knobs), {});
-  space.size_ = 1;
-  for (const auto& knob : space.knobs_) space.size_ *= knob.levels.size();
+  space.size_ = *size;
   return space;
 }
 
@@ -139,8 +158,8 @@ PowerMode PowerModeSpace::lowest() const {
     return sum;
   };
   auto lowest = at(0);
-  for (const auto& mode : modes())
-    if (height(mode) < height(lowest)) lowest = mode;
+  for (std::size_t i = 1; i < size_; ++i)
+    if (const auto mode = at(i); height(mode) < height(lowest)) lowest = mode;
   return lowest;
 }
 

@@ -53,16 +53,24 @@ class PowerMode {
   std::size_t size_ = 0;
 };
 
+// The most modes that a space has, unless its maker says otherwise: some hundred times those of any board, and about 1 GB
+// with what is predicted of them.
+inline constexpr std::size_t kMostModes = 4'000'000;
+
+// How many combinations the levels have; nullopt beyond `most`.
+std::optional<std::size_t> combinations(const std::vector<Knob>& knobs, std::size_t most = kMostModes);
+
 // The power modes of a device: knobs, and either every combination of their levels or an explicit list.
 // Modes are numbered in ascending order, the last knob running fastest, whichever way the space was made.
 class PowerModeSpace {
  public:
   // Every combination of levels. Throws std::invalid_argument naming the knob when there is none, one has no
-  // level, its levels are not strictly increasing and positive, or two knobs have the same role.
-  static PowerModeSpace grid(std::vector<Knob> knobs);
+  // level, its levels are not strictly increasing and positive, or two knobs have the same role; and naming the knob with the
+  // most levels when there are more than `most` combinations.
+  static PowerModeSpace grid(std::vector<Knob> knobs, std::size_t most = kMostModes);
 
-  // The given modes only, in any order. Throws as grid() does, and when a mode is off the knobs' levels or
-  // given twice.
+  // The given modes only, in any order, any number of them. Throws as grid() does for bad knobs, and when a mode is off the
+  // knobs' levels or given twice.
   static PowerModeSpace list(std::vector<Knob> knobs, std::vector<PowerMode> modes);
 
   const std::vector<Knob>& knobs() const { return knobs_; }

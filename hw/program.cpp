@@ -252,6 +252,14 @@ int run(const std::string& verb, const std::function<int()>& body) {
   } catch (const UsageError& e) {
     std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
     return kUsage;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "fewwatt " << verb << ": not enough memory\n";
+    return kFailed;
+  } catch (const std::system_error& e) {
+    const bool no_thread = e.code() == std::errc::resource_unavailable_try_again;
+    std::cerr << "fewwatt " << verb << ": " << (no_thread ? "cannot start a thread or a process: " : "")
+              << e.what() << '\n';
+    return kFailed;
   } catch (const std::exception& e) {
     std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
     return kFailed;

@@ -7,11 +7,13 @@
 #include <functional>
 #include <iosfwd>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "hw/jetson/measured_boards.hpp"
@@ -31,6 +33,20 @@ class UsageError : public std::runtime_error {
 void require(bool holds, const std::string& otherwise);
 
 std::string join(std::span<const std::string_view> names);  // "a, b"
+
+// Runs `body`. Where memory, threads or processes run out, throws std::runtime_error saying that it was while `doing`: "reading P.h5".
+template <class Body>
+auto during(const std::string& doing, const Body& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    throw std::runtime_error("not enough memory while " + doing);
+  } catch (const std::length_error&) {  // of a vector that no memory could hold
+    throw std::runtime_error("not enough memory while " + doing);
+  } catch (const std::system_error& e) {
+    throw std::runtime_error(std::string(e.what()) + " while " + doing);
+  }
+}
 
 // A whole number >= 0 on the command line: unlike an unsigned type it refuses "-1" instead of wrapping it.
 struct Count {

@@ -28,6 +28,7 @@
 #include "learners/model.hpp"
 #include "learners/registry.hpp"
 #include "learners/samplers/sampler.hpp"
+#include "learners/spread.hpp"
 #include "learners/update.hpp"
 #include "tasks/collect.hpp"
 
@@ -52,8 +53,14 @@ struct Options {
   std::string sampler;
   std::optional<hw::PowerModeSpace> space;  // nullopt = what the data say
   std::string space_name;
+  std::optional<std::size_t> max_modes;  // nullopt: kMostModes, and kMostFromData
   std::string out;
 };
+
+// Combinations of the levels of --measurements: more than this no board has, so clocks jitter.
+constexpr std::size_t kMostFromData = 100'000;
+// Modes predicted at once: what is computed of them fits into memory however many modes there are.
+constexpr std::size_t kChunk = 65'536;
 
 // Numbers that the user may state, all but those of a mapping or a profile.
 constexpr std::pair<const char*, std::optional<double> datasets::WorkloadAttributes::*> kOwnAttributes[] = {
@@ -67,7 +74,7 @@ constexpr std::pair<const char*, std::optional<double> datasets::WorkloadAttribu
 struct Problem {
   datasets::Profile profile;
   tasks::Samples support;
-  std::vector<std::string> unused_columns;  // of --measurements without --mapping
+  std::vector<std::string> notices;  // for people, on stderr
 };
 
 // Runs `check`, whose std::invalid_argument is about an option.
@@ -155,6 +162,7 @@ std::optional<Options> parse(int argc, char** argv) {
   namespace po = program::po;
   Options options;
   std::array<double, std::size(kOwnAttributes)> own{};
+  program::Count max_modes;
   program::Manual manual;
   manual.verb = "adapt";
   manual.synopsis =
@@ -205,12 +213,17 @@ std::optional<Options> parse(int argc, char** argv) {
   add("space", po::value(&options.space_name)->value_name("BOARD[:GRID]"),
       "modes to predict, as orin-agx-64 or orin-agx-64:powertrain; default: the profile's; for a "
       "--learner with --measurements every combination of the levels there");
+  add("max-modes", po::value(&max_modes)->value_name("N"),
+      "most modes of a device (4000000); and most combinations of the levels of --measurements (100000): "
+      "where they have "
+      "more, clocks jitter, and only the modes that were measured are predicted");
   add("out", po::value(&options.out)->required()->value_name("FILE"), "model to write");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   if (options.init.empty() && options.learner.empty() && options.update.empty()) options.learner = "auto";
   for (std::size_t i = 0; i < own.size(); ++i)
     if (values->count(kOwnAttributes[i].first) > 0) options.own.*kOwnAttributes[i].second = own[i];
+  if (values->count("max-modes") > 0) options.max_modes = max_modes.value;
   check(options, !(*values)["shots"].defaulted() || !(*values)["sampler"].defaulted());
   if (!options.space_name.empty()) {
     const auto colon = options.space_name.find(':');
@@ -334,14 +347,28 @@ Problem take_nothing(const Options& options) {
 Problem take_measurements(const Options& options) {
   Problem problem;
   const bool own = options.mapping.empty();
-  const auto mapping =
-      own ? standard_mapping(options, problem.unused_columns) : datasets::read_mapping(options.mapping);
+  std::vector<std::string> unused;
+  const auto mapping = own ? standard_mapping(options, unused) : datasets::read_mapping(options.mapping);
+  for (const auto& name : unused)
+    problem.notices.push_back(options.measurements + ": column " + name + " was not used");
   auto store = datasets::import_profiles(mapping, {options.measurements});
   problem.profile =
       pick(std::move(store), options.measurements, own ? "" : options.device, own ? "" : options.workload);
   if (own) state_own(problem.profile, options);
-  problem.profile.space =
-      std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(problem.profile.space->knobs()));
+  const auto& knobs = problem.profile.space->knobs();
+  const auto most = options.max_modes.value_or(kMostFromData);
+  if (hw::combinations(knobs, most)) {
+    problem.profile.space = std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(knobs, most));
+  } else if (!options.space) {
+    const auto& largest = *std::max_element(
+        knobs.begin(), knobs.end(),
+        [](const hw::Knob& a, const hw::Knob& b) { return a.levels.size() < b.levels.size(); });
+    problem.notices.push_back(
+        options.measurements + ": its levels have more than " + std::to_string(most) + " combinations, " +
+        std::string(to_string(largest.role)) + " " + std::to_string(largest.levels.size()) +
+        " of them: its clocks jitter, and only the " + std::to_string(problem.profile.space->size()) +
+        " modes that were measured are predicted");
+  }
   problem.support = tasks::samples_of(problem.profile);
   const auto& measured = problem.profile.measurements;
   const bool repeated =
@@ -406,6 +433,13 @@ std::array<double, tasks::kNumTargets> mape_on_others(const Problem& problem,
 // A checkpoint may have been trained for the one target that was not measured.
 void require_prediction(const Options& options, const learners::Model& model) {
   std::string measured;
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    const auto column = model.prediction.mean.col(target).array();
+    if (column.isInf().any() || (!column.isNaN().all() && !(column > 0).all()))
+      throw datasets::DataError((options.init.empty() ? options.learner : options.init) + ": predicts a " +
+                                tasks::kTargetNames[target] +
+                                " that is no number above 0: its settings do not suit what was measured");
+  }
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
     if (!model.prediction.mean.col(target).array().isNaN().any()) return;
     if (model.support.has(target))
@@ -488,12 +522,58 @@ void check_same_checkpoint(const Options& options, const learners::Model& before
       (options.init.empty() ? "give that checkpoint as --init" : options.init + " is " + text(now)));
 }
 
+// Runs `check`, whose std::invalid_argument is about an entry of --init.
+template <class Check>
+auto as_of_init(const Options& options, const Check& check) {
+  try {
+    return check();
+  } catch (const std::invalid_argument& e) {
+    throw datasets::DataError(options.init + ": " + e.what());
+  }
+}
+
+learners::Prediction predict_all(const learners::Predictor& predictor, const hw::PowerModeSpace& space) {
+  const auto modes = space.modes();
+  if (modes.size() <= kChunk) return predictor.predict(modes);
+  learners::Prediction all;
+  const auto put = [&](const learners::Matrix& some, std::size_t from, learners::Matrix& into) {
+    if (some.size() == 0) return;
+    if (into.size() == 0) into.resize(static_cast<Eigen::Index>(modes.size()), some.cols());
+    into.middleRows(static_cast<Eigen::Index>(from), some.rows()) = some;
+  };
+  for (std::size_t from = 0; from < modes.size(); from += kChunk) {
+    const auto some =
+        predictor.predict(std::span(modes).subspan(from, std::min(kChunk, modes.size() - from)));
+    put(some.mean, from, all.mean);
+    put(some.stddev, from, all.stddev);
+    put(some.latent_stddev, from, all.latent_stddev);
+  }
+  return all;
+}
+
+// Where the learner takes fewer rows than there are, says which.
+void add_used_rows(const learners::Model& model, Problem& problem, Json& report) {
+  const auto most = learners::find_learner(model.learner).most_rows;
+  if (most == 0) return;
+  const auto used = learners::spread_support(problem.support, most);
+  if (used.size() == problem.support.size()) return;
+  problem.notices.push_back(
+      model.learner + " takes at most " + std::to_string(most) + " rows: " + std::to_string(used.size()) +
+      " of " + std::to_string(problem.support.size()) +
+      " measured modes are used, those that spread widest over log settings (--json lists them)");
+  report["used"] = used.size();
+  for (const auto& mode : used.modes)
+    report["used_modes"].push_back(Json(std::vector<int>(mode.begin(), mode.end())));
+}
+
 int run(Options options) {
   learners::Model model;
   std::shared_ptr<const learners::Learner> learner;
   std::optional<learners::Model> before;
   if (!options.update.empty()) {
-    before = learners::read_model(options.update);
+    before = program::during("reading " + options.update, [&] {
+      return learners::read_model(options.update, options.max_modes.value_or(hw::kMostModes));
+    });
     options.space = *before->space;
     options.space_name = before->device;
     if (options.init.empty()) {
@@ -508,24 +588,31 @@ int run(Options options) {
     if (before) check_same_checkpoint(options, *before, model);
     learner = learners::make_learner(options.learner);
   } else {
-    const auto checkpoint = learners::read_checkpoint(options.init);
+    const auto checkpoint =
+        program::during("reading " + options.init, [&] { return learners::read_checkpoint(options.init); });
     model.learner = checkpoint.learner;
     model.origin = checkpoint.origin;
     if (before) check_same_checkpoint(options, *before, model);
-    learner = learners::make_learner(checkpoint);
+    learner = as_of_init(options, [&] { return learners::make_learner(checkpoint); });
   }
-  auto problem = !options.profiles.empty()       ? draw_from_profile(options, learner)
-                 : !options.measurements.empty() ? take_measurements(options)
-                                                 : take_nothing(options);
+  const auto& input = options.profiles.empty() ? options.measurements : options.profiles;
+  auto problem = program::during("reading " + (input.empty() ? options.space_name : input), [&] {
+    return !options.profiles.empty()       ? draw_from_profile(options, learner)
+           : !options.measurements.empty() ? take_measurements(options)
+                                           : take_nothing(options);
+  });
   move_to_space(problem, options);
   if (before) add_to(*before, problem, options);
 
   const auto start = std::chrono::steady_clock::now();
-  const auto predictor =
-      learner->update(problem.support, before && !options.refit ? before->fitted : learners::Fitted{});
+  const auto count = std::to_string(problem.support.size()) + " measured modes";
+  const auto predictor = program::during("adapting " + model.learner + " to " + count, [&] {
+    return learner->update(problem.support, before && !options.refit ? before->fitted : learners::Fitted{});
+  });
   const double adapt_ms = ms_since(start);
   const auto predict_start = std::chrono::steady_clock::now();
-  model.prediction = predictor->predict(problem.support.space->modes());
+  model.prediction = program::during("predicting " + std::to_string(problem.support.space->size()) + " modes",
+                                     [&] { return predict_all(*predictor, *problem.support.space); });
   const double predict_ms = ms_since(predict_start);
 
   model.device = problem.profile.device;
@@ -541,6 +628,7 @@ int run(Options options) {
               {"learner", model.learner}, {"shots", model.support.size()}, {"modes", model.space->size()},
               {"adapt_ms", adapt_ms},     {"predict_ms", predict_ms}};
   if (before) report["fresh"] = model.support.size() - before->support.size();
+  add_used_rows(model, problem, report);
   const auto mape = mape_on_others(problem, *predictor);
   for (int target = 0; target < tasks::kNumTargets; ++target) {
     const auto column = model.prediction.mean.col(target);
@@ -569,9 +657,7 @@ int run(Options options) {
     print(report);
   }
   if (!options.common.quiet) {
-    for (const auto& name : problem.unused_columns) {
-      std::cerr << "fewwatt adapt: " << options.measurements << ": column " << name << " was not used\n";
-    }
+    for (const auto& notice : problem.notices) std::cerr << "fewwatt adapt: " << notice << '\n';
   }
   return program::kDone;
 }

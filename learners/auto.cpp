@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "learners/registry.hpp"
+#include "learners/spread.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -69,9 +70,10 @@ Samples Auto::without_doubtful_rows(const Samples& given, const SimulatedSupport
   return support;
 }
 
-std::unique_ptr<const Predictor> Auto::update(const Samples& support, const Fitted& fitted) const {
-  check_support("auto", support, 0);
-  if (support.modes.empty()) return sim_prior_->adapt(support);
+std::unique_ptr<const Predictor> Auto::update(const Samples& given, const Fitted& fitted) const {
+  check_support("auto", given, 0);
+  if (given.modes.empty()) return sim_prior_->adapt(given);
+  const auto support = spread_support(given);
   const auto simulated = sim_prior_->simulate(support);
   const auto believed = without_doubtful_rows(support, simulated);
   std::vector<std::unique_ptr<const Predictor>> adapted(members_.size());

@@ -1,5 +1,6 @@
 #include "learners/encode.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -53,6 +54,20 @@ Matrix Scaler::operator()(const Matrix& rows) const {
   }
   const Vector inverse = (stddev.array() > 0).select(stddev.array().inverse(), 0.0);
   return (rows.rowwise() - mean.transpose()) * inverse.asDiagonal();
+}
+
+Scaler read_scaler(const Checkpoint& checkpoint, const std::string& mean, const std::string& stddev) {
+  Scaler scaler{checkpoint.vector(mean), checkpoint.vector(stddev)};
+  const std::string of = "checkpoint of " + checkpoint.learner + ": " + mean + " and " + stddev;
+  if (scaler.mean.size() != scaler.stddev.size()) throw std::invalid_argument(of + " differ in size");
+  if (scaler.mean.size() > kMostWidth)
+    throw std::invalid_argument(of + " must have at most " + std::to_string(kMostWidth) + " values, found " +
+                                std::to_string(scaler.mean.size()));
+  const auto usual = [](double value) { return std::abs(value) <= kMostFactor; };
+  if (!std::all_of(scaler.mean.begin(), scaler.mean.end(), usual) ||
+      !std::all_of(scaler.stddev.begin(), scaler.stddev.end(), usual) || (scaler.stddev.array() < 0).any())
+    throw std::invalid_argument(of + " must be finite, and standard deviations not below 0");
+  return scaler;
 }
 
 std::string roles_text(const hw::PowerModeSpace& space) {

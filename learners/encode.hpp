@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "learners/checkpoint.hpp"
 #include "learners/learner.hpp"
 
 namespace fewwatt::learners {
@@ -23,6 +24,10 @@ struct Scaler {
   static Scaler fit(const Matrix& rows);
   Matrix operator()(const Matrix& rows) const;
 };
+
+// Of two tensors [1,f] of a checkpoint. Throws std::invalid_argument naming them when they differ in size, have more than
+// kMostWidth values, or one is not finite or a negative standard deviation.
+Scaler read_scaler(const Checkpoint& checkpoint, const std::string& mean, const std::string& stddev);
 
 // "cpu_khz gpu_khz mem_khz", in the order of the space's knobs: what a checkpoint says it was trained for.
 std::string roles_text(const hw::PowerModeSpace& space);

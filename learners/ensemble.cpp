@@ -8,6 +8,7 @@
 
 #include "learners/optimizer.hpp"
 #include "learners/registry.hpp"
+#include "learners/spread.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -16,6 +17,7 @@ using tasks::kNumTargets;
 using Index = Eigen::Index;
 
 constexpr double kSmallestWeight = 0.01;  // below it a member is left out
+constexpr std::size_t kMostMembers = 16;
 constexpr int kStackingSteps = 200, kProductSteps = 200;
 constexpr double kProductRate = 0.1;
 constexpr Combination kCombinations[] = {Combination::evidence, Combination::stacking, Combination::product};
@@ -310,6 +312,9 @@ std::vector<std::string> member_names(const Checkpoint& whole) {
     const auto end = std::min(text.find(' ', start), text.size());
     names.push_back(text.substr(start, end - start));
     start = end + 1;
+    if (names.size() > kMostMembers || std::count(names.begin(), names.end(), names.back()) > 1)
+      throw std::invalid_argument("checkpoint of " + whole.learner + ": candidates: expected at most " +
+                                  std::to_string(kMostMembers) + ", none of them twice");
   }
   return names;
 }
@@ -349,7 +354,7 @@ Ensemble::Ensemble(const Checkpoint& checkpoint, EnsembleOptions options) : opti
 
 std::unique_ptr<const Predictor> Ensemble::update(const Samples& support, const Fitted& fitted) const {
   check_support("ensemble", support, 1);
-  return combine(members_, support, options_, fitted);
+  return combine(members_, spread_support(support), options_, fitted);
 }
 
 }  // namespace fewwatt::learners

@@ -64,9 +64,13 @@ Optimizer parse_optimizer(std::string_view name) {
 
 std::string FineTuneOptions::error() const {
   if (steps < 0) return "FineTuneOptions: steps must be >= 0, got " + std::to_string(steps);
+  if (steps > kMostFineTuneSteps)
+    return "FineTuneOptions: steps must be <= " + std::to_string(kMostFineTuneSteps) + ", got " +
+           std::to_string(steps);
   if (!(rate > 0) || !std::isfinite(rate))
     return "FineTuneOptions: rate must be > 0, got " + std::to_string(rate);
-  if (!(stop_rms >= 0)) return "FineTuneOptions: stop_rms must be >= 0, got " + std::to_string(stop_rms);
+  if (!(stop_rms >= 0) || !std::isfinite(stop_rms))
+    return "FineTuneOptions: stop_rms must be >= 0, got " + std::to_string(stop_rms);
   return "";
 }
 
@@ -128,20 +132,21 @@ FineTuneModel FineTuneModel::from_checkpoint(const Checkpoint& c) {
   model.trained_by = c.text("trained_by");
   model.knobs = c.text("knobs");
   model.features = c.text("features") == kFeatureNames[0] ? FeatureSet::raw : FeatureSet::physical;
-  model.scaler = {c.vector("feature_mean"), c.vector("feature_stddev")};
+  model.scaler = read_scaler(c, "feature_mean", "feature_stddev");
   model.shape.activation = parse_activation(c.text("activation"));
   model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
-  for (const double size : c.number_list("hidden")) model.shape.sizes.push_back(static_cast<int>(size));
+  for (const int size : c.layers("hidden")) model.shape.sizes.push_back(size);
   model.shape.sizes.push_back(1);
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "weights")) continue;
     Initializer initializer;
     initializer.weights = c.vector(prefix + "weights");
-    initializer.target_scale = c.number(prefix + "target_scale");
+    initializer.target_scale = c.real(prefix + "target_scale", kLeastFactor, kMostTargetScale);
     initializer.fine_tune = {parse_optimizer(c.text(prefix + "fine_tune/optimizer")),
-                             static_cast<int>(c.number(prefix + "fine_tune/steps")),
-                             c.number(prefix + "fine_tune/rate"), c.number(prefix + "fine_tune/stop_rms")};
+                             c.integer(prefix + "fine_tune/steps", 0, kMostFineTuneSteps),
+                             c.real(prefix + "fine_tune/rate", kLeastFactor, kMostRate),
+                             c.real(prefix + "fine_tune/stop_rms", 0, kMostFactor)};
     if (c.tensors.contains(prefix + "rates")) initializer.rates = c.tensor(prefix + "rates");
     model.targets[t] = std::move(initializer);
   }
@@ -164,6 +169,11 @@ FineTune::FineTune(FineTuneModel model) : model_(std::move(model)) {
     }
     if (!target->rates.allFinite()) throw std::invalid_argument(prefix + "/rates must be finite");
     if (const auto error = target->fine_tune.error(); !error.empty()) throw std::invalid_argument(error);
+    if (target->fine_tune.steps * static_cast<double>(target->weights.size()) > kMostFineTuneWork)
+      throw std::invalid_argument(prefix + "/fine_tune/steps times the net's parameters must be at most " +
+                                  std::to_string(static_cast<long long>(kMostFineTuneWork)) + ", found " +
+                                  std::to_string(target->fine_tune.steps) + " times " +
+                                  std::to_string(target->weights.size()));
     if (!(target->target_scale > 0) || !std::isfinite(target->target_scale))
       throw std::invalid_argument(prefix + "/target_scale must be > 0 and finite");
   }

@@ -18,6 +18,9 @@ Optimizer parse_optimizer(std::string_view name);  // throws std::invalid_argume
 // How an initializer is fitted to a support set at test time: full-batch steps on the mean squared error of
 // the normalised log target. Chosen on validation workloads, per target; not the inner loop that it was
 // trained with.
+inline constexpr int kMostFineTuneSteps = 10'000;
+// Of steps times parameters of the net, which is what they cost.
+inline constexpr double kMostFineTuneWork = 4e8;
 struct FineTuneOptions {
   Optimizer optimizer = Optimizer::adam;
   int steps = 200;

@@ -10,6 +10,7 @@
 #include "hw/random.hpp"
 #include "learners/cholesky.hpp"
 #include "learners/optimizer.hpp"
+#include "learners/spread.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -76,6 +77,9 @@ struct Fit {
   Vector alpha;  // K^-1 (log y - mean)
 };
 
+// Modes predicted at once: so many that their covariance with the rows has about so many values.
+constexpr std::size_t kChunkValues = 4'000'000, kLeastChunk = 1024;
+
 std::string fitted_name(int target) {
   return std::string(kTargetNames[target]) + "/gp";
 }
@@ -90,11 +94,18 @@ class GpPredictor final : public Predictor {
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t] || !wanted[t]) continue;
       const auto& fit = *fits[t];
-      const auto prior = fit.prior(modes);
-      const Vector mean = prior.cross * fit.alpha + prior.mean;
-      const Eigen::MatrixXd half = fit.llt.matrixL().solve(prior.cross.transpose());
-      const Vector variance =
-          (prior.variance - half.colwise().squaredNorm().transpose()).array().max(0.0) + fit.noise_variance;
+      Vector mean(static_cast<Eigen::Index>(modes.size())), variance(mean.size());
+      const auto chunk =
+          std::max<std::size_t>(kLeastChunk, kChunkValues / static_cast<std::size_t>(fit.alpha.size()));
+      for (std::size_t from = 0; from < modes.size(); from += chunk) {
+        const auto some = modes.subspan(from, std::min(chunk, modes.size() - from));
+        const auto at = static_cast<Eigen::Index>(from), count = static_cast<Eigen::Index>(some.size());
+        const auto prior = fit.prior(some);
+        mean.segment(at, count) = prior.cross * fit.alpha + prior.mean;
+        const Eigen::MatrixXd half = fit.llt.matrixL().solve(prior.cross.transpose());
+        variance.segment(at, count) =
+            (prior.variance - half.colwise().squaredNorm().transpose()).array().max(0.0) + fit.noise_variance;
+      }
       set_log_normal(out, t, mean, variance, fit.noise_variance);
     }
     return out;
@@ -159,6 +170,10 @@ Vector known_or_found(const std::vector<double>* known, Eigen::Index size, const
   if (static_cast<Eigen::Index>(known->size()) != size)
     throw std::invalid_argument("gp: expected " + std::to_string(size) + " hyper-parameters, found " +
                                 std::to_string(known->size()));
+  for (const double value : *known)
+    if (!(std::abs(value) <= kMostLog))
+      throw std::invalid_argument("gp: expected hyper-parameters in [-" + std::to_string(kMostLog) + ", " +
+                                  std::to_string(kMostLog) + "], found " + std::to_string(value));
   return Eigen::Map<const Vector>(known->data(), size);
 }
 
@@ -292,7 +307,9 @@ double gp_objective(const GpOptions& options, const GpParameters& p, const Matri
 }
 
 std::string GpFineTune::error() const {
-  if (steps < 0) return "GpFineTune: steps must be >= 0, got " + std::to_string(steps);
+  if (steps < 0 || steps > kMostKernelSteps)
+    return "GpFineTune: steps must be in [0, " + std::to_string(kMostKernelSteps) + "], got " +
+           std::to_string(steps);
   if (!(freedom > 0) || !std::isfinite(freedom))
     return "GpFineTune: freedom must be > 0, got " + std::to_string(freedom);
   return "";
@@ -364,6 +381,9 @@ std::string GpModel::error() const {
       return prefix + "kernel and kernel_spreads must have " + std::to_string(size) + " values";
     if (!target.weights.allFinite() || !target.mean.allFinite() || !kernel.allFinite())
       return prefix + "weights, mean and kernel must be finite";
+    if (kernel.cwiseAbs().maxCoeff() > kMostLog || target.mean.cwiseAbs().maxCoeff() > kMostFactor)
+      return prefix + "kernel must be at most " + std::to_string(kMostLog) + ", mean " +
+             std::to_string(kMostFactor);
     if (!(target.kernel_spreads.array() > 0).all() || !target.kernel_spreads.allFinite())
       return prefix + "kernel_spreads must be > 0 and finite";
     if (auto bad = target.fine_tune.error(); !bad.empty()) return bad;
@@ -399,11 +419,15 @@ GpModel GpModel::from_checkpoint(const Checkpoint& c) {
   GpModel model;
   model.trained_by = c.text("trained_by");
   model.knobs = c.text("knobs");
-  model.scaler = {c.vector("feature_mean"), c.vector("feature_stddev")};
+  model.scaler = read_scaler(c, "feature_mean", "feature_stddev");
   model.shape.activation = parse_activation(c.text("activation"));
   model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
-  if (const auto& hidden = c.number_list("hidden"); hidden != std::vector<double>{0})
-    for (const double size : hidden) model.shape.sizes.push_back(static_cast<int>(size));
+  if (c.number_list("hidden") != std::vector<double>{0})
+    for (const int size : c.layers("hidden")) model.shape.sizes.push_back(size);
+  if (model.columns() > kMostGpColumns)
+    throw std::invalid_argument("checkpoint of gp: hidden and feature_mean: expected at most " +
+                                std::to_string(kMostGpColumns) + " columns of the kernel, found " +
+                                std::to_string(model.columns()));
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "kernel")) continue;
@@ -418,8 +442,8 @@ GpModel GpModel::from_checkpoint(const Checkpoint& c) {
     }
     target.kernel = TermKernel::from_flat(kernel, model.columns());
     target.kernel_spreads = c.vector(prefix + "kernel_spreads");
-    target.fine_tune = {static_cast<int>(c.number(prefix + "fine_tune/steps")),
-                        c.number(prefix + "fine_tune/freedom")};
+    target.fine_tune = {c.integer(prefix + "fine_tune/steps", 0, kMostKernelSteps),
+                        c.real(prefix + "fine_tune/freedom", kLeastFactor, kMostFreedom)};
     model.targets[t] = std::move(target);
   }
   return model;
@@ -433,8 +457,9 @@ Gp::Gp(GpModel model) : model_(std::make_shared<const GpModel>(std::move(model))
   if (const auto error = model_->error(); !error.empty()) throw std::invalid_argument("gp: " + error);
 }
 
-std::unique_ptr<const Predictor> Gp::update(const Samples& support, const Fitted& fitted) const {
-  check_support("gp", support, 1);
+std::unique_ptr<const Predictor> Gp::update(const Samples& given, const Fitted& fitted) const {
+  check_support("gp", given, 1);
+  const auto support = spread_support(given);
   if (model_) check_roles("gp", model_->knobs, *support.space);
   auto predictor = std::make_unique<GpPredictor>();
   for (int t = 0; t < kNumTargets; ++t) {

@@ -48,6 +48,7 @@ double gp_objective(const GpOptions& options, const GpParameters& parameters, co
 // ---- with a prior learned from other workloads ----
 
 // How the kernel is fitted to a support set. Chosen on validation workloads, per target.
+inline constexpr int kMostKernelSteps = 1000, kMostGpColumns = 256;
 struct GpFineTune {
   int steps = 0;              // of Adam on the kernel's log posterior given the support
   double freedom = 1;         // the prior around the trained kernel has freedom * kernel_spreads

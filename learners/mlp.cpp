@@ -22,7 +22,7 @@ template <class T>
 Layer<T> layer_of(const MlpShape& shape, const T* parameters, std::size_t l) {
   const T* start = parameters + shape.offset(l);
   return {{start, shape.sizes[l], shape.sizes[l + 1]},
-          {start + shape.sizes[l] * shape.sizes[l + 1], shape.sizes[l + 1]}};
+          {start + Eigen::Index{shape.sizes[l]} * shape.sizes[l + 1], shape.sizes[l + 1]}};
 }
 
 // 1 / (1 + exp(-z)), as an expression over `z`. In single precision from tanh, for which Eigen has a rational
@@ -77,7 +77,8 @@ Activation parse_activation(std::string_view name) {
 
 std::size_t MlpShape::offset(std::size_t layer) const {
   std::size_t start = 0;
-  for (std::size_t l = 0; l < layer; ++l) start += static_cast<std::size_t>((sizes[l] + 1) * sizes[l + 1]);
+  for (std::size_t l = 0; l < layer; ++l)
+    start += (static_cast<std::size_t>(sizes[l]) + 1) * static_cast<std::size_t>(sizes[l + 1]);
   return start;
 }
 
@@ -88,6 +89,8 @@ std::size_t MlpShape::num_parameters() const {
 template <class T>
 Mlp<T>::Mlp(MlpShape shape, Flat parameters) : shape_(std::move(shape)), parameters_(std::move(parameters)) {
   if (shape_.sizes.size() < 2) throw std::invalid_argument("Mlp: needs an input and an output size");
+  for (const int size : shape_.sizes)
+    if (size < 1) throw std::invalid_argument("Mlp: sizes must be >= 1, got " + std::to_string(size));
   if (!shape_.dropout.empty() && shape_.dropout.size() != shape_.num_layers() - 1) {
     throw std::invalid_argument("Mlp: dropout needs one probability per hidden layer");
   }
@@ -146,8 +149,9 @@ T Mlp<T>::loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::
     T* start = gradient.data() + shape_.offset(l);
     Eigen::Map<Matrix>(start, shape_.sizes[l], shape_.sizes[l + 1]).noalias() =
         activations[l].transpose() * delta;
-    Eigen::Map<Eigen::Matrix<T, 1, Eigen::Dynamic>>(start + shape_.sizes[l] * shape_.sizes[l + 1],
-                                                    shape_.sizes[l + 1]) = delta.colwise().sum();
+    Eigen::Map<Eigen::Matrix<T, 1, Eigen::Dynamic>>(
+        start + Eigen::Index{shape_.sizes[l]} * shape_.sizes[l + 1], shape_.sizes[l + 1]) =
+        delta.colwise().sum();
     if (l > 0 && shape_.offset(l) > first)
       delta = (delta * layer.weights.transpose()).cwiseProduct(slopes[l - 1]);
   }

@@ -18,7 +18,7 @@ struct MlpShape {
   std::vector<double> dropout;  // probability per hidden layer; empty = none. Used in training only
 
   std::size_t num_layers() const { return sizes.size() - 1; }
-  std::size_t num_parameters() const;
+  std::size_t num_parameters() const;  // in 64 bits, whatever the sizes
   // Where layer l's weights [in,out] (row-major) start in the flat parameters; its bias [out] follows them.
   std::size_t offset(std::size_t layer) const;
 };

@@ -38,8 +38,9 @@ inline constexpr int kModelVersion = 1;
 // HDF5, "fewwatt-model": attributes device, workload, learner; a group attributes and a group knobs as a
 // profile has them; modes [n,k] int32, mean [n,2] and, where known, stddev and latent_stddev [n,2] float64 (columns: ms, W);
 // support/modes, support/targets and, where rows differ in noise, support/noise_factors [n]; fitted, where there
-// are any, one dataset each; origin. Errors and atomic writing as for profiles: datasets::DataError.
-Model read_model(const std::string& path);
+// are any, one dataset each; origin. Errors and atomic writing as for profiles: datasets::DataError, also for a grid of more than
+// `max_modes`.
+Model read_model(const std::string& path, std::size_t max_modes = hw::kMostModes);
 void write_model(const std::string& path, const Model& model);  // std::invalid_argument when model.error()
 
 }  // namespace fewwatt::learners

@@ -96,7 +96,7 @@ std::string Model::error() const {
   return "";
 }
 
-Model read_model(const std::string& path) {
+Model read_model(const std::string& path, std::size_t max_modes) {
   const Hdf5Reader file(path);
   file.require_format(kFormat, kModelVersion);
   Model model;
@@ -104,9 +104,11 @@ Model read_model(const std::string& path) {
   model.workload = file.text("/", "workload");
   model.learner = file.text("/", "learner");
   model.attributes = datasets::read_attributes(file, "/attributes");
-  model.space = std::make_shared<const hw::PowerModeSpace>(datasets::read_space(file, "/knobs", "/modes"));
+  model.space =
+      std::make_shared<const hw::PowerModeSpace>(datasets::read_space(file, "/knobs", "/modes", max_modes));
   const std::size_t knobs = model.space->knobs().size();
-  if (datasets::read_modes(file, "/modes", knobs) != model.space->modes()) {
+  const auto modes = datasets::read_modes(file, "/modes", knobs);
+  if (modes.size() != model.space->size() || modes != model.space->modes()) {
     throw DataError(path + ": /modes: expected all modes of the knobs in ascending order");
   }
   model.prediction.mean = read_matrix(file, "/mean");

@@ -41,6 +41,7 @@ struct Options {
   learners::Switching switching;
   std::optional<learners::PairKnowledge> together;
   bool evolve = false;
+  program::Count max_modes{hw::kMostModes};
 
   bool one_table() const { return together || (models.size() == 1 && models[0].size() == 1); }
 };
@@ -106,6 +107,8 @@ std::optional<Options> parse(int argc, char** argv) {
   add("switch-s", po::value(&switch_s)->value_name("S"), "seconds that it takes to change the mode");
   add("slow-switch-s", po::value(&slow_switch_s)->value_name("S"),
       "the same where the number of cores or the memory clock changes; as --switch-s if not given");
+  add("max-modes", po::value(&options.max_modes)->default_value(options.max_modes)->value_name("N"),
+      "most modes of a device");
   add("pareto", po::bool_switch(&options.pareto), "print the front of time and power instead of one mode");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
@@ -534,7 +537,8 @@ int run(const Options& options) {
   for (const auto& files : options.models) {
     models.emplace_back();
     for (const auto& file : files) {
-      models.back().push_back(learners::read_model(file));
+      models.back().push_back(program::during(
+          "reading " + file, [&] { return learners::read_model(file, options.max_modes.value); }));
       auto& model = models.back().back();
       model.prediction = model.with_measurements();
       names += (names.empty() ? "" : ", ") + file + " (" + model.learner + ")";

@@ -83,15 +83,20 @@ Vector nonnegative_least_squares(const Matrix& a, const Vector& b) {
     Vector s = solve_passive();
     while (true) {  // step from x towards s, as far as everything stays >= 0
       double alpha = 1;
+      std::size_t stops = n;  // the one that gets to 0 there
       for (std::size_t j = 0; j < n; ++j) {
         const auto col = static_cast<Eigen::Index>(j);
-        if (passive[j] && s[col] <= 0) alpha = std::min(alpha, x[col] / (x[col] - s[col]));
+        if (!passive[j] || s[col] > 0) continue;
+        if (const double share = x[col] / (x[col] - s[col]); share < alpha) {
+          alpha = share;
+          stops = j;
+        }
       }
       if (alpha >= 1) break;
       x += alpha * (s - x);
       for (std::size_t j = 0; j < n; ++j) {
         const auto col = static_cast<Eigen::Index>(j);
-        if (passive[j] && s[col] <= 0 && x[col] <= 1e-15) {
+        if (passive[j] && s[col] <= 0 && (j == stops || x[col] <= 1e-15)) {
           passive[j] = false;
           x[col] = 0;
         }

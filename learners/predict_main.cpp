@@ -20,6 +20,7 @@ struct Options {
   program::CommonOptions common;
   std::string model;
   std::string out;  // "-" = standard output
+  program::Count max_modes{hw::kMostModes};
 };
 
 std::optional<Options> parse(int argc, char** argv) {
@@ -38,6 +39,8 @@ std::optional<Options> parse(int argc, char** argv) {
       "model, written by fewwatt adapt");
   add("out", program::po::value(&options.out)->required()->value_name("FILE"),
       "CSV file to write; - for standard output");
+  add("max-modes", program::po::value(&options.max_modes)->default_value(options.max_modes)->value_name("N"),
+      "most modes of the device");
   if (!program::parse(argc, argv, manual, options.common)) return std::nullopt;
   if (options.out == "-" && options.common.json)
     throw program::UsageError("--json and --out - both want standard output");
@@ -83,7 +86,9 @@ std::string to_csv(const learners::Model& model) {
 
 int run(const Options& options) {
   program::refuse_overwriting(options.out, {options.model});
-  const auto model = learners::read_model(options.model);
+  const auto model = program::during("reading " + options.model, [&] {
+    return learners::read_model(options.model, options.max_modes.value);
+  });
   const std::string csv = to_csv(model);
   if (options.out == "-") {
     std::cout << csv;

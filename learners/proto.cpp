@@ -10,6 +10,7 @@
 #include "learners/cholesky.hpp"
 #include "learners/optimizer.hpp"
 #include "learners/physics.hpp"
+#include "learners/spread.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -19,6 +20,7 @@ using tasks::kTargetNames;
 
 // The kernel is fitted to at most so many rows (cubic cost).
 constexpr std::size_t kMaxKernelRows = 150;
+constexpr double kMostShare = 100;  // of the curves and the heads; usual is about 1
 
 // d head / d beta: the share of each term, [n,p].
 Matrix shares(const Matrix& log_terms, const Vector& beta) {
@@ -80,9 +82,12 @@ class ProtoPredictor final : public Predictor {
 }  // namespace
 
 std::string ProtoFineTune::error() const {
-  if (head_steps < 1) return "ProtoFineTune: head_steps must be >= 1, got " + std::to_string(head_steps);
-  if (kernel_steps < 0)
-    return "ProtoFineTune: kernel_steps must be >= 0, got " + std::to_string(kernel_steps);
+  if (head_steps < 1 || head_steps > kMostHeadSteps)
+    return "ProtoFineTune: head_steps must be in [1, " + std::to_string(kMostHeadSteps) + "], got " +
+           std::to_string(head_steps);
+  if (kernel_steps < 0 || kernel_steps > kMostProtoKernelSteps)
+    return "ProtoFineTune: kernel_steps must be in [0, " + std::to_string(kMostProtoKernelSteps) + "], got " +
+           std::to_string(kernel_steps);
   for (const double value : {kernel_rate, kernel_freedom}) {
     if (!(value > 0) || !std::isfinite(value))
       return "ProtoFineTune: kernel_rate and kernel_freedom must be > 0, got " + std::to_string(value);
@@ -306,6 +311,8 @@ std::string ProtoModel::error() const {
         !target.curve_weights.allFinite() || !std::isfinite(target.curve_share) ||
         !std::isfinite(target.head_share))
       return prefix + "embedding, prototypes, heads, curves, kernel and log_sharpness must be finite";
+    if (k.flat().cwiseAbs().maxCoeff() > kMostLog)
+      return prefix + "kernel must be at most " + std::to_string(kMostLog);
     if (!(target.deviation_scale > 0) || !std::isfinite(target.deviation_scale))
       return prefix + "deviation_scale must be > 0 and finite";
     if (auto bad = target.fine_tune.error(); !bad.empty()) return bad;
@@ -357,8 +364,8 @@ ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
     return (" " + c.text("parts") + " ").find(" " + std::string(part) + " ") != std::string::npos;
   };
   model.parts = {has_part("embedding"), has_part("heads"), has_part("residual")};
-  model.features = {c.vector("feature_mean"), c.vector("feature_stddev")};
-  model.log_settings = {c.vector("knob_mean"), c.vector("knob_stddev")};
+  model.features = read_scaler(c, "feature_mean", "feature_stddev");
+  model.log_settings = read_scaler(c, "knob_mean", "knob_stddev");
   const auto d = model.log_settings.mean.size();
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
@@ -370,13 +377,16 @@ ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
     target.heads = c.tensor(prefix + "heads");
     target.shape.activation = parse_activation(c.text("activation"));
     target.shape.sizes = {2 * static_cast<int>(model.features.mean.size()) + 1};
-    for (const double size : c.number_list(prefix + "hidden"))
-      target.shape.sizes.push_back(static_cast<int>(size));
+    for (const int size : c.layers(prefix + "hidden")) target.shape.sizes.push_back(size);
+    if (target.prototypes.cols() > kMostWidth)
+      throw std::invalid_argument("checkpoint of proto: " + prefix + "prototypes must have at most " +
+                                  std::to_string(kMostWidth) + " columns, found " +
+                                  std::to_string(target.prototypes.cols()));
     target.shape.sizes.push_back(static_cast<int>(target.prototypes.cols()));
     target.curve_knobs = c.tensor(prefix + "curve_knobs");
     target.curve_weights = c.tensor(prefix + "curve_weights");
-    target.curve_share = c.number(prefix + "curve_share");
-    target.head_share = c.number(prefix + "head_share");
+    target.curve_share = c.real(prefix + "curve_share", -kMostShare, kMostShare);
+    target.head_share = c.real(prefix + "head_share", -kMostShare, kMostShare);
     const Vector kernel = c.vector(prefix + "kernel");
     if (kernel.size() != 3 * d + 2 + target.heads.cols()) {
       throw std::invalid_argument("checkpoint of proto: " + prefix + "kernel must have " +
@@ -384,12 +394,12 @@ ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
                                   std::to_string(kernel.size()));
     }
     target.kernel = TermKernel::from_flat(kernel, d);
-    target.deviation_scale = c.number(prefix + "deviation_scale");
-    target.log_sharpness = c.number(prefix + "log_sharpness");
-    target.fine_tune = {static_cast<int>(c.number(prefix + "fine_tune/head_steps")),
-                        static_cast<int>(c.number(prefix + "fine_tune/kernel_steps")),
-                        c.number(prefix + "fine_tune/kernel_rate"),
-                        c.number(prefix + "fine_tune/kernel_freedom")};
+    target.deviation_scale = c.real(prefix + "deviation_scale", kLeastFactor, kMostTargetScale);
+    target.log_sharpness = c.real(prefix + "log_sharpness", -kMostLog, kMostLog);
+    target.fine_tune = {c.integer(prefix + "fine_tune/head_steps", 1, kMostHeadSteps),
+                        c.integer(prefix + "fine_tune/kernel_steps", 0, kMostProtoKernelSteps),
+                        c.real(prefix + "fine_tune/kernel_rate", kLeastFactor, kMostRate),
+                        c.real(prefix + "fine_tune/kernel_freedom", kLeastFactor, kMostFreedom)};
     model.targets[t] = std::move(target);
   }
   return model;
@@ -401,8 +411,9 @@ Proto::Proto(ProtoModel model) : model_(std::move(model)) {
   if (const auto error = model_.error(); !error.empty()) throw std::invalid_argument("proto: " + error);
 }
 
-std::unique_ptr<const Predictor> Proto::adapt(const Samples& support) const {
-  check_support("proto", support, 1);
+std::unique_ptr<const Predictor> Proto::adapt(const Samples& given) const {
+  check_support("proto", given, 1);
+  const auto support = spread_support(given);
   check_roles("proto", model_.knobs, *support.space);
   auto predictor =
       std::make_unique<ProtoPredictor>(std::make_shared<const ProtoModel>(model_), support.space);

@@ -23,6 +23,7 @@ namespace fewwatt::learners {
 inline constexpr double kProtoLevel = 3.0, kProtoJitter = 1e-8, kProtoLongestStep = 1.5;
 
 // How the heads and the kernel are fitted to a support set. Chosen on validation workloads, per target.
+inline constexpr int kMostHeadSteps = 100, kMostProtoKernelSteps = 1000;
 struct ProtoFineTune {
   int head_steps = 10;   // Gauss-Newton steps on the coefficients, with the residual integrated out
   int kernel_steps = 0;  // of Adam on the kernel's log posterior given the support

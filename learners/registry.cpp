@@ -14,6 +14,7 @@
 #include "learners/proto.hpp"
 #include "learners/ridge.hpp"
 #include "learners/sim_prior.hpp"
+#include "learners/spread.hpp"
 #include "learners/transfer.hpp"
 
 namespace fewwatt::learners {
@@ -37,7 +38,8 @@ const auto& entries() {
         .gives_uncertainty = true,
         .weighs_rows = true,
         .joint_targets = true,
-        .min_shots = 0},
+        .min_shots = 0,
+        .most_rows = kMostRows},
        [](const Checkpoint& c) -> Made { return std::make_unique<Auto>(c.learner.empty() ? nullptr : &c); }},
       {{.name = "scratch", .about = "the published net from random weights"},
        [](const Checkpoint&) -> Made { return std::make_unique<Scratch>(false); }},
@@ -59,7 +61,8 @@ const auto& entries() {
         .about =
             "Gaussian process on the support alone, or with a mean and kernel learned from other workloads",
         .gives_uncertainty = true,
-        .weighs_rows = true},
+        .weighs_rows = true,
+        .most_rows = kMostRows},
        [](const Checkpoint& c) -> Made {
          return c.learner.empty() ? std::make_unique<Gp>()
                                   : std::make_unique<Gp>(GpModel::from_checkpoint(c));
@@ -67,7 +70,8 @@ const auto& entries() {
       {{.name = "proto",
         .about = "prototypical network: heads of the nearest training workloads, and a residual",
         .needs_checkpoint = true,
-        .gives_uncertainty = true},
+        .gives_uncertainty = true,
+        .most_rows = kMostRows},
        [](const Checkpoint& c) -> Made { return std::make_unique<Proto>(ProtoModel::from_checkpoint(c)); }},
       {{.name = "ridge",
         .about = "a meta-learned net whose last layer is fitted in closed form",
@@ -80,13 +84,15 @@ const auto& entries() {
         .needs_checkpoint = true,
         .gives_uncertainty = true,
         .weighs_rows = true,
-        .joint_targets = true},
+        .joint_targets = true,
+        .most_rows = kMostRows},
        [](const Checkpoint& c) -> Made { return std::make_unique<Ensemble>(c); }},
       {{.name = "sim_only",
         .about = "Gaussian process around simulated workloads that fit the support",
         .gives_uncertainty = true,
         .weighs_rows = true,
-        .joint_targets = true},
+        .joint_targets = true,
+        .most_rows = kMostRows},
        [](const Checkpoint&) -> Made { return std::make_unique<SimPrior>(); }},
       {{.name = "sim_prior",
         .about = "sim_only with what training workloads have taught it of the knobs",
@@ -94,7 +100,8 @@ const auto& entries() {
         .gives_uncertainty = true,
         .weighs_rows = true,
         .joint_targets = true,
-        .min_shots = 0},
+        .min_shots = 0,
+        .most_rows = kMostRows},
        [](const Checkpoint& c) -> Made {
          return std::make_unique<SimPrior>(SimPriorModel::from_checkpoint(c));
        }},

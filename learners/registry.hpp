@@ -20,6 +20,8 @@ struct LearnerFacts {
   // Smallest support that adapt() accepts. 0: none is needed where the workload's characteristics and those of
   // training workloads are known.
   std::size_t min_shots = 1;
+  // Largest support that adapt() takes in full: of more rows with a target it takes spread_support(). 0: any.
+  std::size_t most_rows = 0;
 };
 
 std::span<const LearnerFacts> learner_facts();

@@ -70,6 +70,9 @@ std::string RidgeModel::error() const {
   const auto f = scaler.mean.size();
   if (scaler.stddev.size() != f) return "feature_mean and feature_stddev differ in size";
   if (shape.sizes.size() < 2 || shape.sizes.front() != f) return "hidden does not fit feature_mean";
+  if (shape.sizes.back() > kMostRidgeFeatures)
+    return "hidden: expected at most " + std::to_string(kMostRidgeFeatures) + " outputs, found " +
+           std::to_string(shape.sizes.back());
   const auto p = shape.sizes.back() + f;
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;
@@ -82,6 +85,8 @@ std::string RidgeModel::error() const {
     if (!target.weights.allFinite() || !target.prior_mean.allFinite() || !target.log_spreads.allFinite() ||
         !std::isfinite(target.log_noise))
       return prefix + "weights, prior_mean, log_spreads and log_noise must be finite";
+    if (target.log_spreads.cwiseAbs().maxCoeff() > kMostLog)
+      return prefix + "log_spreads must be at most " + std::to_string(kMostLog);
     for (const double value : {target.target_scale, target.prior_scale})
       if (!(value > 0) || !std::isfinite(value))
         return prefix + "target_scale and prior_scale must be > 0 and finite";
@@ -116,15 +121,18 @@ RidgeModel RidgeModel::from_checkpoint(const Checkpoint& c) {
   model.trained_by = c.text("trained_by");
   model.knobs = c.text("knobs");
   model.shape.activation = parse_activation(c.text("activation"));
-  model.scaler = {c.vector("feature_mean"), c.vector("feature_stddev")};
+  model.scaler = read_scaler(c, "feature_mean", "feature_stddev");
   model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
-  for (const double size : c.number_list("hidden")) model.shape.sizes.push_back(static_cast<int>(size));
+  for (const int size : c.layers("hidden")) model.shape.sizes.push_back(size);
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "weights")) continue;
-    model.targets[t] = {c.vector(prefix + "weights"),    c.number(prefix + "target_scale"),
-                        c.vector(prefix + "prior_mean"), c.vector(prefix + "log_spreads"),
-                        c.number(prefix + "log_noise"),  c.number(prefix + "prior_scale")};
+    model.targets[t] = {c.vector(prefix + "weights"),
+                        c.real(prefix + "target_scale", kLeastFactor, kMostTargetScale),
+                        c.vector(prefix + "prior_mean"),
+                        c.vector(prefix + "log_spreads"),
+                        c.real(prefix + "log_noise", -kMostLog, kMostLog),
+                        c.real(prefix + "prior_scale", kLeastFactor, kMostFactor)};
   }
   return model;
 }

@@ -14,6 +14,9 @@ namespace fewwatt::learners {
 // Of the level around the support's mean, squared units of the target: as good as free.
 inline constexpr double kRidgeLevelVariance = 10;
 
+// Outputs of the net: the covariance of their weights has the square of them.
+inline constexpr int kMostRidgeFeatures = 1024;
+
 // One target:  log y = m + target_scale (1, phi(x), x) . w + noise,   m = mean log y of the support rows, phi a net, x the
 // standardised features, which skip the net,
 //   w ~ N((0, prior_mean), diag(kRidgeLevelVariance, (prior_scale spread)^2)),   noise ~ N(0, noise^2)

@@ -8,9 +8,11 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "hw/numbers.hpp"
 #include "hw/random.hpp"
 #include "learners/cholesky.hpp"
 #include "learners/physics.hpp"
+#include "learners/spread.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -22,6 +24,8 @@ using Index = Eigen::Index;
 
 constexpr double kSmallestShare = 0.01;   // of the weight, that a hypothesis must have to be kept
 constexpr double kSmallestMember = 1e-3;  // of the weight, that one of its scales must have
+constexpr double kMostLogTarget =
+    60;  // of the training workloads' log y: more is no time, and overflows in floats
 constexpr std::size_t kUnweighted = 100;  // workloads that stand for all of them
 // Support sets that are smaller cannot tell apart what the fixed family of residuals differs in.
 constexpr std::size_t kRowsForFamily = 8;
@@ -465,6 +469,8 @@ std::string SimPriorModel::error() const {
       if (!fitted.residual.flat().allFinite() || !std::isfinite(fitted.log_noise) ||
           !std::isfinite(fitted.log_scale))
         return prefix + "residual, log_noise and log_scale must be finite";
+      if (fitted.residual.flat().cwiseAbs().maxCoeff() > kMostLog)
+        return prefix + "residual must be at most " + std::to_string(kMostLog);
       return std::string();
     };
     if (auto bad = check(target); !bad.empty()) return bad;
@@ -475,7 +481,9 @@ std::string SimPriorModel::error() const {
     }
     if (!(target.mixed_share > 0 && target.mixed_share < 1))
       return prefix + "mixed/share must be above 0 and below 1";
-    if (!target.training.allFinite()) return prefix + "training must be finite";
+    if (!target.training.allFinite() ||
+        (target.training.size() > 0 && target.training.cwiseAbs().maxCoeff() > kMostLogTarget))
+      return prefix + "training must be finite, and at most " + std::to_string(kMostLogTarget);
     if (target.training.size() != 0 && target.training.cols() != static_cast<Index>(modes.size()))
       return prefix + "training must have a value for each of modes";
   }
@@ -533,15 +541,19 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
   const auto& settings = c.tensor("modes");
   for (Index i = 0; i < settings.rows(); ++i) {
     std::vector<int> mode;
-    for (const double setting : settings.row(i)) mode.push_back(static_cast<int>(setting));
+    for (const double setting : settings.row(i)) {
+      const auto whole = hw::as_int(setting, 1);
+      if (!whole)
+        throw std::invalid_argument("checkpoint of sim_prior: modes: row " + std::to_string(i) +
+                                    ": expected whole numbers above 0, found " + std::to_string(setting));
+      mode.push_back(*whole);
+    }
     model.modes.emplace_back(std::span<const int>(mode));
   }
   if (c.tensors.contains("stated/characteristics")) {
     model.stated.emplace().characteristics = c.tensor("stated/characteristics");
-    for (const double time_of : c.number_list("stated/time_of"))
-      model.stated->time_of.push_back(static_cast<int>(time_of));
-    for (const double level : c.number_list("stated/highest"))
-      model.stated->highest.push_back(static_cast<int>(level));
+    model.stated->time_of = c.integers("stated/time_of", 0, static_cast<int>(datasets::TimeOf::run));
+    model.stated->highest = c.integers("stated/highest", 1, std::numeric_limits<int>::max());
     model.stated->lowest = c.vector("stated/lowest");
   }
   for (int t = 0; t < kNumTargets; ++t) {
@@ -549,7 +561,7 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
     if (!c.tensors.contains(prefix + "residual")) continue;
     if (model.stated && c.tensors.contains(prefix + "stated/curves")) {
       model.stated->curves[t] = c.tensor(prefix + "stated/curves");
-      model.stated->curve_errors[t] = c.number(prefix + "stated/error");
+      model.stated->curve_errors[t] = c.real(prefix + "stated/error", 0, kMostTargetScale);
     }
     const auto read = [&](const std::string& from, SimPriorFitted& fitted) {
       const Vector flat = c.vector(from + "residual");
@@ -558,14 +570,14 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
                                     std::to_string(1 + 3 * d) + " values, found " +
                                     std::to_string(flat.size()));
       fitted.residual = SimResidual::from_flat(flat, d);
-      fitted.log_noise = c.number(from + "log_noise");
-      fitted.log_scale = c.number(from + "log_scale");
+      fitted.log_noise = c.real(from + "log_noise", -kMostLog, kMostLog);
+      fitted.log_scale = c.real(from + "log_scale", -kMostLog, kMostLog);
     };
     SimPriorTarget target;
     read(prefix, target);
     if (c.tensors.contains(prefix + "mixed/residual")) {
       read(prefix + "mixed/", target.mixed.emplace());
-      target.mixed_share = c.number(prefix + "mixed/share");
+      target.mixed_share = c.real(prefix + "mixed/share", 0, 1);
     }
     target.training = c.tensor(prefix + "training");
     model.targets[t] = std::move(target);
@@ -653,15 +665,17 @@ SimulatedSupport SimPrior::simulate(const Samples& support) const {
   return simulated;
 }
 
-std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support) const {
-  check(support);
+std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given) const {
+  check(given);
+  const auto support = spread_support(given);
   return adapt(support, simulate(support));
 }
 
-std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& support,
+std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
                                                  const SimulatedSupport& simulated) const {
-  check(support);
-  if (support.modes.empty()) return by_what_is_stated(model_, support);
+  check(given);
+  if (given.modes.empty()) return by_what_is_stated(model_, given);
+  const auto support = spread_support(given);
   const auto& space = *support.space;
   auto predictor = std::make_unique<SimPriorPredictor>(support.space);
   predictor->model = model_;

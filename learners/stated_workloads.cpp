@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 
 #include "learners/encode.hpp"
 
@@ -181,7 +182,11 @@ Rows StatedWorkloads::logs(int target, const hw::PowerModeSpace& space, std::spa
   Matrix some(static_cast<Index>(which.size()), curves[target].cols());
   for (std::size_t i = 0; i < which.size(); ++i)
     some.row(static_cast<Index>(i)) = curves[target].row(static_cast<Index>(which[i]));
-  return (some * curve_features(space, modes, lowest).transpose()).cast<float>();
+  const Matrix features = curve_features(space, modes, lowest);
+  if (features.cols() != some.cols())
+    throw std::invalid_argument("sim_prior: stated/curves must have " + std::to_string(features.cols()) +
+                                " values for the knobs of the device, found " + std::to_string(some.cols()));
+  return (some * features.transpose()).cast<float>();
 }
 
 std::optional<Cloud> StatedWorkloads::prior(int target, const hw::PowerModeSpace& space,

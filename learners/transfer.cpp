@@ -127,7 +127,7 @@ TransferModel TransferModel::from_checkpoint(const Checkpoint& c) {
     const std::string prefix = std::string(kTargetNames[t]) + "/";
     if (!c.tensors.contains(prefix + "weights")) continue;
     model.targets[t] = ReferenceNet{c.vector(prefix + "weights"),
-                                    {c.vector(prefix + "input_mean"), c.vector(prefix + "input_stddev")}};
+                                    read_scaler(c, prefix + "input_mean", prefix + "input_stddev")};
   }
   return model;
 }

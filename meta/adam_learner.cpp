@@ -64,7 +64,7 @@ void AdamLearner::set_state(const learners::Checkpoint& state) {
     for (std::size_t i = 0; i < optimizers[t].size(); ++i)
       read_adam(state, entry(t, i), optimizers[t][i].adam);
   }
-  step_ = static_cast<int>(state.number("step"));
+  step_ = state.integer("step", 0, kMostSteps);
   for (const auto t : kTargets)
     if (!optimizers[t].empty()) set_parameters(t, all[t]);
   optimizers_ = std::move(optimizers);

@@ -189,7 +189,7 @@ void Maml::set_state(const learners::Checkpoint& state) {
       rates.reshaped<Eigen::RowMajor>() = sized_vector(state, prefix + "rates", rates.size());
     read_adam(state, prefix, adam);
   }
-  step_ = static_cast<int>(state.number("step"));
+  step_ = state.integer("step", 0, kMostSteps);
   model_ = std::move(model);
   trained_ = std::move(trained);
 }

@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "datasets/profile_io.hpp"
+#include "hw/numbers.hpp"
 #include "hw/program.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "meta/registry.hpp"
@@ -55,14 +56,16 @@ std::vector<std::string> split_list(const std::string& text) {
   return parts;
 }
 
+constexpr std::int64_t kMostShots = 999'999;
+
 std::vector<std::size_t> parse_shots(const std::string& text) {
   std::vector<std::size_t> shots;
   for (const auto& part : split_list(text)) {
-    if (part.size() > 6 || part.find_first_not_of("0123456789") != std::string::npos ||
-        std::stoul(part) == 0) {
-      throw program::UsageError("--shots must be numbers >= 1, got " + part);
-    }
-    shots.push_back(std::stoul(part));
+    const auto count = hw::whole_number(part, 1, kMostShots);
+    if (!count)
+      throw program::UsageError("--shots must be numbers >= 1, at most " + std::to_string(kMostShots) +
+                                ", got " + part);
+    shots.push_back(static_cast<std::size_t>(*count));
   }
   if (shots.empty()) throw program::UsageError("--shots must name at least one number");
   return shots;
@@ -301,7 +304,9 @@ int run(const Options& options) {
   program::refuse_overwriting(options.out, inputs);
 
   std::optional<learners::Checkpoint> resume;
-  if (!options.resume.empty()) resume = learners::read_checkpoint(options.resume);
+  if (!options.resume.empty())
+    resume = program::during("reading " + options.resume,
+                             [&] { return learners::read_checkpoint(options.resume); });
   JsonLog json_log(options.log);
   Bar bar(!options.common.quiet && !options.common.json && isatty(STDERR_FILENO) != 0);
   const auto log = [&](const std::string& line) {
@@ -309,8 +314,11 @@ int run(const Options& options) {
     if (!options.common.quiet) std::cerr << line << '\n';
   };
   auto request = options.request;
-  if (!options.init.empty()) request.init = learners::read_checkpoint(options.init);
-  const auto training = read_training(options, request.also);
+  if (!options.init.empty())
+    request.init =
+        program::during("reading " + options.init, [&] { return learners::read_checkpoint(options.init); });
+  const auto training =
+      program::during("reading profiles", [&] { return read_training(options, request.also); });
   if (training.empty()) {
     throw datasets::DataError("--holdout-workloads, --holdout-devices: nothing is left to train on");
   }
@@ -323,20 +331,21 @@ int run(const Options& options) {
   std::signal(SIGINT, interrupt);
   std::signal(SIGTERM, interrupt);
   bool saved = false;
-  const auto result = meta::run_training(request, training,
-                                         {.log = log,
-                                          .progress =
-                                              [&](const meta::RunProgress& now) {
-                                                bar.draw(now, seconds());
-                                                json_log.add(now, seconds());
-                                              },
-                                          .interrupted = [] { return g_interrupted != 0; },
-                                          .save =
-                                              [&](const learners::Checkpoint& state) {
-                                                learners::write_checkpoint(options.state, state);
-                                                saved = true;
-                                              }},
-                                         resume ? &*resume : nullptr);
+  const meta::RunHooks hooks = {.log = log,
+                                .progress =
+                                    [&](const meta::RunProgress& now) {
+                                      bar.draw(now, seconds());
+                                      json_log.add(now, seconds());
+                                    },
+                                .interrupted = [] { return g_interrupted != 0; },
+                                .save =
+                                    [&](const learners::Checkpoint& state) {
+                                      learners::write_checkpoint(options.state, state);
+                                      saved = true;
+                                    }};
+  const auto result = program::during(
+      "training " + options.request.name + " on " + std::to_string(training.size()) + " profiles",
+      [&] { return meta::run_training(request, training, hooks, resume ? &*resume : nullptr); });
   bar.clear();
   const auto& checkpoint = result.checkpoint;
   const std::string hint = result.stop == meta::Stop::interrupted && saved

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <stdexcept>
 
@@ -16,6 +17,21 @@ struct StepReport {
 class Diverged : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// Training was told to stop in the middle of something that leaves nothing behind.
+class Interrupted : public std::runtime_error {
+ public:
+  Interrupted() : std::runtime_error("interrupted") {}
+};
+
+// Asked within what takes long; empty: never to stop.
+using StopCheck = std::function<bool()>;
+inline void throw_if_told(const StopCheck& told) {
+  if (told && told()) throw Interrupted();
+}
+
+// Outer steps that training does at most.
+inline constexpr int kMostSteps = 1'000'000'000;
 
 // Trains an initializer over tasks. What LibTorch is to it stays in the .cpp files.
 class MetaLearner {

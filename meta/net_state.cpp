@@ -199,7 +199,7 @@ void read_adam(const learners::Checkpoint& state, const std::string& prefix, lea
   const auto size = adam.state().first.size();
   adam.set_state({sized_vector(state, prefix + "first_moment", size),
                   sized_vector(state, prefix + "second_moment", size),
-                  static_cast<int>(state.number(prefix + "adam_steps"))});
+                  state.integer(prefix + "adam_steps", 0, kMostSteps)});
 }
 
 void check_state(const learners::Checkpoint& state, const std::string& kind) {

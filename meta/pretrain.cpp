@@ -68,8 +68,9 @@ Vector z_scores(const Vector& values) {
 }
 
 // The weights after the epoch with the lowest loss on held-out rows.
-Vector train_net(const Net::Matrix& x, const Net::Matrix& y, const learners::PublishedRecipe& recipe,
-                 hw::Rng& rng, float& best_loss) {
+Vector train_net(const Net::Matrix& x, const Net::Matrix& y, const PretrainOptions& options, hw::Rng& rng,
+                 float& best_loss) {
+  const auto& recipe = options.recipe;
   const auto shape = learners::published_shape(static_cast<int>(x.cols()));
   Net net(shape, learners::random_parameters(shape, rng).cast<float>());
   Rows order(static_cast<std::size_t>(x.rows()));
@@ -85,6 +86,7 @@ Vector train_net(const Net::Matrix& x, const Net::Matrix& y, const learners::Pub
   best_loss = std::numeric_limits<float>::infinity();
   learners::Adam<float> adam(best.size(), static_cast<float>(recipe.rate));
   for (int epoch = 0; epoch < recipe.epochs; ++epoch) {
+    throw_if_told(options.interrupted);
     learners::train_epoch(net, adam, 0, kept_x, kept_y, recipe.batch, rng);
     const float loss = (net.forward(held_x) - held_y).squaredNorm() / static_cast<float>(held_y.size());
     if (loss < best_loss) {
@@ -112,6 +114,7 @@ const datasets::Profile& choose_reference(std::span<const datasets::Profile> tra
     const learners::Transfer transfer(pretrain(training[static_cast<std::size_t>(r)], options));
     for (Eigen::Index t = 0; t < n; ++t) {
       if (t == r) continue;
+      throw_if_told(options.interrupted);
       if (const auto error = transfer_error(transfer, training[static_cast<std::size_t>(t)], options.seed)) {
         errors(r, t) = *error;
       }
@@ -153,8 +156,7 @@ learners::TransferModel pretrain(const datasets::Profile& reference, const Pretr
     const Vector y = z_scores(options.log_targets ? Vector(rows.values.array().log()) : rows.values);
     auto rng = hw::Rng::stream(options.seed, "pretrain", static_cast<std::uint64_t>(t));
     float loss = 0;
-    model.targets[t] = {train_net(inputs(raw).cast<float>(), y.cast<float>(), options.recipe, rng, loss),
-                        inputs};
+    model.targets[t] = {train_net(inputs(raw).cast<float>(), y.cast<float>(), options, rng, loss), inputs};
     if (log) {
       log("reference " + model.reference + ", " + tasks::kTargetNames[t] + ": held-out loss " +
           std::to_string(loss) + " of the z-scored target");

@@ -7,6 +7,7 @@
 
 #include "datasets/profile.hpp"
 #include "learners/transfer.hpp"
+#include "meta/meta_learner.hpp"
 
 namespace fewwatt::meta {
 
@@ -14,6 +15,7 @@ struct PretrainOptions {
   bool log_targets = false;
   learners::PublishedRecipe recipe;
   std::uint64_t seed = 0;
+  StopCheck interrupted = {};
 };
 
 // The reference of transfer. With power: the profile with the widest power range, max / min, as published.
@@ -27,7 +29,7 @@ const datasets::Profile& choose_reference(std::span<const datasets::Profile> tra
 
 // The published net, trained on one reference workload, one net per target: inputs and target z-scored, 90:10
 // split, the epoch with the lowest validation loss kept. Throws std::invalid_argument when a target has fewer
-// than 2 rows.
+// than 2 rows. Both throw Interrupted when told to stop.
 learners::TransferModel pretrain(const datasets::Profile& reference, const PretrainOptions& options,
                                  const std::function<void(const std::string&)>& log = {});
 

@@ -166,12 +166,29 @@ Matrix stacked(const std::vector<Matrix>& parts) {
   return all;
 }
 
+// What `encoded` makes of the modes of each profile, one below the other.
+template <class Encoded>
+Matrix stacked_modes(std::span<const datasets::Profile> profiles, const Encoded& encoded) {
+  Eigen::Index rows = 0;
+  for (const auto& profile : profiles) rows += static_cast<Eigen::Index>(profile.modes.size());
+  Matrix all;
+  Eigen::Index at = 0;
+  for (const auto& profile : profiles) {
+    const Matrix part = encoded(profile);
+    if (all.size() == 0) all.resize(rows, part.cols());
+    all.middleRows(at, part.rows()) = part;
+    at += part.rows();
+  }
+  return all;
+}
+
 // curve_w by least squares over all rows of workload w, with a sum of kernels at few modes that all workloads
 // share: the subset of regressors, Rasmussen & Williams 2006, eq. 8.14.
 void fit_curves(ProtoTarget& target, const std::vector<ProtoInputs>& inputs, const std::vector<Vector>& logs,
-                std::size_t most, std::uint64_t seed) {
+                std::size_t most, std::uint64_t seed, const StopCheck& interrupted) {
   std::set<std::vector<double>> distinct;
   for (const auto& input : inputs) {
+    throw_if_told(interrupted);
     for (const auto& row : input.knobs.rowwise()) distinct.emplace(row.begin(), row.end());
   }
   const std::vector<std::vector<double>> all(distinct.begin(), distinct.end());
@@ -187,6 +204,7 @@ void fit_curves(ProtoTarget& target, const std::vector<ProtoInputs>& inputs, con
   const auto medians = TermKernel::medians(d, target.heads.cols());
   const Matrix among = learners::knob_covariance(medians, target.curve_knobs, target.curve_knobs);
   for (std::size_t w = 0; w < inputs.size(); ++w) {
+    throw_if_told(interrupted);
     const auto column = static_cast<Eigen::Index>(w);
     const Vector left = logs[w] - learners::head(inputs[w].log_terms, target.heads.row(column).transpose());
     const Matrix cross = learners::knob_covariance(medians, inputs[w].knobs, target.curve_knobs);
@@ -365,22 +383,23 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
   model_.trained_by = name;
   model_.knobs = learners::roles_text(*training[0].space);
   model_.parts = options_.parts;
-  std::vector<Matrix> features, settings;
-  for (const auto& profile : training) {
-    learners::check_roles(name, model_.knobs, *profile.space);
-    features.push_back(encode(learners::FeatureSet::physical, *profile.space, profile.modes));
-    settings.emplace_back(
-        encode(learners::FeatureSet::raw, *profile.space, profile.modes).array().log().matrix());
-  }
+  for (const auto& profile : training) learners::check_roles(name, model_.knobs, *profile.space);
   if (start) check_start(start->knobs, model_.knobs);
-  model_.features = start ? start->features : learners::Scaler::fit(stacked(features));
-  model_.log_settings = start ? start->log_settings : learners::Scaler::fit(stacked(settings));
+  model_.features =
+      start ? start->features : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
+        return encode(learners::FeatureSet::physical, *p.space, p.modes);
+      }));
+  model_.log_settings =
+      start ? start->log_settings : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
+        return Matrix(encode(learners::FeatureSet::raw, *p.space, p.modes).array().log());
+      }));
 
   for (int t = 0; t < kNumTargets; ++t) {
     ProtoTarget target;
     std::vector<ProtoInputs> inputs;
     std::vector<Vector> logs;
     for (const auto& profile : training) {
+      throw_if_told(options_.interrupted);
       const auto rows = learners::rows_of(tasks::samples_of(profile), static_cast<tasks::Target>(t));
       if (rows.modes.empty()) continue;
       target.workloads.push_back(profile.device + "/" + profile.workload);
@@ -391,10 +410,11 @@ ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training
     const auto w = static_cast<Eigen::Index>(inputs.size()), p = inputs[0].log_terms.cols();
     target.heads.resize(w, p);
     for (Eigen::Index i = 0; i < w; ++i) {
+      throw_if_told(options_.interrupted);
       const auto index = static_cast<std::size_t>(i);
       target.heads.row(i) = fit_head(inputs[index].log_terms, logs[index]).transpose();
     }
-    fit_curves(target, inputs, logs, options_.curve_rows, seed);
+    fit_curves(target, inputs, logs, options_.curve_rows, seed, options_.interrupted);
     target.shape.sizes = {2 * static_cast<int>(model_.features.mean.size()) + 1};
     target.shape.sizes.insert(target.shape.sizes.end(), options_.hidden.begin(), options_.hidden.end());
     target.shape.sizes.push_back(options_.embedding);
@@ -544,7 +564,7 @@ void ProtoNet::set_state(const learners::Checkpoint& state) {
     read_adam(state, prefix + "embedding/", optimizers[t]->embedding);
     read_adam(state, prefix + "kernel/", optimizers[t]->kernel);
   }
-  step_ = static_cast<int>(state.number("step"));
+  step_ = state.integer("step", 0, kMostSteps);
   model_ = std::move(model);
   adam_ = std::move(optimizers);
 }

@@ -77,7 +77,8 @@ struct ProtoNetOptions {
   std::size_t curve_rows = 128;      // modes that the curves are sums of kernels at, at most
   learners::ProtoParts parts;
   std::array<learners::ProtoFineTune, tasks::kNumTargets> fine_tune;
-  std::string error() const;  // "" when valid
+  StopCheck interrupted = {};  // asked while the heads and curves of the training workloads are fitted
+  std::string error() const;   // "" when valid
 };
 
 // Prototypical networks, Snell et al. 2017: per target an embedding, trained to tell the tasks of a batch apart

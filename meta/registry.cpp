@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <stdexcept>
 #include <tuple>
 
@@ -26,6 +27,8 @@ using Log = std::function<void(const std::string&)>;
 using tasks::kNumTargets;
 
 // ---- what has an outer loop ----
+
+constexpr std::chrono::seconds kMoment{3};
 
 // Of the learner's own, what suffices where training goes on.
 constexpr double kStepsToGoOn = 0.25;
@@ -77,11 +80,15 @@ TestTimeSettings fine_tune_settings(const FineTuneGrid& grid) {
 // Settings of the member `field` of a Model's targets; attempt(snapshot, setting, target, task) is the error with one.
 template <class Model, class Target, class Setting, class Attempt, class Describe>
 TestTimeSettings settings_for(const std::vector<Setting>& settings, Setting Target::*field,
-                              const Attempt& attempt, const Describe& describe) {
+                              const Attempt& attempt, const Describe& describe,
+                              const StopCheck& interrupted) {
   return {settings.size(),
           [=](const learners::Checkpoint& snapshot, tasks::Target target, const tasks::Task& task) {
             std::vector<double> errors;
-            for (const auto& setting : settings) errors.push_back(attempt(snapshot, setting, target, task));
+            for (const auto& setting : settings) {
+              throw_if_told(interrupted);
+              errors.push_back(attempt(snapshot, setting, target, task));
+            }
             return errors;
           },
           [=](learners::Checkpoint& snapshot, tasks::Target target, std::size_t setting) {
@@ -154,13 +161,15 @@ OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training
   options.outer_rate = request.outer_rate.value_or(options.outer_rate);
   options.parts.heads = request.name != "proto-no-heads";
   options.parts.residual = request.name != "proto-no-residual";
+  options.interrupted = request.interrupted;
   auto loop = loop_for(request, training, options.max_steps);
   loop.learner = std::make_unique<ProtoNet>(request.name, training, options, request.seed, init_of(request));
   // The embedding needs its steps even where the regression does not.
   loop.train.validate_every = request.validate_every.value_or(std::max(1, options.max_steps / 3));
   loop.settings = settings_for<learners::ProtoModel>(
       proto_fine_tunes(), &learners::ProtoTarget::fine_tune, try_proto,
-      [](const auto& s) { return describe_kernel_fit(s.kernel_steps, s.kernel_freedom); });
+      [](const auto& s) { return describe_kernel_fit(s.kernel_steps, s.kernel_freedom); },
+      request.interrupted);
   return loop;
 }
 
@@ -173,7 +182,7 @@ OuterLoop plan_ridge(const InitializerRequest& request, const Profiles& training
   loop.learner = std::make_unique<RidgeMeta>(request.name, training, options, request.seed, init_of(request));
   loop.settings = settings_for<learners::RidgeModel>(
       std::vector{0.3, 1.0, 3.0, 10.0}, &learners::RidgeTarget::prior_scale, try_ridge,
-      [](double scale) { return "prior spreads times " + std::to_string(scale); });
+      [](double scale) { return "prior spreads times " + std::to_string(scale); }, request.interrupted);
   return loop;
 }
 
@@ -194,9 +203,9 @@ OuterLoop plan_deep_kernel(const InitializerRequest& request, const Profiles& tr
   loop.source.query = 32;  // each step costs the cube of all rows
   loop.learner =
       std::make_unique<DeepKernel>(request.name, training, options, request.seed, init_of(request));
-  loop.settings =
-      settings_for<learners::GpModel>(gp_fine_tunes(), &learners::GpTarget::fine_tune, try_gp,
-                                      [](const auto& s) { return describe_kernel_fit(s.steps, s.freedom); });
+  loop.settings = settings_for<learners::GpModel>(
+      gp_fine_tunes(), &learners::GpTarget::fine_tune, try_gp,
+      [](const auto& s) { return describe_kernel_fit(s.steps, s.freedom); }, request.interrupted);
   return loop;
 }
 
@@ -216,6 +225,7 @@ learners::Checkpoint train_transfer(const InitializerRequest& request, const Pro
   PretrainOptions options;
   options.log_targets = request.name == "transfer-log";
   options.seed = request.seed;
+  options.interrupted = request.interrupted;
   if (request.steps > 0) options.recipe.epochs = request.steps;
   return pretrain(choose_reference(training, options, log), options, log).to_checkpoint();
 }
@@ -224,6 +234,7 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
                                      const Log& log) {
   SimPriorFitOptions options;
   options.steps = steps_of(request, options.steps);
+  options.interrupted = request.interrupted;
   std::optional<learners::SimPriorModel> start;
   if (request.init) start = learners::SimPriorModel::from_checkpoint(*request.init);
   return fit_sim_prior(training, options, request.seed, log, start ? &*start : nullptr).to_checkpoint();
@@ -454,6 +465,7 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
   };
   auto sorted = training;
   auto with_also = request;
+  if (hooks.interrupted) with_also.interrupted = hooks.interrupted;
   sort(sorted);
   sort(with_also.also);
   TrainedInitializer result;
@@ -462,14 +474,29 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
       throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
     if (!request.also.empty())
       throw std::invalid_argument("--also: " + request.name + " has no outer loop to draw other tasks in");
-    result.checkpoint = entry->train(request, sorted, hooks.log);
+    try {
+      result.checkpoint = entry->train(with_also, sorted, hooks.log);
+    } catch (const Interrupted&) {
+      return {{}, Stop::interrupted, "interrupted"};
+    }
   } else {
     if (const auto warning = blas_warning(); !warning.empty() && hooks.log) hooks.log("warning: " + warning);
     const auto part = entry->part != nullptr ? entry->part(with_also, sorted) : with_also;
     result = run_outer_loops(part, entry->plan, sorted, hooks, resume);
     if (result.checkpoint.learner.empty()) return result;
-    if (entry->whole != nullptr)
-      result.checkpoint = entry->whole(with_also, sorted, hooks.log, result.checkpoint);
+    if (entry->whole != nullptr) {
+      // What was interrupted is kept all the same where the rest takes no more than a moment.
+      if (result.stop == Stop::interrupted)
+        with_also.interrupted = [until = std::chrono::steady_clock::now() + kMoment] {
+          return std::chrono::steady_clock::now() > until;
+        };
+      try {
+        result.checkpoint = entry->whole(with_also, sorted, hooks.log, result.checkpoint);
+      } catch (const Interrupted&) {
+        if (result.stop != Stop::interrupted) result.message = "interrupted after the last outer step";
+        return {{}, Stop::interrupted, result.message};
+      }
+    }
   }
   sorted.insert(sorted.end(), with_also.also.begin(), with_also.also.end());
   result.checkpoint.origin = {request.seed, std::string(hw::git_revision()), hash_of(sorted)};
@@ -480,7 +507,8 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
 learners::Checkpoint train_initializer(const InitializerRequest& request,
                                        const std::vector<Profile>& training,
                                        const std::function<void(const std::string&)>& log) {
-  auto result = run_training(request, training, {.log = log});
+  auto result = run_training(request, training, {.log = log, .interrupted = request.interrupted});
+  if (result.stop == Stop::interrupted) throw Interrupted();
   if (!result.message.empty() && log) log(result.message);
   return std::move(result.checkpoint);
 }

@@ -125,7 +125,7 @@ void Reptile::set_state(const learners::Checkpoint& state) {
     auto& weights = model.targets[t]->weights;
     weights = sized_vector(state, std::string(kTargetNames[t]) + "/weights", weights.size());
   }
-  step_ = static_cast<int>(state.number("step"));
+  step_ = state.integer("step", 0, kMostSteps);
   model_ = std::move(model);
 }
 

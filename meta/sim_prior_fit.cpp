@@ -23,34 +23,103 @@ using tasks::Vector;
 using Index = Eigen::Index;
 
 constexpr std::size_t kSimulated = 300;  // workloads that the covariance is of
+// Rows of all workloads together for which it is kept what the simulated ones do there, 0.5 GB; rows that workloads share count
+// once. Where there are more, each workload is fitted to so many of its rows as are its share.
+constexpr std::size_t kMostKept = 400'000;
 
-// All known rows of a workload, and what the simulated ones do there, [simulated, n].
-struct Workload {
+// Modes that workloads were measured in, and what the simulated ones do there.
+struct Measured {
   std::shared_ptr<const hw::PowerModeSpace> space;
+  std::vector<hw::PowerMode> modes;
   learners::SimInputs inputs;
-  Matrix simulated;
-  Vector logs;
+  learners::SimPopulation::Rows logs;  // [simulated, n]
+  Vector levels;                       // [simulated] their means
 };
 
-Workload workload_of(const datasets::Profile& profile, tasks::Target target,
-                     const learners::SimPopulation& population) {
-  const auto rows = learners::rows_of(tasks::samples_of(profile), target);
-  Workload workload{rows.space, {}, {}, {}};
-  if (rows.modes.empty()) return workload;
+// The known rows of a workload, beside those of the simulated workloads, or of other workloads.
+struct Workload {
+  std::shared_ptr<const Measured> measured;
+  std::shared_ptr<const Matrix> others;  // [w,n] centred logs of all workloads; nullptr: the simulated ones
+  Index self = 0;                        // row of `others` that is left out
+  Vector logs;                           // [n]
+};
+
+std::shared_ptr<const Measured> measured_in(std::shared_ptr<const hw::PowerModeSpace> space,
+                                            std::vector<hw::PowerMode> modes, tasks::Target target,
+                                            const learners::SimPopulation& population) {
+  auto measured = std::make_shared<Measured>();
   std::vector<std::size_t> which(population.size());
   std::iota(which.begin(), which.end(), std::size_t{0});
-  auto logs = population.simulate(*rows.space, rows.modes, which);
-  workload.simulated = (target == tasks::kTimeMs ? logs.time : logs.power).cast<double>();
-  workload.simulated.colwise() -= workload.simulated.rowwise().mean().eval();
-  workload.inputs = learners::SimEncoder(*rows.space)(rows.modes);
-  workload.logs = rows.values.array().log();
-  return workload;
+  auto logs = population.simulate(*space, modes, which);
+  measured->logs = std::move(target == tasks::kTimeMs ? logs.time : logs.power);
+  measured->levels = Matrix(measured->logs.cast<double>()).rowwise().mean();
+  measured->inputs = learners::SimEncoder(*space)(modes);
+  measured->space = std::move(space);
+  measured->modes = std::move(modes);
+  return measured;
+}
+
+bool same_modes(const learners::TargetRows& a, const learners::TargetRows& b) {
+  return a.modes == b.modes && *a.space == *b.space;
+}
+
+// Of the training profiles that have more than one row with the target. logs: of all of their rows.
+std::vector<Workload> workloads_of(std::span<const datasets::Profile> training, tasks::Target target,
+                                   const learners::SimPopulation& population, std::uint64_t seed,
+                                   const StopCheck& interrupted, std::vector<Vector>& logs) {
+  std::vector<learners::TargetRows> distinct;  // in their modes
+  std::vector<std::size_t> of;                 // of each workload
+  std::size_t rows = 0;
+  for (const auto& profile : training) {
+    throw_if_told(interrupted);
+    auto known = learners::rows_of(tasks::samples_of(profile), target);
+    if (known.modes.size() < 2) continue;
+    logs.emplace_back(known.values.array().log());
+    const auto found = std::find_if(distinct.begin(), distinct.end(),
+                                    [&](const auto& other) { return same_modes(known, other); });
+    of.push_back(static_cast<std::size_t>(found - distinct.begin()));
+    if (found != distinct.end()) continue;
+    rows += known.modes.size();
+    distinct.push_back(std::move(known));
+  }
+  std::vector<std::shared_ptr<const Measured>> measured;
+  std::vector<std::vector<std::size_t>> kept(distinct.size());  // empty: all
+  for (std::size_t i = 0; i < distinct.size(); ++i) {
+    throw_if_told(interrupted);
+    auto& [space, modes, values, noise_factors] = distinct[i];
+    if (rows > kMostKept) {
+      auto rng = hw::Rng::stream(seed, "sim_prior kept rows");
+      const auto share = std::max<std::size_t>(2, kMostKept / distinct.size());
+      kept[i] = rng.sample(modes.size(), std::min(modes.size(), share));
+      std::sort(kept[i].begin(), kept[i].end());
+      std::vector<hw::PowerMode> some;
+      for (const auto row : kept[i]) some.push_back(modes[row]);
+      modes = std::move(some);
+    }
+    measured.push_back(measured_in(std::move(space), std::move(modes), target, population));
+  }
+  std::vector<Workload> workloads;
+  for (std::size_t w = 0; w < of.size(); ++w)
+    workloads.push_back(
+        {measured[of[w]], nullptr, 0, kept[of[w]].empty() ? logs[w] : Vector(logs[w](kept[of[w]]))});
+  return workloads;
 }
 
 SimPriorRows some_rows(const Workload& workload, const std::vector<std::size_t>& drawn) {
   SimPriorRows rows;
-  rows.inputs = {workload.inputs.knobs(drawn, Eigen::all), workload.inputs.psi(drawn, Eigen::all)};
-  Matrix logs = workload.simulated(Eigen::all, drawn);
+  const auto& inputs = workload.measured->inputs;
+  rows.inputs = {inputs.knobs(drawn, Eigen::all), inputs.psi(drawn, Eigen::all)};
+  Matrix logs;
+  if (workload.others == nullptr) {
+    logs = workload.measured->logs(Eigen::all, drawn).cast<double>();
+    logs.colwise() -= workload.measured->levels;
+  } else {
+    const auto& all = *workload.others;
+    const auto before = workload.self, after = all.rows() - 1 - workload.self;
+    logs.resize(before + after, static_cast<Index>(drawn.size()));
+    logs.topRows(before) = all.topRows(before)(Eigen::all, drawn);
+    logs.bottomRows(after) = all.bottomRows(after)(Eigen::all, drawn);
+  }
   const Eigen::RowVectorXd mean = logs.colwise().mean();
   logs.rowwise() -= mean;
   rows.simulated = logs.transpose() * logs / static_cast<double>(logs.rows());
@@ -98,6 +167,7 @@ double fit(const std::vector<Workload>& workloads, const SimPriorFitOptions& opt
     objective = options.pull * (parameters - middle).squaredNorm();
     Vector sum = 2 * options.pull * (parameters - middle);
     for (std::size_t w = 0; w < workloads.size(); ++w) {
+      throw_if_told(options.interrupted);
       auto rng = hw::Rng::stream(seed, stream, static_cast<std::uint64_t>(step) * workloads.size() + w);
       const auto rows = some_rows(workloads[w], drawn_rows(workloads[w], options, rng));
       objective += learners::sim_prior_objective(target, rows, &gradient) / count;
@@ -111,15 +181,14 @@ double fit(const std::vector<Workload>& workloads, const SimPriorFitOptions& opt
 
 // Workloads that were measured in the same modes, each with the others in place of the simulated ones.
 std::vector<Workload> each_by_the_others(const std::vector<Workload>& workloads) {
-  std::vector<Workload> all;
-  for (std::size_t w = 0; w < workloads.size(); ++w) {
-    auto one = workloads[w];
-    one.simulated.resize(static_cast<Index>(workloads.size()) - 1, one.logs.size());
-    Index row = 0;
-    for (std::size_t other = 0; other < workloads.size(); ++other)
-      if (other != w)
-        one.simulated.row(row++) = (workloads[other].logs.array() - workloads[other].logs.mean()).transpose();
-    all.push_back(std::move(one));
+  Matrix centred(static_cast<Index>(workloads.size()), workloads[0].logs.size());
+  for (std::size_t w = 0; w < workloads.size(); ++w)
+    centred.row(static_cast<Index>(w)) = (workloads[w].logs.array() - workloads[w].logs.mean()).transpose();
+  const auto others = std::make_shared<const Matrix>(std::move(centred));
+  auto all = workloads;
+  for (std::size_t w = 0; w < all.size(); ++w) {
+    all[w].others = others;
+    all[w].self = static_cast<Index>(w);
   }
   return all;
 }
@@ -129,6 +198,7 @@ double share_of(const std::vector<Workload>& by_a, const SimPriorFitted& a, cons
                 const SimPriorFitted& b, const SimPriorFitOptions& options, std::uint64_t seed) {
   double sum = 1;
   for (std::size_t w = 0; w < by_a.size(); ++w) {
+    throw_if_told(options.interrupted);
     auto rng = hw::Rng::stream(seed, "sim_prior share", w);
     const auto drawn = drawn_rows(by_a[w], options, rng);
     const double more = static_cast<double>(drawn.size()) *
@@ -223,24 +293,22 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
   model.stated = stated_workloads(training, log);
   const learners::SimPopulation population(kSimulated, 0);
   for (int t = 0; t < kNumTargets; ++t) {
-    std::vector<Workload> workloads;
-    for (const auto& profile : training) {
-      auto workload = workload_of(profile, static_cast<tasks::Target>(t), population);
-      if (workload.logs.size() > 1) workloads.push_back(std::move(workload));
-    }
+    std::vector<Vector> logs;
+    const auto workloads =
+        workloads_of(training, static_cast<tasks::Target>(t), population, seed, options.interrupted, logs);
     if (workloads.empty()) continue;
     const auto* had = start != nullptr && start->targets[t] ? &*start->targets[t] : nullptr;
     SimPriorTarget target;
     static_cast<SimPriorFitted&>(target) = had != nullptr ? static_cast<const SimPriorFitted&>(*had) : usual;
     const std::string name = kTargetNames[t];
     const double objective = fit(workloads, options, seed, "sim_prior rows of " + name, usual, target);
-    const bool same_rows = std::all_of(workloads.begin(), workloads.end(), [&](const Workload& w) {
-      return static_cast<std::size_t>(w.logs.size()) == model.modes.size();
+    const bool same_rows = std::all_of(logs.begin(), logs.end(), [&](const Vector& of_one) {
+      return static_cast<std::size_t>(of_one.size()) == model.modes.size();
     });
     if (!model.modes.empty() && same_rows) {
       target.training.resize(static_cast<Index>(workloads.size()), static_cast<Index>(model.modes.size()));
       for (std::size_t w = 0; w < workloads.size(); ++w)
-        target.training.row(static_cast<Index>(w)) = workloads[w].logs.transpose();
+        target.training.row(static_cast<Index>(w)) = logs[w].transpose();
     }
     std::string mixed;
     if (target.training.rows() > 1) {

@@ -8,6 +8,7 @@
 
 #include "datasets/profile.hpp"
 #include "learners/sim_prior.hpp"
+#include "meta/meta_learner.hpp"
 
 namespace fewwatt::meta {
 
@@ -18,12 +19,13 @@ struct SimPriorFitOptions {
   // The objective is  mean over workloads of -log p(rows) / rows + pull |h - h_0|^2,  h_0 = usual_residual() and
   // usual noise and scale.
   double pull = 0.0007;
+  StopCheck interrupted = {};
   std::string error() const;  // "" when valid
 };
 
 // The hyper-parameters that make the training workloads most likely, searched for from those of `start` where it has the
 // target, and what the workloads have in common where all were measured in the same modes. Throws std::invalid_argument when
-// there is no profile, or the profiles' knobs differ in role, or those of start do.
+// there is no profile, or the profiles' knobs differ in role, or those of start do; Interrupted when told to stop.
 learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> training,
                                       const SimPriorFitOptions& options, std::uint64_t seed,
                                       const std::function<void(const std::string&)>& log = {},

@@ -22,10 +22,12 @@ std::string TrainOptions::error() const {
   return "";
 }
 
-double validation_error(const learners::Learner& learner, std::span<const tasks::Task> tasks) {
+double validation_error(const learners::Learner& learner, std::span<const tasks::Task> tasks,
+                        const StopCheck& interrupted) {
   double sum_log = 0;
   int count = 0;
   for (const auto& task : tasks) {
+    throw_if_told(interrupted);
     const auto predicted = learner.adapt(task.support)->predict(task.query.modes).mean;
     for (int t = 0; t < tasks::kNumTargets; ++t) {
       if (!task.support.has(static_cast<tasks::Target>(t))) continue;
@@ -102,6 +104,9 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
     }
     auto rng = hw::Rng::stream(options.seed, "training tasks", static_cast<std::uint64_t>(at.step));
     const auto batch = source.next(static_cast<std::size_t>(options.meta_batch), rng);
+    // Where to go on when the validation is interrupted: before the update, which is then done again.
+    const bool due = at.step + 1 == options.steps || (at.step + 1) % options.validate_every == 0;
+    const auto before = due && !validation.empty() ? learner.state() : learners::Checkpoint();
     Progress now;
     try {
       now.loss = learner.step(batch).loss;
@@ -113,13 +118,21 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
     }
     now.step = ++at.step;
     now.steps = options.steps;
-    const bool due = at.step == options.steps || at.step % options.validate_every == 0;
     if (due) {
       auto snapshot = learner.snapshot();
       if (validation.empty()) {
         keep(std::move(snapshot), -1);
       } else {
-        now.validation_error = validation_error(*learners::make_learner(snapshot), validation);
+        try {
+          now.validation_error =
+              validation_error(*learners::make_learner(snapshot), validation, hooks.interrupted);
+        } catch (const Interrupted&) {
+          learner.set_state(before);
+          --at.step;
+          summary.stop = Stop::interrupted;
+          save();
+          break;
+        }
         if (now.validation_error <
             (at.best_step < 0 ? std::numeric_limits<double>::infinity() : at.best_error)) {
           keep(std::move(snapshot), now.validation_error);

@@ -53,7 +53,7 @@ struct TrainSummary {
 
 struct TrainHooks {
   std::function<void(const Progress&)> progress = {};
-  std::function<bool()> interrupted = {};  // asked before each update
+  StopCheck interrupted = {};  // asked before each update, and between the tasks of a validation
   std::function<void(const TrainState&)> save =
       {};  // called every validate_every updates and when interrupted
 };
@@ -61,7 +61,8 @@ struct TrainHooks {
 // Geometric mean over tasks and known targets of the mean absolute percentage error on the query, in %;
 // geometric so that tasks with few shots, which have the largest errors, do not outweigh the rest. Infinite
 // when a prediction of a target that the support has is not finite.
-double validation_error(const learners::Learner& learner, std::span<const tasks::Task> tasks);
+double validation_error(const learners::Learner& learner, std::span<const tasks::Task> tasks,
+                        const StopCheck& interrupted = {});  // throws Interrupted when told to stop
 
 // Mean absolute percentage error of one target on the task's query; infinite when it is not predicted.
 double query_error(const learners::Learner& learner, tasks::Target target, const tasks::Task& task);

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "hw/numbers.hpp"
 #include "hw/random.hpp"
 
 namespace fewwatt::meta {
@@ -218,14 +219,15 @@ void check_identity(const std::map<std::string, std::string>& wanted, const Chec
 
 FoldScores unpack_scores(const Checkpoint& state) {
   FoldScores scores;
-  scores.next_fold = static_cast<std::size_t>(state.number("fold"));
-  scores.steps = state.number("fold_steps");
-  scores.scored_folds = static_cast<int>(state.number("scored_folds"));
+  constexpr double kMostFoldSteps = 4e6;  // of all folds together
+  scores.next_fold = static_cast<std::size_t>(state.integer("fold", 0, static_cast<int>(kMaxFolds)));
+  scores.steps = state.real("fold_steps", 0, kMostFoldSteps);
+  scores.scored_folds = state.integer("scored_folds", 0, static_cast<int>(kMaxFolds));
   for (int t = 0; t < kNumTargets; ++t) {
     const std::string prefix = std::string("fold_") + kTargetNames[t];
     if (state.has_number(prefix + "_log_errors"))
       scores.log_errors[t] = state.number_list(prefix + "_log_errors");
-    scores.scored[t] = static_cast<int>(state.number(prefix + "_scored"));
+    scores.scored[t] = state.integer(prefix + "_scored", 0, kMostSteps);
   }
   return scores;
 }
@@ -235,10 +237,17 @@ std::optional<TrainState> unpack_train(const Checkpoint& state) {
   const auto& numbers = state.number_list("train");
   if (numbers.size() != 4) throw std::invalid_argument("--resume: train must have 4 numbers");
   TrainState train;
-  train.step = static_cast<int>(numbers[0]);
-  train.best_step = static_cast<int>(numbers[1]);
+  const auto whole = [](double value, int least) {
+    const auto found = hw::as_int(value, least, kMostSteps);
+    if (!found)
+      throw std::invalid_argument("--resume: train: expected whole numbers of steps, found " +
+                                  std::to_string(value));
+    return *found;
+  };
+  train.step = whole(numbers[0], 0);
+  train.best_step = whole(numbers[1], -1);
   train.best_error = numbers[2];
-  train.not_better = static_cast<int>(numbers[3]);
+  train.not_better = whole(numbers[3], 0);
   train.learner = extract(state, "state/");
   if (train.best_step >= 0) train.best = extract(state, "best/");
   return train;
@@ -304,6 +313,12 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
     return summary;
   };
 
+  // Nothing is lost: what was saved last, or came with `resume`, is where to go on.
+  const auto stopped_before = [&](const std::string& name) {
+    if (hooks.save) hooks.save(pack(self, scores, from ? &*from : nullptr));
+    return TrainedInitializer{{}, Stop::interrupted, "interrupted before the first outer step of " + name};
+  };
+
   while (scores.next_fold < folds) {
     const auto fold = scores.next_fold;
     Profiles kept, left_out;
@@ -318,7 +333,13 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
       ++scores.next_fold;
       continue;
     }
-    auto loop = plan(request, trained_on);
+    std::optional<OuterLoop> planned;
+    try {
+      planned = plan(request, trained_on);
+    } catch (const Interrupted&) {
+      return stopped_before(name);
+    }
+    auto& loop = *planned;
     const auto source = source_of(kept, request.also, loop.source, {});
     const auto summary = run_phase(name, fold, loop, source, validation);
     const auto stopped_here = [&] {
@@ -341,7 +362,12 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
       if (hooks.interrupted && hooks.interrupted()) return stopped_here();
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         if (!task.support.has(target) || !task.query.has(target)) continue;
-        const auto errors = loop.settings.errors(summary.best, target, task);
+        std::vector<double> errors;
+        try {
+          errors = loop.settings.errors(summary.best, target, task);
+        } catch (const Interrupted&) {
+          return stopped_here();
+        }
         for (std::size_t i = 0; i < errors.size(); ++i)
           next.log_errors[target][i] += std::log(errors[i] + 1e-9);
         ++next.scored[target];
@@ -351,7 +377,17 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
     if (hooks.save) hooks.save(pack(self, scores, nullptr));
   }
 
-  auto loop = plan(request, joined(training, request.also));
+  std::optional<OuterLoop> planned;
+  try {
+    planned = plan(request, joined(training, request.also));
+  } catch (const Interrupted&) {
+    return stopped_before("all workloads");
+  }
+  auto& loop = *planned;
+  for (int t = 0; t < kNumTargets; ++t)
+    if (scores.scored[t] > 0 && scores.log_errors[t].size() != loop.settings.count)
+      throw std::invalid_argument("--resume: expected errors of " + std::to_string(loop.settings.count) +
+                                  " settings, found " + std::to_string(scores.log_errors[t].size()));
   if (scores.scored_folds > 0) {
     loop.train.steps = static_cast<int>(std::lround(scores.steps / scores.scored_folds));
     log("outer steps: " + std::to_string(loop.train.steps));

@@ -29,6 +29,7 @@ struct InitializerRequest {
   // the time goes: a quarter of the learner's own steps, and the test-time settings that were chosen then. What it knows of workloads that are not among the
   // profiles any more, proto and sim_prior forget.
   std::optional<learners::Checkpoint> init = {};
+  StopCheck interrupted = {};  // asked within what takes long: RunHooks::interrupted, where that is given
 };
 
 // How a snapshot can be fitted to a support set at test time: what is chosen on validation tasks, per target.

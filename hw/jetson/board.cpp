@@ -4,9 +4,9 @@
 #include <cstring>
 #include <iterator>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "hw/modules.hpp"
 
@@ -39,13 +39,29 @@ std::string jetpack_of(const std::string& release) {
   return "";
 }
 
+// "35.4.1" of "# R35 (release), REVISION: 4.1, ...", which stand in one line; "" for none.
 std::string release_of(const Sysfs& files) {
   const std::string path = "/etc/nv_tegra_release";
   if (!files.exists(path)) return "";
-  const auto text = files.read(path);
-  std::smatch found;
-  if (!std::regex_search(text, found, std::regex(R"(R(\d+) .*REVISION: ([0-9.]+))"))) return "";
-  return found[1].str() + '.' + found[2].str();
+  constexpr std::string_view kRevision = "REVISION: ";
+  const auto run_of = [](std::string_view text, std::string_view of) {
+    return text.substr(0, text.find_first_not_of(of));
+  };
+  std::istringstream lines(files.read(path));
+  for (std::string text; std::getline(lines, text);) {
+    const std::string_view line = text;
+    for (auto at = line.find('R'); at != std::string_view::npos; at = line.find('R', at + 1)) {
+      const auto release = run_of(line.substr(at + 1), "0123456789");
+      const auto after = at + 1 + release.size();
+      if (release.empty() || after == line.size() || line[after] != ' ') continue;
+      const auto revision = line.rfind(kRevision);
+      if (revision == std::string_view::npos || revision <= after) return "";
+      const auto numbers = run_of(line.substr(revision + kRevision.size()), "0123456789.");
+      if (numbers.empty()) return "";
+      return std::string(release) + '.' + std::string(numbers);
+    }
+  }
+  return "";
 }
 
 // What was tried last, and why it failed.

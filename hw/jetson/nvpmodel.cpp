@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
-#include <regex>
 #include <set>
 #include <sstream>
+#include <string_view>
+
+#include "hw/numbers.hpp"
 
 namespace fewwatt::hw {
 namespace {
@@ -27,11 +30,31 @@ std::map<std::string, std::string> header(std::string line) {
   return found;
 }
 
+constexpr int kMostId = 1'000'000;  // of a POWER_MODEL; nvpmodel itself has some ten
+
+// The digits that `text` starts with.
+std::string_view digits_of(std::string_view text) {
+  return text.substr(0, text.find_first_not_of("0123456789"));
+}
+
 // The core of a path such as /sys/devices/system/cpu/cpu4/online.
-std::optional<int> core_of(const std::string& path) {
-  std::smatch found;
-  if (!std::regex_search(path, found, std::regex("/cpu([0-9]+)/"))) return std::nullopt;
-  return std::stoi(found[1].str());
+std::optional<int> core_of(std::string_view path) {
+  constexpr std::string_view kBefore = "/cpu";
+  for (auto at = path.find(kBefore); at != std::string_view::npos; at = path.find(kBefore, at + 1)) {
+    const auto rest = path.substr(at + kBefore.size());
+    const auto digits = digits_of(rest);
+    if (digits.empty() || digits.size() == rest.size() || rest[digits.size()] != '/') continue;
+    const auto core = whole_number(digits, 0, std::numeric_limits<int>::max());
+    return core ? std::optional<int>(static_cast<int>(*core)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+int parse_id(const std::string& text, const std::string& where) {
+  const auto id = as_int(parse_number(text, where), 0, kMostId);
+  if (!id)
+    throw DeviceError(where + ": expected an ID of at most " + std::to_string(kMostId) + ", found " + text);
+  return *id;
 }
 
 bool is_of_gpu(const Sysfs& files, const std::string& path, const GpuClock& gpu) {
@@ -68,11 +91,10 @@ NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where) {
         conf.params.push_back({fields["NAME"], fields["TYPE"] == "CLOCK", {}});
         part = in_param;
       } else if (fields[""] == "POWER_MODEL") {
-        conf.modes.push_back({static_cast<int>(parse_number(fields["ID"], at)), fields["NAME"], {}});
+        conf.modes.push_back({parse_id(fields["ID"], at), fields["NAME"], {}});
         part = in_mode;
       } else {
-        if (fields[""] == "PM_CONFIG")
-          conf.default_id = static_cast<int>(parse_number(fields["DEFAULT"], at));
+        if (fields[""] == "PM_CONFIG") conf.default_id = parse_id(fields["DEFAULT"], at);
         part = none;
       }
       continue;
@@ -96,12 +118,20 @@ NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where) {
 
 int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf) {
   const std::string path = "/var/lib/nvpmodel/status";
-  if (!files.exists(path)) return conf.default_id;
-  std::smatch found;
-  const auto text = files.read(path);
-  if (!std::regex_search(text, found, std::regex("pmode:([0-9]+)"))) return conf.default_id;
-  const int id = std::stoi(found[1].str());
-  return conf.find(id) != nullptr ? id : conf.default_id;
+  if (files.exists(path)) {
+    constexpr std::string_view kBefore = "pmode:";
+    const auto text = files.read(path);
+    const auto at = text.find(kBefore);
+    if (at != std::string::npos) {
+      const auto id = whole_number(digits_of(std::string_view(text).substr(at + kBefore.size())), 0, kMostId);
+      if (id && conf.find(static_cast<int>(*id)) != nullptr) return static_cast<int>(*id);
+    }
+  }
+  if (conf.find(conf.default_id) != nullptr) return conf.default_id;
+  std::string known;
+  for (const auto& mode : conf.modes) known += (known.empty() ? "" : ", ") + std::to_string(mode.id);
+  throw DeviceError("nvpmodel.conf: expected a POWER_MODEL with the ID of DEFAULT, " +
+                    std::to_string(conf.default_id) + ", found the IDs " + known);
 }
 
 std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,

@@ -34,7 +34,7 @@ struct NvpmodelConf {
 // Throws DeviceError naming `where` and the line.
 NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where);
 
-// Id of the mode that the board took last; the default where that is not known.
+// Id of the mode that the board took last; the default where that is not known. Throws DeviceError where the file has neither.
 int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
 
 // A POWER_MODEL stanza to append to the file: that of `base`, with the settings that `mode`, a mode of space_of(board), has for

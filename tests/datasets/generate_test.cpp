@@ -123,6 +123,9 @@ TEST(Generate, BadRequestsAreNamed) {
       {{.devices = {"tx2"}, .workloads = {"lstm"}, .grid = "-3"}, "-3"},
       {{.devices = {"tx2"}, .workloads = {"lstm"}, .grid = "99999999"}, "99999999"},
       {{.devices = {"tx3"}, .workloads = {"lstm"}}, "nearest are tx2"},
+      {{.workloads = {"lstm"}, .random_devices = 4'294'967'296}, "at most 100000"},
+      {{.devices = {"tx2"}, .random_workloads = 100'001}, "at most 100000"},
+      {{.devices = {"orin-agx-64"}, .random_workloads = 2000}, "2000 times 18096"},
       {{.devices = {"nano"}, .workloads = {"lstm"}}, "no simulated board"},
       {{.devices = {"tx2"}, .workloads = {"resnet81"}}, "nearest are resnet18"},
   };

@@ -203,6 +203,29 @@ TEST_F(Import, InputsMustFitTheMapping) {
       {"T_b.csv", "pattern", "t_{app}.csv"});
 }
 
+TEST_F(Import, NumbersThatAreTooLargeAreNamed) {
+  write("t_a.csv", "gpu,mem,secs\n200,50000,1e306\n");
+  expect_refused(kProfile + kTimes, {"t_a.csv:2", "'secs'", "too large"});
+  write("t_a.csv", "gpu,mem,secs\n4294967300,50000,1\n");
+  expect_refused(kProfile + kTimes, {"t_a.csv:2", "gpu_khz", "4294967300000"});
+  write("t_a.csv", "gpu,mem,secs\n1e300,50000,1\n");
+  expect_refused(kProfile + kTimes, {"t_a.csv:2", "gpu_khz"});
+  expect_refused(kProfile + "[file *]\ngpu_khz = g * 1e308 [MHz]\ntime_ms = t [s]\n",
+                 {"gpu_khz", "too large"});
+}
+
+TEST_F(Import, ANameThatDoesNotFitItsPatternIsRefusedAtOnce) {
+  std::string pattern, name;
+  for (int i = 0; i < 12; ++i) pattern += "{p" + std::to_string(i) + "}_";
+  for (int i = 0; i < 120; ++i) name += "a_";
+  write(name + ".csv", "gpu,secs\n1,1\n");
+  expect_refused(
+      "[profile]\ndevice = d\nworkload = w\nkind = non-dnn\ntime_of = run\nspace = from-data\n[file "
+      "*.csv]\npattern = " +
+          pattern + "X.csv\ngpu_khz = gpu [kHz]\ntime_ms = secs [s]\n",
+      {"does not fit the pattern"});
+}
+
 TEST_F(Import, AttributesMustBeKnownAndOne) {
   write("t_a.csv", "gpu,mem,secs,n\n200,50000,1,5\n100,50000,1,6\n");
   expect_refused(

@@ -205,7 +205,8 @@ TEST(DeviceProgram, ABadModeIsRefusedAndNothingIsWritten) {
   const auto before = contents(root);
   const std::pair<const char*, const char*> bad[] = {
       {"gpu_khz=900000", "816000 and 918000"}, {"cpu_cores=0", "cpu_cores"}, {"cpu_cores=13", "cpu_cores"},
-      {"power_limit_mw=1", "power_limit_mw"},  {"cores=1", "cores=1"},       {"cpu_cores=many", "many"}};
+      {"power_limit_mw=1", "power_limit_mw"},  {"cores=1", "cores=1"},       {"cpu_cores=many", "many"},
+      {"cpu_cores=4294967300", "2147483647"}};  // 4 in 32 bits
   for (const auto& [mode, says] : bad) {
     for (const std::string dry : {"", "--dry-run "}) {
       const auto result = run_program("device", "apply " + dry + "--root " + root + " --mode " + mode);
@@ -277,6 +278,12 @@ TEST(DeviceProgram, AnExportedModeIsThePresentOneWithItsClocks) {
             "GPU MIN_FREQ 726750000\nGPU MAX_FREQ 726750000\n"
             "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto\n"
             "EMC MAX_FREQ 2133000000\n");
+  write_text(root + "/var/lib/nvpmodel/status", "pmode:0001\n");
+  write_text(root + "/etc/nvpmodel.conf", "< POWER_MODEL ID=5 NAME=A >\n");
+  const auto without = run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root);
+  EXPECT_EQ(without.code, 1);
+  EXPECT_NE(without.err.find("DEFAULT"), std::string::npos) << without.err;
+  EXPECT_EQ(std::count(without.err.begin(), without.err.end(), '\n'), 1) << without.err;
   write_text(root + "/etc/nvpmodel.conf", "< POWER_MODEL ID=x NAME=A >\n");
   const auto bad = run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root);
   EXPECT_EQ(bad.code, 1);

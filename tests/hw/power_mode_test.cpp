@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
+#include <numeric>
 
 namespace fewwatt::hw {
 namespace {
@@ -147,6 +149,36 @@ TEST(PowerModeSpace, DescribesModesAndRoles) {
   const auto space = PowerModeSpace::grid(three_knobs());
   EXPECT_EQ(describe(space, {1, 345600, 114750}), "cpu_cores=1 cpu_khz=345600 gpu_khz=114750");
   EXPECT_EQ(describe_roles(space), "cpu_cores, cpu_khz, gpu_khz");
+}
+
+TEST(PowerModeSpace, TooManyModesAreRefusedNamingTheKnobWithMostLevels) {
+  std::vector<int> few(1000), many(5000);
+  std::iota(few.begin(), few.end(), 1);
+  std::iota(many.begin(), many.end(), 1);
+  const std::vector<Knob> knobs = {{KnobRole::gpu_khz, few}, {KnobRole::mem_khz, many}};
+  try {
+    PowerModeSpace::grid(knobs);
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_NE(std::string(e.what()).find("at most 4000000"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("mem_khz has the most levels, 5000"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(PowerModeSpace::grid(knobs, 5'000'000).size(), 5'000'000u);
+  EXPECT_THROW(PowerModeSpace::grid(knobs, 4'999'999), std::invalid_argument);
+}
+
+TEST(PowerModeSpace, CombinationsAreCountedIn64Bits) {
+  std::vector<int> levels(65536);
+  std::iota(levels.begin(), levels.end(), 1);
+  std::vector<Knob> knobs;
+  for (const auto role : {KnobRole::cpu_khz, KnobRole::gpu_khz, KnobRole::mem_khz})
+    knobs.push_back({role, levels});
+  constexpr auto kAny = std::numeric_limits<std::size_t>::max();
+  EXPECT_EQ(combinations(knobs, kAny), std::size_t{1} << 48);
+  knobs.push_back({KnobRole::power_limit_mw, levels});  // 2^64
+  EXPECT_FALSE(combinations(knobs, kAny));
+  EXPECT_THROW(PowerModeSpace::grid(knobs, kAny), std::invalid_argument);
+  EXPECT_EQ(combinations({{KnobRole::gpu_khz, {}}}), 0u);
 }
 
 }  // namespace

@@ -373,6 +373,31 @@ TEST_F(AdaptProgram, CheckpointWithNumbersThatAreNotFiniteIsRefused) {
   refuse(broken, "time/weights");
 }
 
+TEST_F(AdaptProgram, CheckpointWithSettingsOutOfBoundsIsRefused) {
+  const auto refuse = [&](const std::string& entry, const std::vector<double>& values,
+                          const std::string& part) {
+    auto broken = example_checkpoint("cpu_khz gpu_khz");
+    broken.numbers.at(entry) = values;
+    learners::write_checkpoint(dir_ / "init.h5", broken);
+    const auto result = adapt_profile("--shots 8 --init " + (dir_ / "init.h5"));
+    expect_failure(result, 1, part);
+    expect_failure(result, 1, "init.h5: checkpoint of fine_tune: ");
+  };
+  refuse("hidden", {65536, 65536}, "hidden");  // 2^32 parameters, 0 in 32 bits
+  refuse("time/fine_tune/steps", {2e9}, "time/fine_tune/steps");
+  refuse("power/fine_tune/steps", {1e300}, "power/fine_tune/steps");
+  refuse("time/fine_tune/rate", {-1}, "time/fine_tune/rate");
+}
+
+TEST_F(AdaptProgram, APredictionThatIsNoNumberIsRefused) {
+  auto broken = example_checkpoint("cpu_khz gpu_khz");
+  broken.tensors.at("time/weights").setConstant(1e30);
+  broken.numbers.at("time/fine_tune/steps") = {0};
+  learners::write_checkpoint(dir_ / "init.h5", broken);
+  expect_failure(adapt_profile("--shots 8 --init " + (dir_ / "init.h5")), 1,
+                 "init.h5: predicts a time that is no");
+}
+
 // Every `step`th mode of a space, with made-up targets.
 std::string csv_of(const hw::PowerModeSpace& space, std::size_t step) {
   std::ostringstream text;
@@ -424,6 +449,75 @@ TEST_F(AdaptProgram, OwnMeasurementsGiveAModelOfTheirGrid) {
   EXPECT_EQ(named.code, 0) << named.err;
   EXPECT_EQ(learners::read_model(out_).device, "mine");
   EXPECT_EQ(learners::read_model(out_).workload, "his");
+}
+
+TEST_F(AdaptProgram, ClocksThatJitterMakeNoGrid) {
+  std::ostringstream text;
+  text << "cpu_cores,cpu_khz,gpu_khz,mem_khz,time_ms,power_w\n";
+  for (int i = 0; i < 60; ++i)
+    text << 1 + i << ',' << 1'000'000 + 7 * i << ',' << 500'000 + 11 * i << ',' << 200'000 + 13 * i << ','
+         << 100 + i << ',' << 10 + 0.1 * i << '\n';
+  const auto result = adapt_csv(text.str());
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.err, "cpu_cores 60 of them: its clocks jitter")) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  const auto space = learners::read_model(out_).space;
+  EXPECT_FALSE(space->is_grid());
+  EXPECT_EQ(space->size(), 60U);
+}
+
+TEST_F(AdaptProgram, HowManyModesMakeAGridIsAnOption) {
+  ASSERT_EQ(adapt_csv(example_csv(9), "--max-modes 12").code, 0);
+  EXPECT_EQ(learners::read_model(out_).space->size(), 12U);
+  const auto fewer = adapt_csv(example_csv(9), "--max-modes 11");
+  ASSERT_EQ(fewer.code, 0) << fewer.err;
+  EXPECT_TRUE(holds(fewer.err, "jitter")) << fewer.err;
+  EXPECT_EQ(learners::read_model(out_).space->size(), 9U);
+}
+
+TEST_F(AdaptProgram, WhereMemoryEndsItIsSaidWhatItWasFor) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's own memory is beyond any limit";
+#else
+  if (!tests::emulator().empty()) GTEST_SKIP() << "an emulator's own memory is beyond the limit";
+  std::ostringstream text;
+  text << "cpu_khz,gpu_khz,time_ms\n";
+  for (int i = 1; i <= 2000; ++i) text << i << ',' << i << ',' << i << '\n';
+  tests::write_text(csv_, text.str());
+  // A list of four million modes takes 160 MB.
+  const std::string command = "ulimit -v 150000; exec " + tests::program_command("adapt") +
+                              " --learner physics --max-modes 4000000 --measurements " + csv_ + " --out " +
+                              out_ + " 2>" + (dir_ / "err") + " >" + (dir_ / "out");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  const auto said = tests::read_text(dir_ / "err");
+  EXPECT_TRUE(holds(said, "not enough memory while ")) << said;
+  EXPECT_TRUE(holds(said, "4000000 modes")) << said;
+  EXPECT_FALSE(std::filesystem::exists(out_));
+#endif
+}
+
+TEST_F(AdaptProgram, WhichOfManyRowsAreUsedIsSaid) {
+  std::ostringstream text;
+  text << "cpu_khz,gpu_khz,time_ms,power_w\n";
+  for (int i = 1; i <= 30; ++i)
+    for (int j = 1; j <= 17; ++j)
+      text << 50'000 * i << ',' << 60'000 * j << ',' << 100.0 / i + 50.0 / j << ',' << 1 + 0.1 * i + 0.2 * j
+           << '\n';
+  tests::write_text(csv_, text.str());
+  const auto result = adapt("--learner gp --json --measurements " + csv_);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.err, "gp takes at most 500 rows: 500 of 510 measured modes are used"))
+      << result.err;
+  const auto report = nlohmann::json::parse(result.out);
+  EXPECT_EQ(report["shots"], 510);
+  EXPECT_EQ(report["used"], 500);
+  ASSERT_EQ(report["used_modes"].size(), 500U);
+  EXPECT_EQ(report["used_modes"][0], (std::vector<int>{50'000, 60'000}));
+  EXPECT_EQ(learners::read_model(out_).support.size(), 510U);  // what was measured is known all the same
+  const auto all = adapt("--learner physics --json --measurements " + csv_);
+  EXPECT_EQ(all.err, "");
+  EXPECT_FALSE(nlohmann::json::parse(all.out).contains("used"));
 }
 
 TEST_F(AdaptProgram, RowsOfOneModeCountWithTheirMean) {

@@ -229,5 +229,24 @@ TEST(GpModel, BadOnesAreNamed) {
   EXPECT_THROW(GpModel::from_checkpoint(checkpoint), std::invalid_argument);
 }
 
+TEST(Gp, ManyModesArePredictedAsFewAre) {
+  std::vector<int> levels;
+  for (int i = 1; i <= 100; ++i) levels.push_back(10'000 * i);
+  const auto space = std::make_shared<const hw::PowerModeSpace>(
+      hw::PowerModeSpace::grid({{hw::KnobRole::cpu_khz, levels}, {hw::KnobRole::gpu_khz, levels}}));
+  Samples support{space, {}, Matrix(450, 2)};
+  for (std::size_t i = 0; i < 450; ++i) {
+    support.modes.push_back(space->at(22 * i));
+    const auto& mode = support.modes.back();
+    support.targets.row(static_cast<Eigen::Index>(i)) << 1e6 / mode[0] + 1e6 / mode[1], 1e-5 * mode[0];
+  }
+  const auto predictor = Gp().adapt(support);
+  const auto modes = space->modes();
+  const auto all = predictor->predict(modes), last = predictor->predict(std::span(modes).last(1500));
+  EXPECT_LE((all.mean.bottomRows(1500) - last.mean).cwiseQuotient(last.mean).cwiseAbs().maxCoeff(), 1e-9);
+  EXPECT_LE((all.stddev.bottomRows(1500) - last.stddev).cwiseQuotient(last.stddev).cwiseAbs().maxCoeff(),
+            1e-6);
+}
+
 }  // namespace
 }  // namespace fewwatt::learners

@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <sstream>
 
+#include "datasets/schema_io.hpp"
 #include "tests/learners/example_model.hpp"
 #include "tests/paths.hpp"
 #include "tests/run_program.hpp"
@@ -98,6 +100,37 @@ TEST_F(PredictProgram, PlaceThatCannotBeWrittenIsNamedAndLeavesNothing) {
     EXPECT_EQ(num_files(), 1U) << path;
   }
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+}
+
+TEST_F(PredictProgram, AGridOfMoreModesThanAModelHasIsRefused) {
+  auto huge = [&](std::size_t levels) {
+    datasets::Hdf5Writer file(model_, "fewwatt-model", learners::kModelVersion);
+    for (const char* name : {"device", "workload", "learner"}) file.text("/", name, "x");
+    datasets::write_attributes(file, "/attributes", tests::example_model().attributes);
+    file.group("/knobs");
+    file.text("/knobs", "roles", "cpu_khz gpu_khz mem_khz power_limit_mw");
+    file.integer("/knobs", "grid", 1);
+    std::vector<int> all(levels);
+    std::iota(all.begin(), all.end(), 1);
+    for (const char* role : {"cpu_khz", "gpu_khz", "mem_khz", "power_limit_mw"})
+      file.write(std::string("/knobs/") + role, std::span<const int>(all));
+    file.write_table("/modes", 1, 4, std::vector<int>{1, 1, 1, 1});
+    file.commit();
+  };
+  huge(100);  // 10^8 modes
+  const auto refused = predict("--out -");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(holds(refused.err, "at most 4000000")) << refused.err;
+  EXPECT_TRUE(holds(refused.err, "cpu_khz has the most levels, 100")) << refused.err;
+  EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+  for (const std::size_t levels : {10, 100}) {  // counts are compared first
+    huge(levels);
+    const auto counted = predict("--out - --max-modes 1000000000");
+    EXPECT_EQ(counted.code, 1);
+    EXPECT_TRUE(holds(counted.err, "/modes: expected all modes")) << counted.err;
+  }
+  huge(60'000);  // more than 64 bits hold
+  EXPECT_EQ(predict("--out - --max-modes 18446744073709551615").code, 1);
 }
 
 TEST_F(PredictProgram, FullDiskKeepsTheOldFile) {

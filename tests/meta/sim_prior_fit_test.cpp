@@ -56,6 +56,13 @@ TEST(SimPriorFit, LearnsATargetThatOnlySomeHave) {
   EXPECT_TRUE(model.targets[tasks::kPowerW]);
 }
 
+TEST(SimPriorFit, EndsWhenToldTo) {
+  int asked = 0;
+  EXPECT_THROW(
+      fit_sim_prior(tests::family(3), {.steps = 1'000'000, .interrupted = [&] { return ++asked > 20; }}, 1),
+      Interrupted);
+}
+
 TEST(SimPriorFit, BadRequestsThrow) {
   EXPECT_THROW(fit_sim_prior({}, {}, 1), std::invalid_argument);
   const auto training = tests::family(1);

@@ -100,13 +100,32 @@ TEST(Train, StopsWhenPatienceIsOver) {
 TEST(Train, InterruptedKeepsTheBestSoFar) {
   const auto profiles = family(2);
   Spoiler spoiler(profiles);
-  int asked = 0;
-  const auto summary = train(spoiler, source(profiles), tasks_of(profiles[0], 2),
-                             {.steps = 50, .meta_batch = 1, .validate_every = 2},
-                             {.interrupted = [&] { return ++asked > 7; }});
+  int done = 0;
+  const auto summary = train(
+      spoiler, source(profiles), tasks_of(profiles[0], 2),
+      {.steps = 50, .meta_batch = 1, .validate_every = 2},
+      {.progress = [&](const Progress& now) { done = now.step; }, .interrupted = [&] { return done >= 7; }});
   EXPECT_EQ(summary.stop, Stop::interrupted);
   EXPECT_EQ(summary.steps, 7);
   EXPECT_EQ(summary.best_step, 2);
+}
+
+TEST(Train, AValidationThatIsInterruptedIsDoneAgain) {
+  const auto profiles = family(2);
+  Maml maml("maml", profiles, small(), 1);
+  const auto validation = tasks_of(profiles[0], 2);
+  ASSERT_GT(validation.size(), 1u);
+  std::optional<TrainState> state;
+  int asked = 0;
+  const auto summary =
+      train(maml, source(profiles), validation, {.steps = 4, .meta_batch = 2, .validate_every = 2},
+            {.interrupted = [&] { return ++asked > 3; },  // two updates and a task
+             .save = [&](const TrainState& s) { state = s; }});
+  EXPECT_EQ(summary.stop, Stop::interrupted);
+  EXPECT_EQ(summary.steps, 1);
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->step, 1);
+  EXPECT_EQ(state->learner.tensors, maml.state().tensors);
 }
 
 TEST(Train, InterruptedAtOnceHasNothing) {
@@ -125,14 +144,14 @@ TEST(Train, ResumedEqualsUninterrupted) {
   const TrainOptions options{.steps = 9, .meta_batch = 2, .validate_every = 2, .seed = 5};
   Maml whole("maml", profiles, small(), 1);
   const auto expected = train(whole, source(profiles), validation, options);
-  for (const int stop_after : {1, 4, 8}) {
+  for (const int stop_after : {1, 3, 4, 5, 9, 12}) {  // between updates, and within validations
     Maml first("maml", profiles, small(), 1), second("maml", profiles, small(), 2);
     TrainState state;
     int asked = 0;
     train(first, source(profiles), validation, options,
           {.interrupted = [&] { return ++asked > stop_after; },
            .save = [&](const TrainState& s) { state = s; }});
-    EXPECT_EQ(state.step, stop_after);
+    EXPECT_LT(state.step, options.steps);
     const auto summary = train(second, source(profiles), validation, options, {}, &state);
     EXPECT_EQ(summary.best_step, expected.best_step);
     EXPECT_EQ(summary.best_error, expected.best_error);

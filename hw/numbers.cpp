@@ -1,0 +1,39 @@
+#include "hw/numbers.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <system_error>
+
+namespace fewwatt::hw {
+namespace {
+
+template <class T>
+std::optional<T> spelled(std::string_view text, T least, T most) {
+  T value{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || !(value >= least && value <= most)) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> whole_number(std::string_view text, std::int64_t least, std::int64_t most) {
+  return spelled(text, least, most);
+}
+
+std::optional<double> real_number(std::string_view text, double least, double most) {
+  return spelled(text, least, most);
+}
+
+std::optional<int> as_int(double value, int least, int most) {
+  if (!(value >= least && value <= most) || value != std::floor(value)) return std::nullopt;
+  return static_cast<int>(value);
+}
+
+std::optional<int> as_int(std::int64_t value, int least, int most) {
+  if (value < least || value > most) return std::nullopt;
+  return static_cast<int>(value);
+}
+
+}  // namespace fewwatt::hw

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace fewwatt::hw {
+
+// The one way from what comes from outside, text or a double of a file, to a number. A number out of bounds is none: it is
+// never cut off, wrapped or rounded.
+
+// The whole number in [least, most] that all of `text` spells, in decimal digits with no more than a '-' before them; nullopt for
+// anything else.
+std::optional<std::int64_t> whole_number(std::string_view text,
+                                         std::int64_t least = std::numeric_limits<std::int64_t>::min(),
+                                         std::int64_t most = std::numeric_limits<std::int64_t>::max());
+
+// The number in [least, most] that all of `text` spells; nullopt for anything else, NaN and infinity too.
+std::optional<double> real_number(std::string_view text, double least = std::numeric_limits<double>::lowest(),
+                                  double most = std::numeric_limits<double>::max());
+
+// `value` where it is a whole number in [least, most]; nullopt for anything else, NaN and infinity too.
+std::optional<int> as_int(double value, int least = std::numeric_limits<int>::min(),
+                          int most = std::numeric_limits<int>::max());
+std::optional<int> as_int(std::int64_t value, int least = std::numeric_limits<int>::min(),
+                          int most = std::numeric_limits<int>::max());
+
+}  // namespace fewwatt::hw
