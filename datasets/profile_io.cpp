@@ -101,8 +101,8 @@ void write_profile(Hdf5Writer& file, const Profile& profile) {
 
 }  // namespace
 
-ProfileStore read_profiles(const std::string& path) {
-  const Hdf5Reader file(path);
+ProfileStore read_profiles(const std::string& path, const ReadOptions& options) {
+  const Hdf5Reader file(path, options);
   file.require_format(kFormat, kProfilesVersion);
   ProfileStore store;
   if (file.exists("/devices")) {
@@ -147,6 +147,10 @@ void write_profiles(const std::string& path, const ProfileStore& store) {
   }
   for (const auto* profile : sorted) write_profile(file, *profile);
   file.commit();
+}
+
+void check_profiles_output(const std::string& path) {
+  check_output(path, hdf5_file_of(std::string(kFormat)));
 }
 
 }  // namespace fewwatt::datasets

@@ -96,8 +96,8 @@ std::string Model::error() const {
   return "";
 }
 
-Model read_model(const std::string& path) {
-  const Hdf5Reader file(path);
+Model read_model(const std::string& path, const datasets::ReadOptions& options) {
+  const Hdf5Reader file(path, options);
   file.require_format(kFormat, kModelVersion);
   Model model;
   model.device = file.text("/", "device");
@@ -150,6 +150,10 @@ void write_model(const std::string& path, const Model& model) {
     file.write("/fitted/" + name, std::span<const double>(values));
   write_origin(file, model.origin);
   file.commit();
+}
+
+void check_model_output(const std::string& path) {
+  datasets::check_output(path, datasets::hdf5_file_of(kFormat));
 }
 
 }  // namespace fewwatt::learners
