@@ -22,7 +22,7 @@
 namespace fewwatt::datasets {
 namespace {
 
-constexpr std::size_t kFirstLine = 1 << 16;
+constexpr std::size_t kStart = 1 << 16;
 constexpr std::string_view kMark = ".tmp-";
 constexpr std::size_t kRandomDigits = 16;
 constexpr int kTries = 16;
@@ -121,7 +121,8 @@ Target look_at(const std::string& path) {
   if (exists) {
     if (S_ISDIR(status.st_mode)) fail(path, "it is a folder");
     if (S_ISLNK(status.st_mode)) fail(path, "it is a symbolic link; name the file that it leads to");
-    if (S_ISBLK(status.st_mode) || S_ISSOCK(status.st_mode)) fail(path, "it is a device or socket, expected a file");
+    if (S_ISBLK(status.st_mode) || S_ISSOCK(status.st_mode))
+      fail(path, "it is a device or socket, expected a file");
   }
   return {std::move(target.place), std::move(folder), exists, status};
 }
@@ -135,7 +136,8 @@ void check_replaceable(const std::string& path, const struct stat& status, const
 
 std::string random_digits() {
   std::uint64_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number) throw DataError("the system gives no random number");
+  if (::getrandom(&number, sizeof number, 0) != sizeof number)
+    throw DataError("the system gives no random number");
   std::string digits;
   for (std::size_t i = 0; i < kRandomDigits; ++i, number >>= 4) digits += "0123456789abcdef"[number & 15];
   return digits;
@@ -173,7 +175,8 @@ void remove_left_overs(int folder, const std::string& name) {
 std::pair<std::string, File> make_temporary(const std::string& path, int folder, const std::string& name) {
   for (int tries = 0; tries < kTries; ++tries) {
     std::string temporary = temporary_prefix(name) + random_digits();
-    File file(::openat(folder, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    File file(
+        ::openat(folder, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (file < 0 && errno == EEXIST) continue;
     if (file < 0) fail(path, errno);
     // Between making and locking it another process may have taken it for a left-over. No lock at all: a file system without.
@@ -190,12 +193,14 @@ int rename_to_new(int folder, const char* temporary, const char* name) {
   if (::renameat2(folder, temporary, folder, name, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
   // A file system or kernel that cannot do that.
-  if (::linkat(folder, temporary, folder, name, 0) == 0) return ::unlinkat(folder, temporary, 0) == 0 ? 0 : errno;
+  if (::linkat(folder, temporary, folder, name, 0) == 0)
+    return ::unlinkat(folder, temporary, 0) == 0 ? 0 : errno;
   if (errno != EPERM && errno != EOPNOTSUPP) return errno;
   return ::renameat(folder, temporary, folder, name) == 0 ? 0 : errno;
 }
 
-void write_regular(const std::string& path, const Target& target, std::string_view bytes, const Replaceable& replaceable) {
+void write_regular(const std::string& path, const Target& target, std::string_view bytes,
+                   const Replaceable& replaceable) {
   const int folder = target.folder;
   const char* name = target.place.name.c_str();
   remove_left_overs(folder, target.place.name);
@@ -228,8 +233,10 @@ void write_regular(const std::string& path, const Target& target, std::string_vi
 // A pipe or a character device.
 File open_special(const std::string& path, const Target& target) {
   // Not waiting for somebody to read a pipe, which may be never.
-  File file(::openat(target.folder, target.place.name.c_str(), O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
-  if (file < 0 && errno == ENXIO && S_ISFIFO(target.status.st_mode)) fail(path, "it is a pipe that nobody reads");
+  File file(::openat(target.folder, target.place.name.c_str(),
+                     O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  if (file < 0 && errno == ENXIO && S_ISFIFO(target.status.st_mode))
+    fail(path, "it is a pipe that nobody reads");
   if (file < 0) fail(path, errno);
   struct stat status {};
   if (::fstat(file, &status) != 0) fail(path, errno);
@@ -240,20 +247,23 @@ File open_special(const std::string& path, const Target& target) {
 
 }  // namespace
 
-Replaceable text_file(const std::string& name, std::function<bool(std::string_view first_line)> fits) {
+Replaceable text_file(const std::string& name, std::function<bool(std::string_view start)> fits) {
   return {name, [fits = std::move(fits)](const std::string& path) {
             const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
             if (file < 0) return false;
-            std::string start(kFirstLine, '\0');
+            std::string start(kStart, '\0');
             std::size_t size = 0;
             for (ssize_t got = 1; got > 0 && size < start.size(); size += static_cast<std::size_t>(got)) {
               got = ::read(file, start.data() + size, start.size() - size);
               if (got < 0) return false;
             }
             start.resize(size);
-            start.resize(std::min(start.find('\n'), size));
             return fits(start);
           }};
+}
+
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find_first_of("\r\n"));
 }
 
 void check_output(const std::string& path, const Replaceable& replaceable) {

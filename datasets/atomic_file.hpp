@@ -8,12 +8,14 @@ namespace fewwatt::datasets {
 
 // What write_file() may replace. An empty file may always be replaced.
 struct Replaceable {
-  std::string name;                             // of what is written, for messages: "a table of predictions"; "" for nothing
+  std::string name;  // of what is written, for messages: "a table of predictions"; "" for nothing
   std::function<bool(const std::string& path)> holds;  // whether the file that is there is such a one
 };
 
-// A text file whose first line (at most 64 KB, without its end) fits.
-Replaceable text_file(const std::string& name, std::function<bool(std::string_view first_line)> fits);
+// A file whose first 64 KB, or whole content where it is shorter, fit.
+Replaceable text_file(const std::string& name, std::function<bool(std::string_view start)> fits);
+
+std::string_view first_line(std::string_view text);  // without its end
 
 // Writes `bytes` to a temporary name beside `path`, flushes, renames: `path` is the whole content or what it was before. The folder
 // is opened once, and the file is made and renamed relative to it, by a name that cannot be guessed. A temporary file that a killed

@@ -122,8 +122,10 @@ Hdf5Reader::Hdf5Reader(const std::string& path, const ReadOptions& options) : pa
   auto file = load_flat(path, options);
   tree_ = std::move(file.tree);
   if (!has_attribute("/", kChecksumAttribute)) return;
-  check(text("/", kChecksumAttribute) == file.checksum,
-        path + " is damaged or was changed by something else than fewwatt: its content does not fit its checksum");
+  check(
+      text("/", kChecksumAttribute) == file.checksum,
+      path +
+          " is damaged or was changed by something else than fewwatt: its content does not fit its checksum");
 }
 
 const FlatObject* Hdf5Reader::find(const std::string& object) const {
@@ -145,7 +147,8 @@ const FlatAttribute& Hdf5Reader::attribute(const std::string& object, const std:
 const FlatObject& Hdf5Reader::dataset(const std::string& object, int rank, FlatTag tag) const {
   const auto* found = find(object);
   check(found != nullptr && found->tag != FlatTag::group, at(path_, object) + ": no such dataset");
-  const std::string expected = class_name(tag == FlatTag::ints ? H5T_INTEGER : H5T_FLOAT), kind = kind_of(*found);
+  const std::string expected = class_name(tag == FlatTag::ints ? H5T_INTEGER : H5T_FLOAT),
+                    kind = kind_of(*found);
   check(kind == expected, at(path_, object) + ": expected " + expected + ", found " + kind);
   check(found->rank == rank && found->tag == tag, at(path_, object) + ": expected " + std::to_string(rank) +
                                                       " dimension(s), found " + std::to_string(found->rank));
@@ -157,7 +160,8 @@ int Hdf5Reader::require_format(std::string_view format, int newest) const {
         path_ + " is not a " + std::string(format) +
             " file: the root has no attributes 'format' and 'version'");
   const std::string found = text("/", "format");
-  check(found == format, path_ + ": expected format " + std::string(format) + ", found " + hw::printable(found));
+  check(found == format,
+        path_ + ": expected format " + std::string(format) + ", found " + hw::printable(found));
   const auto version = integer("/", "version");
   check(version >= 1, path_ + ": version " + std::to_string(version) + " does not exist");
   check(version <= newest, path_ + " has version " + std::to_string(version) + " of " + found +
@@ -198,8 +202,8 @@ std::vector<std::string> Hdf5Reader::attributes(const std::string& object) const
 
 namespace {
 
-void check_attribute(const FlatAttribute& attribute, std::initializer_list<FlatTag> allowed, const char* expected,
-                     const std::string& where) {
+void check_attribute(const FlatAttribute& attribute, std::initializer_list<FlatTag> allowed,
+                     const char* expected, const std::string& where) {
   check(attribute.tag != FlatTag::unreadable || attribute.single, where + " must be a single value");
   check(std::find(allowed.begin(), allowed.end(), attribute.tag) != allowed.end(),
         where + " must be " + expected + ", found " + kind_of(attribute));
@@ -245,9 +249,11 @@ Hdf5Table<int> Hdf5Reader::int_table(const std::string& name) const {
 
 void Hdf5Reader::verify() const {
   for (const auto& [path, object] : tree_) {
-    check(object.tag != FlatTag::other, at(path_, path) + ": expected a group or a table of numbers, found " + object.other);
+    check(object.tag != FlatTag::other,
+          at(path_, path) + ": expected a group or a table of numbers, found " + object.other);
     for (const auto& [name, attribute] : object.attributes) {
-      check(attribute.tag != FlatTag::unreadable || attribute.single, at(path_, path, name) + " must be a single value");
+      check(attribute.tag != FlatTag::unreadable || attribute.single,
+            at(path_, path, name) + " must be a single value");
       check(attribute.tag != FlatTag::unreadable,
             at(path_, path, name) + " must be text or a number, found " + attribute.text);
     }
@@ -303,8 +309,8 @@ void Hdf5Writer::group(const std::string& group) {
 
 void Hdf5Writer::text(const std::string& object, const std::string& name, const std::string& text) {
   const std::string value = text.substr(0, text.find('\0'));  // HDF5 ends text there
-  check(hw::is_utf8(value) && hw::is_utf8(name),
-        at(path_, object, name) + " must be text in UTF-8, found '" + hw::printable(value.substr(0, 100)) + "'");
+  check(hw::is_utf8(value) && hw::is_utf8(name), at(path_, object, name) + " must be text in UTF-8, found '" +
+                                                     hw::printable(value.substr(0, 100)) + "'");
   const Handle type = text_type(value.size());
   const char* start = value.c_str();
   const void* memory = H5Tis_variable_str(type) > 0 ? static_cast<const void*>(&start) : start;

@@ -75,7 +75,9 @@ class Parser {
   static constexpr std::uint32_t kMostMessage = 1000, kMostPath = 1 << 16;
 
   // The reader that wrote this was taken over by the file, or is another version.
-  [[noreturn]] void fail() const { throw DataError(path_ + " is damaged: its reader says what makes no sense"); }
+  [[noreturn]] void fail() const {
+    throw DataError(path_ + " is damaged: its reader says what makes no sense");
+  }
 
   void spend(std::uint64_t bytes) {
     if (bytes > left_) fail();
@@ -105,7 +107,8 @@ class Parser {
 
   std::string utf8(std::uint32_t most, const std::string& of) {
     auto value = text(most);
-    if (!hw::is_utf8(value)) throw DataError(path_ + of + ": expected text in UTF-8, found " + hw::printable(value.substr(0, 100)));
+    if (!hw::is_utf8(value))
+      throw DataError(path_ + of + ": expected text in UTF-8, found " + hw::printable(value.substr(0, 100)));
     return value;
   }
 
@@ -179,8 +182,9 @@ class Parser {
     attribute.tag = tag;
     std::string value;
     if (tag == FlatTag::text) {
-      value = attribute.text = utf8(static_cast<std::uint32_t>(std::min<std::uint64_t>(left_, UINT32_MAX)),
-                                    ": " + hw::printable(last_) + ": attribute '" + hw::printable(name) + "'");
+      value = attribute.text =
+          utf8(static_cast<std::uint32_t>(std::min<std::uint64_t>(left_, UINT32_MAX)),
+               ": " + hw::printable(last_) + ": attribute '" + hw::printable(name) + "'");
     } else if (tag == FlatTag::number) {
       attribute.number = number<double>();
       value = flat_bytes(attribute.number);
@@ -229,13 +233,14 @@ std::string flat_bytes(std::int64_t value) {
   return bytes_of(static_cast<std::uint64_t>(value));
 }
 
-void FlatDigest::object(const std::string& path, FlatTag tag, std::uint64_t rows, std::uint64_t cols, int rank,
-                        std::uint64_t crc_of_values) {
+void FlatDigest::object(const std::string& path, FlatTag tag, std::uint64_t rows, std::uint64_t cols,
+                        int rank, std::uint64_t crc_of_values) {
   objects_[path].head = static_cast<char>(tag) + framed(path) + bytes_of(rows) + bytes_of(cols) +
                         bytes_of(static_cast<std::uint64_t>(rank)) + bytes_of(crc_of_values);
 }
 
-void FlatDigest::attribute(const std::string& path, const std::string& name, FlatTag tag, std::string_view value) {
+void FlatDigest::attribute(const std::string& path, const std::string& name, FlatTag tag,
+                           std::string_view value) {
   if (path == "/" && name == kChecksumAttribute) return;
   objects_[path].attributes[name] = static_cast<char>(tag) + framed(name) + framed(value);
 }

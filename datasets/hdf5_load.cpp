@@ -84,7 +84,11 @@ struct Entry {
 class Loader {
  public:
   Loader(std::span<char> bytes, const LoadOptions& options, const FlatSink& sink)
-      : image_{bytes.data(), bytes.size()}, file_(open_image(image_)), options_(options), sink_(sink), left_(options.most_bytes) {}
+      : image_{bytes.data(), bytes.size()},
+        file_(open_image(image_)),
+        options_(options),
+        sink_(sink),
+        left_(options.most_bytes) {}
 
   void load() {
     entries_.push_back({"/", FlatTag::group, ""});
@@ -115,12 +119,14 @@ class Loader {
       const bool named = !link.name.empty() && link.name != "." && link.name.find('/') == std::string::npos;
       check(named, ": " + object + ": a name that no object can have, the file is damaged");
       check(link.hard, ": " + object + ": is a link that leads elsewhere, only hard links are read");
-      check(seen_.insert(link.address).second, ": " + object + ": is an object that stands elsewhere in the file too");
+      check(seen_.insert(link.address).second,
+            ": " + object + ": is an object that stands elsewhere in the file too");
       const Handle opened(H5Oopen(group, link.name.c_str(), H5P_DEFAULT), H5Oclose);
       check(opened.ok(), ": " + object + ": cannot be opened, the file is damaged");
       const auto kind = H5Iget_type(opened);
       if (kind == H5I_GROUP) {
-        check(depth <= kMostDepth, ": " + object + ": lies deeper than " + std::to_string(kMostDepth) + " groups");
+        check(depth <= kMostDepth,
+              ": " + object + ": lies deeper than " + std::to_string(kMostDepth) + " groups");
         entries_.push_back({object, FlatTag::group, ""});
         survey(opened, object, depth + 1);
       } else if (kind == H5I_DATASET) {
@@ -185,7 +191,8 @@ class Loader {
     entry.fits_int = size < 4 || (size == 4 && H5Tget_sign(type) == H5T_SGN_2);
     check(H5Sget_simple_extent_dims(space, entry.shape.data(), nullptr) == rank, damaged);
     const std::uint64_t most = options_.most_bytes / sizeof(double);
-    check(entry.shape[0] <= most && entry.shape[1] <= most && (entry.shape[1] == 0 || entry.shape[0] <= most / entry.shape[1]),
+    check(entry.shape[0] <= most && entry.shape[1] <= most &&
+              (entry.shape[1] == 0 || entry.shape[0] <= most / entry.shape[1]),
           ": " + object + ": impossible size");
     if (layout == H5D_CHUNKED) {
       std::array<hsize_t, 2> chunk{0, 1};
@@ -202,7 +209,8 @@ class Loader {
     const Handle object(H5Oopen(file_, entry.path.c_str(), H5P_DEFAULT), H5Oclose);
     check(object.ok(), ": " + entry.path + ": cannot be opened, the file is damaged");
     if (entry.tag == FlatTag::ints) {
-      const auto values = entry.fits_int ? read<int>(object, entry, H5T_NATIVE_INT) : read_wide(object, entry);
+      const auto values =
+          entry.fits_int ? read<int>(object, entry, H5T_NATIVE_INT) : read_wide(object, entry);
       put_values(entry, values.data(), values.size() * sizeof(int));
     } else if (entry.tag == FlatTag::doubles) {
       const auto values = read<double>(object, entry, H5T_NATIVE_DOUBLE);

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "datasets/hdf5_load.hpp"
+#include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
 #include "datasets/reader_status.hpp"
 
@@ -41,7 +42,6 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   operator int() const { return file_; }
-  int release() { return std::exchange(file_, -1); }
   void close() {
     if (file_ >= 0) ::close(std::exchange(file_, -1));
   }
@@ -108,7 +108,8 @@ std::string reader_program(const std::string& path) {
       if (::access(program.c_str(), X_OK) == 0) return program;
   }
   throw DataError("cannot read " + path +
-                  ": the program fewwatt-reader is neither beside this program nor in ../lib/fewwatt, and FEWWATT_READER names none");
+                  ": the program fewwatt-reader is neither beside this program nor in ../lib/fewwatt, and "
+                  "FEWWATT_READER names none");
 }
 
 // A started reader and the pipe it writes to.
@@ -120,11 +121,13 @@ class Child final : public FlatSource {
         wall_seconds_(2 + 3 * cpu_seconds_),
         end_(Clock::now() + std::chrono::seconds(wall_seconds_)) {
     std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw DataError("cannot read " + path + ": " + system_reason(errno));
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+      throw DataError("cannot read " + path + ": " + system_reason(errno));
     pipe_ = std::make_unique<Descriptor>(ends[0]);
     Descriptor out(ends[1]);
     out.lift(), pipe_->lift(), file.lift();
-    if (out < 0 || *pipe_ < 0 || file < 0) throw DataError("cannot read " + path + ": " + system_reason(errno));
+    if (out < 0 || *pipe_ < 0 || file < 0)
+      throw DataError("cannot read " + path + ": " + system_reason(errno));
     start(file, out, size, memory, root_only);
   }
   ~Child() override {
@@ -183,7 +186,8 @@ class Child final : public FlatSource {
     posix_spawnattr_setpgroup(&how, 0);
     posix_spawnattr_setsigmask(&how, &none);
     posix_spawnattr_setsigdefault(&how, &all);
-    const int error = ::posix_spawn(&pid_, program.c_str(), &files, &how, arguments.data(), environment.data());
+    const int error =
+        ::posix_spawn(&pid_, program.c_str(), &files, &how, arguments.data(), environment.data());
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
     if (error != 0) {
@@ -198,7 +202,8 @@ class Child final : public FlatSource {
       pollfd ready{*pipe_, POLLIN, 0};
       if (left <= 0 || ::poll(&ready, 1, static_cast<int>(std::min<long>(left, INT_MAX))) == 0) {
         if (left > 0) continue;
-        throw DataError(path_ + " is damaged: its reader did not end within " + std::to_string(wall_seconds_) + " s");
+        throw DataError(path_ + " is damaged: its reader did not end within " +
+                        std::to_string(wall_seconds_) + " s");
       }
       const ssize_t got = ::read(*pipe_, buffer_.data(), buffer_.size());
       if (got < 0 && errno == EINTR) continue;
@@ -217,7 +222,8 @@ class Child final : public FlatSource {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
       throw DataError(damaged + "took more than " + std::to_string(cpu_seconds_) + " s of processor time");
     if (WIFSIGNALED(status)) throw DataError(damaged + "ended by signal " + std::to_string(WTERMSIG(status)));
-    throw DataError("cannot read " + path_ + ": its reader ended with exit code " + std::to_string(WEXITSTATUS(status)));
+    throw DataError("cannot read " + path_ + ": its reader ended with exit code " +
+                    std::to_string(WEXITSTATUS(status)));
   }
 
   // -1 where nothing is known.
@@ -244,10 +250,13 @@ void say_once_that_seccomp_is_missing() {
   static std::atomic<bool> said{false};
   if (!said.exchange(true))
     std::fputs(
-        "fewwatt: this system or build has no seccomp, so what reads files has limits on memory and time only\n", stderr);
+        "fewwatt: this system or build has no seccomp, so what reads files has limits on memory and time "
+        "only\n",
+        stderr);
 }
 
-FlatFile load_isolated(Descriptor& file, std::uint64_t size, const std::string& path, std::uint64_t memory, bool root_only) {
+FlatFile load_isolated(Descriptor& file, std::uint64_t size, const std::string& path, std::uint64_t memory,
+                       bool root_only) {
   Child child(file, size, path, memory, root_only);
   char status = 0;
   child.take(&status, 1);
@@ -268,8 +277,10 @@ class Memory final : public FlatSource {
   std::string_view rest_;
 };
 
-FlatFile load_here(int file, std::uint64_t size, const std::string& path, std::uint64_t memory, bool root_only) {
-  if (size > memory) throw DataError(path + " needs more than " + std::to_string(memory >> 20) + " MB of memory to be read");
+FlatFile load_here(int file, std::uint64_t size, const std::string& path, std::uint64_t memory,
+                   bool root_only) {
+  if (size > memory)
+    throw DataError(path + " needs more than " + std::to_string(memory >> 20) + " MB of memory to be read");
   std::string image(size, '\0'), flat;
   std::uint64_t got = 0;
   while (got < size) {
@@ -286,18 +297,6 @@ FlatFile load_here(int file, std::uint64_t size, const std::string& path, std::u
 }
 
 }  // namespace
-
-InputFile open_input(const std::string& path) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (file < 0) throw DataError("cannot read " + path + ": " + system_reason(errno));
-  struct stat status {};
-  if (::fstat(file, &status) != 0) throw DataError("cannot read " + path + ": " + system_reason(errno));
-  if (!S_ISREG(status.st_mode)) {
-    const char* what = S_ISDIR(status.st_mode) ? "a folder" : S_ISFIFO(status.st_mode) ? "a pipe" : "a device";
-    throw DataError("cannot read " + path + ": expected a file, found " + what);
-  }
-  return {file.release(), static_cast<std::uint64_t>(status.st_size)};
-}
 
 FlatFile load_flat(const std::string& path, const ReadOptions& options, bool root_only) {
   const auto input = open_input(path);

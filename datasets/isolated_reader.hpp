@@ -12,12 +12,4 @@ namespace fewwatt::datasets {
 // crashed, took more than its memory or time, or is not there; or the file changed while it was read.
 FlatFile load_flat(const std::string& path, const ReadOptions& options, bool root_only = false);
 
-// Opens what is to be read: links are followed, nothing blocks. Returns the descriptor, close-on-exec, and the size in bytes of
-// a regular file; throws DataError for anything else, which it names.
-struct InputFile {
-  int descriptor;
-  std::uint64_t size;
-};
-InputFile open_input(const std::string& path);
-
 }  // namespace fewwatt::datasets

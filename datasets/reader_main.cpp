@@ -47,7 +47,8 @@ using namespace fewwatt::datasets;
 constexpr bool kSanitized = true;
 // In place of the limit on memory. A crash in libhdf5 ends this program by its signal, as without a sanitizer.
 extern "C" const char* __asan_default_options() {
-  return "allocator_may_return_null=1:max_allocation_size_mb=1024:hard_rss_limit_mb=2048:detect_leaks=0:handle_segv=0:"
+  return "allocator_may_return_null=1:max_allocation_size_mb=1024:hard_rss_limit_mb=2048:detect_leaks=0:"
+         "handle_segv=0:"
          "handle_abort=0:handle_sigfpe=0:handle_sigbus=0:handle_sigill=0";
 }
 #else
@@ -61,7 +62,8 @@ struct Request {
 
 bool parse(int argc, char** argv, Request& request) {
   if (argc != 7) return false;
-  std::uint64_t* const numbers[] = {&request.size, &request.memory_bytes, &request.value_bytes, &request.cpu_seconds};
+  std::uint64_t* const numbers[] = {&request.size, &request.memory_bytes, &request.value_bytes,
+                                    &request.cpu_seconds};
   for (int i = 0; i < 4; ++i) {
     const std::string_view text = argv[i + 1];
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *numbers[i]);
@@ -130,10 +132,10 @@ bool lock_up() {
   const std::unique_ptr<void, decltype(&seccomp_release)> rules(seccomp_init(end), seccomp_release);
   if (rules == nullptr) return false;
   for (const int call : {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap),
-                         SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(exit), SCMP_SYS(exit_group),
-                         SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(futex),
-                         SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(getpid),
-                         SCMP_SYS(gettid)})
+                         SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(exit),
+                         SCMP_SYS(exit_group), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+                         SCMP_SYS(rt_sigreturn), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
+                         SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid)})
     if (seccomp_rule_add(rules.get(), SCMP_ACT_ALLOW, call, 0) != 0) return false;
   // The HDF5 library looks whether there is a file of the image's name (hdf5_load.cpp): there is none.
   for (const int call : {SCMP_SYS(open), SCMP_SYS(openat)})
@@ -154,7 +156,10 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (!parse(argc, argv, request)) {
-    std::fputs("fewwatt-reader: is started by the other programs, which read files with it; it takes --version only\n", stderr);
+    std::fputs(
+        "fewwatt-reader: is started by the other programs, which read files with it; it takes --version "
+        "only\n",
+        stderr);
     return 2;
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -179,9 +184,9 @@ int main(int argc, char** argv) {
     if (part > 0) got += static_cast<std::uint64_t>(part);
   }
   const bool locked = !kSanitized && request.wants_seccomp && lock_up();
-  const char status = locked                                  ? kLockedUp
+  const char status = locked                                 ? kLockedUp
                       : kSanitized || !request.wants_seccomp ? kLockedUpAsWanted
-                                                              : kLimitsOnly;
+                                                             : kLimitsOnly;
   output.put({&status, 1});
   if (image == nullptr) fail(output, too_large);
   if (got < request.size) fail(output, " changed while it was read");

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "hw/printable.hpp"
 #include "hw/version.hpp"
 
 namespace fewwatt::program {
@@ -161,13 +162,13 @@ int run(const std::string& verb, const std::function<int()>& body) {
     if (!std::cout) throw std::runtime_error("cannot write to standard output");
     return code;
   } catch (const po::error& e) {
-    std::cerr << "fewwatt " << verb << ": " << e.what() << " (see --help)\n";
+    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << " (see --help)\n";
     return kUsage;
   } catch (const UsageError& e) {
-    std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
+    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << '\n';
     return kUsage;
   } catch (const std::exception& e) {
-    std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
+    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << '\n';
     return kFailed;
   }
 }

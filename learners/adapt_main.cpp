@@ -23,6 +23,7 @@
 #include "datasets/profile_io.hpp"
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/model.hpp"
@@ -205,7 +206,8 @@ std::optional<Options> parse(int argc, char** argv) {
   add("space", po::value(&options.space_name)->value_name("BOARD[:GRID]"),
       "modes to predict, as orin-agx-64 or orin-agx-64:powertrain; default: the profile's; for a "
       "--learner with --measurements every combination of the levels there");
-  add("out", po::value(&options.out)->required()->value_name("FILE"), "model to write");
+  add("out", po::value(&options.out)->required()->value_name("FILE"),
+      "model to write; a model that is there is replaced");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   if (options.init.empty() && options.learner.empty() && options.update.empty()) options.learner = "auto";
@@ -462,7 +464,7 @@ void print(const Json& report) {
     like += (like.empty() ? "" : ", ") + similar["workload"].get<std::string>() + ' ' +
             std::to_string(std::lround(percent)) + " %";
   }
-  if (!like.empty()) std::cout << "  behaves like: " << like << '\n';
+  if (!like.empty()) std::cout << "  behaves like: " << hw::printable(like) << '\n';
   std::cout << "  -> " << report["out"].get<std::string>() << '\n';
 }
 
@@ -489,6 +491,7 @@ void check_same_checkpoint(const Options& options, const learners::Model& before
 }
 
 int run(Options options) {
+  learners::check_model_output(options.out);
   learners::Model model;
   std::shared_ptr<const learners::Learner> learner;
   std::optional<learners::Model> before;

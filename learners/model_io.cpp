@@ -5,6 +5,7 @@
 
 #include "datasets/hdf5_file.hpp"
 #include "datasets/schema_io.hpp"
+#include "hw/printable.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/model.hpp"
 
@@ -103,6 +104,11 @@ Model read_model(const std::string& path, const datasets::ReadOptions& options) 
   model.device = file.text("/", "device");
   model.workload = file.text("/", "workload");
   model.learner = file.text("/", "learner");
+  for (const auto& name : {model.device, model.workload, model.learner})
+    if (hw::printable(name) != name)
+      throw DataError(path +
+                      ": expected names of device, workload and learner without control characters, found '" +
+                      hw::printable(name) + "'");
   model.attributes = datasets::read_attributes(file, "/attributes");
   model.space = std::make_shared<const hw::PowerModeSpace>(datasets::read_space(file, "/knobs", "/modes"));
   const std::size_t knobs = model.space->knobs().size();

@@ -122,7 +122,8 @@ std::optional<Options> parse(int argc, char** argv) {
   add("holdout-workloads", po::value(&workloads)->value_name("W,..."),
       "workloads that training must not see");
   add("holdout-devices", po::value(&devices)->value_name("D,..."), "devices that training must not see");
-  add("out", po::value(&options.out)->required()->value_name("INIT.h5"), "the initializer to write");
+  add("out", po::value(&options.out)->required()->value_name("INIT.h5"),
+      "the initializer to write; a checkpoint that is there is replaced");
   add("steps", po::value(&steps)->default_value(steps)->value_name("N"),
       "outer steps, at most, or epochs of transfer; 0 = the learner's own default");
   add("shots", po::value(&shots)->default_value("5,10,25,50")->value_name("K,..."),
@@ -299,6 +300,7 @@ int run(const Options& options) {
   }
   inputs.push_back(options.state);
   program::refuse_overwriting(options.out, inputs);
+  for (const auto& out : {options.out, options.state}) learners::check_checkpoint_output(out);
 
   std::optional<learners::Checkpoint> resume;
   if (!options.resume.empty()) resume = learners::read_checkpoint(options.resume);
