@@ -190,14 +190,15 @@ class Loader {
     Entry entry{object, what == H5T_INTEGER ? FlatTag::ints : FlatTag::doubles, "", rank};
     entry.fits_int = size < 4 || (size == 4 && H5Tget_sign(type) == H5T_SGN_2);
     check(H5Sget_simple_extent_dims(space, entry.shape.data(), nullptr) == rank, damaged);
-    const std::uint64_t most = options_.most_bytes / sizeof(double);
+    constexpr std::uint64_t most = std::uint64_t{1} << 40;  // so that products do not overflow
     check(entry.shape[0] <= most && entry.shape[1] <= most &&
               (entry.shape[1] == 0 || entry.shape[0] <= most / entry.shape[1]),
           ": " + object + ": impossible size");
     if (layout == H5D_CHUNKED) {
       std::array<hsize_t, 2> chunk{0, 1};
       check(H5Pget_chunk(list, 2, chunk.data()) == rank, damaged);
-      check(chunk[0] <= most && chunk[1] <= most && chunk[0] * chunk[1] <= most,
+      const std::uint64_t room = options_.most_bytes / size;
+      check(chunk[0] <= room && chunk[1] <= room && (chunk[1] == 0 || chunk[0] <= room / chunk[1]),
             ": " + object + ": impossible size of its chunks");
     }
     const std::uint64_t count = entry.shape[0] * entry.shape[1];

@@ -115,9 +115,10 @@ std::string reader_program(const std::string& path) {
 // A started reader and the pipe it writes to.
 class Child final : public FlatSource {
  public:
-  Child(Descriptor& file, std::uint64_t size, const std::string& path, std::uint64_t memory, bool root_only)
+  Child(Descriptor& file, std::uint64_t size, const std::string& path, const ReadOptions& options,
+        bool root_only)
       : path_(path),
-        cpu_seconds_(2 + size / (4 << 20)),
+        cpu_seconds_(options.cpu_seconds != 0 ? options.cpu_seconds : 2 + size / (4 << 20)),
         wall_seconds_(2 + 3 * cpu_seconds_),
         end_(Clock::now() + std::chrono::seconds(wall_seconds_)) {
     std::array<int, 2> ends{};
@@ -128,7 +129,8 @@ class Child final : public FlatSource {
     out.lift(), pipe_->lift(), file.lift();
     if (out < 0 || *pipe_ < 0 || file < 0)
       throw DataError("cannot read " + path + ": " + system_reason(errno));
-    start(file, out, size, memory, root_only);
+    ::fcntl(out, F_SETPIPE_SZ, 1 << 20);  // fewer turns between the two; best effort
+    start(file, out, size, options.memory_bytes, root_only);
   }
   ~Child() override {
     if (pid_ > 0) ::kill(pid_, SIGKILL);
@@ -138,7 +140,12 @@ class Child final : public FlatSource {
   void take(void* to, std::size_t size) override {
     auto* at = static_cast<char*>(to);
     while (size > 0) {
-      if (first_ == last_) fill();
+      if (first_ == last_ && size >= buffer_.size()) {  // no need to copy values twice
+        const std::size_t got = receive(at, size);
+        at += got, size -= got;
+        continue;
+      }
+      if (first_ == last_) first_ = 0, last_ = receive(buffer_.data(), buffer_.size());
       const std::size_t part = std::min(size, last_ - first_);
       std::memcpy(at, buffer_.data() + first_, part);
       at += part, first_ += part, size -= part;
@@ -196,7 +203,8 @@ class Child final : public FlatSource {
     }
   }
 
-  void fill() {
+  // Some bytes, at most `size`, as soon as there are any.
+  std::size_t receive(char* to, std::size_t size) {
     for (;;) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end_ - Clock::now()).count();
       pollfd ready{*pipe_, POLLIN, 0};
@@ -205,12 +213,11 @@ class Child final : public FlatSource {
         throw DataError(path_ + " is damaged: its reader did not end within " +
                         std::to_string(wall_seconds_) + " s");
       }
-      const ssize_t got = ::read(*pipe_, buffer_.data(), buffer_.size());
+      const ssize_t got = ::read(*pipe_, to, size);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw DataError("cannot read " + path_ + ": " + system_reason(errno));
       if (got == 0) fail();
-      first_ = 0, last_ = static_cast<std::size_t>(got);
-      return;
+      return static_cast<std::size_t>(got);
     }
   }
 
@@ -255,13 +262,13 @@ void say_once_that_seccomp_is_missing() {
         stderr);
 }
 
-FlatFile load_isolated(Descriptor& file, std::uint64_t size, const std::string& path, std::uint64_t memory,
-                       bool root_only) {
-  Child child(file, size, path, memory, root_only);
+FlatFile load_isolated(Descriptor& file, std::uint64_t size, const std::string& path,
+                       const ReadOptions& options, bool root_only) {
+  Child child(file, size, path, options, root_only);
   char status = 0;
   child.take(&status, 1);
   if (status == kLimitsOnly) say_once_that_seccomp_is_missing();
-  return read_flat(child, path, memory / 4);
+  return read_flat(child, path, options.memory_bytes / 4);
 }
 
 class Memory final : public FlatSource {
@@ -302,10 +309,11 @@ FlatFile load_flat(const std::string& path, const ReadOptions& options, bool roo
   const auto input = open_input(path);
   Descriptor file(input.descriptor);
   check_signature(file, path);
-  const auto memory = memory_of(options);
+  auto limited = options;
+  limited.memory_bytes = memory_of(options);
   const auto before = version_of(file);
-  auto content = options.isolated ? load_isolated(file, input.size, path, memory, root_only)
-                                  : load_here(file, input.size, path, memory, root_only);
+  auto content = options.isolated ? load_isolated(file, input.size, path, limited, root_only)
+                                  : load_here(file, input.size, path, limited.memory_bytes, root_only);
   if (!(version_of(file) == before)) throw DataError(path + " changed while it was read");
   return content;
 }

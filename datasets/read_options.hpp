@@ -18,6 +18,10 @@ struct ReadOptions {
   // Memory that reading one file may take, in bytes. A quarter of it is what the values of the file may take when they are
   // unpacked. 0: as many MB as the environment variable FEWWATT_READER_MB says, 1024 without it.
   std::uint64_t memory_bytes = 0;
+
+  // Processor time that reading one file may take in isolation, in seconds. 0: 2, and one more for every 4 MB of the file. By the
+  // clock it may take three times as long, and 2 s.
+  std::uint64_t cpu_seconds = 0;
 };
 
 }  // namespace fewwatt::datasets
