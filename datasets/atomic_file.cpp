@@ -42,6 +42,7 @@ class File {
   File(File&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
   File& operator=(File&&) = delete;
   operator int() const { return file_; }
+  int release() { return std::exchange(file_, -1); }
   int close() { return file_ >= 0 ? ::close(std::exchange(file_, -1)) : 0; }
 
  private:
@@ -288,6 +289,43 @@ void write_file(const std::string& path, std::string_view bytes, const Replaceab
   }
   if (target.exists) check_replaceable(path, target.status, replaceable);
   write_regular(path, target, bytes, replaceable);
+}
+
+namespace {
+
+File open_lines(const std::string& path, const Replaceable& replaceable) {
+  if (const auto own = own_descriptor(path)) return File(::fcntl(*own, F_DUPFD_CLOEXEC, 0));
+  const auto target = look_at(path);
+  if (target.exists && !S_ISREG(target.status.st_mode)) return open_special(path, target);
+  if (target.exists) check_replaceable(path, target.status, replaceable);
+  return File(::openat(
+      target.folder, target.place.name.c_str(),
+      O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (target.exists ? 0 : O_CREAT | O_EXCL),
+      0666));
+}
+
+}  // namespace
+
+LineFile::LineFile(const std::string& path, const Replaceable& replaceable)
+    : path_(path), file_(open_lines(path, replaceable).release()) {
+  if (file_ < 0) fail(path, errno);
+}
+
+LineFile::LineFile(LineFile&& other) noexcept
+    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)) {}
+
+LineFile::~LineFile() {
+  if (file_ >= 0) ::close(file_);
+}
+
+void LineFile::add(std::string_view line) {
+  struct stat before {};
+  const bool regular = ::fstat(file_, &before) == 0 && S_ISREG(before.st_mode);
+  if (const int error = write_all(file_, std::string(line) + '\n'); error != 0) {
+    if (regular && ::ftruncate(file_, before.st_size) != 0)
+      fail(path_, "a line is torn: " + std::string(std::strerror(error)));
+    fail(path_, error);
+  }
 }
 
 }  // namespace fewwatt::datasets

@@ -28,4 +28,21 @@ void write_file(const std::string& path, std::string_view bytes, const Replaceab
 // Throws the DataError that write_file() would, for what is known before: so that hours of work are not lost on a wrong name.
 void check_output(const std::string& path, const Replaceable& replaceable = {});
 
+// A file to which lines are added, each as a whole. Made where there is none; one that is there must be what `replaceable` says, or
+// empty. Links, pipes and devices as for write_file(). Throws DataError.
+class LineFile {
+ public:
+  LineFile(const std::string& path, const Replaceable& replaceable);
+  LineFile(LineFile&& other) noexcept;
+  LineFile& operator=(LineFile&&) = delete;
+  ~LineFile();
+
+  // `line` without its end. Throws DataError naming the file and why (disk full); of the line nothing stays in the file then.
+  void add(std::string_view line);
+
+ private:
+  std::string path_;
+  int file_;
+};
+
 }  // namespace fewwatt::datasets

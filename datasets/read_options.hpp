@@ -10,7 +10,8 @@ struct ReadOptions {
   // true: the program fewwatt-reader parses the file. It has no descriptors but the file and a pipe, no system calls but those
   //   that memory and the pipe need, and limits on memory and time, so the worst that a file does is end it, which is a
   //   DataError here. It is started anew for each file (a few ms), found beside the running program, in ../lib/fewwatt from
-  //   there, or where the environment variable FEWWATT_READER says. Any number of threads may read at once.
+  //   there, or where the environment variable FEWWATT_READER says. Any number of threads may read at once. A system without
+  //   seccomp is told of on stderr, once; FEWWATT_SECCOMP=off does without it and says nothing.
   // false: this process parses the file. For files that are surely one's own, and where no program can be started: libhdf5
   //   crashes, hangs and allocates without bound on damaged files. One thread at a time in the whole process.
   bool isolated = true;

@@ -862,6 +862,7 @@ void fold(const std::string& log_path, const std::string& profile_path) {
 }
 
 void check_fold(const RunHeader& header, const std::string& profile_path) {
+  check_profiles_output(profile_path);
   auto store = stored_profiles(profile_path);
   add_frame(store, header, profile_path);
 }

@@ -11,10 +11,10 @@
 
 namespace fewwatt::tests {
 
-// FEWWATT_DAMAGE says how many files of each kind are tried; few unless it is set, since each is a program started.
-inline int damaged_files() {
+// FEWWATT_DAMAGE says how many files are tried; a few unless it is set, since each is a program started.
+inline int damaged_files(int few) {
   const char* set = std::getenv("FEWWATT_DAMAGE");
-  return set == nullptr ? 50 : std::atoi(set);
+  return set == nullptr ? few : std::atoi(set);
 }
 
 // SplitMix64 (Steele et al. 2014): these tests may include no layer.
@@ -36,8 +36,9 @@ class DamageRng {
 // each. `Error` is the exception that `read` may throw, one line that names the file; it must not return after having read
 // anything else than the whole file has.
 template <class Error, class Read>
-void expect_damage_is_found(const std::string& whole, const std::string& path, std::uint64_t seed,
+void expect_damage_is_found(const std::string& whole, const std::string& path, int few, std::uint64_t seed,
                             const Read& read) {
+  const int files = damaged_files(few);
   DamageRng rng(seed);
   int refused = 0;
   const auto attempt = [&](const std::string& bytes, const std::string& what) {
@@ -52,7 +53,7 @@ void expect_damage_is_found(const std::string& whole, const std::string& path, s
       ++refused;
     }
   };
-  for (int i = 0; i < damaged_files(); ++i) {
+  for (int i = 0; i < files; ++i) {
     std::string bytes = whole;
     const std::size_t at = rng.below(bytes.size());
     const auto flip = static_cast<char>(1 + rng.below(255));
@@ -60,11 +61,11 @@ void expect_damage_is_found(const std::string& whole, const std::string& path, s
     attempt(bytes, "byte " + std::to_string(at) + " ^ " + std::to_string(static_cast<unsigned char>(flip)));
   }
   EXPECT_GT(refused, 0);
-  for (int i = 0; i < damaged_files(); ++i) {
+  for (int i = 0; i < files; ++i) {
     const std::size_t size = rng.below(whole.size());
     attempt(whole.substr(0, size), "cut to " + std::to_string(size));
   }
-  EXPECT_GE(refused, damaged_files()) << "a file that is cut short is never whole";
+  EXPECT_GE(refused, files) << "a file that is cut short is never whole";
 }
 
 }  // namespace fewwatt::tests

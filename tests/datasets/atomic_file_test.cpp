@@ -226,6 +226,34 @@ TEST(AtomicFile, ADeviceIsWrittenToAndNotReplaced) {
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
 }
 
+TEST(LineFile, LinesAreAddedToItsOwnKind) {
+  const TempDir dir;
+  for (const char* line : {"{1}", "{2}"}) datasets::LineFile(dir / "log", files_with("{")).add(line);
+  EXPECT_EQ(read_text(dir / "log"), "{1}\n{2}\n");
+  write_text(dir / "thesis", "Chapter 1");
+  expect_data_error([&] { datasets::LineFile(dir / "thesis", files_with("{")); },
+                    {dir / "thesis", "is not a file of tests"});
+  std::filesystem::create_symlink("elsewhere", dir / "link");
+  expect_data_error([&] { datasets::LineFile(dir / "link", files_with("{")); },
+                    {dir / "link", "symbolic link"});
+  EXPECT_FALSE(std::filesystem::exists(dir / "elsewhere"));
+  expect_data_error([&] { datasets::LineFile(dir / "no/log", files_with("{")); },
+                    {dir / "no/log", "No such file"});
+}
+
+TEST(LineFile, AFullDiskLeavesWholeLines) {
+  const TempDir dir;
+  datasets::LineFile file(dir / "log", files_with("{"));
+  file.add("{1}");
+  {
+    const FullDisk full(1000);
+    expect_data_error([&] { file.add(std::string(5000, 'x')); }, {"cannot write " + (dir / "log")});
+  }
+  file.add("{2}");
+  EXPECT_EQ(read_text(dir / "log"), "{1}\n{2}\n");
+  expect_data_error([] { datasets::LineFile("/dev/full", {}).add("x"); }, {"/dev/full", "No space left"});
+}
+
 TEST(AtomicFile, APipeThatNobodyReadsIsSaidToBe) {
   const TempDir dir;
   ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);

@@ -324,7 +324,7 @@ TEST(IsolatedReader, ADamagedProfileIsReadRightOrRefused) {
   const TempDir dir;
   const std::string path = small_profile(dir), whole = read_text(path);
   const auto profile = datasets::read_profiles(path).profiles.at(0);
-  expect_damage_is_found<datasets::DataError>(whole, dir / "damaged.h5", 1, [&] {
+  expect_damage_is_found<datasets::DataError>(whole, dir / "damaged.h5", 50, 1, [&] {
     const auto store = datasets::read_profiles(dir / "damaged.h5", {.cpu_seconds = 1});
     ASSERT_EQ(store.profiles.size(), 1U);
     expect_equal(store.profiles[0], profile);
