@@ -16,11 +16,17 @@ std::string bytes_of(const learners::Model& model) {
   return read_text(dir / "x.h5");
 }
 
+std::string bytes_of(const learners::Checkpoint& checkpoint) {
+  const TempDir dir;
+  learners::write_checkpoint(dir / "x.h5", checkpoint);
+  return read_text(dir / "x.h5");
+}
+
 TEST(DamagedFiles, AModelIsReadRightOrRefused) {
   const TempDir dir;
   const auto model = example_model();
   const auto whole = bytes_of(model);
-  expect_damage_is_found<datasets::DataError>(whole, dir / "damaged.h5", 50, 2, [&] {
+  expect_damage_is_found<datasets::DataError>(whole, dir / "damaged.h5", 25, 2, [&] {
     EXPECT_EQ(bytes_of(learners::read_model(dir / "damaged.h5", {.cpu_seconds = 1})), whole);
   });
 }
@@ -30,15 +36,9 @@ class DamagedCheckpoints : public testing::TestWithParam<Made> {};
 
 TEST_P(DamagedCheckpoints, AreReadRightOrRefused) {
   const TempDir dir;
-  const auto checkpoint = GetParam().second(*example_space());
-  learners::write_checkpoint(dir / "whole.h5", checkpoint);
-  expect_damage_is_found<datasets::DataError>(read_text(dir / "whole.h5"), dir / "damaged.h5", 10, 3, [&] {
-    const auto read = learners::read_checkpoint(dir / "damaged.h5", {.cpu_seconds = 1});
-    EXPECT_EQ(read.learner, checkpoint.learner);
-    EXPECT_EQ(read.tensors, checkpoint.tensors);
-    EXPECT_EQ(read.numbers, checkpoint.numbers);
-    EXPECT_EQ(read.texts, checkpoint.texts);
-    EXPECT_EQ(read.origin, checkpoint.origin);
+  const auto whole = bytes_of(GetParam().second(*example_space()));
+  expect_damage_is_found<datasets::DataError>(whole, dir / "damaged.h5", 10, 3, [&] {
+    EXPECT_EQ(bytes_of(learners::read_checkpoint(dir / "damaged.h5", {.cpu_seconds = 1})), whole);
   });
 }
 
