@@ -204,12 +204,40 @@ benchmarks::Provenance provenance_of(const Options& options, const std::string& 
 struct Files {
   std::string rows, csv, markdown, html;
 };
+
+// The files of a run, and how one that is there is known to be an earlier run's.
+struct OutputFile {
+  const char* name;
+  std::string Files::*bytes;
+  bool (*is_earlier)(std::string_view start);
+};
+constexpr OutputFile kOutputFiles[] = {
+    {"rows.jsonl", &Files::rows, [](std::string_view start) { return start.starts_with("{\"suite\":"); }},
+    {"table.csv", &Files::csv,
+     [](std::string_view start) {
+       return datasets::first_line(start).find("learner,") != std::string_view::npos;
+     }},
+    {"table.md", &Files::markdown,
+     [](std::string_view start) {
+       return start.starts_with("# ") && start.find("`, revision ") != std::string_view::npos;
+     }},
+    {"report.html", &Files::html, [](std::string_view start) {
+       return start.starts_with("<!DOCTYPE html>") && start.find("<h1>") != std::string_view::npos;
+     }}};
+
+datasets::Replaceable earlier_run(const OutputFile& file) {
+  return datasets::text_file(std::string("the ") + file.name + " of an earlier run", file.is_earlier);
+}
+
+void make_output_folder(const std::string& folder) {
+  make_writable_folder(folder);
+  for (const auto& file : kOutputFiles)
+    datasets::check_output(fs::path(folder) / file.name, earlier_run(file));
+}
+
 int write(const Options& options, const std::string& suite, const Files& files, Clock::time_point start) {
-  const fs::path out = options.out;
-  datasets::write_file(out / "rows.jsonl", files.rows);
-  datasets::write_file(out / "table.csv", files.csv);
-  datasets::write_file(out / "table.md", files.markdown);
-  datasets::write_file(out / "report.html", files.html);
+  for (const auto& file : kOutputFiles)
+    datasets::write_file(fs::path(options.out) / file.name, files.*file.bytes, earlier_run(file));
   say_where(options, suite, static_cast<std::size_t>(std::count(files.rows.begin(), files.rows.end(), '\n')),
             start);
   return program::kDone;
@@ -237,7 +265,7 @@ int bench_sinusoid(const Options& options, const std::string& command) {
       parse_option("--learners", name, benchmarks::check_sinusoid_learner);
   }
   if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_shots);
-  make_writable_folder(options.out);
+  make_output_folder(options.out);
   const auto scores = benchmarks::run_sinusoid(
       suite, {.seed = options.common.seed, .threads = options.threads}, progress(options.common, "parts"));
 
@@ -270,7 +298,7 @@ int bench_drift(const Options& options, const std::string& command) {
   }
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
   suite.seeds = options.seeds.value_or(suite.seeds);
-  make_writable_folder(options.out);
+  make_output_folder(options.out);
   const auto rows = benchmarks::run_drift(suite, {.seed = options.common.seed, .threads = options.threads},
                                           progress(options.common, "parts"));
 
@@ -299,7 +327,7 @@ int bench(const Options& options, const std::string& command) {
   const auto all_learners = suite.learners;
   apply(options, suite);
   const std::string root = suite.simulation ? "" : data_root(options);
-  make_writable_folder(options.out);
+  make_output_folder(options.out);
   const auto store = benchmarks::load_profiles(suite, root);
   const auto result = benchmarks::run_suite(
       suite, store, {.seed = options.common.seed, .threads = options.threads}, progress(options.common));
@@ -331,7 +359,7 @@ int main(int argc, char** argv) {
     auto add = manual.options.add_options();
     add("suite", po::value(&options.suite)->required()->value_name("S.ini"), "the suite");
     add("out", po::value(&options.out)->required()->value_name("DIR"),
-        "folder for the results; made if there is none");
+        "folder for the results; made if there is none, and results that are there are replaced");
     add("data-root", po::value(&options.data_root)->value_name("DIR"),
         "folder that the suite's inputs lie below; else the environment variable FEWWATT_DATA");
     add("learners", po::value(&options.learners)->value_name("a,b"), "these learners instead of the suite's");

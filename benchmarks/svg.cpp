@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <numeric>
 
+#include "hw/printable.hpp"
+
 namespace fewwatt::benchmarks::svg {
 namespace {
 
@@ -20,7 +22,7 @@ double round_up(double step) {
 
 std::string escape(std::string_view text) {
   std::string safe;
-  for (const char c : text) {
+  for (const char c : hw::printable_lines(text)) {
     if (c == '&')
       safe += "&amp;";
     else if (c == '<')
@@ -29,6 +31,8 @@ std::string escape(std::string_view text) {
       safe += "&gt;";
     else if (c == '"')
       safe += "&quot;";
+    else if (c == '\'')
+      safe += "&#39;";
     else
       safe += c;
   }

@@ -1,14 +1,10 @@
 #include "datasets/csv.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 
+#include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
 #include "hw/numbers.hpp"
 
@@ -111,17 +107,6 @@ class Parser {
 };
 
 }  // namespace
-
-std::string read_file(const std::string& path) {
-  if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
-    throw DataError("cannot read " + path + ": it is a folder");
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw DataError("cannot read " + path + ": " + std::strerror(errno));
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) throw DataError("cannot read " + path);
-  return text;
-}
 
 bool parse_number(std::string_view text, double& value) {
   const auto number = hw::real_number(trim(text));

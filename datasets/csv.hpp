@@ -27,9 +27,6 @@ struct CsvTable {
 // row, an open quote.
 CsvTable read_csv(const std::string& path);
 
-// The whole file. Throws DataError when it cannot be read.
-std::string read_file(const std::string& path);
-
 // The finite number that all of `text` spells, blanks around it aside; false for anything else.
 bool parse_number(std::string_view text, double& value);
 

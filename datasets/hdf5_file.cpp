@@ -4,118 +4,42 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include <bit>
 #include <utility>
 
-#include "datasets/atomic_file.hpp"
+#include "datasets/hdf5_handle.hpp"
+#include "datasets/isolated_reader.hpp"
 #include "datasets/profile.hpp"
+#include "hw/printable.hpp"
 
 namespace fewwatt::datasets {
 namespace {
 
-// A damaged header can claim any size: refuse what no file of ours holds before allocating it.
-constexpr hsize_t kMostValues = hsize_t{1} << 27;
-
-// HDF5 prints its own error stack unless told not to.
-class Quiet {
- public:
-  Quiet() {
-    H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  }
-  ~Quiet() { H5Eset_auto2(H5E_DEFAULT, print_, data_); }
-
- private:
-  H5E_auto2_t print_ = nullptr;
-  void* data_ = nullptr;
-};
-
-class Handle {
- public:
-  Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-  ~Handle() {
-    if (id_ >= 0) close_(id_);
-  }
-  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-  Handle& operator=(Handle&&) = delete;
-  operator hid_t() const { return id_; }
-  bool ok() const { return id_ >= 0; }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
 std::string at(const std::string& file, const std::string& object) {
-  return file + ": " + object;
+  return file + ": " + hw::printable(object);
 }
 
 std::string at(const std::string& file, const std::string& object, const std::string& attribute) {
-  return at(file, object) + ": attribute '" + attribute + "'";
+  return at(file, object) + ": attribute '" + hw::printable(attribute) + "'";
 }
 
-// Throws `message` unless an HDF5 call succeeded.
+// Throws `message` unless it holds.
 void check(bool ok, const std::string& message) {
   if (!ok) throw DataError(message);
 }
 
-const char* class_name(H5T_class_t type) {
-  switch (type) {
-    case H5T_INTEGER:
-      return "integers";
-    case H5T_FLOAT:
-      return "floating-point numbers";
-    case H5T_STRING:
-      return "text";
-    default:
-      return "another type";
-  }
+std::string kind_of(const FlatObject& object) {
+  if (object.tag == FlatTag::group) return "a group";
+  if (object.tag == FlatTag::ints) return class_name(H5T_INTEGER);
+  if (object.tag == FlatTag::doubles) return class_name(H5T_FLOAT);
+  return object.other;
 }
 
-Handle open_attribute(hid_t file, const std::string& path, const std::string& object,
-                      const std::string& name) {
-  Handle attribute(H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  check(attribute.ok(), at(path, object) + ": no attribute '" + name + "'");
-  return attribute;
-}
-
-// Of a single value; `allowed` are the type classes that do.
-Handle open_scalar(hid_t file, const std::string& path, const std::string& object, const std::string& name,
-                   std::initializer_list<H5T_class_t> allowed) {
-  Handle attribute = open_attribute(file, path, object, name);
-  const Handle space(H5Aget_space(attribute), H5Sclose);
-  const Handle type(H5Aget_type(attribute), H5Tclose);
-  check(H5Sget_simple_extent_npoints(space) == 1, at(path, object, name) + " must be a single value");
-  const auto found = H5Tget_class(type);
-  check(std::find(allowed.begin(), allowed.end(), found) != allowed.end(),
-        at(path, object, name) + " must be " + class_name(*allowed.begin()) + ", found " + class_name(found));
-  return attribute;
-}
-
-// Reads a dataset of `rank` dimensions into values; returns its shape.
-template <class T>
-std::array<hsize_t, 2> read(hid_t file, const std::string& path, const std::string& object, int rank,
-                            H5T_class_t expected, hid_t memory_type, std::vector<T>& values) {
-  const Handle dataset(H5Dopen2(file, object.c_str(), H5P_DEFAULT), H5Dclose);
-  check(dataset.ok(), at(path, object) + ": no such dataset");
-  const Handle space(H5Dget_space(dataset), H5Sclose);
-  const Handle type(H5Dget_type(dataset), H5Tclose);
-  const auto found = H5Tget_class(type);
-  check(found == expected,
-        at(path, object) + ": expected " + class_name(expected) + ", found " + class_name(found));
-  const int found_rank = H5Sget_simple_extent_ndims(space);
-  check(found_rank == rank, at(path, object) + ": expected " + std::to_string(rank) +
-                                " dimension(s), found " + std::to_string(found_rank));
-  std::array<hsize_t, 2> shape{0, 1};
-  H5Sget_simple_extent_dims(space, shape.data(), nullptr);
-  check(shape[0] <= kMostValues && shape[1] <= kMostValues && shape[0] * shape[1] <= kMostValues,
-        at(path, object) + ": impossible size");
-  values.resize(shape[0] * shape[1]);
-  check(values.empty() || H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
-        at(path, object) + ": cannot be read, the file is damaged");
-  return shape;
+std::string kind_of(const FlatAttribute& attribute) {
+  if (attribute.tag == FlatTag::text) return class_name(H5T_STRING);
+  if (attribute.tag == FlatTag::integer) return class_name(H5T_INTEGER);
+  if (attribute.tag == FlatTag::number) return class_name(H5T_FLOAT);
+  return attribute.text;
 }
 
 bool is_known(hid_t file, const std::string& object) {
@@ -133,18 +57,20 @@ Handle timeless(hid_t list_class) {
   return list;
 }
 
-void make_group(hid_t file, const std::string& path, const std::string& group) {
+void make_group(hid_t file, const std::string& path, const std::string& group, FlatDigest& digest) {
   if (group.empty() || is_known(file, group)) return;
-  make_group(file, path, group.substr(0, group.rfind('/')));
+  make_group(file, path, group.substr(0, group.rfind('/')), digest);
   const Handle made(H5Gcreate2(file, group.c_str(), H5P_DEFAULT, timeless(H5P_GROUP_CREATE), H5P_DEFAULT),
                     H5Gclose);
   check(made.ok(), at(path, group) + ": cannot be created");
+  digest.object(group, FlatTag::group, 0, 1, 0, 0);
 }
 
 void write_dataset(hid_t file, const std::string& path, const std::string& object,
-                   std::span<const hsize_t> shape, hid_t file_type, hid_t memory_type, const void* values) {
+                   std::span<const hsize_t> shape, hid_t file_type, hid_t memory_type, const void* values,
+                   FlatDigest& digest) {
   const Quiet quiet;
-  make_group(file, path, object.substr(0, object.rfind('/')));
+  make_group(file, path, object.substr(0, object.rfind('/')), digest);
   const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose);
   const Handle list = timeless(H5P_DATASET_CREATE);
   const bool empty = std::find(shape.begin(), shape.end(), hsize_t{0}) != shape.end();
@@ -178,38 +104,55 @@ void write_attribute(hid_t file, const std::string& path, const std::string& obj
         at(path, object, name) + " cannot be written");
 }
 
-// What h5py reads as str.
-Handle text_type() {
+// Of fixed length, since HDF5 keeps other text in a heap that readers of damaged files trip over. A header of an object, where
+// attributes stand, has no room for more than 64 KB.
+constexpr std::size_t kMostFixedText = 60000;
+
+Handle text_type(std::size_t size) {
   Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(type, H5T_VARIABLE);
+  H5Tset_size(type, size <= kMostFixedText ? std::max<std::size_t>(size, 1) : H5T_VARIABLE);
+  H5Tset_strpad(type, H5T_STR_NULLPAD);
   H5Tset_cset(type, H5T_CSET_UTF8);
   return type;
 }
 
-void check_is_hdf5(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  check(file.is_open(), "cannot read " + path + ": " + std::strerror(errno));
-  constexpr std::string_view kSignature("\x89HDF\r\n\x1a\n", 8);
-  std::array<char, 8> start{};
-  file.read(start.data(), start.size());
-  check(std::string_view(start.data(), static_cast<std::size_t>(file.gcount())) == kSignature,
-        path + " is not an HDF5 file");
-}
-
 }  // namespace
 
-Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path), file_(-1) {
-  const Quiet quiet;
-  check_is_hdf5(path);
-  // No file makes the reader load code: filters that HDF5 does not have built in are refused.
-  H5PLset_loading_state(0);
-  file_ = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  check(file_ >= 0, path + " is a truncated or damaged HDF5 file");
+Hdf5Reader::Hdf5Reader(const std::string& path, const ReadOptions& options) : path_(path) {
+  auto file = load_flat(path, options);
+  tree_ = std::move(file.tree);
+  if (!has_attribute("/", kChecksumAttribute)) return;
+  check(
+      text("/", kChecksumAttribute) == file.checksum,
+      path +
+          " is damaged or was changed by something else than fewwatt: its content does not fit its checksum");
 }
 
-Hdf5Reader::~Hdf5Reader() {
-  const Quiet quiet;
-  if (file_ >= 0) H5Fclose(file_);
+const FlatObject* Hdf5Reader::find(const std::string& object) const {
+  const auto found = tree_.find(object);
+  return found == tree_.end() ? nullptr : &found->second;
+}
+
+const FlatObject& Hdf5Reader::group(const std::string& object) const {
+  const auto* found = find(object);
+  check(found != nullptr && found->tag == FlatTag::group, at(path_, object) + ": no such group");
+  return *found;
+}
+
+const FlatAttribute& Hdf5Reader::attribute(const std::string& object, const std::string& name) const {
+  check(has_attribute(object, name), at(path_, object) + ": no attribute '" + hw::printable(name) + "'");
+  return find(object)->attributes.at(name);
+}
+
+const FlatObject& Hdf5Reader::dataset(const std::string& object, int rank, FlatTag tag) const {
+  const auto* found = find(object);
+  check(found != nullptr && found->tag != FlatTag::group, at(path_, object) + ": no such dataset");
+  const std::string expected = class_name(tag == FlatTag::ints ? H5T_INTEGER : H5T_FLOAT),
+                    kind = kind_of(*found);
+  check(kind == expected, at(path_, object) + ": expected " + expected + ", found " + kind);
+  check(found->rank == rank && found->tag == tag, at(path_, object) + ": expected " + std::to_string(rank) +
+                                                      " dimension(s), found " + std::to_string(found->rank));
+  return *found;
 }
 
 int Hdf5Reader::require_format(std::string_view format, int newest) const {
@@ -217,7 +160,8 @@ int Hdf5Reader::require_format(std::string_view format, int newest) const {
         path_ + " is not a " + std::string(format) +
             " file: the root has no attributes 'format' and 'version'");
   const std::string found = text("/", "format");
-  check(found == format, path_ + ": expected format " + std::string(format) + ", found " + found);
+  check(found == format,
+        path_ + ": expected format " + std::string(format) + ", found " + hw::printable(found));
   const auto version = integer("/", "version");
   check(version >= 1, path_ + ": version " + std::to_string(version) + " does not exist");
   check(version <= newest, path_ + " has version " + std::to_string(version) + " of " + found +
@@ -227,142 +171,112 @@ int Hdf5Reader::require_format(std::string_view format, int newest) const {
 }
 
 bool Hdf5Reader::exists(const std::string& object) const {
-  const Quiet quiet;
-  return is_known(file_, object);
+  return find(object) != nullptr;
 }
 
 bool Hdf5Reader::is_group(const std::string& object) const {
-  const Quiet quiet;
-  const Handle opened(is_known(file_, object) ? H5Oopen(file_, object.c_str(), H5P_DEFAULT) : -1, H5Oclose);
-  return opened.ok() && H5Iget_type(opened) == H5I_GROUP;
+  const auto* found = find(object);
+  return found != nullptr && found->tag == FlatTag::group;
 }
 
-std::vector<std::string> Hdf5Reader::children(const std::string& group) const {
-  const Quiet quiet;
-  std::vector<std::string> names;
-  const Handle opened(H5Gopen2(file_, group.c_str(), H5P_DEFAULT), H5Gclose);
-  check(opened.ok(), at(path_, group) + ": no such group");
-  const auto collect = [](hid_t, const char* name, const H5L_info_t*, void* data) -> herr_t {
-    static_cast<std::vector<std::string>*>(data)->emplace_back(name);
-    return 0;
-  };
-  check(H5Literate(opened, H5_INDEX_NAME, H5_ITER_INC, nullptr, +collect, &names) >= 0,
-        at(path_, group) + ": cannot be listed, the file is damaged");
-  return names;
+std::vector<std::string> Hdf5Reader::children(const std::string& object) const {
+  return group(object).children;
 }
 
 bool Hdf5Reader::has_attribute(const std::string& object, const std::string& name) const {
-  const Quiet quiet;
-  return is_known(file_, object) && H5Aexists_by_name(file_, object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+  const auto* found = find(object);
+  return found != nullptr && found->attributes.contains(name);
 }
 
 bool Hdf5Reader::is_text_attribute(const std::string& object, const std::string& name) const {
-  const Quiet quiet;
-  const Handle attribute = open_attribute(file_, path_, object, name);
-  return H5Tget_class(Handle(H5Aget_type(attribute), H5Tclose)) == H5T_STRING;
+  return attribute(object, name).tag == FlatTag::text;
 }
 
 std::vector<std::string> Hdf5Reader::attributes(const std::string& object) const {
-  const Quiet quiet;
+  const auto* found = find(object);
+  check(found != nullptr, at(path_, object) + ": no such object");
   std::vector<std::string> names;
-  const auto collect = [](hid_t, const char* name, const H5A_info_t*, void* data) -> herr_t {
-    static_cast<std::vector<std::string>*>(data)->emplace_back(name);
-    return 0;
-  };
-  check(H5Aiterate_by_name(file_, object.c_str(), H5_INDEX_NAME, H5_ITER_INC, nullptr, +collect, &names,
-                           H5P_DEFAULT) >= 0,
-        at(path_, object) + ": no such object");
+  for (const auto& [name, value] : found->attributes) names.push_back(name);
   return names;
 }
 
+namespace {
+
+void check_attribute(const FlatAttribute& attribute, std::initializer_list<FlatTag> allowed,
+                     const char* expected, const std::string& where) {
+  check(attribute.tag != FlatTag::unreadable || attribute.single, where + " must be a single value");
+  check(std::find(allowed.begin(), allowed.end(), attribute.tag) != allowed.end(),
+        where + " must be " + expected + ", found " + kind_of(attribute));
+}
+
+}  // namespace
+
 std::string Hdf5Reader::text(const std::string& object, const std::string& name) const {
-  const Quiet quiet;
-  const Handle attribute = open_scalar(file_, path_, object, name, {H5T_STRING});
-  const Handle type(H5Aget_type(attribute), H5Tclose);
-  const std::string unreadable = at(path_, object, name) + " cannot be read, the file is damaged";
-  if (H5Tis_variable_str(type) > 0) {
-    char* value = nullptr;
-    check(H5Aread(attribute, type, &value) >= 0, unreadable);
-    const std::string result = value == nullptr ? "" : value;
-    H5free_memory(value);
-    return result;
-  }
-  std::string value(H5Tget_size(type), '\0');
-  check(H5Aread(attribute, type, value.data()) >= 0, unreadable);
-  return value.substr(0, value.find('\0'));
+  const auto& found = attribute(object, name);
+  check_attribute(found, {FlatTag::text}, class_name(H5T_STRING), at(path_, object, name));
+  return found.text;
 }
 
 double Hdf5Reader::number(const std::string& object, const std::string& name) const {
-  const Quiet quiet;
-  const Handle attribute = open_scalar(file_, path_, object, name, {H5T_FLOAT, H5T_INTEGER});
-  double value = 0;
-  check(H5Aread(attribute, H5T_NATIVE_DOUBLE, &value) >= 0, at(path_, object, name) + " cannot be read");
-  return value;
+  const auto& found = attribute(object, name);
+  check_attribute(found, {FlatTag::number, FlatTag::integer}, class_name(H5T_FLOAT), at(path_, object, name));
+  return found.tag == FlatTag::number ? found.number : static_cast<double>(found.integer);
 }
 
 std::int64_t Hdf5Reader::integer(const std::string& object, const std::string& name) const {
-  const Quiet quiet;
-  const Handle attribute = open_scalar(file_, path_, object, name, {H5T_INTEGER});
-  std::int64_t value = 0;
-  check(H5Aread(attribute, H5T_NATIVE_INT64, &value) >= 0, at(path_, object, name) + " cannot be read");
-  return value;
+  const auto& found = attribute(object, name);
+  check_attribute(found, {FlatTag::integer}, class_name(H5T_INTEGER), at(path_, object, name));
+  return found.integer;
 }
 
-std::vector<double> Hdf5Reader::doubles(const std::string& dataset) const {
-  const Quiet quiet;
-  std::vector<double> values;
-  read(file_, path_, dataset, 1, H5T_FLOAT, H5T_NATIVE_DOUBLE, values);
-  return values;
+std::vector<double> Hdf5Reader::doubles(const std::string& name) const {
+  return dataset(name, 1, FlatTag::doubles).doubles;
 }
 
-std::vector<int> Hdf5Reader::ints(const std::string& dataset) const {
-  const Quiet quiet;
-  std::vector<int> values;
-  read(file_, path_, dataset, 1, H5T_INTEGER, H5T_NATIVE_INT, values);
-  return values;
+std::vector<int> Hdf5Reader::ints(const std::string& name) const {
+  return dataset(name, 1, FlatTag::ints).ints;
 }
 
-Hdf5Table<double> Hdf5Reader::double_table(const std::string& dataset) const {
-  const Quiet quiet;
-  Hdf5Table<double> table;
-  const auto shape = read(file_, path_, dataset, 2, H5T_FLOAT, H5T_NATIVE_DOUBLE, table.values);
-  table.rows = shape[0], table.cols = shape[1];
-  return table;
+Hdf5Table<double> Hdf5Reader::double_table(const std::string& name) const {
+  const auto& found = dataset(name, 2, FlatTag::doubles);
+  return {static_cast<std::size_t>(found.shape[0]), static_cast<std::size_t>(found.shape[1]), found.doubles};
 }
 
-Hdf5Table<int> Hdf5Reader::int_table(const std::string& dataset) const {
-  const Quiet quiet;
-  Hdf5Table<int> table;
-  const auto shape = read(file_, path_, dataset, 2, H5T_INTEGER, H5T_NATIVE_INT, table.values);
-  table.rows = shape[0], table.cols = shape[1];
-  return table;
+Hdf5Table<int> Hdf5Reader::int_table(const std::string& name) const {
+  const auto& found = dataset(name, 2, FlatTag::ints);
+  return {static_cast<std::size_t>(found.shape[0]), static_cast<std::size_t>(found.shape[1]), found.ints};
 }
 
-void Hdf5Reader::verify(const std::string& group) const {
-  const Quiet quiet;
-  for (const auto& name : children(group)) {
-    const std::string object = (group == "/" ? "" : group) + "/" + name;
-    for (const auto& attribute : attributes(object)) {
-      is_text_attribute(object, attribute) ? void(text(object, attribute)) : void(number(object, attribute));
+void Hdf5Reader::verify() const {
+  for (const auto& [path, object] : tree_) {
+    check(object.tag != FlatTag::other,
+          at(path_, path) + ": expected a group or a table of numbers, found " + object.other);
+    for (const auto& [name, attribute] : object.attributes) {
+      check(attribute.tag != FlatTag::unreadable || attribute.single,
+            at(path_, path, name) + " must be a single value");
+      check(attribute.tag != FlatTag::unreadable,
+            at(path_, path, name) + " must be text or a number, found " + attribute.text);
     }
-    if (is_group(object)) {
-      verify(object);
-      continue;
-    }
-    const Handle dataset(H5Dopen2(file_, object.c_str(), H5P_DEFAULT), H5Dclose);
-    check(dataset.ok(), at(path_, object) + ": cannot be opened, the file is damaged");
-    const Handle space(H5Dget_space(dataset), H5Sclose);
-    const auto count = static_cast<hsize_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space)));
-    check(count <= kMostValues, at(path_, object) + ": impossible size");
-    std::vector<double> values(count);
-    check(values.empty() ||
-              H5Dread(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
-          at(path_, object) + ": cannot be read, the file is damaged");
   }
 }
 
+std::string format_of(const std::string& path) {
+  try {
+    const auto file = load_flat(path, {}, /*root_only=*/true);
+    const auto& attributes = file.tree.at("/").attributes;
+    const auto format = attributes.find("format");
+    return format == attributes.end() || format->second.tag != FlatTag::text ? "" : format->second.text;
+  } catch (const DataError&) {
+    return "";
+  }
+}
+
+Replaceable hdf5_file_of(const std::string& format) {
+  return {"a " + format + " file", [format](const std::string& path) { return format_of(path) == format; }};
+}
+
 Hdf5Writer::Hdf5Writer(const std::string& path, const std::string& format, int version)
-    : path_(path), file_(-1) {
+    : path_(path), format_(format), file_(-1) {
   const Quiet quiet;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_core(access, std::size_t{1} << 20, /*backing_store=*/false);
@@ -372,9 +286,11 @@ Hdf5Writer::Hdf5Writer(const std::string& path, const std::string& format, int v
   file_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access);
   check(file_ >= 0, "cannot build " + path + " in memory");
   try {
+    digest_.object("/", FlatTag::group, 0, 1, 0, 0);
     text("/", "format", format);
     const int value = version;
     write_attribute(file_, path_, "/", "version", H5T_STD_I32LE, H5T_NATIVE_INT, &value);
+    digest_.attribute("/", "version", FlatTag::integer, flat_bytes(std::int64_t{version}));
   } catch (...) {
     H5Fclose(file_);
     throw;
@@ -388,61 +304,84 @@ Hdf5Writer::~Hdf5Writer() {
 
 void Hdf5Writer::group(const std::string& group) {
   const Quiet quiet;
-  make_group(file_, path_, group);
+  make_group(file_, path_, group, digest_);
 }
 
-void Hdf5Writer::text(const std::string& object, const std::string& name, const std::string& value) {
-  const Handle type = text_type();
+void Hdf5Writer::text(const std::string& object, const std::string& name, const std::string& text) {
+  const std::string value = text.substr(0, text.find('\0'));  // HDF5 ends text there
+  check(hw::is_utf8(value) && hw::is_utf8(name), at(path_, object, name) + " must be text in UTF-8, found '" +
+                                                     hw::printable(value.substr(0, 100)) + "'");
+  const Handle type = text_type(value.size());
   const char* start = value.c_str();
-  write_attribute(file_, path_, object, name, type, type, &start);
+  const void* memory = H5Tis_variable_str(type) > 0 ? static_cast<const void*>(&start) : start;
+  write_attribute(file_, path_, object, name, type, type, memory);
+  digest_.attribute(object, name, FlatTag::text, value);
 }
 
 void Hdf5Writer::number(const std::string& object, const std::string& name, double value) {
   write_attribute(file_, path_, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
+  digest_.attribute(object, name, FlatTag::number, flat_bytes(value));
 }
 
 void Hdf5Writer::integer(const std::string& object, const std::string& name, std::int64_t value) {
   write_attribute(file_, path_, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+  digest_.attribute(object, name, FlatTag::integer, flat_bytes(value));
 }
+
+namespace {
+
+template <class T>
+std::uint64_t crc_of(std::span<const T> values) {
+  return crc64({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+}
+
+}  // namespace
 
 void Hdf5Writer::write(const std::string& dataset, std::span<const double> values) {
   const std::array<hsize_t, 1> shape{values.size()};
-  write_dataset(file_, path_, dataset, shape, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values.data());
+  write_dataset(file_, path_, dataset, shape, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values.data(), digest_);
+  digest_.object(dataset, FlatTag::doubles, shape[0], 1, 1, crc_of(values));
 }
 
 void Hdf5Writer::write(const std::string& dataset, std::span<const int> values) {
   const std::array<hsize_t, 1> shape{values.size()};
-  write_dataset(file_, path_, dataset, shape, H5T_STD_I32LE, H5T_NATIVE_INT, values.data());
+  write_dataset(file_, path_, dataset, shape, H5T_STD_I32LE, H5T_NATIVE_INT, values.data(), digest_);
+  digest_.object(dataset, FlatTag::ints, shape[0], 1, 1, crc_of(values));
 }
 
 void Hdf5Writer::write(const std::string& dataset, std::span<const std::uint8_t> values) {
   const std::array<hsize_t, 1> shape{values.size()};
-  write_dataset(file_, path_, dataset, shape, H5T_STD_U8LE, H5T_NATIVE_UINT8, values.data());
+  write_dataset(file_, path_, dataset, shape, H5T_STD_U8LE, H5T_NATIVE_UINT8, values.data(), digest_);
+  const std::vector<int> as_read(values.begin(), values.end());
+  digest_.object(dataset, FlatTag::ints, shape[0], 1, 1, crc_of(std::span<const int>(as_read)));
 }
 
 void Hdf5Writer::write_table(const std::string& dataset, std::size_t rows, std::size_t cols,
                              std::span<const double> values) {
   check(values.size() == rows * cols, at(path_, dataset) + ": the shape does not fit the values");
   const std::array<hsize_t, 2> shape{rows, cols};
-  write_dataset(file_, path_, dataset, shape, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values.data());
+  write_dataset(file_, path_, dataset, shape, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values.data(), digest_);
+  digest_.object(dataset, FlatTag::doubles, rows, cols, 2, crc_of(values));
 }
 
 void Hdf5Writer::write_table(const std::string& dataset, std::size_t rows, std::size_t cols,
                              std::span<const int> values) {
   check(values.size() == rows * cols, at(path_, dataset) + ": the shape does not fit the values");
   const std::array<hsize_t, 2> shape{rows, cols};
-  write_dataset(file_, path_, dataset, shape, H5T_STD_I32LE, H5T_NATIVE_INT, values.data());
+  write_dataset(file_, path_, dataset, shape, H5T_STD_I32LE, H5T_NATIVE_INT, values.data(), digest_);
+  digest_.object(dataset, FlatTag::ints, rows, cols, 2, crc_of(values));
 }
 
 void Hdf5Writer::commit() {
   const Quiet quiet;
   const std::string failed = "cannot build " + path_ + " in memory";
+  text("/", kChecksumAttribute, digest_.checksum());
   check(H5Fflush(file_, H5F_SCOPE_LOCAL) >= 0, failed);
   const ssize_t size = H5Fget_file_image(file_, nullptr, 0);
   check(size > 0, failed);
   std::string image(static_cast<std::size_t>(size), '\0');
   check(H5Fget_file_image(file_, image.data(), image.size()) == size, failed);
-  write_file(path_, image);
+  write_file(path_, image, hdf5_file_of(format_));
 }
 
 }  // namespace fewwatt::datasets

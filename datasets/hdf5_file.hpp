@@ -2,17 +2,21 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "datasets/atomic_file.hpp"
+#include "datasets/hdf5_flat.hpp"
+#include "datasets/read_options.hpp"
+
 namespace fewwatt::datasets {
 
 // Reads and writes one HDF5 file. Objects are named by their path from the root,
 // "/profiles/tx2/hsto/time_ms"; the root itself is "/". Every failure is a DataError that names the file and
-// the object in it. The HDF5 library is not thread-safe: one thread at a time in the whole process.
+// the object in it. The HDF5 library is not thread-safe: one thread at a time in the whole process writes, or reads with
+// ReadOptions::isolated = false.
 
 // A two-dimensional dataset, row by row.
 template <class T>
@@ -21,13 +25,12 @@ struct Hdf5Table {
   std::vector<T> values;  // rows * cols
 };
 
+// The content of a file, which is read and checked as a whole when this is made (see ReadOptions).
 class Hdf5Reader {
  public:
-  // No such file, not HDF5, or cut short: DataError.
-  explicit Hdf5Reader(const std::string& path);
-  ~Hdf5Reader();
-  Hdf5Reader(const Hdf5Reader&) = delete;
-  Hdf5Reader& operator=(const Hdf5Reader&) = delete;
+  // No such file, not HDF5, cut short, damaged, or not what its checksum says: DataError. Files without a checksum are read
+  // too: those of older versions and of other programs.
+  explicit Hdf5Reader(const std::string& path, const ReadOptions& options = {});
 
   const std::string& path() const { return path_; }
 
@@ -50,17 +53,30 @@ class Hdf5Reader {
   Hdf5Table<double> double_table(const std::string& dataset) const;  // two-dimensional
   Hdf5Table<int> int_table(const std::string& dataset) const;
 
-  // Reads every attribute and dataset of numbers below a group; throws at the first that is damaged.
-  void verify(const std::string& group = "/") const;
+  // Throws at the first object that is neither a group nor a table of numbers, and at the first attribute that is neither text nor
+  // a number: no file of ours has such.
+  void verify() const;
 
  private:
+  const FlatObject* find(const std::string& object) const;
+  const FlatObject& group(const std::string& object) const;
+  const FlatAttribute& attribute(const std::string& object, const std::string& name) const;
+  const FlatObject& dataset(const std::string& object, int rank, FlatTag tag) const;
+
   std::string path_;
-  std::int64_t file_;
+  FlatTree tree_;
 };
 
+// The text attribute `format` of the root, without reading the rest; "" for a file that has none, or is no HDF5 file, or damaged.
+std::string format_of(const std::string& path);
+
+// What Hdf5Writer::commit() may replace: a file of the same format.
+Replaceable hdf5_file_of(const std::string& format);
+
 // Builds the file in memory; commit() writes it as write_file() does, so a failure leaves nothing behind and
-// the same calls give the same bytes. Groups above an object are made as needed. Datasets are chunked and
-// compressed.
+// the same calls give the same bytes. A file that is there is replaced where it has the same format, else commit() throws.
+// Groups above an object are made as needed. Datasets are chunked and compressed, text is of fixed length, and an attribute of
+// the root, `checksum`, is the checksum of the content (FlatDigest).
 class Hdf5Writer {
  public:
   Hdf5Writer(const std::string& path, const std::string& format, int version);
@@ -86,8 +102,9 @@ class Hdf5Writer {
   void commit();
 
  private:
-  std::string path_;
+  std::string path_, format_;
   std::int64_t file_;
+  FlatDigest digest_;
 };
 
 }  // namespace fewwatt::datasets

@@ -53,7 +53,8 @@ int import(int argc, char** argv) {
   std::vector<std::string> inputs;
   auto add = manual.options.add_options();
   add("mapping", po::value(&mapping_path)->required()->value_name("FILE"), "what the columns are");
-  add("out", po::value(&out)->required()->value_name("FILE"), "file of profiles to write");
+  add("out", po::value(&out)->required()->value_name("FILE"),
+      "file of profiles to write; one that is there is replaced");
   add("input", po::value(&inputs)->required()->value_name("PATH"),
       "file or folder; the option's name may be left out");
   manual.positional.add("input", -1);
@@ -62,6 +63,7 @@ int import(int argc, char** argv) {
   auto read = inputs;
   read.push_back(mapping_path);
   program::refuse_overwriting(out, read);
+  check_profiles_output(out);
   ImportReport report;
   const auto store = import_profiles(read_mapping(mapping_path), inputs, &report);
   write_profiles(out, store);

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "datasets/csv.hpp"
+#include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
 
 namespace fewwatt::datasets {

@@ -4,6 +4,7 @@
 #include "datasets/hdf5_file.hpp"
 #include "datasets/inspect.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -84,8 +85,8 @@ json describe(const std::string& path) {
 
 void print_attributes(const json& attributes, const std::string& indent) {
   for (const auto& [name, value] : attributes.items()) {
-    std::cout << indent << name << " = " << (value.is_string() ? value.get<std::string>() : value.dump())
-              << '\n';
+    std::cout << indent << hw::printable(name) << " = "
+              << (value.is_string() ? hw::printable(value.get<std::string>()) : value.dump()) << '\n';
   }
 }
 
@@ -125,11 +126,12 @@ void print(const json& object) {
   std::cout << object["file"].get<std::string>() << '\n';
   print_attributes(object["attributes"], "  ");
   if (!object.contains("profiles")) {
-    for (const auto& name : object["objects"]) std::cout << "  /" << name.get<std::string>() << '\n';
+    for (const auto& name : object["objects"])
+      std::cout << "  /" << hw::printable(name.get<std::string>()) << '\n';
     return;
   }
   for (const auto& [device, attributes] : object["devices"].items()) {
-    std::cout << "\ndevice " << device << '\n';
+    std::cout << "\ndevice " << hw::printable(device) << '\n';
     print_attributes(attributes, "  ");
   }
   for (const auto& profile : object["profiles"]) print_profile(profile);
@@ -149,7 +151,7 @@ int inspect(int argc, char** argv) {
   auto add = manual.options.add_options();
   add("file", po::value(&path)->required()->value_name("FILE"),
       "the file; the option's name may be left out");
-  add("check", po::bool_switch(&check), "read every object, and fail when the file is broken");
+  add("check", po::bool_switch(&check), "fail also where the file has objects that no file of fewwatt has");
   manual.positional.add("file", 1);
   if (!program::parse(argc, argv, manual, common)) return program::kDone;
 

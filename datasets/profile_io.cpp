@@ -30,7 +30,8 @@ std::vector<T> checked(std::vector<T> column, std::size_t modes, const Hdf5Reade
                   std::to_string(column.size()));
 }
 
-Profile read_profile(const Hdf5Reader& file, const std::string& device, const std::string& workload) {
+Profile read_profile(const Hdf5Reader& file, const std::string& device, const std::string& workload,
+                     std::size_t max_modes) {
   const std::string group = "/profiles/" + device + "/" + workload;
   Profile profile;
   profile.device = device;
@@ -38,7 +39,7 @@ Profile read_profile(const Hdf5Reader& file, const std::string& device, const st
   profile.attributes = read_attributes(file, group);
   const std::string modes = group + "/modes", listed = group + "/knobs/listed_modes";
   profile.space = std::make_shared<const hw::PowerModeSpace>(
-      read_space(file, group + "/knobs", file.exists(listed) ? listed : modes));
+      read_space(file, group + "/knobs", file.exists(listed) ? listed : modes, max_modes));
   profile.modes = read_modes(file, modes, profile.space->knobs().size());
 
   const std::size_t n = profile.modes.size();
@@ -101,8 +102,8 @@ void write_profile(Hdf5Writer& file, const Profile& profile) {
 
 }  // namespace
 
-ProfileStore read_profiles(const std::string& path) {
-  const Hdf5Reader file(path);
+ProfileStore read_profiles(const std::string& path, const ReadOptions& options) {
+  const Hdf5Reader file(path, options);
   file.require_format(kFormat, kProfilesVersion);
   ProfileStore store;
   if (file.exists("/devices")) {
@@ -115,7 +116,7 @@ ProfileStore read_profiles(const std::string& path) {
   }
   for (const auto& device : file.children("/profiles")) {
     for (const auto& workload : file.children("/profiles/" + device)) {
-      store.profiles.push_back(read_profile(file, device, workload));
+      store.profiles.push_back(read_profile(file, device, workload, options.max_modes));
     }
   }
   return store;
@@ -147,6 +148,10 @@ void write_profiles(const std::string& path, const ProfileStore& store) {
   }
   for (const auto* profile : sorted) write_profile(file, *profile);
   file.commit();
+}
+
+void check_profiles_output(const std::string& path) {
+  check_output(path, hdf5_file_of(std::string(kFormat)));
 }
 
 }  // namespace fewwatt::datasets

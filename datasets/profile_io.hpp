@@ -3,6 +3,7 @@
 #include <string>
 
 #include "datasets/profile.hpp"
+#include "datasets/read_options.hpp"
 
 namespace fewwatt::datasets {
 
@@ -20,14 +21,18 @@ inline constexpr int kProfilesVersion = 1;
 //     time_ms, power_w   float64 [n], either may be absent; a missing power is NaN
 //     time_std_ms, power_std_w, time_true_ms, power_true_w   float64 [n], optional
 //     repeats            int32 [n], optional;  throttled  uint8 [n], optional
+// and, as in every file of ours, attributes of the root: format, version, checksum (of the content, see hdf5_file.hpp).
 
 // Reads a file of profiles (HDF5, "fewwatt-profiles"). Throws DataError naming the file and the object in it:
-// no such file, not HDF5, truncated, not ours, a newer version, a missing or wrongly typed object, or values
-// that validate() refuses.
-ProfileStore read_profiles(const std::string& path);
+// no such file, not HDF5, truncated, damaged, not what its checksum says, not ours, a newer version, a missing or wrongly typed
+// object, or values that validate() refuses. ReadOptions says what a file made to break its reader can do.
+ProfileStore read_profiles(const std::string& path, const ReadOptions& options = {});
 
-// Writes to a temporary name beside `path`, flushes, renames: `path` is the whole store or what it was
-// before. The same store gives the same bytes. Throws DataError.
+// Writes as write_file() does: `path` is the whole store or what it was before. The same store gives the same bytes. Throws
+// DataError, also where `path` is there and no file of profiles.
 void write_profiles(const std::string& path, const ProfileStore& store);
+
+// Throws the DataError that write_profiles() would for what is known of `path` before.
+void check_profiles_output(const std::string& path);
 
 }  // namespace fewwatt::datasets

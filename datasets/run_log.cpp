@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "datasets/csv.hpp"
+#include "datasets/input_file.hpp"
 #include "datasets/profile_io.hpp"
 
 namespace fewwatt::datasets {
@@ -481,6 +482,20 @@ int write_all(int file, std::string_view bytes) {
   return ::fdatasync(file) == 0 ? 0 : errno;
 }
 
+// What is open is read, not what has its name now.
+std::string read_all(int file, const std::string& path) {
+  std::string text;
+  for (;;) {
+    constexpr std::size_t kAtOnce = 1 << 16;
+    const std::size_t size = text.size();
+    text.resize(size + kAtOnce);
+    const ssize_t got = ::pread(file, text.data() + size, kAtOnce, static_cast<off_t>(size));
+    text.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got == 0) return text;
+    if (got < 0 && errno != EINTR) throw DataError("cannot read " + path + ": " + std::strerror(errno));
+  }
+}
+
 int cut(int file, std::uint64_t bytes) {
   if (::ftruncate(file, static_cast<off_t>(bytes)) != 0) return errno;
   return ::fdatasync(file) == 0 ? 0 : errno;
@@ -723,9 +738,10 @@ RunRecords read_run_log(const std::string& path) {
 }
 
 RunLog::RunLog(const std::string& path, int flags)
-    : file_(::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | flags, 0666)) {
+    : file_(::open(path.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags,
+                   0666)) {
   records_.path = path;
-  if (file_ < 0) fail_to_write(path, std::strerror(errno));
+  if (file_ < 0) fail_to_write(path, errno == ELOOP ? "it is a symbolic link" : std::strerror(errno));
   try {
     if (::flock(file_, LOCK_EX | LOCK_NB) != 0)
       fail_to_write(path, errno == EWOULDBLOCK ? "another run has it open" : std::strerror(errno));
@@ -762,7 +778,7 @@ RunLog RunLog::open_to_append(const std::string& path, const RunHeader& expected
   if (const auto error = header_error(expected); !error.empty())
     throw std::invalid_argument("RunHeader: " + error);
   RunLog log(path, 0);
-  const auto text = read_file(path);
+  const auto text = read_all(log.file_, path);
   const auto lines = read_lines(text, path);
   if (lines.bodies.empty()) {
     log.start(expected);
@@ -846,6 +862,7 @@ void fold(const std::string& log_path, const std::string& profile_path) {
 }
 
 void check_fold(const RunHeader& header, const std::string& profile_path) {
+  check_profiles_output(profile_path);
   auto store = stored_profiles(profile_path);
   add_frame(store, header, profile_path);
 }

@@ -82,7 +82,7 @@ RunRecords read_run_log(const std::string& path);
 // A log open for appending, locked: a second RunLog of the same file, in whichever process, is refused.
 class RunLog {
  public:
-  // Throws DataError when the file is there and not empty, cannot be written, is no regular file, or is
+  // Throws DataError when the file is there and not empty, cannot be written, is a symbolic link or no regular file, or is
   // locked; std::invalid_argument for a header that no profile could have.
   static RunLog create(const std::string& path, const RunHeader& header);
 

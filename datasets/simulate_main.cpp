@@ -107,7 +107,8 @@ int simulate(int argc, char** argv) {
       "so many random workloads on every board");
   add("noise", po::value(&noise)->default_value(noise)->value_name("on|off"),
       "of the size that was measured, or none");
-  add("out", po::value(&out)->required()->value_name("FILE"), "file of profiles to write");
+  add("out", po::value(&out)->required()->value_name("FILE"),
+      "file of profiles to write; one that is there is replaced");
   const auto given = program::parse(argc, argv, manual, common);
   if (!given) return program::kDone;
 
@@ -141,6 +142,7 @@ int simulate(int argc, char** argv) {
   request.random_workloads = random_workloads.value;
   request.noise = noise == "on";
   request.seed = common.seed;
+  check_profiles_output(out);
   ProfileStore store;
   if (is_given("like")) {
     program::refuse_overwriting(out, {like});

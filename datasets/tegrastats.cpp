@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "datasets/csv.hpp"
+#include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
 
 namespace fewwatt::datasets {

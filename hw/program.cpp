@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "hw/jetson/board_helper.hpp"
+#include "hw/printable.hpp"
 #include "hw/regular_file.hpp"
 #include "hw/user.hpp"
 #include "hw/version.hpp"
@@ -247,10 +248,10 @@ int run(const std::string& verb, const std::function<int()>& body) {
     if (!std::cout) throw std::runtime_error("cannot write to standard output");
     return code;
   } catch (const po::error& e) {
-    std::cerr << "fewwatt " << verb << ": " << e.what() << " (see --help)\n";
+    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << " (see --help)\n";
     return kUsage;
   } catch (const UsageError& e) {
-    std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
+    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << '\n';
     return kUsage;
   } catch (const std::bad_alloc&) {
     std::cerr << "fewwatt " << verb << ": not enough memory\n";
@@ -261,7 +262,7 @@ int run(const std::string& verb, const std::function<int()>& body) {
               << e.what() << '\n';
     return kFailed;
   } catch (const std::exception& e) {
-    std::cerr << "fewwatt " << verb << ": " << e.what() << '\n';
+    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << '\n';
     return kFailed;
   }
 }

@@ -23,6 +23,7 @@
 #include "datasets/profile_io.hpp"
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/model.hpp"
@@ -217,7 +218,8 @@ std::optional<Options> parse(int argc, char** argv) {
       "most modes of a device (4000000); and most combinations of the levels of --measurements (100000): "
       "where they have "
       "more, clocks jitter, and only the modes that were measured are predicted");
-  add("out", po::value(&options.out)->required()->value_name("FILE"), "model to write");
+  add("out", po::value(&options.out)->required()->value_name("FILE"),
+      "model to write; a model that is there is replaced");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   if (options.init.empty() && options.learner.empty() && options.update.empty()) options.learner = "auto";
@@ -496,7 +498,7 @@ void print(const Json& report) {
     like += (like.empty() ? "" : ", ") + similar["workload"].get<std::string>() + ' ' +
             std::to_string(std::lround(percent)) + " %";
   }
-  if (!like.empty()) std::cout << "  behaves like: " << like << '\n';
+  if (!like.empty()) std::cout << "  behaves like: " << hw::printable(like) << '\n';
   std::cout << "  -> " << report["out"].get<std::string>() << '\n';
 }
 
@@ -567,12 +569,13 @@ void add_used_rows(const learners::Model& model, Problem& problem, Json& report)
 }
 
 int run(Options options) {
+  learners::check_model_output(options.out);
   learners::Model model;
   std::shared_ptr<const learners::Learner> learner;
   std::optional<learners::Model> before;
   if (!options.update.empty()) {
     before = program::during("reading " + options.update, [&] {
-      return learners::read_model(options.update, options.max_modes.value_or(hw::kMostModes));
+      return learners::read_model(options.update, {.max_modes = options.max_modes.value_or(hw::kMostModes)});
     });
     options.space = *before->space;
     options.space_name = before->device;

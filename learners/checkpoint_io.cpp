@@ -62,8 +62,8 @@ void write_origin(Hdf5Writer& file, const Origin& origin) {
   file.text("/origin", "data_hash", origin.data_hash);
 }
 
-Checkpoint read_checkpoint(const std::string& path) {
-  const Hdf5Reader file(path);
+Checkpoint read_checkpoint(const std::string& path, const datasets::ReadOptions& options) {
+  const Hdf5Reader file(path, options);
   file.require_format(kFormat, kCheckpointVersion);
   Checkpoint checkpoint;
   checkpoint.learner = file.text("/", "learner");
@@ -97,6 +97,10 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   for (const auto& [name, text] : checkpoint.texts) file.text("/texts", name, text);
   write_origin(file, checkpoint.origin);
   file.commit();
+}
+
+void check_checkpoint_output(const std::string& path) {
+  datasets::check_output(path, datasets::hdf5_file_of(kFormat));
 }
 
 }  // namespace fewwatt::learners

@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 
+#include "datasets/read_options.hpp"
 #include "learners/checkpoint.hpp"
 
 namespace fewwatt::datasets {
@@ -16,11 +17,14 @@ inline constexpr int kCheckpointVersion = 1;
 
 // HDF5, "fewwatt-checkpoint": attribute learner; groups tensors and numbers, where a name with '/' is a
 // dataset in nested groups; texts, one attribute each; origin. Errors and atomic writing as for profiles:
-// datasets::DataError.
-Checkpoint read_checkpoint(const std::string& path);
+// datasets::DataError. ReadOptions says what a file made to break its reader can do.
+Checkpoint read_checkpoint(const std::string& path, const datasets::ReadOptions& options = {});
 
 // Throws std::invalid_argument for a name that is no path ("", "a//b").
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+
+// Throws the DataError that write_checkpoint() would for what is known of `path` before.
+void check_checkpoint_output(const std::string& path);
 
 // Every dataset below `group`, by its path from there: "time/weights".
 void for_each_dataset(const datasets::Hdf5Reader& file, const std::string& group,

@@ -212,7 +212,10 @@ void write_measurements(const std::string& path, const tasks::Samples& samples) 
       text << (t == tasks::kTimeMs ? "," : "\n");
     }
   }
-  datasets::write_file(path, text.str());
+  datasets::write_file(path, text.str(),
+                       datasets::text_file("a table of measured modes", [](std::string_view start) {
+                         return datasets::first_line(start).ends_with(",time_ms,power_w");
+                       }));
 }
 
 constexpr std::size_t kHopeless = 3;  // windows

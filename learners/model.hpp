@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/read_options.hpp"
 #include "learners/checkpoint.hpp"
 #include "learners/learner.hpp"
 
@@ -39,8 +40,11 @@ inline constexpr int kModelVersion = 1;
 // profile has them; modes [n,k] int32, mean [n,2] and, where known, stddev and latent_stddev [n,2] float64 (columns: ms, W);
 // support/modes, support/targets and, where rows differ in noise, support/noise_factors [n]; fitted, where there
 // are any, one dataset each; origin. Errors and atomic writing as for profiles: datasets::DataError, also for a grid of more than
-// `max_modes`.
-Model read_model(const std::string& path, std::size_t max_modes = hw::kMostModes);
+// options.max_modes. ReadOptions says what a file made to break its reader can do.
+Model read_model(const std::string& path, const datasets::ReadOptions& options = {});
 void write_model(const std::string& path, const Model& model);  // std::invalid_argument when model.error()
+
+// Throws the DataError that write_model() would for what is known of `path` before.
+void check_model_output(const std::string& path);
 
 }  // namespace fewwatt::learners

@@ -5,6 +5,7 @@
 
 #include "datasets/hdf5_file.hpp"
 #include "datasets/schema_io.hpp"
+#include "hw/printable.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/model.hpp"
 
@@ -96,16 +97,21 @@ std::string Model::error() const {
   return "";
 }
 
-Model read_model(const std::string& path, std::size_t max_modes) {
-  const Hdf5Reader file(path);
+Model read_model(const std::string& path, const datasets::ReadOptions& options) {
+  const Hdf5Reader file(path, options);
   file.require_format(kFormat, kModelVersion);
   Model model;
   model.device = file.text("/", "device");
   model.workload = file.text("/", "workload");
   model.learner = file.text("/", "learner");
+  for (const auto& name : {model.device, model.workload, model.learner})
+    if (hw::printable(name) != name)
+      throw DataError(path +
+                      ": expected names of device, workload and learner without control characters, found '" +
+                      hw::printable(name) + "'");
   model.attributes = datasets::read_attributes(file, "/attributes");
   model.space =
-      std::make_shared<const hw::PowerModeSpace>(datasets::read_space(file, "/knobs", "/modes", max_modes));
+      std::make_shared<const hw::PowerModeSpace>(datasets::read_space(file, "/knobs", "/modes", options.max_modes));
   const std::size_t knobs = model.space->knobs().size();
   const auto modes = datasets::read_modes(file, "/modes", knobs);
   if (modes.size() != model.space->size() || modes != model.space->modes()) {
@@ -152,6 +158,10 @@ void write_model(const std::string& path, const Model& model) {
     file.write("/fitted/" + name, std::span<const double>(values));
   write_origin(file, model.origin);
   file.commit();
+}
+
+void check_model_output(const std::string& path) {
+  datasets::check_output(path, datasets::hdf5_file_of(kFormat));
 }
 
 }  // namespace fewwatt::learners

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "datasets/atomic_file.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 #include "learners/model.hpp"
 
@@ -38,7 +39,7 @@ std::optional<Options> parse(int argc, char** argv) {
   add("model", program::po::value(&options.model)->required()->value_name("FILE"),
       "model, written by fewwatt adapt");
   add("out", program::po::value(&options.out)->required()->value_name("FILE"),
-      "CSV file to write; - for standard output");
+      "CSV file to write, or - for standard output; a table of predictions that is there is replaced");
   add("max-modes", program::po::value(&options.max_modes)->default_value(options.max_modes)->value_name("N"),
       "most modes of the device");
   if (!program::parse(argc, argv, manual, options.common)) return std::nullopt;
@@ -84,17 +85,26 @@ std::string to_csv(const learners::Model& model) {
   return text.str();
 }
 
+// What to_csv() made, of whatever model.
+datasets::Replaceable table_of_predictions() {
+  return datasets::text_file("a table of predictions", [](std::string_view start) {
+    const auto header = datasets::first_line(start);
+    return hw::parse_knob_role(header.substr(0, header.find(','))) && header.ends_with(",measured");
+  });
+}
+
 int run(const Options& options) {
   program::refuse_overwriting(options.out, {options.model});
+  if (options.out != "-") datasets::check_output(options.out, table_of_predictions());
   const auto model = program::during("reading " + options.model, [&] {
-    return learners::read_model(options.model, options.max_modes.value);
+    return learners::read_model(options.model, {.max_modes = options.max_modes.value});
   });
   const std::string csv = to_csv(model);
   if (options.out == "-") {
     std::cout << csv;
     return program::kDone;
   }
-  datasets::write_file(options.out, csv);
+  datasets::write_file(options.out, csv, table_of_predictions());
   if (options.common.json) {
     std::cout << nlohmann::ordered_json{{"out", options.out},
                                         {"device", model.device},
@@ -103,8 +113,8 @@ int run(const Options& options) {
                                         {"modes", model.space->size()}}
               << '\n';
   } else if (!options.common.quiet) {
-    std::cout << options.out << ": " << model.space->size() << " modes of " << model.device << '/'
-              << model.workload << '\n';
+    std::cout << options.out << ": " << model.space->size() << " modes of "
+              << hw::printable(model.device + '/' + model.workload) << '\n';
   }
   return program::kDone;
 }

@@ -8,13 +8,14 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <sstream>
 
+#include "datasets/atomic_file.hpp"
 #include "datasets/profile_io.hpp"
 #include "hw/numbers.hpp"
 #include "hw/program.hpp"
@@ -125,7 +126,8 @@ std::optional<Options> parse(int argc, char** argv) {
   add("holdout-workloads", po::value(&workloads)->value_name("W,..."),
       "workloads that training must not see");
   add("holdout-devices", po::value(&devices)->value_name("D,..."), "devices that training must not see");
-  add("out", po::value(&options.out)->required()->value_name("INIT.h5"), "the initializer to write");
+  add("out", po::value(&options.out)->required()->value_name("INIT.h5"),
+      "the initializer to write; a checkpoint that is there is replaced");
   add("steps", po::value(&steps)->default_value(steps)->value_name("N"),
       "outer steps, at most, or epochs of transfer; 0 = the learner's own default");
   add("shots", po::value(&shots)->default_value("5,10,25,50")->value_name("K,..."),
@@ -227,26 +229,24 @@ std::vector<datasets::Profile> read_training(const Options& options, std::vector
 // One JSON object per outer step.
 class JsonLog {
  public:
-  explicit JsonLog(const std::string& path) : path_(path) {
-    if (path.empty()) return;
-    file_.open(path, std::ios::app);
-    if (!file_) throw datasets::DataError(path + ": cannot be written");
+  explicit JsonLog(const std::string& path) {
+    if (!path.empty())
+      file_.emplace(path, datasets::text_file("a log of training",
+                                              [](std::string_view start) { return start.starts_with("{"); }));
   }
   void add(const meta::RunProgress& now, double seconds) {
-    if (path_.empty()) return;
+    if (!file_) return;
     nlohmann::json line{{"phase", now.phase},
                         {"step", now.progress.step},
                         {"loss", now.progress.loss},
                         {"done", now.done},
                         {"seconds", seconds}};
     if (!std::isnan(now.progress.validation_error)) line["validation_error"] = now.progress.validation_error;
-    file_ << line.dump() << std::endl;
-    if (!file_) throw datasets::DataError(path_ + ": cannot be written");
+    file_->add(line.dump());
   }
 
  private:
-  std::string path_;
-  std::ofstream file_;
+  std::optional<datasets::LineFile> file_;
 };
 
 // A bar on stderr: how far, loss, last validation error, time left.
@@ -302,6 +302,7 @@ int run(const Options& options) {
   }
   inputs.push_back(options.state);
   program::refuse_overwriting(options.out, inputs);
+  for (const auto& out : {options.out, options.state}) learners::check_checkpoint_output(out);
 
   std::optional<learners::Checkpoint> resume;
   if (!options.resume.empty())

@@ -19,6 +19,7 @@ PROGRAM = r"(hw|datasets|tasks|learners|meta|benchmarks)/[a-z-]+_main\.cpp"
 GATES = [
     ("LibTorch", r"(torch|ATen|c10|c10d|caffe2)/.*", r"(tests/)?meta/.*\.cpp|meta/torch\.hpp"),
     ("HDF5", r"(hdf5|hdf5_hl|H5\w*)\.h", r"(tests/)?datasets/.*|learners/\w+_io\.cpp"),
+    ("libseccomp", r"seccomp\.h", r"(tests/)?datasets/.*"),
     ("Boost.Program_options", r"boost/program_options.*", rf"hw/program\.[hc]pp|{PROGRAM}"),
     ("nlohmann/json", r"nlohmann/.*", rf"{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
     ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*"),

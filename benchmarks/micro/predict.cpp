@@ -3,12 +3,14 @@
 #include <benchmark/benchmark.h>
 
 #include <cmath>
+#include <cstdio>
 #include <memory>
 #include <string>
 
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
 #include "learners/fine_tune.hpp"
+#include "learners/model.hpp"
 #include "learners/optimize/choose.hpp"
 #include "learners/registry.hpp"
 #include "tasks/samplers/sampler.hpp"
@@ -89,6 +91,20 @@ void predict(benchmark::State& state, const std::string& name) {
   state.counters["modes"] = static_cast<double>(modes.size());
 }
 
+// A model of all modes, in this process or in fewwatt-reader.
+void read_model(benchmark::State& state, bool isolated) {
+  const std::string path = "micro_predict.model.h5";
+  learners::Model model;
+  model.device = "orin-agx-64";
+  model.workload = model.learner = "made-up";
+  model.space = board();
+  model.support = made_up_support(50);
+  model.prediction = learners::make_learner("gp")->adapt(model.support)->predict(board()->modes());
+  learners::write_model(path, model);
+  for (auto _ : state) benchmark::DoNotOptimize(learners::read_model(path, {.isolated = isolated}));
+  std::remove(path.c_str());
+}
+
 void list_modes(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(board()->modes());
 }
@@ -116,6 +132,12 @@ void sample(benchmark::State& state, const std::string& name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  benchmark::RegisterBenchmark("read_model/isolated", read_model, true)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("read_model/in_process", read_model, false)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("space/list", list_modes)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("space/find", find_modes)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("space/find_in_list", find_modes_in_list)->Unit(benchmark::kMillisecond);

@@ -354,6 +354,20 @@ TEST_F(Bench, MistakesHaveTheirExitCodes) {
   EXPECT_FALSE(std::filesystem::exists(*dir_ / "bad/rows.jsonl"));
 }
 
+TEST_F(Bench, OnlyResultsAreReplaced) {
+  const TempDir dir;
+  const std::string arguments = "--suite " + tests::write_made_up_suite(dir) + " --data-root " +
+                                (dir / "data") + " --out " + (dir / "out");
+  tests::write_text(dir / "out/table.md", "# My notes\n");
+  const auto result = run_program("bench", arguments);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("table.md: it is there already and is not the table.md of an earlier run"),
+            std::string::npos)
+      << result.err;
+  EXPECT_EQ(read_text(dir / "out/table.md"), "# My notes\n");
+  EXPECT_FALSE(std::filesystem::exists(dir / "out/rows.jsonl")) << "found before the work, not after it";
+}
+
 TEST_F(Bench, WithoutADataRootSaysHowToGiveOne) {
   const char* before = std::getenv("FEWWATT_DATA");
   const std::string kept = before != nullptr ? before : "";

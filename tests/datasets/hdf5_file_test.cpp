@@ -1,8 +1,11 @@
 #include "datasets/hdf5_file.hpp"
 
+#include <sys/stat.h>
+
 #include <cmath>
 #include <filesystem>
 
+#include "datasets/isolated_reader.hpp"
 #include "tests/datasets/expect_data_error.hpp"
 #include "tests/run_program.hpp"
 
@@ -56,6 +59,55 @@ TEST(Hdf5File, WriteThenReadIsIdentity) {
   file.verify();
 }
 
+TEST(Hdf5File, BothWaysOfReadingGiveTheSame) {
+  const TempDir dir;
+  const std::string path = small_file(dir);
+  const auto isolated = datasets::load_flat(path, {}), here = datasets::load_flat(path, {.isolated = false});
+  EXPECT_EQ(isolated.checksum, here.checksum);
+  ASSERT_EQ(isolated.tree.size(), here.tree.size());
+  for (const auto& [name, object] : isolated.tree) {
+    const auto& other = here.tree.at(name);
+    EXPECT_EQ(object.ints, other.ints) << name;
+    EXPECT_EQ(object.doubles, other.doubles) << name;
+    EXPECT_EQ(object.children, other.children) << name;
+    EXPECT_EQ(object.attributes.size(), other.attributes.size()) << name;
+  }
+}
+
+TEST(Hdf5File, LongTextComesBack) {
+  const TempDir dir;
+  const std::string long_text(100'000, 'x'), fixed(60'000, 'y');
+  Hdf5Writer writer(dir / "x.h5", "fewwatt-test", 1);
+  writer.text("/", "long", long_text);
+  writer.text("/", "fixed", fixed);
+  writer.commit();
+  const Hdf5Reader reader(dir / "x.h5");
+  EXPECT_EQ(reader.text("/", "long"), long_text);
+  EXPECT_EQ(reader.text("/", "fixed"), fixed);
+}
+
+TEST(Hdf5File, TextThatIsNoUtf8IsNotWritten) {
+  const TempDir dir;
+  Hdf5Writer writer(dir / "x.h5", "fewwatt-test", 1);
+  expect_data_error([&] { writer.text("/", "name", "gr\xf6\xdf"); }, {"'name'", "UTF-8", "gr\\xf6"});
+}
+
+TEST(Hdf5File, AFileOfTheSameFormatIsReplacedAndNoOther) {
+  const TempDir dir;
+  const std::string path = small_file(dir);
+  EXPECT_EQ(datasets::format_of(path), "fewwatt-test");
+  Hdf5Writer(path, "fewwatt-test", 3).commit();
+  EXPECT_EQ(Hdf5Reader(path).require_format("fewwatt-test", 3), 3);
+  const auto bytes = read_text(path);
+  expect_data_error([&] { Hdf5Writer(path, "fewwatt-other", 1).commit(); },
+                    {"cannot write " + path, "is not a fewwatt-other file"});
+  EXPECT_EQ(read_text(path), bytes);
+  write_text(dir / "notes", "of years");
+  expect_data_error([&] { Hdf5Writer(dir / "notes", "fewwatt-test", 1).commit(); },
+                    {dir / "notes", "not replaced"});
+  EXPECT_EQ(read_text(dir / "notes"), "of years");
+}
+
 TEST(Hdf5File, ManyValuesComeBack) {
   const TempDir dir;
   std::vector<double> values(1'000'000);
@@ -102,7 +154,10 @@ TEST(Hdf5File, WhatCannotBeOpenedIsSaid) {
   expect_data_error([&] { Hdf5Reader file(dir / "text.h5"); }, {dir / "text.h5", "not an HDF5 file"});
   write_text(dir / "empty.h5", "");
   expect_data_error([&] { Hdf5Reader file(dir / "empty.h5"); }, {dir / "empty.h5", "not an HDF5 file"});
-  expect_data_error([&] { Hdf5Reader file(dir.path().string()); }, {dir.path().string(), "not an HDF5 file"});
+  expect_data_error([&] { Hdf5Reader file(dir.path().string()); }, {dir.path().string(), "it is a folder"});
+  expect_data_error([&] { Hdf5Reader file("/dev/zero"); }, {"/dev/zero", "expected a file, found a device"});
+  ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
+  expect_data_error([&] { Hdf5Reader file(dir / "pipe"); }, {dir / "pipe", "expected a file, found a pipe"});
 }
 
 TEST(Hdf5File, ATruncatedFileIsSaidToBe) {
@@ -147,9 +202,9 @@ TEST(Hdf5File, DamagedValuesAreFound) {
   ASSERT_GT(bytes.size(), 20'000u) << "most of the file is values";
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0xff);
   write_text(dir / "x.h5", bytes);
-  const Hdf5Reader reader(dir / "x.h5");
-  expect_data_error([&] { reader.verify(); }, {dir / "x.h5", "/x", "damaged"});
-  expect_data_error([&] { (void)reader.doubles("/x"); }, {dir / "x.h5", "/x", "damaged"});
+  for (const bool isolated : {true, false})
+    expect_data_error([&] { Hdf5Reader(dir / "x.h5", {.isolated = isolated}); },
+                      {dir / "x.h5", "/x", "damaged"});
 }
 
 }  // namespace

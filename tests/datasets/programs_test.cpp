@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "datasets/profile_io.hpp"
@@ -91,6 +93,28 @@ TEST_F(Programs, AnInputIsNotOverwritten) {
 TEST_F(Programs, AnOutputFolderThatCannotBeWrittenIsNamed) {
   expect_fails(import("m.ini", "no/p.h5"), 1, dir_ / "no/p.h5");
   expect_fails(import("m.ini", "m.ini/p.h5"), 1, "Not a directory");
+}
+
+TEST_F(Programs, InspectShowsNothingThatActsOnATerminal) {
+  datasets::ProfileStore store;
+  store.devices["d"] = {{"board", "\x1b]0;owned\x07 \x1b[2J"}};
+  store.profiles = {example_profile()};
+  store.profiles[0].attributes.source = "a\nb";
+  datasets::write_profiles(dir_ / "p.h5", store);
+  const auto result = run_program("inspect", dir_ / "p.h5");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out.find('\x1b'), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("board = \\x1b]0;owned\\x07 \\x1b[2J\n"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("source = a\\nb\n"), std::string::npos) << result.out;
+}
+
+TEST_F(Programs, InputsThatAreNoFilesAreNamed) {
+  ASSERT_EQ(mkfifo((dir_ / "pipe.csv").c_str(), 0600), 0);
+  expect_fails(run_program("import", "--mapping " + (dir_ / "pipe.csv") + " --out " + (dir_ / "p.h5") + " " +
+                                         (dir_ / "in")),
+               1, "pipe.csv: expected a file, found a pipe");
+  expect_fails(run_program("import", "--mapping /dev/zero --out " + (dir_ / "p.h5") + " " + (dir_ / "in")), 1,
+               "/dev/zero: expected a file, found a device");
 }
 
 TEST_F(Programs, InspectRefusesBrokenFiles) {

@@ -222,6 +222,19 @@ TEST(RunLog, CreateDoesNotOverwrite) {
   EXPECT_EQ(read_run_log(dir / "empty.log").records.size(), 0u);
 }
 
+TEST(RunLog, ALinkIsNotFollowed) {
+  const TempDir dir;
+  std::filesystem::create_symlink("elsewhere", dir / "dangling.log");
+  expect_data_error([&] { RunLog::create(dir / "dangling.log", example_header()); },
+                    {dir / "dangling.log", "symbolic link"});
+  EXPECT_FALSE(std::filesystem::exists(dir / "elsewhere"));
+  write_text(dir / "victim", "");
+  std::filesystem::create_symlink("victim", dir / "link.log");
+  expect_data_error([&] { RunLog::open_to_append(dir / "link.log", example_header()); },
+                    {dir / "link.log", "symbolic link"});
+  EXPECT_EQ(read_text(dir / "victim"), "");
+}
+
 TEST(RunLog, ABadPathIsNamed) {
   const TempDir dir;
   expect_data_error([&] { RunLog::create(dir / "no/a.log", example_header()); },

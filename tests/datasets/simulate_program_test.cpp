@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -30,6 +31,32 @@ TEST_F(SimulateProgram, WritesProfilesOfAKnownBoard) {
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.out.find("orin-agx-64/lstm: 441 modes"), std::string::npos) << result.out;
   EXPECT_EQ(datasets::read_profiles(dir_ / "p.h5").profiles.size(), 2u);
+}
+
+TEST_F(SimulateProgram, OnlyAFileOfProfilesIsReplaced) {
+  const std::string arguments = "--device tx2 --workloads lstm --grid 40";
+  ASSERT_EQ(simulate(arguments).code, 0);
+  ASSERT_EQ(simulate(arguments + " --seed 1").code, 0);
+  write_text(dir_ / "notes", "of years");
+  std::filesystem::create_symlink("p.h5", dir_ / "link.h5");
+  for (const char* name : {"notes", "link.h5"}) {
+    const auto before = read_text(dir_ / name);
+    const auto result = simulate(arguments, name);
+    EXPECT_EQ(result.code, 1) << name;
+    EXPECT_NE(result.err.find(dir_ / name), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+    EXPECT_EQ(read_text(dir_ / name), before) << name;
+  }
+}
+
+TEST_F(SimulateProgram, OutputsThatAreNoFiles) {
+  EXPECT_EQ(run_program("simulate", "--device tx2 --workloads lstm --grid 40 --quiet --out /dev/null").code,
+            0);
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  ASSERT_EQ(mkfifo((dir_ / "pipe").c_str(), 0600), 0);
+  const auto result = simulate("--device tx2 --workloads lstm --grid 40", "pipe");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("nobody reads"), std::string::npos) << result.err;
 }
 
 TEST_F(SimulateProgram, WorkloadsArePowertrainsUnlessNamed) {

@@ -119,6 +119,25 @@ TEST_F(AdaptProgram, AnInputIsNotOverwritten) {
   EXPECT_EQ(tests::read_text(csv_), text);
 }
 
+TEST_F(AdaptProgram, OnlyAModelIsReplaced) {
+  ASSERT_EQ(adapt_profile("--learner physics --shots 8").code, 0);
+  ASSERT_EQ(adapt_profile("--learner physics --shots 9").code, 0);
+  EXPECT_EQ(learners::read_model(out_).support.size(), 9U);
+  tests::write_text(dir_ / "notes", "of years");
+  datasets::write_profiles(dir_ / "others.h5", example_profiles());
+  std::filesystem::create_symlink("model.h5", dir_ / "link.h5");
+  for (const char* name : {"notes", "others.h5", "link.h5"}) {
+    const auto before = tests::read_text(dir_ / name);
+    const auto result =
+        run_program("adapt", "--learner physics --profiles " + profiles_ +
+                                 " --device board --workload net --shots 8 --out " + (dir_ / name));
+    EXPECT_EQ(result.code, 1) << name;
+    EXPECT_EQ(result.out, "");
+    EXPECT_TRUE(holds(result.err, dir_ / name)) << result.err;
+    EXPECT_EQ(tests::read_text(dir_ / name), before) << name;
+  }
+}
+
 TEST_F(AdaptProgram, ProfileGivesAModelOfAllModes) {
   const auto result = adapt_profile("--learner physics --shots 8");
   ASSERT_EQ(result.code, 0) << result.err;

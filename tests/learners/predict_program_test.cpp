@@ -134,7 +134,8 @@ TEST_F(PredictProgram, AGridOfMoreModesThanAModelHasIsRefused) {
 }
 
 TEST_F(PredictProgram, FullDiskKeepsTheOldFile) {
-  tests::write_text(dir_ / "modes.csv", "old");
+  const std::string old = "cpu_khz,time_ms,measured\n1,2,0\n";
+  tests::write_text(dir_ / "modes.csv", old);
   auto model = tests::example_model();  // large enough for its table to pass the limit below
   std::vector<int> levels;
   for (int khz = 1000; khz <= 1'000'000; khz += 1000) levels.push_back(khz);
@@ -151,8 +152,33 @@ TEST_F(PredictProgram, FullDiskKeepsTheOldFile) {
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   EXPECT_TRUE(holds(tests::read_text(dir_ / "err"), "modes.csv")) << tests::read_text(dir_ / "err");
-  EXPECT_EQ(tests::read_text(dir_ / "modes.csv"), "old");
+  EXPECT_EQ(tests::read_text(dir_ / "modes.csv"), old);
   EXPECT_EQ(num_files(), 3U);
+}
+
+TEST_F(PredictProgram, OnlyATableOfPredictionsIsReplaced) {
+  EXPECT_EQ(predict("--out " + (dir_ / "modes.csv")).code, 0);
+  EXPECT_EQ(predict("--out " + (dir_ / "modes.csv")).code, 0);
+  tests::write_text(dir_ / "mine.csv", "cpu_khz,time_ms,power_w\n1,2,3\n");
+  std::filesystem::copy_file(model_, dir_ / "other.h5");
+  std::filesystem::create_symlink("modes.csv", dir_ / "link.csv");
+  for (const char* name : {"mine.csv", "other.h5", "link.csv"}) {
+    const auto before = tests::read_text(dir_ / name);
+    const auto result = predict("--out " + (dir_ / name));
+    EXPECT_EQ(result.code, 1) << name;
+    EXPECT_TRUE(holds(result.err, dir_ / name)) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(tests::read_text(dir_ / name), before) << name;
+  }
+}
+
+TEST_F(PredictProgram, ADamagedModelIsOneLine) {
+  auto bytes = tests::read_text(model_);
+  tests::write_text(model_, bytes.substr(0, bytes.size() / 2));
+  const auto result = predict("--out -");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_TRUE(holds(result.err, model_ + " is a truncated or damaged HDF5 file")) << result.err;
 }
 
 TEST(Programs, BoardProgramsNeedNeitherLibTorchNorBlas) {

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fewwatt::hw {
+
+// Text from outside (a name in a file, a line of a program) as it may be shown on a terminal: control characters, bytes that
+// are not UTF-8 and characters that turn the direction of writing become \n, \t, \x1b or \u202e; the rest stays. Escape it
+// where it is printed or put into a message, not where it is stored.
+std::string printable(std::string_view text);
+
+// The same, but line ends stay. For messages that may have several lines on purpose.
+std::string printable_lines(std::string_view text);
+
+bool is_utf8(std::string_view text);
+
+}  // namespace fewwatt::hw
