@@ -237,7 +237,8 @@ class Child final : public FlatSource {
   int reap_before_end() {
     siginfo_t ended{};
     const auto end = Clock::now() + std::chrono::seconds(2);
-    while (Clock::now() < end && ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+    while (Clock::now() < end &&
+           ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
            ended.si_pid == 0)
       ::poll(nullptr, 0, 1);
     if (ended.si_pid == 0) ::kill(pid_, SIGKILL);

@@ -247,7 +247,8 @@ TEST_F(MetaTrainProgram, OnlyACheckpointIsReplaced) {
   tests::write_text(out, "notes of years");
   const auto result = run("");
   EXPECT_EQ(result.code, 1);
-  EXPECT_NE(result.err.find(out + ": it is there already and is not a fewwatt-checkpoint file"), std::string::npos)
+  EXPECT_NE(result.err.find(out + ": it is there already and is not a fewwatt-checkpoint file"),
+            std::string::npos)
       << result.err;
   EXPECT_EQ(tests::read_text(out), "notes of years");
 }
