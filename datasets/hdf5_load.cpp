@@ -344,7 +344,7 @@ class Loader {
     put_text(entry.path);
     put_number(static_cast<std::uint8_t>(entry.rank));
     for (int i = 0; i < entry.rank; ++i) put_number(std::uint64_t{entry.shape[static_cast<std::size_t>(i)]});
-    sink_({static_cast<const char*>(values), bytes});
+    if (bytes > 0) sink_({static_cast<const char*>(values), bytes});
   }
 
   Image image_;

@@ -118,8 +118,8 @@ class Child final : public FlatSource {
   Child(Descriptor& file, std::uint64_t size, const std::string& path, const ReadOptions& options,
         bool root_only)
       : path_(path),
-        cpu_seconds_(options.cpu_seconds != 0 ? options.cpu_seconds : 2 + size / (4 << 20)),
-        wall_seconds_(2 + 3 * cpu_seconds_),
+        cpu_seconds_(options.cpu_seconds != 0 ? options.cpu_seconds : 1 + size / (2 << 20)),
+        wall_seconds_(4 + 3 * cpu_seconds_),
         end_(Clock::now() + std::chrono::seconds(wall_seconds_)) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0)
@@ -224,7 +224,7 @@ class Child final : public FlatSource {
   // Says why the reader ended before it had sent all.
   [[noreturn]] void fail() {
     const std::string damaged = path_ + " is damaged: its reader ";
-    const int status = reap();
+    const int status = reap_before_end();
     if (status == -1) throw DataError(damaged + "ended early");
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
       throw DataError(damaged + "took more than " + std::to_string(cpu_seconds_) + " s of processor time");
@@ -233,7 +233,19 @@ class Child final : public FlatSource {
                     std::to_string(WEXITSTATUS(status)));
   }
 
-  // -1 where nothing is known.
+  // One that only closed its pipe is not waited for without bound.
+  int reap_before_end() {
+    siginfo_t ended{};
+    const auto end = Clock::now() + std::chrono::seconds(2);
+    while (Clock::now() < end &&
+           ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == 0)
+      ::poll(nullptr, 0, 1);
+    if (ended.si_pid == 0) ::kill(pid_, SIGKILL);
+    return reap();
+  }
+
+  // The status, as of waitpid(); -1 where nothing is known.
   int reap() {
     if (pid_ <= 0) return -1;
     int status = -1;

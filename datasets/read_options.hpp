@@ -23,8 +23,8 @@ struct ReadOptions {
   // unpacked. 0: as many MB as the environment variable FEWWATT_READER_MB says, 1024 without it.
   std::uint64_t memory_bytes = 0;
 
-  // Processor time that reading one file may take in isolation, in seconds. 0: 2, and one more for every 4 MB of the file. By the
-  // clock it may take three times as long, and 2 s.
+  // Processor time that reading one file may take in isolation, in seconds. 0: 1, and one more for every 2 MB of the file. By the
+  // clock it may take three times as long, and 4 s.
   std::uint64_t cpu_seconds = 0;
 
   // A grid of more power modes is refused.

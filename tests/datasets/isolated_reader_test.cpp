@@ -406,6 +406,10 @@ TEST_F(OtherReader, TooMuchTimeIsOneLine) {
   expect_said(script("ulimit -t 1; while :; do :; done"), {path_ + " is damaged: its reader"});
 }
 
+TEST_F(OtherReader, OneThatOnlyClosesItsPipeIsNotWaitedForForEver) {
+  expect_said(script("exec sleep 100 >&-"), {path_ + " is damaged: its reader ended by signal 9"});
+}
+
 TEST_F(OtherReader, WhatMakesNoSenseIsOneLine) {
   expect_said(script("cat"), {path_});
   expect_said(script("printf SG"), {path_, "exit code 0"});

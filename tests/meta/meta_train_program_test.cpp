@@ -243,6 +243,16 @@ TEST_F(MetaTrainProgram, QuietPrintsNothing) {
   EXPECT_TRUE(std::filesystem::exists(out));
 }
 
+TEST_F(MetaTrainProgram, OnlyACheckpointIsReplaced) {
+  tests::write_text(out, "notes of years");
+  const auto result = run("");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find(out + ": it is there already and is not a fewwatt-checkpoint file"),
+            std::string::npos)
+      << result.err;
+  EXPECT_EQ(tests::read_text(out), "notes of years");
+}
+
 TEST_F(MetaTrainProgram, OutputThatCannotBeWrittenFailsBeforeTraining) {
   std::vector<std::string> bad = {dir / "nowhere/init.h5", dir.path().string()};
   const auto locked = dir.path() / "locked";
