@@ -61,7 +61,7 @@ struct Options {
 // Combinations of the levels of --measurements: more than this no board has, so clocks jitter.
 constexpr std::size_t kMostFromData = 100'000;
 // Modes predicted at once: what is computed of them fits into memory however many modes there are.
-constexpr std::size_t kChunk = 65'536;
+constexpr std::size_t kChunk = 32'768;
 
 // Numbers that the user may state, all but those of a mapping or a profile.
 constexpr std::pair<const char*, std::optional<double> datasets::WorkloadAttributes::*> kOwnAttributes[] = {

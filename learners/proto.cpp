@@ -302,6 +302,9 @@ std::string ProtoModel::error() const {
     if (target.curve_knobs.cols() != d || target.curve_weights.rows() != target.curve_knobs.rows() ||
         target.curve_weights.cols() != w)
       return prefix + "curve_knobs and curve_weights do not fit knob_mean and workloads";
+    if (target.curve_knobs.rows() > kMostCurveModes)
+      return prefix + "curve_knobs must have at most " + std::to_string(kMostCurveModes) + " rows, found " +
+             std::to_string(target.curve_knobs.rows());
     const auto& k = target.kernel;
     if (k.log_lengths.size() != d || k.log_amplitudes.size() != d || k.log_widths.size() != d ||
         k.log_spreads.size() != target.heads.cols())

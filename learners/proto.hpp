@@ -32,6 +32,9 @@ struct ProtoFineTune {
   std::string error() const;  // "" when valid
 };
 
+// Modes that curves are sums of kernels at, at most.
+inline constexpr Eigen::Index kMostCurveModes = 1024;
+
 // What there is of one target.
 struct ProtoTarget {
   std::vector<std::string> workloads;  // w training workloads, as "device/workload"

@@ -130,9 +130,9 @@ std::string StatedWorkloads::error() const {
   const auto w = characteristics.rows();
   if (characteristics.cols() != static_cast<Index>(std::size(tasks::kCharacteristics)))
     return "characteristics must have a column for each of " + names_of_characteristics();
-  if (w < kFewestStated || static_cast<Index>(time_of.size()) != w)
+  if (w < kFewestStated || w > kMostStated || static_cast<Index>(time_of.size()) != w)
     return "characteristics and time_of must be of the same workloads, at least " +
-           std::to_string(kFewestStated);
+           std::to_string(kFewestStated) + " and at most " + std::to_string(kMostStated);
   if ((characteristics.array() <= 0).any() || characteristics.array().isInf().any())
     return "characteristics must be positive and finite where they are known";
   for (const int of : time_of)

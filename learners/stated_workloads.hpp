@@ -12,6 +12,8 @@ namespace fewwatt::learners {
 
 // Fewer training workloads say nothing of how workloads depend on what is stated of them.
 inline constexpr Eigen::Index kFewestStated = 3;
+// And at most so many: what they say of a new workload costs the cube of their number, and the square in memory.
+inline constexpr Eigen::Index kMostStated = 1000;
 
 // Log y is linear in these, x = setting / the space's highest level: 1; x, 1 / x and log x of each knob; products of two
 // log x; 1 / (n c) where cores and their clock are knobs. Below the `lowest` x of a knob, [d], they go on as straight lines

@@ -221,6 +221,14 @@ std::optional<learners::StatedWorkloads> stated_workloads(
     auto samples = tasks::samples_of(profile);
     if (states(samples.characteristics)) all.push_back(std::move(samples));
   }
+  if (const auto most = static_cast<std::size_t>(learners::kMostStated); all.size() > most) {  // evenly
+    if (log)
+      log("characteristics: " + std::to_string(most) + " of " + std::to_string(all.size()) +
+          " workloads are used");
+    std::vector<tasks::Samples> some;
+    for (std::size_t i = 0; i < most; ++i) some.push_back(std::move(all[i * all.size() / most]));
+    all = std::move(some);
+  }
   const auto w = static_cast<Index>(all.size());
   if (w < learners::kFewestStated) return std::nullopt;
   learners::StatedWorkloads stated;

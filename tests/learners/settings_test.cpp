@@ -140,6 +140,22 @@ TEST(Settings, StepsAreBoundedByWhatTheNetCosts) {
   EXPECT_NO_THROW(FineTune{model});
 }
 
+// Of each, a table would have the square of it, or it times all modes.
+TEST(Settings, WorkloadsAndCurvesHaveBounds) {
+  auto stated = sim_prior_with_mixtures();
+  stated.tensors["stated/characteristics"] = Matrix::Ones(100'000, 4);
+  stated.numbers["stated/time_of"].assign(100'000, 0);
+  for (const std::string target : {"time/", "power/"}) {
+    auto& curves = stated.tensors[target + "stated/curves"];
+    curves = Matrix::Zero(100'000, curves.cols());
+  }
+  EXPECT_THROW(make_learner(stated), std::invalid_argument);
+  auto proto = tests::random_proto(*example_space()).to_checkpoint();
+  proto.tensors["time/curve_knobs"] = Matrix::Zero(kMostCurveModes + 1, 2);
+  proto.tensors["time/curve_weights"] = Matrix::Zero(kMostCurveModes + 1, 3);
+  EXPECT_THROW(make_learner(proto), std::invalid_argument);
+}
+
 TEST(Settings, ACandidateStandsOnce) {
   auto c = tests::checkpoint_without_rows("auto", *example_space());
   c.texts["candidates"] += " proto";
