@@ -53,6 +53,12 @@ bool is_leftover(const std::string& name) {
   return name.starts_with("clocks.") && name.ends_with(".new");
 }
 
+// A slash at the end would have a link followed.
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
 std::vector<std::string> names_in(int folder, const std::string& path) {
   const int fd = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* listing = fd < 0 ? nullptr : ::fdopendir(fd);
@@ -91,8 +97,9 @@ StateFolder::StateFolder(std::string path, int fd) : path_(std::move(path)), fd_
   if ((status.st_mode & kOthersMayWrite) != 0) refuse("others may write to the folder");
 }
 
-StateFolder::StateFolder(const std::string& path)
-    : StateFolder(path, [&] {
+StateFolder::StateFolder(const std::string& given)
+    : StateFolder(without_slash(given), [&] {
+        const auto path = without_slash(given);
         const std::filesystem::path folder(path);
         std::error_code error;
         if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
@@ -103,7 +110,8 @@ StateFolder::StateFolder(const std::string& path)
         return fd;
       }()) {}
 
-std::optional<StateFolder> StateFolder::find(const std::string& path) {
+std::optional<StateFolder> StateFolder::find(const std::string& given) {
+  const auto path = without_slash(given);
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return std::nullopt;
   if (fd < 0) fail(path, "open as a folder that is no link");

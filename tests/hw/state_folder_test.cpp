@@ -82,7 +82,10 @@ TEST(StateFolder, LinksAreNeverFollowed) {
   const TempDir dir;
   fs::create_directory(dir / "real");
   fs::create_directory_symlink(dir / "real", dir / "state");
-  expect_says(error_of([&] { StateFolder(dir / "state"); }), "no link");
+  for (const std::string name : {"state", "state/", "state//"}) {
+    expect_says(error_of([&] { StateFolder(dir / name); }), "no link");
+    expect_says(error_of([&] { StateFolder::find(dir / name); }), "no link");
+  }
 
   const StateFolder folder(dir / "real");
   tests::write_text(dir / "target", "kept");
