@@ -573,7 +573,8 @@ int run(Options options) {
   }
   if (!options.common.quiet) {
     for (const auto& name : problem.unused_columns) {
-      std::cerr << "fewwatt adapt: " << options.measurements << ": column " << name << " was not used\n";
+      std::cerr << "fewwatt adapt: " << options.measurements << ": column " << hw::printable(name)
+                << " was not used\n";
     }
   }
   return program::kDone;
