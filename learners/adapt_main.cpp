@@ -660,7 +660,8 @@ int run(Options options) {
     print(report);
   }
   if (!options.common.quiet) {
-    for (const auto& notice : problem.notices) std::cerr << "fewwatt adapt: " << hw::printable_lines(notice) << '\n';
+    for (const auto& notice : problem.notices)
+      std::cerr << "fewwatt adapt: " << hw::printable_lines(notice) << '\n';
   }
   return program::kDone;
 }

@@ -110,8 +110,8 @@ Model read_model(const std::string& path, const datasets::ReadOptions& options) 
                       ": expected names of device, workload and learner without control characters, found '" +
                       hw::printable(name) + "'");
   model.attributes = datasets::read_attributes(file, "/attributes");
-  model.space =
-      std::make_shared<const hw::PowerModeSpace>(datasets::read_space(file, "/knobs", "/modes", options.max_modes));
+  model.space = std::make_shared<const hw::PowerModeSpace>(
+      datasets::read_space(file, "/knobs", "/modes", options.max_modes));
   const std::size_t knobs = model.space->knobs().size();
   const auto modes = datasets::read_modes(file, "/modes", knobs);
   if (modes.size() != model.space->size() || modes != model.space->modes()) {

@@ -537,8 +537,9 @@ int run(const Options& options) {
   for (const auto& files : options.models) {
     models.emplace_back();
     for (const auto& file : files) {
-      models.back().push_back(program::during(
-          "reading " + file, [&] { return learners::read_model(file, {.max_modes = options.max_modes.value}); }));
+      models.back().push_back(program::during("reading " + file, [&] {
+        return learners::read_model(file, {.max_modes = options.max_modes.value});
+      }));
       auto& model = models.back().back();
       model.prediction = model.with_measurements();
       names += (names.empty() ? "" : ", ") + file + " (" + model.learner + ")";

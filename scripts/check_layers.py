@@ -11,7 +11,8 @@ from pathlib import Path
 # Each layer may include itself and what stands before it.
 LAYERS = ["hw", "datasets", "tasks", "learners", "meta", "benchmarks"]
 TOP_FOLDERS = {*LAYERS, "docs", "scripts", "tests", ".ci"}
-TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"}
+TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"}
+TESTS_OF = {"fuzz": "learners"}  # tests of all layers up to this one
 BANNED_FOLDERS = {"core", "common", "util", "utils", "helpers", "misc"}
 
 PROGRAM = r"(hw|datasets|tasks|learners|meta|benchmarks)/[a-z-]+_main\.cpp"
@@ -56,6 +57,7 @@ def check_place(path):
 def check_include(path, bracket, header):
     top = Path(header).parts[0]
     folder = path.parts[1] if path.parts[0] == "tests" and len(path.parts) > 2 else path.parts[0]
+    folder = TESTS_OF.get(folder, folder)
     if bracket == '"' and top not in (*LAYERS, "tests"):
         yield f'"{header}" is not written from the root'
     if top in LAYERS and "/" in header and bracket == '"':

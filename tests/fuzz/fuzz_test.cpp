@@ -22,7 +22,8 @@ TEST_P(Fuzz, ReadsItsCorpus) {
     EXPECT_NO_THROW(GetParam().read(content)) << entry.path();
     // Neighbours, as a damaged file would be.
     for (std::size_t at = 0; at < content.size(); at += 1 + content.size() / 50) {
-      EXPECT_NO_THROW(GetParam().read(content.substr(0, at))) << entry.path() << ", its first " << at << " bytes";
+      EXPECT_NO_THROW(GetParam().read(content.substr(0, at)))
+          << entry.path() << ", its first " << at << " bytes";
       auto changed = content;
       changed[at] = static_cast<char>(changed[at] ^ 0x15);
       EXPECT_NO_THROW(GetParam().read(changed)) << entry.path() << ", byte " << at << " changed";
@@ -33,7 +34,7 @@ TEST_P(Fuzz, ReadsItsCorpus) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Fuzz, testing::ValuesIn(targets().begin(), targets().end()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& target) { return std::string(target.param.name); });
 
 }  // namespace
 }  // namespace fewwatt::fuzz

@@ -18,7 +18,8 @@ namespace {
 struct Scratch {
   std::string path;
   Scratch() {
-    std::string name = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp") + std::string("/fewwatt-fuzz-XXXXXX");
+    std::string name = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp") +
+                       std::string("/fewwatt-fuzz-XXXXXX");
     if (mkdtemp(name.data()) == nullptr) fail("mkdtemp");
     path = name;
   }

@@ -51,7 +51,8 @@ void ini(std::string_view input) {
   answered([&] {
     const MemoryFile file(input);
     for (const auto& section : datasets::read_ini(file.path()).sections)
-      for (const auto& [key, text] : section.entries) answered([&, name = key] { (void)section.number(name); });
+      for (const auto& [key, text] : section.entries)
+        answered([&, name = key] { (void)section.number(name); });
   });
 }
 
@@ -66,7 +67,8 @@ void import(std::string_view input) {
       const auto end = parts[i].find('\n');
       if (end == std::string_view::npos) continue;
       std::string name(parts[i].substr(0, end));
-      if (name.empty() || name.size() > 200 || name[0] == '.' || name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
+      if (name.empty() || name.size() > 200 || name[0] == '.' ||
+          name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
         continue;
       paths.push_back(scratch_folder() + '/' + name);
       std::ofstream(paths.back(), std::ios::binary) << parts[i].substr(end + 1);
@@ -139,15 +141,20 @@ class Board {
   hw::FileSysfs files_;
 };
 
-void board(std::string_view input) {
+Board& board_of(std::size_t number) {
   static std::array<Board, 2> boards{Board(0), Board(7)};
+  return boards[number % boards.size()];
+}
+
+void board(std::string_view input) {
   if (input.empty()) return;
-  auto& board = boards[static_cast<unsigned char>(input[0]) % boards.size()];
+  auto& board = board_of(static_cast<unsigned char>(input[0]));
   input.remove_prefix(1);
   while (input.size() > 1) {
     const auto line = input.substr(0, input.find('\n'));
     if (line.size() > 2)
-      board.set(static_cast<unsigned char>(line[0]) * 256U + static_cast<unsigned char>(line[1]), line.substr(2));
+      board.set(static_cast<unsigned char>(line[0]) * 256U + static_cast<unsigned char>(line[1]),
+                line.substr(2));
     input.remove_prefix(std::min(input.size(), line.size() + 1));
   }
   auto& files = board.files();
@@ -167,7 +174,7 @@ void board(std::string_view input) {
 }
 
 void nvpmodel(std::string_view input) {
-  static Board board(0);
+  auto& board = board_of(0);
   static const auto found = hw::find_board(board.files());
   static const auto space = hw::space_of(found);
   answered([&] {
@@ -175,12 +182,14 @@ void nvpmodel(std::string_view input) {
     const auto* base = conf.find(hw::nvpmodel_now(board.files(), conf));
     std::set<hw::KnobRole> roles;
     for (const auto& knob : space.knobs()) roles.insert(knob.role);
-    if (base != nullptr) hw::nvpmodel_stanza(board.files(), conf, *base, found, space.at(0), roles, "FEWWATT");
+    if (base != nullptr)
+      hw::nvpmodel_stanza(board.files(), conf, *base, found, space.at(0), roles, "FEWWATT");
   });
 }
 
-constexpr Target kTargets[] = {{"csv", csv},         {"ini", ini},     {"import", import},     {"tegrastats", tegrastats},
-                               {"run_log", run_log}, {"board", board}, {"nvpmodel", nvpmodel}};
+constexpr Target kTargets[] = {
+    {"csv", csv},         {"ini", ini},     {"import", import},    {"tegrastats", tegrastats},
+    {"run_log", run_log}, {"board", board}, {"nvpmodel", nvpmodel}};
 
 }  // namespace
 
