@@ -154,10 +154,10 @@ class Child final : public FlatSource {
 
  private:
   void start(int file, int out, std::uint64_t size, std::uint64_t memory, bool root_only) {
-    const std::string program = reader_program(path_);
+    program_ = reader_program(path_);
     const char* seccomp = std::getenv("FEWWATT_SECCOMP");
     const bool wants_seccomp = seccomp == nullptr || std::string_view(seccomp) != "off";
-    std::array<std::string, 7> words{program,
+    std::array<std::string, 7> words{program_,
                                      std::to_string(size),
                                      std::to_string(memory),
                                      std::to_string(memory / 4),
@@ -194,12 +194,12 @@ class Child final : public FlatSource {
     posix_spawnattr_setsigmask(&how, &none);
     posix_spawnattr_setsigdefault(&how, &all);
     const int error =
-        ::posix_spawn(&pid_, program.c_str(), &files, &how, arguments.data(), environment.data());
+        ::posix_spawn(&pid_, program_.c_str(), &files, &how, arguments.data(), environment.data());
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
     if (error != 0) {
       pid_ = -1;
-      throw DataError("cannot read " + path_ + ": cannot start " + program + ": " + system_reason(error));
+      throw DataError("cannot read " + path_ + ": cannot start " + program_ + ": " + system_reason(error));
     }
   }
 
@@ -229,6 +229,7 @@ class Child final : public FlatSource {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
       throw DataError(damaged + "took more than " + std::to_string(cpu_seconds_) + " s of processor time");
     if (WIFSIGNALED(status)) throw DataError(damaged + "ended by signal " + std::to_string(WTERMSIG(status)));
+    if (WEXITSTATUS(status) == 127) throw DataError("cannot read " + path_ + ": cannot start " + program_);
     throw DataError("cannot read " + path_ + ": its reader ended with exit code " +
                     std::to_string(WEXITSTATUS(status)));
   }
@@ -257,6 +258,7 @@ class Child final : public FlatSource {
   }
 
   const std::string& path_;
+  std::string program_;
   std::uint64_t cpu_seconds_, wall_seconds_;
   Clock::time_point end_;
   std::unique_ptr<Descriptor> pipe_;
@@ -298,8 +300,6 @@ class Memory final : public FlatSource {
 
 FlatFile load_here(int file, std::uint64_t size, const std::string& path, std::uint64_t memory,
                    bool root_only) {
-  if (size > memory)
-    throw DataError(path + " needs more than " + std::to_string(memory >> 20) + " MB of memory to be read");
   std::string image(size, '\0'), flat;
   std::uint64_t got = 0;
   while (got < size) {
@@ -323,6 +323,9 @@ FlatFile load_flat(const std::string& path, const ReadOptions& options, bool roo
   check_signature(file, path);
   auto limited = options;
   limited.memory_bytes = memory_of(options);
+  if (input.size > limited.memory_bytes)
+    throw DataError(path + " needs more than " + std::to_string(limited.memory_bytes >> 20) +
+                    " MB of memory to be read; FEWWATT_READER_MB allows more");
   const auto before = version_of(file);
   auto content = options.isolated ? load_isolated(file, input.size, path, limited, root_only)
                                   : load_here(file, input.size, path, limited.memory_bytes, root_only);

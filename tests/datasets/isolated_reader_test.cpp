@@ -245,7 +245,6 @@ TEST(IsolatedReader, AFileLargerThanItsMemoryIsSaidToBe) {
   const auto path = small_profile(dir);
   std::filesystem::resize_file(path, std::uintmax_t{80} << 20);  // a hole
   for (const bool isolated : {true, false}) {
-    if (isolated && kSanitized) continue;  // without a limit
     expect_data_error([&] { Hdf5Reader(path, {.isolated = isolated, .memory_bytes = 64 << 20}); },
                       {path, "needs more than 64 MB"});
   }
@@ -418,7 +417,7 @@ TEST_F(OtherReader, WhatMakesNoSenseIsOneLine) {
 }
 
 TEST_F(OtherReader, OneThatIsNotThereIsNamed) {
-  expect_said(dir_ / "gone", {path_, "cannot start " + (dir_ / "gone"), "No such file"});
+  expect_said(dir_ / "gone", {path_, "cannot start " + (dir_ / "gone")});
 }
 
 TEST_F(OtherReader, AProgramFindsItsReaderBesideItselfOrIsToldWhere) {
