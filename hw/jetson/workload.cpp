@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,8 +131,13 @@ struct Start {
   pthread_sigmask(SIG_SETMASK, start.blocked, nullptr);
 
   int failure = 0;
-  // Without our terminal, into which a program could put what it likes, for the next one that reads there.
-  if (::setsid() < 0 || ::dup2(start.null, 0) < 0 || ::dup2(start.output, 1) < 0 ||
+  // Without our terminal, into which a program could put what it likes, for the next one that reads there. In our session still: when
+  // we are killed, the kernel then wakes what stands still of the program's group, and hangs up on it.
+  if (const int terminal = ::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC); terminal >= 0) {
+    ::ioctl(terminal, TIOCNOTTY);
+    ::close(terminal);
+  }
+  if (::setpgid(0, 0) != 0 || ::dup2(start.null, 0) < 0 || ::dup2(start.output, 1) < 0 ||
       ::dup2(start.output, 2) < 0 || ::dup2(start.steps, kStepFd) < 0) {
     failure = errno;
   } else {

@@ -45,11 +45,12 @@ enum class Wait {
   closed,     // the program runs, but no process has the descriptor any more: there will be no steps
 };
 
-// The user's program, running in a session and process group of its own, without terminal and standard input. A thread takes what it writes, so it
-// never waits for us; where our standard error does not keep up, what it prints is left out there.
+// The user's program, running in a process group of its own, without terminal and standard input. A thread takes what it writes, so
+// it never waits for us; where our standard error does not keep up, what it prints is left out there.
 //
 // Stopping reaches its process group: a process that left the group (setsid) is not stopped. Should the thread that
-// constructed this end first, or our process be killed, the kernel kills the program. To be used by one thread at a time.
+// constructed this end first, or our process be killed, the kernel kills the program, and hangs up on what it has started that
+// stands still. To be used by one thread at a time.
 class WorkloadProcess {
  public:
   // Starts the program. Throws std::invalid_argument for options.error(), and DeviceError, naming the command and errno,

@@ -426,11 +426,37 @@ TEST_F(WorkloadProcessTest, TheProgramGetsSignalsAsItIsTold) {
   ::signal(SIGXFSZ, SIG_DFL);
 }
 
-TEST_F(WorkloadProcessTest, TheProgramHasASessionOfItsOwnWithoutTerminal) {
-  WorkloadProcess process(shell("test $(cut -d' ' -f6 /proc/$$/stat) = $$ && ! (: </dev/tty) 2>/dev/null"),
+TEST_F(WorkloadProcessTest, TheProgramHasAGroupOfItsOwnAndNoTerminal) {
+  WorkloadProcess process(shell("test $(cut -d' ' -f5 /proc/$$/stat) = $$ && ! (: </dev/tty) 2>/dev/null"),
                           clock_);
   EXPECT_EQ(take_all(process), Wait::ended);
   EXPECT_EQ(process.exit_code(), 0);
+}
+
+char state_of(pid_t process) {  // 'T': it stands still. 'Z', also for none: it is over
+  const auto stat = tests::read_text("/proc/" + std::to_string(process) + "/stat");
+  const auto end = stat.rfind(')');
+  return end == std::string::npos ? 'Z' : stat.at(end + 2);
+}
+
+TEST_F(WorkloadProcessTest, NothingIsLeftStandingStillWhenWeAreKilled) {
+  int told[2];
+  ASSERT_EQ(::pipe(told), 0);
+  const pid_t us = ::fork();
+  if (us == 0) {
+    WorkloadProcess process(shell("sleep 60 & echo child $!; wait"), clock_);
+    const pid_t child = printed_child(process);
+    process.pause();
+    if (::write(told[1], &child, sizeof child) != sizeof child) ::_exit(1);
+    for (;;) ::pause();
+  }
+  pid_t child = 0;
+  ASSERT_EQ(::read(told[0], &child, sizeof child), static_cast<ssize_t>(sizeof child));
+  EXPECT_EQ(state_of(child), 'T');
+  ::kill(us, SIGKILL);
+  EXPECT_EQ(::waitpid(us, nullptr, 0), us);
+  EXPECT_TRUE(comes_true([&] { return state_of(child) == 'Z'; }));
+  for (const int end : told) ::close(end);
 }
 
 TEST_F(WorkloadProcessTest, RefusesOptionsThatAreNotValid) {
