@@ -6,9 +6,11 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <string_view>
 
 #include "hw/modules.hpp"
+#include "hw/numbers.hpp"
 
 namespace fewwatt::hw {
 namespace {
@@ -306,6 +308,7 @@ Board find_board(const Sysfs& files) {
   const auto on = clusters(files);
   if (on.empty()) throw DeviceError(kCpus + "/cpufreq: no clock of the CPU can be read");
   board.cpus = switching_order(read_cpu_list(files, kCpus + "/present"), on);
+  if (board.cpus.empty()) throw DeviceError(kCpus + "/present: expected CPUs, found none");
   board.cpu_levels = cpu_levels(files, on);
   if (board.cpu_levels.empty())
     throw DeviceError(on.front().folder + "/scaling_available_frequencies: no clock that all clusters have");
@@ -317,7 +320,11 @@ Board find_board(const Sysfs& files) {
 PowerModeSpace space_of(const Board& board) {
   const auto khz = [](const std::vector<std::int64_t>& levels, std::int64_t unit) {
     std::vector<int> all;
-    for (const auto level : levels) all.push_back(static_cast<int>(level / unit));
+    for (const auto level : levels) {
+      const auto value = as_int(level / unit);
+      if (!value) throw DeviceError("the kernel lists a clock of " + std::to_string(level / unit) + " kHz");
+      all.push_back(*value);
+    }
     return all;
   };
   Knob cores{KnobRole::cpu_cores, {}};
@@ -325,7 +332,11 @@ PowerModeSpace space_of(const Board& board) {
   std::vector<Knob> knobs = {std::move(cores), {KnobRole::cpu_khz, khz(board.cpu_levels, 1)}};
   if (board.gpu) knobs.push_back({KnobRole::gpu_khz, khz(board.gpu->levels, 1000)});
   if (board.memory) knobs.push_back({KnobRole::mem_khz, khz(board.memory->levels, 1000)});
-  return PowerModeSpace::grid(std::move(knobs));
+  try {
+    return PowerModeSpace::grid(std::move(knobs));
+  } catch (const std::invalid_argument& e) {
+    throw DeviceError(std::string("the clocks that the kernel lists make no power modes: ") + e.what());
+  }
 }
 
 }  // namespace fewwatt::hw

@@ -63,7 +63,7 @@ struct Board {
 // missing is listed in `missing`, and the space lacks its knob.
 Board find_board(const Sysfs& files);
 
-// Every combination of settings.
+// Every combination of settings. Throws DeviceError where the clocks that the kernel lists make none.
 PowerModeSpace space_of(const Board& board);
 
 // Clusters with a core that is on, as there are now: those of cores that are off may have no files.
