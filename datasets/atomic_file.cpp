@@ -180,7 +180,8 @@ std::pair<std::string, File> make_temporary(const std::string& path, int folder,
         ::openat(folder, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (file < 0 && errno == EEXIST) continue;
     if (file < 0) fail(path, errno);
-    // Between making and locking it another process may have taken it for a left-over. No lock at all: a file system without.
+    // Until it is locked, another process may take it for a left-over and remove it: then there is another try. Any other error
+    // means that this file system has no locks, and the file is used without.
     if (::flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) continue;
     struct stat status {};
     if (::fstat(file, &status) == 0 && status.st_nlink == 0) continue;
