@@ -444,24 +444,20 @@ bool is_clock(hw::KnobRole role) {
   return plausible(role) == &kClock;
 }
 
-// The level that a clock is but for rounding: within half a percent, or the same when cut or rounded to MHz.
-std::optional<int> level_of(const hw::Knob& knob, int setting) {
-  constexpr double kNear = 0.005;
-  if (std::binary_search(knob.levels.begin(), knob.levels.end(), setting)) return setting;
-  if (!is_clock(knob.role)) return std::nullopt;
-  for (const int level : knob.levels) {
-    const int mhz = setting / 1000;
-    if (std::abs(setting - level) <= kNear * level ||
-        (setting % 1000 == 0 && (level / 1000 == mhz || (level + 500) / 1000 == mhz)))
-      return level;
-  }
-  return std::nullopt;
-}
-
 int nearest_level(const hw::Knob& knob, int setting) {
   return *std::min_element(knob.levels.begin(), knob.levels.end(), [&](int a, int b) {
     return std::abs(std::log(double(a) / setting)) < std::abs(std::log(double(b) / setting));
   });
+}
+
+// The level that a clock is but for rounding: the nearest, within half a percent, or one that it is when cut or rounded to MHz.
+std::optional<int> level_of(const hw::Knob& knob, int setting) {
+  constexpr double kNear = 0.005;
+  if (std::binary_search(knob.levels.begin(), knob.levels.end(), setting)) return setting;
+  if (!is_clock(knob.role)) return std::nullopt;
+  const int level = nearest_level(knob, setting), mhz = setting / 1000;
+  const bool in_mhz = setting % 1000 == 0 && (level / 1000 == mhz || (level + 500) / 1000 == mhz);
+  return in_mhz || std::abs(setting - level) <= kNear * level ? std::optional(level) : std::nullopt;
 }
 
 class Importer {
