@@ -85,7 +85,8 @@ def utf16(bin_dir, folder, tmp):
 
 def nan_cell(bin_dir, folder, tmp):
     adapt(bin_dir, folder / "m.csv", tmp / "m.h5")
-    time, power = dataset(tmp / "m.h5", "support/time_ms"), dataset(tmp / "m.h5", "support/power_w")
+    targets = dataset(tmp / "m.h5", "support/targets")
+    time, power = targets[0::2], targets[1::2]
     assert len(time) == 8 and not any(t != t for t in time), f"expected 8 times, found {time}"
     assert sum(p == p for p in power) == 7, f"expected 7 powers, found {power}"
 

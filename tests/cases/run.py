@@ -62,7 +62,7 @@ def main():
                 print(f"{folder.name}: WRONG: {error}")
             except Exception:  # a fault of the test
                 failed.append(folder.name)
-                print(f"{folder.name}: BROKEN: {traceback.format_exc()}")
+                print(f"{folder.name}: BROKEN: {traceback.format_exc(limit=-2)}")
     if not wanted:
         failed += [f"{name} (there is no such folder)" for name in cases]
     print(f"{run} cases, {len(failed)} failed" + (": " + ", ".join(failed) if failed else ""))
