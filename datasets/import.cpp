@@ -518,9 +518,12 @@ class Importer {
   void find_levels() {
     std::vector<std::map<int, std::string>> found(roles_.size());  // setting, where it stands first
     for (const auto& file : files_)
-      for (std::size_t row = 0; row < file->size(); ++row)
+      for (std::size_t row = 0; row < file->size(); ++row) {
         for (std::size_t k = 0; k < roles_.size(); ++k)
           found[k].try_emplace(file->setting(row, roles_[k]), file->where(row));
+        // A number that is none, or in another unit, comes first.
+        for (const auto& [metric, expression] : file->mapping().metrics) file->metric(row, metric);
+      }
     settled_.resize(roles_.size());
     for (std::size_t k = 0; k < roles_.size(); ++k) {
       const auto& knob = levels_->knobs()[*levels_->knob_with(roles_[k])];

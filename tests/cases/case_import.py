@@ -15,7 +15,7 @@ PLAIN = """cpu_cores,cpu_khz,gpu_khz,mem_khz,time_ms,power_w
 
 def adapt(bin_dir, measurements, out, *options):
     """What a model of the measurements predicts: physics, the fastest to fit."""
-    succeed(bin_dir, "adapt", "--learner", "physics", "--measurements", measurements, "--space", "orin-agx-64",
+    succeed(bin_dir, "adapt", "--learner", "physics", "--measurements", measurements,
             "--workload", "w", "--out", out, *options)
     table = out.with_suffix(".csv")
     succeed(bin_dir, "predict", "--model", out, "--out", table)
@@ -36,7 +36,7 @@ def imported(bin_dir, folder, tmp, *inputs, **options):
 
 
 def refused(bin_dir, measurements, tmp, *saying):
-    refuse(bin_dir, "adapt", "--learner", "physics", "--measurements", measurements, "--space", "orin-agx-64",
+    refuse(bin_dir, "adapt", "--learner", "physics", "--measurements", measurements,
            "--out", tmp / "m.h5", saying=saying)
     assert not (tmp / "m.h5").exists(), "a model was written"
 
