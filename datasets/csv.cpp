@@ -25,11 +25,11 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// What separates the columns of a line: comma, semicolon or tab, whichever stands most often outside quotes.
+// What separates the columns of a line: comma, semicolon, tab or bar, whichever stands most often outside quotes.
 char separator_of(std::string_view line) {
   char best = ',';
   std::ptrdiff_t most = 0;
-  for (const char c : {',', ';', '\t'}) {
+  for (const char c : {',', ';', '\t', '|'}) {
     std::ptrdiff_t found = 0;
     bool quoted = false;
     for (const char at : line) {

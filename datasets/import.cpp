@@ -177,6 +177,10 @@ class FileReader {
       table_ = read_csv(input.path, of.decimal);
     else
       take_log(input.path);
+    const auto& named = mapping_.pattern.parts;
+    if (table_.has_column("folder") &&
+        std::none_of(named.begin(), named.end(), [](const auto& part) { return part.name == "folder"; }))
+      parts_.erase("folder");
     for (const auto& [column, pattern] : mapping_.cells) take_cells(table_.column(column), pattern);
     for (const auto& [role, expression] : mapping_.knobs) columns_[&expression] = find_columns(expression);
     for (const auto& [metric, expression] : mapping_.metrics)
@@ -239,7 +243,7 @@ class FileReader {
     const auto require = [&](bool holds, const char* expected) {
       if (holds) return;
       throw DataError(where(row) + ": " + gives + ": expected " + expected + ", found " +
-                      (std::isnan(value) ? "an empty cell" : in_text(value)));
+                      (std::isnan(value) ? "an empty cell, nan or the like" : in_text(value)));
     };
     switch (metric) {
       case Metric::time_ms:

@@ -41,6 +41,7 @@ TEST(Csv, SemicolonsAndTabsSeparateWhereTheHeaderHasThem) {
   EXPECT_EQ(semicolons.header, (std::vector<std::string>{"a,b", "c"}));
   EXPECT_EQ(semicolons.rows[0], (std::vector<std::string>{"1;2", "3"}));
   EXPECT_EQ(read("a\tb\n1\t2\n").rows[0], (std::vector<std::string>{"1", "2"}));
+  EXPECT_EQ(read("a|b\n1|2\n").rows[0], (std::vector<std::string>{"1", "2"}));
 }
 
 TEST(Csv, WindowsLineEndsAndByteOrderMarkAreAccepted) {

@@ -239,6 +239,9 @@ TEST_F(Import, FoldersAndCellsGiveNamesAndSettings) {
   EXPECT_EQ(store.profiles[1].modes, (std::vector<hw::PowerMode>{{4, 200000}, {8, 200500}}));
   const auto numbered = run(start + "cell mode = {cores}c_{rest}\ncpu_khz = cores * 100 + nr [MHz]\n");
   EXPECT_EQ(numbered.profiles.at(0).modes.at(0), hw::PowerMode{401000}) << "parts are columns of formulas";
+  write("tx2/c/z.csv", "mode,what,ms,folder\n4c_200MHz,resnet run 1,10,mine\n");
+  EXPECT_EQ(run(start + "cell mode = {cpu_cores:count}c_{cpu_khz:MHz}MHz\n").profiles.at(2).workload,
+            "resnet-mine");
   write("tx2/b/y.csv", "mode,what,ms\n4c,resnet run 1,10\n");
   expect_refused(start + "cell mode = {cpu_cores:count}c_{cpu_khz:MHz}MHz\n", {"y.csv:2", "'mode'", "'4c'"});
   expect_refused(kOne + "[file other/*.csv]\ncpu_khz = a [kHz]\ntime_ms = ms [ms]\n", {"no [file] section"});
