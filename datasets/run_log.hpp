@@ -71,12 +71,14 @@ struct RunRecords {
   std::string path;  // of the log, for messages
   RunHeader header;
   std::vector<RunRecord> records;
+  std::size_t skipped_lines = 0;  // blank or damaged, between others
   std::size_t dropped_bytes = 0;  // of a last line that was cut short
 };
 
-// Throws DataError naming the file and the line: unreadable, no run log, no whole header, a newer version, a
-// checksum that does not fit, or fields that do not make sense. A last line without its newline or with a
-// wrong checksum is what a crash in the middle of a write leaves: it is dropped.
+// Throws DataError naming the file and the line: unreadable, no run log, no whole header, a newer version, or fields that do not
+// make sense. A last line without its newline or with a wrong checksum is what a crash in the middle of a write leaves: it is
+// dropped. Any other line that is blank, or whose checksum does not fit, is skipped and counted; where two records stand in one
+// line because their newline was lost, both are read.
 RunRecords read_run_log(const std::string& path);
 
 // A log open for appending, locked: a second RunLog of the same file, in whichever process, is refused.
@@ -115,11 +117,9 @@ class RunLog {
   bool is_torn_ = false;  // a failed write could not be undone
 };
 
-// The records that are ok, one row per mode. Of a mode with several, of n_i repeats, mean m_i and spread s_i:
-//   N = sum n_i,  m = sum n_i m_i / N,  s^2 = (sum (n_i - 1) s_i^2 + sum n_i (m_i - m)^2) / (N - 1),
-// the mean and spread of all repeats as one sample, over the records that know the quantity; N goes to
-// repeats, summed over all. s is unknown when one with n_i > 1 does not know its s_i. Throws DataError when
-// there is no such record.
+// The records that are ok, one row per mode. Several of a mode become one by average(), over the records that know the quantity:
+// times weighted by repeats, powers by repeats * time where all times are known. The sum of all repeats goes to repeats. Throws
+// DataError when there is no such record.
 Profile to_profile(const RunRecords& run);
 
 // Puts the run's profile into the file of profiles, which is made when it is not there, by write_profiles().
