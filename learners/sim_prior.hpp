@@ -69,7 +69,8 @@ struct SimulatedSupport {
 // blends of one of them and a simulated one, those that fit it; and where characteristics are stated, the training
 // workloads by these (StatedWorkloads), which are all there is for a support without rows. Without a trained model the
 // residual is averaged over a fixed family and, from 20 rows on, one fitted to the support (fit_to_support); with one, a
-// residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
+// residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone, and that no knob
+// changes it one of power alone. With uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});
@@ -79,6 +80,8 @@ class SimPrior final : public Learner {
   // seed, and for supports with fewer values.
   SimulatedSupport simulate(const Samples& support) const;
   std::unique_ptr<const Predictor> adapt(const Samples& support, const SimulatedSupport& simulated) const;
+  // Whether all training workloads were measured in all modes of the space.
+  bool trained_in(const hw::PowerModeSpace& space) const;
 
  private:
   void check(const Samples& support) const;

@@ -10,6 +10,7 @@
 #include "hw/version.hpp"
 #include "learners/ensemble.hpp"
 #include "meta/deep_kernel.hpp"
+#include "meta/factor_fit.hpp"
 #include "meta/fine_tune_search.hpp"
 #include "meta/maml.hpp"
 #include "meta/pretrain.hpp"
@@ -240,6 +241,14 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
   return fit_sim_prior(training, options, request.seed, log, start ? &*start : nullptr).to_checkpoint();
 }
 
+learners::Checkpoint train_factor(const InitializerRequest& request, const Profiles& training,
+                                  const Log& log) {
+  FactorFitOptions options;
+  if (request.steps > 0) options.steps = request.steps;
+  options.interrupted = request.interrupted;
+  return fit_factor(training, options, request.seed, log).to_checkpoint();
+}
+
 // A control: whatever sim_prior has learned of characteristics is gone, also where it is part of auto.
 learners::Checkpoint without_characteristics(const learners::Checkpoint& trained) {
   auto blind = trained;
@@ -271,7 +280,9 @@ learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& t
   request.steps = 0;  // they are proto's
   if (request.init) request.init = learners::member_checkpoint(*request.init, "sim_prior");
   return learners::checkpoint_of_members(
-      "auto", {{"sim_prior", train_sim_prior(request, training, log)}, {"proto", proto}});
+      "auto", {{"sim_prior", train_sim_prior(request, training, log)},
+               {"factor", train_factor(request, training, log)},
+               {"proto", proto}});
 }
 
 // ---- ensembles ----
@@ -335,14 +346,14 @@ struct Entry {
 };
 
 const auto& entries() {
-  static const std::array<Entry, 26> table = {{
+  static const std::array<Entry, 27> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false, false},
        nullptr,
        train_transfer},
       {{"transfer-log", "transfer with log targets", "transfer-log", "", false, false},
        nullptr,
        train_transfer},
-      {{"auto", "sim_prior, and proto with simulated workloads too, which auto weighs", "auto", ""},
+      {{"auto", "sim_prior, factor, and proto with simulated workloads too, which auto weighs", "auto", ""},
        plan_proto,
        nullptr,
        nullptr,
@@ -351,6 +362,10 @@ const auto& entries() {
       {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
        nullptr,
        train_sim_prior},
+      {{"factor", "mean and covariance of training workloads' curves, and a smooth function", "factor", "", false,
+        false},
+       nullptr,
+       train_factor},
       {{"auto-blind", "auto without characteristics", "auto", "auto", true, false},
        plan_proto,
        nullptr,

@@ -543,8 +543,14 @@ TEST_F(AdaptProgram, RowsOfOneModeCountWithTheirMean) {
   ASSERT_EQ(adapt_csv("cpu_khz,time_ms\n1000,5\n2000,2\n2000,8\n").code, 0);
   const auto support = learners::read_model(out_).support;
   ASSERT_EQ(support.size(), 2U);
-  EXPECT_NEAR(support.targets(1, 0), 4, 1e-9);
-  EXPECT_EQ(support.noise_factors, tasks::Vector(Eigen::Vector2d(1, 0.5)));
+  EXPECT_NEAR(support.targets(1, 0), 5, 1e-9);
+  ASSERT_EQ(support.noise_factors.rows(), 2);
+  EXPECT_EQ(support.noise_factors(0, 0), 1);
+  // 2 and 8 are far apart: their mean is less sure than one usual measurement.
+  EXPECT_NEAR(support.noise_factors(1, 0), tasks::noise_factor(2, std::sqrt(18) / 5), 1e-6);
+  EXPECT_GT(support.noise_factors(1, 0), 1);
+  ASSERT_EQ(adapt_csv("cpu_khz,time_ms\n1000,5\n2000,4\n2000,4.02\n").code, 0);
+  EXPECT_DOUBLE_EQ(learners::read_model(out_).support.noise_factors(1, 0), 0.5);
 }
 
 TEST_F(AdaptProgram, WindowsFilesAreAccepted) {
