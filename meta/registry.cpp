@@ -263,11 +263,25 @@ learners::Checkpoint without_characteristics(const learners::Checkpoint& trained
 
 // ---- auto ----
 
+// An embedding of workloads is not learned from few rows, and takes as long as from many: then auto does without proto.
+constexpr std::size_t kRowsForProto = 500;
+bool pays_in_auto(const InitializerRequest& request, const Profiles& training) {
+  std::size_t rows = 0;
+  for (const auto& profile : training) rows += profile.modes.size();
+  return !request.also.empty() || rows >= kRowsForProto;
+}
+
 // proto learns from simulated workloads too, in the modes of the first profile, where no others are given.
 InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& training) {
   constexpr std::size_t kSimulated = 32;
   request.name = "proto";
-  if (request.init) request.init = learners::member_checkpoint(*request.init, "proto");
+  if (request.init) {
+    const auto names = learners::member_names(*request.init);
+    if (std::find(names.begin(), names.end(), "proto") != names.end())
+      request.init = learners::member_checkpoint(*request.init, "proto");
+    else
+      request.init.reset();
+  }
   if (request.also.empty())
     request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
                                                  {.seed = request.seed});
@@ -279,10 +293,10 @@ learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& t
   request.name = "sim_prior";
   request.steps = 0;  // they are proto's
   if (request.init) request.init = learners::member_checkpoint(*request.init, "sim_prior");
-  return learners::checkpoint_of_members(
-      "auto", {{"sim_prior", train_sim_prior(request, training, log)},
-               {"factor", train_factor(request, training, log)},
-               {"proto", proto}});
+  std::vector<learners::MemberCheckpoint> members = {{"sim_prior", train_sim_prior(request, training, log)},
+                                                     {"factor", train_factor(request, training, log)}};
+  if (!proto.learner.empty()) members.push_back({"proto", proto});
+  return learners::checkpoint_of_members("auto", members);
 }
 
 // ---- ensembles ----
@@ -343,6 +357,8 @@ struct Entry {
   InitializerRequest (*part)(InitializerRequest, const Profiles&) = nullptr;
   learners::Checkpoint (*whole)(InitializerRequest, const Profiles&, const Log&,
                                 const learners::Checkpoint&) = nullptr;
+  // Whether the plan is worth its time, where the whole can do without. nullptr = always.
+  bool (*pays)(const InitializerRequest&, const Profiles&) = nullptr;
 };
 
 const auto& entries() {
@@ -358,7 +374,8 @@ const auto& entries() {
        nullptr,
        nullptr,
        proto_of_auto,
-       auto_of_proto},
+       auto_of_proto,
+       pays_in_auto},
       {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
        nullptr,
        train_sim_prior},
@@ -371,7 +388,8 @@ const auto& entries() {
        nullptr,
        without_characteristics,
        proto_of_auto,
-       auto_of_proto},
+       auto_of_proto,
+       pays_in_auto},
       {{"sim_prior-blind", "sim_prior without characteristics", "sim_prior", "sim_prior", false, false},
        nullptr,
        train_sim_prior,
@@ -484,7 +502,17 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
   sort(sorted);
   sort(with_also.also);
   TrainedInitializer result;
-  if (entry->plan == nullptr) {
+  const bool pays = entry->pays == nullptr || entry->pays(with_also, sorted);
+  if (!pays) {
+    if (resume != nullptr)
+      throw std::invalid_argument("--resume: with less than " + std::to_string(kRowsForProto) +
+                                  " rows to train on " + request.name + " has no outer loop to go on with");
+    try {
+      result.checkpoint = entry->whole(with_also, sorted, hooks.log, {});
+    } catch (const Interrupted&) {
+      return {{}, Stop::interrupted, "interrupted"};
+    }
+  } else if (entry->plan == nullptr) {
     if (resume != nullptr)
       throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
     if (!request.also.empty())
