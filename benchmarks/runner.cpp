@@ -15,6 +15,7 @@
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
+#include "learners/optimize/choose.hpp"
 #include "learners/registry.hpp"
 #include "learners/samplers/sampler.hpp"
 #include "learners/transfer.hpp"

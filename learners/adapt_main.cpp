@@ -280,7 +280,8 @@ Problem draw_from_profile(const Options& options, std::shared_ptr<const learners
       learners::make_sampler(options.sampler, std::make_shared<const hw::PowerModeSpace>(device.space()),
                              std::move(learner), sampling);
   std::vector<std::size_t> rows;
-  for (const auto& mode : tasks::collect(device, *sampler, shots).modes)
+  const auto drawn = tasks::collect(device, *sampler, shots);
+  for (const auto& mode : drawn.modes)
     rows.push_back(static_cast<std::size_t>(
         std::lower_bound(profile.modes.begin(), profile.modes.end(), mode) - profile.modes.begin()));
   problem.support = tasks::samples_of(profile, rows);

@@ -89,7 +89,8 @@ Factors factors_of(const Matrix& logs) {
   if (w < 2) return found;
   off.rowwise() -= found.mean.transpose();
   // Of the w x w matrix: with off off' = U L U', the rows of U' off are the directions, by rising variance.
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(off * off.transpose());
+  const Eigen::MatrixXd squares = off * off.transpose();
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(squares);
   const auto kept = std::min(w - 1, kMostFactors);
   const double of_mean = 1 + 1 / static_cast<double>(w);
   found.roots = std::sqrt(of_mean / static_cast<double>(w - 1)) *

@@ -263,12 +263,16 @@ learners::Checkpoint without_characteristics(const learners::Checkpoint& trained
 
 // ---- auto ----
 
-// An embedding of workloads is not learned from few rows, and takes as long as from many: then auto does without proto.
-constexpr std::size_t kRowsForProto = 500;
-bool pays_in_auto(const InitializerRequest& request, const Profiles& training) {
+// An embedding of workloads is not learned from few rows, but a step costs as much as with many. So auto trains proto in as many
+// steps as are the rows' share of kRowsForAllSteps, and with fewer than kRowsForProto does without.
+constexpr std::size_t kRowsForProto = 100, kRowsForAllSteps = 1000;
+std::size_t rows_in(const Profiles& training) {
   std::size_t rows = 0;
   for (const auto& profile : training) rows += profile.modes.size();
-  return !request.also.empty() || rows >= kRowsForProto;
+  return rows;
+}
+bool pays_in_auto(const InitializerRequest& request, const Profiles& training) {
+  return !request.also.empty() || rows_in(training) >= kRowsForProto;
 }
 
 // proto learns from simulated workloads too, in the modes of the first profile, where no others are given.
@@ -282,6 +286,9 @@ InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& tra
     else
       request.init.reset();
   }
+  if (const auto rows = rows_in(training); request.steps == 0 && !request.init && rows < kRowsForAllSteps)
+    request.steps = std::max(1, static_cast<int>(static_cast<std::size_t>(ProtoNetOptions().max_steps) * rows /
+                                                 kRowsForAllSteps));
   if (request.also.empty())
     request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
                                                  {.seed = request.seed});
