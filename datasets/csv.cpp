@@ -1,8 +1,9 @@
 #include "datasets/csv.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cmath>
-#include <limits>
 
 #include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
@@ -11,6 +12,8 @@
 namespace fewwatt::datasets {
 namespace {
 
+constexpr std::string_view kLineEnds = "\r\n";
+
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
   const auto first = text.find_first_not_of(kBlanks);
@@ -18,14 +21,18 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
 
-// What separates the columns of the first line: comma, semicolon or tab, whichever stands most often outside quotes.
-char separator_of(std::string_view text) {
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// What separates the columns of a line: comma, semicolon or tab, whichever stands most often outside quotes.
+char separator_of(std::string_view line) {
   char best = ',';
   std::ptrdiff_t most = 0;
   for (const char c : {',', ';', '\t'}) {
     std::ptrdiff_t found = 0;
     bool quoted = false;
-    for (const char at : text.substr(0, text.find('\n'))) {
+    for (const char at : line) {
       if (at == '"') quoted = !quoted;
       if (at == c && !quoted) ++found;
     }
@@ -37,32 +44,73 @@ char separator_of(std::string_view text) {
   return best;
 }
 
+// The character that a line `sep=;`, as spreadsheets write it, names; nullopt for any other line.
+std::optional<char> said_separator(std::string_view line) {
+  line = line.substr(0, line.find_last_not_of(kLineEnds) + 1);
+  if (line.size() > 2 && line.front() == '"' && line.back() == '"') line = line.substr(1, line.size() - 2);
+  const bool said = line.size() == 5 && (line.starts_with("sep=") || line.starts_with("SEP="));
+  return said ? std::optional(line[4]) : std::nullopt;
+}
+
+struct Record {
+  std::vector<std::string> fields;
+  std::size_t line = 0;  // where it starts
+};
+
 // Takes records off the front of a text, one at a time.
 class Parser {
  public:
   Parser(const std::string& path, std::string_view text) : path_(path), rest_(text) {
-    if (rest_.substr(0, 3) == "\xEF\xBB\xBF") rest_.remove_prefix(3);
-    separator_ = separator_of(rest_);
+    if (const auto said = said_separator(first_line())) {
+      separator_ = *said;
+      rest_.remove_prefix(first_line().size());
+      return;
+    }
+    const auto all = rest_;
+    skip_comments();
+    separator_ = separator_of(first_line());
+    rest_ = all;
+    line_ = 1;
+    comment_ = {};
+    comments_ = 0;
   }
 
-  // False at the end of the text. `line` is where the record starts.
-  bool next(std::vector<std::string>& record, std::size_t& line) {
-    while (skip_line_end()) {
-    }
+  // False at the end of the text.
+  bool next(Record& record) {
+    skip_comments();
     if (rest_.empty()) return false;
-    line = line_;
-    record.clear();
+    record.line = line_;
+    record.fields.clear();
     do {
-      record.push_back(field());
+      record.fields.push_back(field());
     } while (skip(separator_));
     if (!rest_.empty() && !skip_line_end()) fail(line_, "text after a closing quote");
     return true;
+  }
+
+  // What stands behind the # of the last line before this that begins with one; "" for none.
+  std::string_view comment() const { return comment_; }
+
+  std::size_t comments() const { return comments_; }  // lines that begin with #, so far
+
+  // The fields of a comment; none where it has quotes, of which nobody knows what they mean.
+  std::vector<std::string> fields_of(std::string_view comment) const {
+    std::vector<std::string> fields;
+    if (comment.empty() || comment.find('"') != std::string_view::npos) return fields;
+    while (true) {
+      const auto end = comment.find(separator_);
+      fields.emplace_back(trim(comment.substr(0, end)));
+      if (end == std::string_view::npos) return fields;
+      comment.remove_prefix(end + 1);
+    }
   }
 
  private:
   [[noreturn]] void fail(std::size_t line, const std::string& what) const {
     throw DataError(path_ + ":" + std::to_string(line) + ": " + what);
   }
+
+  std::string_view first_line() const { return rest_.substr(0, rest_.find_first_of(kLineEnds)); }
 
   bool skip(char c) {
     if (rest_.empty() || rest_.front() != c) return false;
@@ -72,18 +120,38 @@ class Parser {
 
   bool skip_line_end() {
     if (rest_.substr(0, 2) == "\r\n") rest_.remove_prefix(1);
-    if (!skip('\n')) return false;
+    if (!skip('\n') && !skip('\r')) return false;
     ++line_;
     return true;
   }
 
+  // And blank lines.
+  void skip_comments() {
+    while (true) {
+      while (skip_line_end()) {
+      }
+      const auto line = first_line();
+      const auto text = trim(line);
+      if (text.empty() ? line.empty() || separator_ == '\t' : text.front() != '#') return;
+      if (!text.empty()) {
+        comment_ = text.substr(1);
+        ++comments_;
+      }
+      rest_.remove_prefix(line.size());
+    }
+  }
+
+  void skip_blanks() {
+    const auto blanks = separator_ == '\t' ? std::string_view(" ") : std::string_view(" \t");
+    rest_.remove_prefix(std::min(rest_.find_first_not_of(blanks), rest_.size()));
+  }
+
   std::string field() {
+    skip_blanks();
     if (!skip('"')) {
-      const auto end = std::min({rest_.find(separator_), rest_.find('\n'), rest_.size()});
+      const auto end = std::min({rest_.find(separator_), rest_.find_first_of(kLineEnds), rest_.size()});
       std::string value(trim(rest_.substr(0, end)));
-      // A carriage return belongs to the line end.
-      rest_.remove_prefix(
-          end > 0 && end < rest_.size() && rest_[end] == '\n' && rest_[end - 1] == '\r' ? end - 1 : end);
+      rest_.remove_prefix(end);
       return value;
     }
     const std::size_t opened = line_;
@@ -95,18 +163,123 @@ class Parser {
       line_ += static_cast<std::size_t>(
           std::count(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(quote), '\n'));
       rest_.remove_prefix(quote + 1);
-      if (!skip('"')) return value;
+      if (!skip('"')) break;
       value += '"';
     }
+    skip_blanks();
+    return value;
   }
 
   const std::string& path_;
   std::string_view rest_;
+  std::string_view comment_;
+  std::size_t comments_ = 0;
   std::size_t line_ = 1;
   char separator_ = ',';
 };
 
+bool is_missing(std::string_view text) {
+  constexpr std::array<std::string_view, 13> kWords{"",     "nan", "-nan", "+nan", "na", "n/a",      "#n/a",
+                                                    "null", "nil", "none", "-",    "--", "-nan(ind)"};
+  std::string small(text);
+  for (auto& c : small) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(kWords.begin(), kWords.end(), small) != kWords.end();
+}
+
+// What groups thousands beside comma and point: blanks, as wide as they may be, and apostrophes.
+constexpr std::array<std::string_view, 6> kGroupers{" ", "\xC2\xA0",    "\xE2\x80\xAF", "\xE2\x80\x89",
+                                                    "'", "\xE2\x80\x99"};
+
+// 12'345 and 1.234 as digits alone, given what may group them; nullopt unless every group but the first has three digits.
+std::optional<std::string> ungrouped(std::string_view text, std::string_view grouper) {
+  std::string digits;
+  for (bool first = true;; first = false) {
+    const auto end = text.find(grouper);
+    const auto group = text.substr(0, end);
+    const bool alone = first && end == std::string_view::npos;
+    if (!std::all_of(group.begin(), group.end(), is_digit)) return std::nullopt;
+    if (!alone && (first ? group.empty() || group.size() > 3 : group.size() != 3)) return std::nullopt;
+    digits += group;
+    if (end == std::string_view::npos) return digits;
+    text.remove_prefix(end + grouper.size());
+  }
+}
+
+// A number with groups and a decimal sign as one that C++ reads: [sign] whole [. fraction] [exponent].
+std::optional<std::string> plain_number(std::string_view text, DecimalSign decimal) {
+  const bool comma = decimal == DecimalSign::comma;
+  std::string plain;
+  if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
+    if (text.front() == '-') plain = "-";
+    text.remove_prefix(1);
+  }
+  std::string_view exponent;
+  if (const auto e = text.find_first_of("eE"); e != std::string_view::npos) {
+    exponent = text.substr(e);
+    text = text.substr(0, e);
+  }
+  const auto sign = text.find(comma ? ',' : '.');
+  const auto whole = text.substr(0, sign);
+  std::optional<std::string> digits;
+  for (const auto grouper : kGroupers)
+    if (!digits) digits = ungrouped(whole, grouper);
+  if (!digits && decimal != DecimalSign::unsaid) digits = ungrouped(whole, comma ? "." : ",");
+  if (!digits) return std::nullopt;
+  plain += *digits;
+  if (sign != std::string_view::npos) plain += '.' + std::string(text.substr(sign + 1));
+  return plain + std::string(exponent);
+}
+
+// nullopt for what is no number.
+std::optional<CellValue> parse_cell(std::string_view text, DecimalSign decimal) {
+  text = trim(text);
+  if (is_missing(text)) return CellValue{};
+  auto end = text.find_last_of("0123456789");  // no unit has a digit
+  if (end == std::string_view::npos) return std::nullopt;
+  ++end;
+  if (end < text.size() && text[end] == '.') ++end;
+  CellValue value;
+  if (const auto unit = trim(text.substr(end)); !unit.empty()) {
+    value.unit = find_unit(unit);
+    if (value.unit == nullptr) return std::nullopt;
+  }
+  const auto plain = plain_number(text.substr(0, end), decimal);
+  const auto number = plain ? hw::real_number(*plain) : std::nullopt;
+  if (!number) return std::nullopt;
+  value.number = *number;
+  return value;
+}
+
+bool has_number(const std::vector<std::string>& fields) {
+  return std::any_of(fields.begin(), fields.end(), [](const auto& field) {
+    const auto with_point = parse_cell(field, DecimalSign::point),
+               with_comma = parse_cell(field, DecimalSign::comma);
+    return (with_point && !std::isnan(with_point->number)) || (with_comma && !std::isnan(with_comma->number));
+  });
+}
+
+bool is_marked(const Record& record) {
+  const auto& first = record.fields.front();
+  const bool empty_before_semicolon = first.empty() && record.fields.size() > 1;
+  return empty_before_semicolon || first.starts_with('%') || first.starts_with(';') ||
+         first.starts_with('!') || first.starts_with("//");
+}
+
+// How many records stand before the header: lines that are marked as comments and have fewer fields than what follows.
+std::size_t comments_before(const std::vector<Record>& records) {
+  std::size_t end = 0, widest = 0;
+  while (end < records.size() && is_marked(records[end]))
+    widest = std::max(widest, records[end++].fields.size());
+  return end < records.size() && records[end].fields.size() > widest ? end : 0;
+}
+
 }  // namespace
+
+std::optional<DecimalSign> parse_decimal_sign(std::string_view name) {
+  if (name == "point") return DecimalSign::point;
+  if (name == "comma") return DecimalSign::comma;
+  return std::nullopt;
+}
 
 bool parse_number(std::string_view text, double& value) {
   const auto number = hw::real_number(trim(text));
@@ -123,7 +296,10 @@ std::size_t CsvTable::column(std::string_view name) const {
   if (found == header.end()) {
     std::string known;
     for (const auto& column : header) known += (known.empty() ? "" : ", ") + column;
-    throw DataError(path + ": no column '" + std::string(name) + "', there are: " + known);
+    const bool spelled = name.find_first_of("+-*/()") != std::string_view::npos;
+    throw DataError(path + ": no column '" + std::string(name) + "', there are: " + known +
+                    (has_number(header) ? "; this line looks like a row, not a header" : "") +
+                    (spelled ? "; in a formula blanks stand around + - * /" : ""));
   }
   if (std::count(header.begin(), header.end(), name) > 1) {
     throw DataError(path + ": more than one column is named '" + std::string(name) + "'");
@@ -135,33 +311,64 @@ std::string CsvTable::where(std::size_t row) const {
   return path + ":" + std::to_string(lines[row]);
 }
 
-double CsvTable::number(std::size_t row, std::size_t column) const {
+CellValue CsvTable::value(std::size_t row, std::size_t column) const {
   const auto& cell = rows[row][column];
-  if (trim(cell).empty()) return std::numeric_limits<double>::quiet_NaN();
-  double value = 0;
-  if (!parse_number(cell, value)) {
-    throw DataError(where(row) + ": column '" + header[column] + "': expected a number, found '" + cell +
-                    "'");
-  }
-  return value;
+  if (const auto value = parse_cell(cell, decimal)) return *value;
+  const std::string what =
+      where(row) + ": column '" + header[column] + "': expected a number, found '" + cell + "'";
+  const bool with_point = parse_cell(cell, DecimalSign::point).has_value(),
+             with_comma = parse_cell(cell, DecimalSign::comma).has_value();
+  if (!with_point && !with_comma) throw DataError(what);
+  if (decimal != DecimalSign::unsaid)
+    throw DataError(what + ", which is none with decimal = " + (with_point ? "comma" : "point"));
+  throw DataError(
+      what +
+      ": write decimal = comma in the mapping, or --decimal comma, where a comma stands before fractions; "
+      "decimal = point where it groups thousands");
 }
 
-CsvTable read_csv(const std::string& path) {
-  const std::string text = read_file(path);
+double CsvTable::number(std::size_t row, std::size_t column) const {
+  const auto found = value(row, column);
+  if (found.unit != nullptr) {
+    throw DataError(where(row) + ": column '" + header[column] + "': expected a number, found '" +
+                    rows[row][column] + "'");
+  }
+  return found.number;
+}
+
+CsvTable read_csv(const std::string& path, DecimalSign decimal) {
+  const std::string text = read_text(path);
   CsvTable table;
   table.path = path;
+  table.decimal = decimal;
   Parser parser(table.path, text);
-  std::vector<std::string> record;
-  std::size_t line = 0;
-  if (!parser.next(table.header, line)) throw DataError(path + " is empty");
-  while (parser.next(record, line)) {
-    if (record.size() != table.header.size()) {
-      throw DataError(path + ":" + std::to_string(line) + ": expected " +
-                      std::to_string(table.header.size()) + " fields as in the header, found " +
-                      std::to_string(record.size()));
+  std::vector<Record> records;
+  std::string_view comment;
+  for (Record record; parser.next(record);) {
+    if (records.empty()) comment = parser.comment();
+    records.push_back(std::move(record));
+  }
+  if (records.empty()) throw DataError(path + (parser.comments() > 0 ? " has comments only" : " is empty"));
+  auto at = comments_before(records);
+  auto names = parser.fields_of(comment);
+  const auto& first = records[at];
+  const bool comment_is_header = names.size() >= 2 && names.size() == first.fields.size() &&
+                                 !has_number(names) && has_number(first.fields);
+  const auto header_line = first.line;
+  table.comments = parser.comments() + at - (comment_is_header ? 1 : 0);
+  table.header = comment_is_header ? std::move(names) : records[at++].fields;
+  for (; at < records.size(); ++at) {
+    auto& record = records[at];
+    if (record.fields.size() != table.header.size()) {
+      const bool no_header = table.rows.empty() && table.header.size() < record.fields.size();
+      throw DataError(
+          path + ":" + std::to_string(record.line) + ": expected " + std::to_string(table.header.size()) +
+          " fields as in the header, found " + std::to_string(record.fields.size()) +
+          (no_header ? "; is line " + std::to_string(header_line) + " no header? A comment begins with #"
+                     : ""));
     }
-    table.rows.push_back(record);
-    table.lines.push_back(line);
+    table.rows.push_back(std::move(record.fields));
+    table.lines.push_back(record.line);
   }
   if (table.rows.empty()) throw DataError(path + " has a header, but no row");
   return table;

@@ -6,11 +6,15 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "datasets/average.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/tegrastats.hpp"
+#include "datasets/units.hpp"
 #include "hw/modules.hpp"
 #include "hw/numbers.hpp"
 
@@ -23,11 +27,28 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 struct Cell {
   double value;
   std::string where;
-  int count = 1;
+};
+
+// The measurements of a mode's time or power, where they are averaged, and where they stand.
+struct Repeated {
+  std::vector<Measured> values;
+  std::vector<std::string> where;
+  const Unit* unit = nullptr;  // that the mapping says the first one has
+
+  void add(const Measured& measured, const std::string& stands) {
+    if (std::isnan(measured.value)) return;
+    values.push_back(measured);
+    where.push_back(stands);
+  }
+};
+
+struct ModeDraft {
+  std::map<Metric, Cell> cells;
+  Repeated times, powers;
 };
 
 struct Draft {
-  std::map<hw::PowerMode, std::map<Metric, Cell>> modes;
+  std::map<hw::PowerMode, ModeDraft> modes;
   std::map<std::string, std::string> attributes;
 };
 
@@ -42,18 +63,20 @@ std::string in_text(double value) {
   return text.data();
 }
 
-std::string in_text(const Expression& expression) {
-  std::string text;
-  for (const auto& [sign, column] : expression.terms) {
-    text += text.empty() ? "" : sign < 0 ? " - " : " + ";
-    text += column;
+// The last parts of a path, as many as `pattern` has: one more than it has slashes.
+std::string tail_of(const std::filesystem::path& path, std::string_view pattern) {
+  auto rest = std::filesystem::absolute(path).lexically_normal();
+  std::string tail = rest.filename().string();
+  for (auto slashes = std::count(pattern.begin(), pattern.end(), '/'); slashes > 0; --slashes) {
+    rest = rest.parent_path();
+    tail = rest.filename().string() + '/' + tail;
   }
-  return text;
+  return tail;
 }
 
 const FileMapping* find_file_mapping(const Mapping& mapping, const std::filesystem::path& path) {
   for (const auto& file : mapping.files) {
-    if (fits_glob(file.glob, path.filename().string())) return &file;
+    if (fits_glob(file.glob, tail_of(path, file.glob))) return &file;
   }
   return nullptr;
 }
@@ -90,28 +113,14 @@ std::vector<Input> find_inputs(const Mapping& mapping, const std::vector<std::st
   return inputs;
 }
 
-// A tegrastats log as a table: its rails are the columns of one row.
-CsvTable tegrastats_table(const std::string& path) {
-  const auto log = read_tegrastats(path);
-  CsvTable table;
-  table.path = path;
-  table.rows.emplace_back();
-  table.lines.push_back(1);
-  for (const auto& [rail, mw] : log.rails_mw) {
-    table.header.push_back(rail);
-    table.rows.front().push_back(in_text(mw));
-  }
-  return table;
-}
-
-// What the file's name says: the parts of the pattern, and "file".
+// What the file's name says: the parts of the pattern, "file" and "folder".
 std::map<std::string, std::string> parts_of_name(const Input& input) {
   const std::filesystem::path path(input.path);
-  std::map<std::string, std::string> parts{{"file", path.stem().string()}};
+  const auto folder = std::filesystem::absolute(path).lexically_normal().parent_path().filename();
+  std::map<std::string, std::string> parts{{"file", path.stem().string()}, {"folder", folder.string()}};
   const auto& pattern = input.mapping->pattern;
   if (pattern.text.empty()) return parts;
-  const std::string name = path.filename().string();
-  const auto found = match(pattern, name);
+  const auto found = match(pattern, tail_of(path, pattern.text));
   if (!found) {
     throw DataError(input.path + ": the name does not fit the pattern '" + pattern.text + "' of " +
                     input.mapping->where);
@@ -120,39 +129,98 @@ std::map<std::string, std::string> parts_of_name(const Input& input) {
   return parts;
 }
 
+// Bounds of what devices have, in the unit that is kept, and the units that a number may have instead.
+struct Plausible {
+  double least, most;
+  const char* what;
+  std::array<const char*, 4> units;
+};
+constexpr Plausible kClock{2e4, 2e7, "clock", {"Hz", "kHz", "MHz", "GHz"}};
+constexpr Plausible kPower{0.1, 1500, "power", {"uW", "mW", "W", "kW"}};
+constexpr Plausible kPowerLimit{1e3, 2e6, "power limit", {"uW", "mW", "W", "kW"}};
+
+const Plausible* plausible(hw::KnobRole role) {
+  switch (role) {
+    case hw::KnobRole::cpu_khz:
+    case hw::KnobRole::gpu_khz:
+    case hw::KnobRole::mem_khz:
+      return &kClock;
+    case hw::KnobRole::power_limit_mw:
+      return &kPowerLimit;
+    case hw::KnobRole::cpu_cores:
+    case hw::KnobRole::batch_size:
+      return nullptr;
+  }
+  return nullptr;
+}
+
+std::string short_text(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.6g", value);
+  return text.data();
+}
+
+std::string hint_of(const std::string& unit) {
+  return (unit.empty()
+              ? std::string(": is the unit right? If so, add")
+              : ": looks like " + unit + ": write [" + unit +
+                    "] as its unit, in the mapping or behind the column's name; if it is right, add") +
+         " --trust-units, or trust_units = yes to the mapping";
+}
+
 // Everything one input file is read with.
 class FileReader {
  public:
-  explicit FileReader(const Input& input)
-      : mapping_(*input.mapping),
-        parts_(parts_of_name(input)),
-        table_(mapping_.format == FileFormat::csv ? read_csv(input.path) : tegrastats_table(input.path)) {
+  FileReader(const Input& input, const Mapping& of)
+      : mapping_(*input.mapping), trust_units_(of.trust_units), parts_(parts_of_name(input)) {
+    if (mapping_.format == FileFormat::csv)
+      table_ = read_csv(input.path, of.decimal);
+    else
+      take_log(input.path);
+    for (const auto& [column, pattern] : mapping_.cells) take_cells(table_.column(column), pattern);
     for (const auto& [role, expression] : mapping_.knobs) columns_[&expression] = find_columns(expression);
     for (const auto& [metric, expression] : mapping_.metrics)
       columns_[&expression] = find_columns(expression);
   }
 
+  const FileMapping& mapping() const { return mapping_; }
   std::size_t size() const { return table_.rows.size(); }
+  std::size_t comments() const { return table_.comments; }
+  std::size_t skipped_lines() const { return log_.skipped; }
   std::string where(std::size_t row) const { return table_.where(row); }
+  // Rails of a log that are used, and not in all of its lines.
+  const std::vector<std::string>& notices() const { return notices_; }
 
   // What {name} stands for.
   std::string text(std::size_t row, const std::string& name) const {
-    const auto part = parts_.find(name);
-    return part != parts_.end() ? part->second : table_.rows[row][table_.column(name)];
+    if (const auto* part = find_part(row, name)) return *part;
+    return table_.rows[row][table_.column(name)];
   }
-  bool has_text(const std::string& name) const { return parts_.contains(name) || table_.has_column(name); }
+  bool has_text(const std::string& name) const {
+    return find_part(0, name) != nullptr || table_.has_column(name);
+  }
 
   int setting(std::size_t row, hw::KnobRole role) const {
     const std::string name(hw::to_string(role));
-    double value = kNan;
+    double value = kNan, scale = 1;
     if (const auto knob = mapping_.knobs.find(role); knob != mapping_.knobs.end()) {
       value = evaluate(row, knob->second);
+      scale = knob->second.scale;
       if (std::isnan(value))
-        throw DataError(where(row) + ": column '" + in_text(knob->second) + "' is empty, it gives " + name);
+        throw DataError(where(row) + ": column '" + knob->second.text + "' is empty, it gives " + name);
+      check_plausible(row, "column '" + knob->second.text + "' gives " + name, value, scale, plausible(role),
+                      unit_of(role));
     } else {
-      for (const auto& part : mapping_.pattern.parts) {
-        if (part.role == role && parse_number(parts_.at(part.name), value)) value *= part.scale;
-      }
+      const auto take = [&](const NamePattern& pattern) {
+        for (const auto& part : pattern.parts) {
+          if (part.role != role || !parse_number(*find_part(row, part.name), value)) continue;
+          scale = part.scale;
+          value *= scale;
+        }
+      };
+      take(mapping_.pattern);
+      for (const auto& [column, pattern] : mapping_.cells) take(pattern);
+      check_plausible(row, "the pattern gives " + name, value, scale, plausible(role), unit_of(role));
     }
     // Clocks in Hz are scaled by 1e-3, which is not exact.
     const auto whole = hw::as_int(std::round(value), 1);
@@ -167,10 +235,10 @@ class FileReader {
   double metric(std::size_t row, Metric metric) const {
     const auto& expression = mapping_.metrics.at(metric);
     const double value = evaluate(row, expression);
+    const std::string gives = "column '" + expression.text + "' gives " + std::string(to_string(metric));
     const auto require = [&](bool holds, const char* expected) {
       if (holds) return;
-      throw DataError(where(row) + ": column '" + in_text(expression) + "' gives " +
-                      std::string(to_string(metric)) + ": expected " + expected + ", found " +
+      throw DataError(where(row) + ": " + gives + ": expected " + expected + ", found " +
                       (std::isnan(value) ? "an empty cell" : in_text(value)));
     };
     switch (metric) {
@@ -178,6 +246,10 @@ class FileReader {
         require(value > 0, "a number above 0");
         break;
       case Metric::power_w:
+        require(std::isnan(value) || value > 0, "a number above 0 or nothing");
+        check_plausible(row, gives, value, expression.scale, &kPower, unit_of(metric));
+        break;
+      case Metric::duration_ms:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
         break;
       case Metric::time_std_ms:
@@ -195,36 +267,219 @@ class FileReader {
   }
 
  private:
-  std::vector<std::size_t> find_columns(const Expression& expression) const {
-    std::vector<std::size_t> columns;
-    for (const auto& [sign, name] : expression.terms) columns.push_back(table_.column(name));
-    return columns;
+  // Where an operand of a formula comes from.
+  struct Source {
+    std::optional<std::size_t> column;
+    std::string part;
+  };
+
+  // A log as a table: its rails are the columns of one row.
+  void take_log(const std::string& path) {
+    log_ = read_tegrastats(path);
+    table_.path = path;
+    table_.rows.emplace_back();
+    table_.lines.push_back(1);
+    for (const auto& [rail, mw] : log_.rails_mw) {
+      table_.header.push_back(rail);
+      table_.rows.front().push_back(in_text(mw));
+    }
+  }
+
+  void take_cells(std::size_t column, const NamePattern& pattern) {
+    cell_parts_.resize(size());
+    for (std::size_t row = 0; row < size(); ++row) {
+      const auto& text = table_.rows[row][column];
+      const auto found = match(pattern, text);
+      if (!found)
+        throw DataError(where(row) + ": column '" + table_.header[column] + "': '" + text +
+                        "' does not fit the pattern '" + pattern.text + "'");
+      for (std::size_t i = 0; i < pattern.parts.size(); ++i)
+        cell_parts_[row][pattern.parts[i].name] = (*found)[i];
+    }
+  }
+
+  const std::string* find_part(std::size_t row, const std::string& name) const {
+    if (const auto part = parts_.find(name); part != parts_.end()) return &part->second;
+    if (row >= cell_parts_.size()) return nullptr;
+    const auto part = cell_parts_[row].find(name);
+    return part != cell_parts_[row].end() ? &part->second : nullptr;
+  }
+
+  std::vector<Source> find_columns(const Expression& expression) {
+    std::vector<Source> sources;
+    for (const auto& step : expression.steps) {
+      Source& source = sources.emplace_back();
+      if (step.kind != Expression::Kind::column) continue;
+      if (!table_.has_column(step.column) && find_part(0, step.column) != nullptr) {
+        source.part = step.column;
+        continue;
+      }
+      source.column = table_.column(step.column);
+      if (log_.twice.contains(step.column))
+        throw DataError(table_.path + ": rail " + step.column +
+                        " is there more than once in a line, which one counts is not known");
+      if (const auto rail = log_.rail_lines.find(step.column);
+          rail != log_.rail_lines.end() && rail->second < log_.lines)
+        notices_.push_back(table_.path + ": rail " + step.column + " is in " + std::to_string(rail->second) +
+                           " of " + std::to_string(log_.lines) + " lines, their mean counts");
+    }
+    check_named_units(expression, table_.path);
+    return sources;
+  }
+
+  double value_of(std::size_t row, const Expression::Step& step, const Source& source) const {
+    if (step.kind == Expression::Kind::constant) return step.number;
+    if (!source.column) {
+      double value = 0;
+      const auto& text = *find_part(row, source.part);
+      if (!parse_number(text, value))
+        throw DataError(where(row) + ": {" + source.part + "}: expected a number, found '" + text + "'");
+      return value * step.factor;
+    }
+    const auto cell = table_.value(row, *source.column);
+    double value = cell.number;
+    if (cell.unit != nullptr) {
+      const auto scale = step.unit != nullptr ? scale_between(*cell.unit, *step.unit) : std::nullopt;
+      if (!scale)
+        throw DataError(where(row) + ": column '" + step.column + "': '" + table_.rows[row][*source.column] +
+                        "' cannot be turned into " +
+                        (step.unit != nullptr ? std::string(step.unit->name)
+                                              : "what the formula needs: give each of its columns a unit"));
+      value *= *scale;
+    }
+    return value * step.factor;
   }
 
   double evaluate(std::size_t row, const Expression& expression) const {
-    const auto& columns = columns_.at(&expression);
-    double sum = 0;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      sum += expression.terms[i].first * table_.number(row, columns[i]);
+    using Kind = Expression::Kind;
+    const auto& sources = columns_.at(&expression);
+    std::vector<double> stack;
+    bool missing = false;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const auto& step = expression.steps[i];
+      if (step.kind == Kind::column || step.kind == Kind::constant) {
+        stack.push_back(value_of(row, step, sources[i]));
+        missing = missing || std::isnan(stack.back());
+        continue;
+      }
+      const double b = stack.back();
+      stack.pop_back();
+      double& a = stack.back();
+      if (step.kind == Kind::add) a += b;
+      if (step.kind == Kind::subtract) a -= b;
+      if (step.kind == Kind::multiply) a *= b;
+      if (step.kind == Kind::divide) a /= b;
     }
-    const double value = sum * expression.scale;
-    if (std::isinf(value) || (std::isnan(value) && !std::isnan(sum)))
-      throw DataError(where(row) + ": column '" + in_text(expression) + "' gives a number that is too large");
+    if (missing) return kNan;
+    const double value = stack.back() * expression.scale;
+    if (!std::isfinite(value))
+      throw DataError(where(row) + ": column '" + expression.text +
+                      "' gives a number that is too large, or is divided by 0");
     return value;
   }
 
+  // Throws where no device has such a value, with the unit in which one would.
+  void check_plausible(std::size_t row, const std::string& gives, double value, double scale,
+                       const Plausible* bounds, const Unit& kept) const {
+    if (trust_units_ || bounds == nullptr || !(value > 0) ||
+        (value >= bounds->least && value <= bounds->most))
+      return;
+    std::string guess;
+    for (const auto* name : bounds->units) {
+      const double other = value / scale * scale_between(*find_unit(name), kept).value();
+      if (guess.empty() && other >= bounds->least && other <= bounds->most) guess = name;
+    }
+    throw DataError(where(row) + ": " + gives + " = " + short_text(value) + ' ' + std::string(kept.name) +
+                    ", no " + bounds->what + " of a device" + hint_of(guess));
+  }
+
   const FileMapping& mapping_;
+  bool trust_units_;
   std::map<std::string, std::string> parts_;
+  TegrastatsLog log_;  // empty for a CSV
   CsvTable table_;
-  std::map<const Expression*, std::vector<std::size_t>> columns_;
+  std::vector<std::map<std::string, std::string>> cell_parts_;  // by row; empty where no cell has any
+  std::map<const Expression*, std::vector<Source>> columns_;    // one for each step
+  std::vector<std::string> notices_;
 };
+
+// The name of the unit that is `factor` times another one; "" for none.
+std::string scaled_unit(const Unit& unit, double factor) {
+  for (const auto* name : {"us", "ms", "s", "uW", "mW", "W", "kW"}) {
+    const auto scale = scale_between(*find_unit(name), unit);
+    if (scale && std::abs(*scale / factor - 1) < 1e-9) return name;
+  }
+  return "";
+}
+
+// Throws where some values of a profile seem to be in another unit than the others: 1000 times off.
+void check_spread(const std::string& profile, Metric metric, const Repeated& all) {
+  constexpr double kOff = 1000, kFarBetter = 20;
+  std::vector<std::size_t> order(all.values.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(),
+            [&](auto a, auto b) { return all.values[a].value < all.values[b].value; });
+  if (order.size() < 2) return;
+  const auto at = [&](std::size_t i) { return all.values[order[i]].value; };
+  const double lowest = at(0), highest = at(order.size() - 1), widest = highest / lowest;
+  double narrowest = widest;
+  std::size_t low = 0;  // how many are to be multiplied for that
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const double spread = std::max(highest, kOff * at(i - 1)) / std::min(at(i), kOff * lowest);
+    if (spread >= narrowest) continue;
+    narrowest = spread;
+    low = i;
+  }
+  if (widest < kOff && widest < kFarBetter * narrowest) return;
+  const bool few_low = 2 * low <= order.size();
+  const auto odd = few_low ? order.front() : order.back();
+  const auto kept = ' ' + std::string(unit_of(metric).name);
+  throw DataError(all.where[odd] + ": " + std::string(to_string(metric)) + " = " +
+                  short_text(few_low ? lowest : highest) + kept + ", while " + profile + " has " +
+                  short_text(few_low ? highest : lowest) + kept + " too" +
+                  hint_of(scaled_unit(*all.unit, few_low ? kOff : 1 / kOff)));
+}
+
+bool is_clock(hw::KnobRole role) {
+  return plausible(role) == &kClock;
+}
+
+// The level that a clock is but for rounding: within half a percent, or the same when cut or rounded to MHz.
+std::optional<int> level_of(const hw::Knob& knob, int setting) {
+  constexpr double kNear = 0.005;
+  if (std::binary_search(knob.levels.begin(), knob.levels.end(), setting)) return setting;
+  if (!is_clock(knob.role)) return std::nullopt;
+  for (const int level : knob.levels) {
+    const int mhz = setting / 1000;
+    if (std::abs(setting - level) <= kNear * level ||
+        (setting % 1000 == 0 && (level / 1000 == mhz || (level + 500) / 1000 == mhz)))
+      return level;
+  }
+  return std::nullopt;
+}
+
+int nearest_level(const hw::Knob& knob, int setting) {
+  return *std::min_element(knob.levels.begin(), knob.levels.end(), [&](int a, int b) {
+    return std::abs(std::log(double(a) / setting)) < std::abs(std::log(double(b) / setting));
+  });
+}
 
 class Importer {
  public:
-  Importer(const Mapping& mapping, ImportReport& report) : mapping_(mapping), report_(report) {
+  Importer(const Mapping& mapping, ImportReport& report, const ImportOptions& options)
+      : mapping_(mapping), report_(report) {
     roles_ = mapping.files.front().roles();
-    if (mapping.board.empty()) return;
+    levels_of_ = options.levels_of;
+    if (mapping.board.empty()) {
+      const auto has = [&](hw::KnobRole role) { return options.levels && options.levels->knob_with(role); };
+      if (options.levels && options.levels->knobs().size() == roles_.size() &&
+          std::all_of(roles_.begin(), roles_.end(), has))
+        levels_ = options.levels;
+      return;
+    }
     board_ = std::make_shared<const hw::PowerModeSpace>(hw::module_space(mapping.board));
+    levels_ = board_;
+    levels_of_ = "board " + mapping.board;
     auto given = roles_;
     roles_.clear();
     for (const auto& knob : board_->knobs()) roles_.push_back(knob.role);
@@ -234,13 +489,17 @@ class Importer {
     }
   }
 
-  void add(const Input& input) {
-    const FileReader file(input);
-    for (std::size_t row = 0; row < file.size(); ++row) add_row(file, row, *input.mapping);
-    report_.rows += file.size();
-  }
+  void add(const Input& input) { files_.push_back(std::make_unique<FileReader>(input, mapping_)); }
 
-  ProfileStore finish() const {
+  ProfileStore finish() {
+    if (levels_) find_levels();
+    for (const auto& file : files_) {
+      for (std::size_t row = 0; row < file->size(); ++row) add_row(*file, row, file->mapping());
+      report_.rows += file->size();
+      report_.comments += file->comments();
+      report_.skipped_lines += file->skipped_lines();
+      report_.notices.insert(report_.notices.end(), file->notices().begin(), file->notices().end());
+    }
     ProfileStore store;
     for (const auto& [name, draft] : drafts_) {
       store.profiles.push_back(make_profile(name.first, name.second, draft));
@@ -248,14 +507,70 @@ class Importer {
       store.devices[name.first] =
           attributes != mapping_.devices.end() ? attributes->second : DeviceAttributes();
     }
+    for (const auto& [from, to] : mapping_.renamed)
+      if (!used_renames_.contains(from))
+        report_.notices.push_back(mapping_.path + ": [rename] " + from +
+                                  ": no device and no workload is called so");
+    for (const auto& [device, attributes] : mapping_.devices)
+      if (!store.devices.contains(device))
+        report_.notices.push_back(mapping_.path + ": [device " + device + "]: no device is called so");
     return store;
   }
 
  private:
-  std::string name_of(const FileReader& file, std::size_t row, const Template& name) const {
+  // What every setting of the files is among the levels. Throws DataError for the first that is none.
+  void find_levels() {
+    std::vector<std::map<int, std::string>> found(roles_.size());  // setting, where it stands first
+    for (const auto& file : files_)
+      for (std::size_t row = 0; row < file->size(); ++row)
+        for (std::size_t k = 0; k < roles_.size(); ++k)
+          found[k].try_emplace(file->setting(row, roles_[k]), file->where(row));
+    settled_.resize(roles_.size());
+    for (std::size_t k = 0; k < roles_.size(); ++k) {
+      const auto& knob = levels_->knobs()[*levels_->knob_with(roles_[k])];
+      const std::string name(hw::to_string(roles_[k]));
+      std::string moved;
+      std::size_t count = 0;
+      for (const auto& [setting, where] : found[k]) {
+        const auto level = level_of(knob, setting);
+        if (!level)
+          throw DataError(where + ": " + name + "=" + std::to_string(setting) + " is no level of " +
+                          levels_of_ + ", the nearest is " + std::to_string(nearest_level(knob, setting)) +
+                          other_boards(found));
+        settled_[k][setting] = *level;
+        if (*level == setting) continue;
+        if (++count == 1) moved = std::to_string(setting) + " for " + std::to_string(*level);
+      }
+      if (count > 0)
+        report_.notices.push_back(std::to_string(count) + " settings of " + name +
+                                  " are taken for levels of " + levels_of_ + ": " + moved +
+                                  (count > 1 ? ", ..." : ""));
+    }
+  }
+
+  // "; they are levels of ...": known boards that have all of the settings.
+  std::string other_boards(const std::vector<std::map<int, std::string>>& found) const {
+    std::string names;
+    for (const auto& module : hw::modules()) {
+      bool fits = module.knobs.size() == roles_.size();
+      for (std::size_t k = 0; k < roles_.size() && fits; ++k) {
+        const auto knob = std::find_if(module.knobs.begin(), module.knobs.end(),
+                                       [&](const auto& of) { return of.role == roles_[k]; });
+        fits = knob != module.knobs.end() &&
+               std::all_of(found[k].begin(), found[k].end(),
+                           [&](const auto& one) { return level_of(*knob, one.first).has_value(); });
+      }
+      if (fits) names += (names.empty() ? "" : ", or of ") + module.name + " (" + module.title + ")";
+    }
+    return names.empty() ? "" : "; all settings of these files are levels of " + names;
+  }
+
+  std::string name_of(const FileReader& file, std::size_t row, const Template& name) {
     std::string text = name.fill([&](const std::string& part) { return file.text(row, part); });
-    if (const auto renamed = mapping_.renamed.find(text); renamed != mapping_.renamed.end())
+    if (const auto renamed = mapping_.renamed.find(text); renamed != mapping_.renamed.end()) {
+      used_renames_.insert(text);
       text = renamed->second;
+    }
     for (auto& c : text) {
       if (!is_profile_name(std::string("x") + c)) c = '-';
     }
@@ -267,13 +582,8 @@ class Importer {
   hw::PowerMode mode_of(const FileReader& file, std::size_t row) const {
     std::vector<int> settings;
     for (std::size_t k = 0; k < roles_.size(); ++k) {
-      settings.push_back(file.setting(row, roles_[k]));
-      if (!board_) continue;
-      const auto& levels = board_->knobs()[k].levels;
-      if (!std::binary_search(levels.begin(), levels.end(), settings.back())) {
-        throw DataError(file.where(row) + ": " + std::string(hw::to_string(roles_[k])) + "=" +
-                        std::to_string(settings.back()) + " is no level of board " + mapping_.board);
-      }
+      const int setting = file.setting(row, roles_[k]);
+      settings.push_back(levels_ ? settled_[k].at(setting) : setting);
     }
     return hw::PowerMode(std::span<const int>(settings));
   }
@@ -282,34 +592,43 @@ class Importer {
     const std::pair name{name_of(file, row, mapping_.device), name_of(file, row, mapping_.workload)};
     Draft& draft = drafts_[name];
     add_attributes(file, row, name, draft);
-    auto& cells = draft.modes[mode_of(file, row)];
+    auto& mode = draft.modes[mode_of(file, row)];
+    std::map<Metric, double> values;
+    for (const auto& [metric, expression] : columns.metrics) values[metric] = file.metric(row, metric);
+    const auto value_of = [&](Metric metric, double missing) {
+      const auto found = values.find(metric);
+      return found != values.end() && !std::isnan(found->second) ? found->second : missing;
+    };
+    const double repeats = value_of(Metric::repeats, 1), time_ms = value_of(Metric::time_ms, kNan),
+                 duration_ms = value_of(Metric::duration_ms, kNan);
     bool is_new = false;
-    for (const auto& [metric, expression] : columns.metrics) {
-      const double value = file.metric(row, metric);
-      const auto [known, inserted] = cells.try_emplace(metric, Cell{value, file.where(row)});
-      is_new |= inserted;
-      const double before = known->second.value;
-      if (mapping_.mean_of_repeated && (metric == Metric::time_ms || metric == Metric::power_w)) {
-        if (!inserted) add_repeated(known->second, value);
+    const auto keep = [&](Metric metric, Repeated& all, Metric spread, double lasted) {
+      const auto found = columns.metrics.find(metric);
+      if (found == columns.metrics.end()) return;
+      if (all.unit == nullptr)
+        all.unit = found->second.unit != nullptr ? found->second.unit : &unit_of(metric);
+      all.add(
+          {.value = values[metric], .std = value_of(spread, kNan), .repeats = repeats, .duration = lasted},
+          file.where(row));
+    };
+    keep(Metric::time_ms, mode.times, Metric::time_std_ms, duration_ms);
+    keep(Metric::power_w, mode.powers, Metric::power_std_w,
+         std::isnan(duration_ms) ? repeats * time_ms : duration_ms);
+    for (const auto& [metric, value] : values) {
+      const auto [cell, inserted] = mode.cells.try_emplace(metric, Cell{value, file.where(row)});
+      is_new = is_new || inserted;
+      const double before = cell->second.value;
+      if (mapping_.repeated) {
+        if (metric == Metric::throttled) cell->second.value = std::max(before, value);
         continue;
       }
       if (!inserted && before != value && !(std::isnan(before) && std::isnan(value))) {
         throw DataError(file.where(row) + ": " + std::string(to_string(metric)) + " is " + in_text(value) +
                         ", but was " + in_text(before) + " for the same mode of " + name.first + "/" +
-                        name.second + " at " + known->second.where);
+                        name.second + " at " + cell->second.where);
       }
     }
-    if (!is_new) ++(mapping_.mean_of_repeated ? report_.repeated : report_.duplicates);
-  }
-
-  static void add_repeated(Cell& cell, double value) {
-    if (std::isnan(value)) return;
-    if (std::isnan(cell.value)) {
-      cell.value = value;
-      return;
-    }
-    ++cell.count;
-    cell.value *= std::pow(value / cell.value, 1.0 / cell.count);
+    if (!is_new) ++(mapping_.repeated ? report_.repeated : report_.duplicates);
   }
 
   void add_attributes(const FileReader& file, std::size_t row,
@@ -370,44 +689,30 @@ class Importer {
             : hw::PowerModeSpace::list(std::move(knobs), modes));
   }
 
-  // The least of how often time and power of a mode were measured.
-  static int measured_often(const std::map<Metric, Cell>& cells) {
-    int count = 0;
-    for (const auto metric : {Metric::time_ms, Metric::power_w})
-      if (const auto cell = cells.find(metric); cell != cells.end() && !std::isnan(cell->second.value))
-        count = count == 0 ? cell->second.count : std::min(count, cell->second.count);
-    return std::max(1, count);
-  }
-
   Profile make_profile(const std::string& device, const std::string& workload, const Draft& draft) const {
     const std::string name = device + "/" + workload;
-    const auto value_of = [](const std::map<Metric, Cell>& cells, Metric metric, double missing) {
-      const auto cell = cells.find(metric);
-      return cell != cells.end() ? cell->second.value : missing;
-    };
-    const auto has = [&](Metric metric) {
-      return std::any_of(draft.modes.begin(), draft.modes.end(),
-                         [&](const auto& mode) { return !std::isnan(value_of(mode.second, metric, kNan)); });
-    };
-    const Metric needed = has(Metric::time_ms) ? Metric::time_ms : Metric::power_w;
-    const bool has_time_std = has(Metric::time_std_ms), has_power_std = has(Metric::power_std_w);
+    check_units_of(name, draft);
+    std::map<hw::PowerMode, Row> rows;
+    for (const auto& [mode, of] : draft.modes) rows[mode] = row_of(of);
+    const bool timed = std::any_of(rows.begin(), rows.end(),
+                                   [](const auto& row) { return !std::isnan(row.second.measured.time_ms); });
     Profile profile;
     profile.device = device;
     profile.workload = workload;
     profile.attributes = make_attributes(name, draft);
-    for (const auto& [mode, cells] : draft.modes) {
-      if (std::isnan(value_of(cells, needed, kNan))) continue;
-      hw::Measurement measured;
-      measured.time_ms = value_of(cells, Metric::time_ms, kNan);
-      measured.power_w = value_of(cells, Metric::power_w, kNan);
-      measured.repeats = static_cast<int>(value_of(cells, Metric::repeats, measured_often(cells)));
-      measured.throttled = value_of(cells, Metric::throttled, 0) != 0;
+    bool has_time_std = false, has_power_std = false;
+    for (const auto& [mode, row] : rows) {
+      if (std::isnan(timed ? row.measured.time_ms : row.measured.power_w)) continue;
       profile.modes.push_back(mode);
-      profile.measurements.push_back(measured);
-      if (has_time_std) profile.time_std_ms.push_back(value_of(cells, Metric::time_std_ms, kNan));
-      if (has_power_std) profile.power_std_w.push_back(value_of(cells, Metric::power_std_w, kNan));
+      profile.measurements.push_back(row.measured);
+      profile.time_std_ms.push_back(row.time_std_ms);
+      profile.power_std_w.push_back(row.power_std_w);
+      has_time_std = has_time_std || !std::isnan(row.time_std_ms);
+      has_power_std = has_power_std || !std::isnan(row.power_std_w);
     }
     if (profile.modes.empty()) throw DataError(mapping_.path + ": " + name + " has neither times nor powers");
+    if (!has_time_std) profile.time_std_ms.clear();
+    if (!has_power_std) profile.power_std_w.clear();
     profile.space = space_of(profile.modes);
     validate(profile, mapping_.path);
     report_.profiles.push_back(
@@ -415,19 +720,80 @@ class Importer {
     return profile;
   }
 
+  // A mode's row in the profile.
+  struct Row {
+    hw::Measurement measured;
+    double time_std_ms = kNan, power_std_w = kNan;
+  };
+
+  Row row_of(const ModeDraft& mode) const {
+    const auto value_of = [&](Metric metric, double missing) {
+      const auto cell = mode.cells.find(metric);
+      return cell != mode.cells.end() ? cell->second.value : missing;
+    };
+    Row row;
+    row.measured.throttled = value_of(Metric::throttled, 0) != 0;
+    if (!mapping_.repeated) {
+      row.measured.time_ms = value_of(Metric::time_ms, kNan);
+      row.measured.power_w = value_of(Metric::power_w, kNan);
+      row.measured.repeats = static_cast<int>(value_of(Metric::repeats, 1));
+      row.time_std_ms = value_of(Metric::time_std_ms, kNan);
+      row.power_std_w = value_of(Metric::power_std_w, kNan);
+      return row;
+    }
+    const auto time = average(mode.times.values, *mapping_.repeated),
+               power = average(mode.powers.values, *mapping_.repeated);
+    // A row has one number of repeats: of what was measured more often the spread is that of as many.
+    double repeats = std::numeric_limits<int>::max();
+    for (const auto* one : {&time, &power})
+      if (one->repeats > 0) repeats = std::min(repeats, std::floor(one->repeats));
+    row.measured.time_ms = time.value;
+    row.measured.power_w = power.value;
+    row.measured.repeats = static_cast<int>(std::max(1.0, repeats));
+    row.time_std_ms = time.std * std::sqrt(row.measured.repeats / std::max(1.0, time.repeats));
+    row.power_std_w = power.std * std::sqrt(row.measured.repeats / std::max(1.0, power.repeats));
+    return row;
+  }
+
+  // Median and trimmed mean bear a measurement that is far off: then what is made of the measurements counts.
+  void check_units_of(const std::string& name, const Draft& draft) const {
+    if (mapping_.trust_units) return;
+    for (const auto& [metric, member] :
+         {std::pair(Metric::time_ms, &ModeDraft::times), std::pair(Metric::power_w, &ModeDraft::powers)}) {
+      Repeated all;
+      for (const auto& [mode, of] : draft.modes) {
+        const auto& repeated = of.*member;
+        if (repeated.values.empty()) continue;
+        if (all.unit == nullptr) all.unit = repeated.unit;
+        if (mapping_.repeated.value_or(Average::mean) != Average::mean) {
+          all.add(average(repeated.values, *mapping_.repeated), repeated.where.front());
+          continue;
+        }
+        for (std::size_t i = 0; i < repeated.values.size(); ++i)
+          all.add(repeated.values[i], repeated.where[i]);
+      }
+      check_spread(name, metric, all);
+    }
+  }
+
   const Mapping& mapping_;
   ImportReport& report_;
   std::vector<hw::KnobRole> roles_;  // the order of a mode's settings
   std::shared_ptr<const hw::PowerModeSpace> board_;
+  std::shared_ptr<const hw::PowerModeSpace> levels_;  // that clocks must have; nullptr for any
+  std::string levels_of_;
+  std::vector<std::map<int, int>> settled_;  // by role: a setting as it stands, its level
+  std::vector<std::unique_ptr<FileReader>> files_;
+  std::set<std::string> used_renames_;
   std::map<std::pair<std::string, std::string>, Draft> drafts_;  // by device, workload
 };
 
 }  // namespace
 
 ProfileStore import_profiles(const Mapping& mapping, const std::vector<std::string>& inputs,
-                             ImportReport* report) {
+                             ImportReport* report, const ImportOptions& options) {
   ImportReport mine;
-  Importer importer(mapping, mine);
+  Importer importer(mapping, mine, options);
   for (const auto& input : find_inputs(mapping, inputs, mine)) importer.add(input);
   auto store = importer.finish();
   if (report != nullptr) *report = mine;

@@ -3,6 +3,7 @@
 
 #include "datasets/import.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -19,12 +20,31 @@ nlohmann::json to_json(const ImportReport& report, const std::string& out) {
                         {"modes", profile.modes},
                         {"left_out", profile.left_out}});
   }
-  return {{"out", out},          {"files", report.files},           {"skipped_files", report.skipped_files},
-          {"rows", report.rows}, {"duplicates", report.duplicates}, {"repeated", report.repeated},
+  return {{"out", out},
+          {"files", report.files},
+          {"skipped_files", report.skipped_files},
+          {"rows", report.rows},
+          {"duplicates", report.duplicates},
+          {"repeated", report.repeated},
+          {"comments", report.comments},
+          {"skipped_lines", report.skipped_lines},
+          {"notices", report.notices},
           {"profiles", profiles}};
 }
 
-void print(const ImportReport& report, const std::string& out) {
+const char* name_of(Average average) {
+  switch (average) {
+    case Average::mean:
+      return "mean";
+    case Average::median:
+      return "median";
+    case Average::trimmed:
+      return "trimmed mean";
+  }
+  return "";
+}
+
+void print(const ImportReport& report, const Mapping& mapping, const std::string& out) {
   for (const auto& profile : report.profiles) {
     std::cout << profile.device << '/' << profile.workload << ": " << profile.modes << " modes";
     if (profile.left_out > 0) std::cout << ", " << profile.left_out << " left out for want of a value";
@@ -33,8 +53,12 @@ void print(const ImportReport& report, const std::string& out) {
   std::cout << report.profiles.size() << " profiles of " << report.rows << " rows in " << report.files
             << " files -> " << out;
   if (report.repeated > 0)
-    std::cout << ", " << report.repeated << " rows of modes measured before, their mean counts";
+    std::cout << ", " << report.repeated << " rows of modes measured before, their "
+              << name_of(mapping.repeated.value_or(Average::mean)) << " counts";
   if (report.duplicates > 0) std::cout << ", " << report.duplicates << " repeated rows dropped";
+  if (report.skipped_lines > 0)
+    std::cout << ", " << report.skipped_lines << " cut or torn lines of logs skipped";
+  if (report.comments > 0) std::cout << ", " << report.comments << " lines of comments skipped";
   if (report.skipped_files > 0) std::cout << ", " << report.skipped_files << " other files skipped";
   std::cout << '\n';
 }
@@ -55,6 +79,9 @@ int import(int argc, char** argv) {
   add("mapping", po::value(&mapping_path)->required()->value_name("FILE"), "what the columns are");
   add("out", po::value(&out)->required()->value_name("FILE"),
       "file of profiles to write; one that is there is replaced");
+  bool trust_units = false;
+  add("trust-units", po::bool_switch(&trust_units),
+      "take clocks, powers and times as they are, though they look as if they had another unit");
   add("input", po::value(&inputs)->required()->value_name("PATH"),
       "file or folder; the option's name may be left out");
   manual.positional.add("input", -1);
@@ -65,13 +92,18 @@ int import(int argc, char** argv) {
   program::refuse_overwriting(out, read);
   check_profiles_output(out);
   ImportReport report;
-  const auto store = import_profiles(read_mapping(mapping_path), inputs, &report);
+  auto mapping = read_mapping(mapping_path);
+  mapping.trust_units = mapping.trust_units || trust_units;
+  const auto store = import_profiles(mapping, inputs, &report);
   write_profiles(out, store);
   if (common.json) {
     std::cout << to_json(report, out) << '\n';
   } else if (!common.quiet) {
-    print(report, out);
+    print(report, mapping, out);
   }
+  if (!common.quiet)
+    for (const auto& notice : report.notices)
+      std::cerr << "fewwatt import: " << fewwatt::hw::printable(notice) << '\n';
   return program::kDone;
 }
 

@@ -62,9 +62,7 @@ const IniSection& IniFile::section(std::string_view name) const {
 }
 
 IniFile read_ini(const std::string& path) {
-  std::string text = read_file(path);
-  if (text.compare(0, 3, "\xEF\xBB\xBF") == 0) text.erase(0, 3);
-  std::istringstream stream(text);
+  std::istringstream stream(read_text(path));
   boost::property_tree::ptree tree;
   try {
     boost::property_tree::read_ini(stream, tree);

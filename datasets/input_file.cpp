@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "datasets/profile.hpp"
 
@@ -38,6 +40,54 @@ InputFile open_checked(const std::string& path, bool pipes) {
   return {file, static_cast<std::uint64_t>(status.st_size)};
 }
 
+void append_utf8(std::string& text, std::uint32_t code) {
+  const auto put = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
+  if (code < 0x80) return put(code);
+  if (code < 0x800) {
+    put(0xC0 | code >> 6);
+  } else {
+    if (code < 0x10000) {
+      put(0xE0 | code >> 12);
+    } else {
+      put(0xF0 | code >> 18);
+      put(0x80 | (code >> 12 & 0x3F));
+    }
+    put(0x80 | (code >> 6 & 0x3F));
+  }
+  put(0x80 | (code & 0x3F));
+}
+
+// A half of a character without its other half becomes U+FFFD.
+std::string from_utf16(std::string_view bytes, bool little_endian) {
+  constexpr std::uint32_t kReplacement = 0xFFFD;
+  const auto unit = [&](std::size_t i) {
+    const auto a = static_cast<unsigned char>(bytes[2 * i]), b = static_cast<unsigned char>(bytes[2 * i + 1]);
+    return static_cast<std::uint32_t>(little_endian ? b << 8 | a : a << 8 | b);
+  };
+  const auto is_half = [](std::uint32_t code, std::uint32_t first) {
+    return code >= first && code < first + 0x400;
+  };
+  std::string text;
+  for (std::size_t i = 0, n = bytes.size() / 2; i < n; ++i) {
+    const auto code = unit(i);
+    if (is_half(code, 0xD800) && i + 1 < n && is_half(unit(i + 1), 0xDC00)) {
+      append_utf8(text, 0x10000 + ((code - 0xD800) << 10) + (unit(++i) - 0xDC00));
+    } else {
+      append_utf8(text, is_half(code, 0xD800) || is_half(code, 0xDC00) ? kReplacement : code);
+    }
+  }
+  return text;
+}
+
+// Whether every second byte of the beginning, from `first` on, is 0 and no other is: UTF-16 of plain text without a mark.
+bool has_zeros(std::string_view bytes, std::size_t first) {
+  bytes = bytes.substr(0, std::min<std::size_t>(64, bytes.size() / 2 * 2));
+  if (bytes.size() < 4) return false;
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    if ((bytes[i] == 0) != (i % 2 == first)) return false;
+  return true;
+}
+
 }  // namespace
 
 InputFile open_input(const std::string& path) {
@@ -60,6 +110,20 @@ std::string read_file(const std::string& path) {
   ::close(input.descriptor);
   if (error != 0) fail(path, std::strerror(error));
   if (text.size() > kMostText) fail(path, "it is larger than " + std::to_string(kMostText >> 20) + " MB");
+  return text;
+}
+
+std::string read_text(const std::string& path) {
+  using namespace std::string_view_literals;
+  std::string text = read_file(path);
+  const std::string_view bytes = text;
+  if (bytes.starts_with("\xEF\xBB\xBF"sv)) return text.substr(3);
+  if (bytes.starts_with("\xFF\xFE\0\0"sv) || bytes.starts_with("\0\0\xFE\xFF"sv))
+    fail(path, "it is text in UTF-32: save it as UTF-8");
+  if (bytes.starts_with("\xFF\xFE"sv)) return from_utf16(bytes.substr(2), true);
+  if (bytes.starts_with("\xFE\xFF"sv)) return from_utf16(bytes.substr(2), false);
+  if (has_zeros(bytes, 1)) return from_utf16(bytes, true);
+  if (has_zeros(bytes, 0)) return from_utf16(bytes, false);
   return text;
 }
 

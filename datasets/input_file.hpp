@@ -19,4 +19,8 @@ InputFile open_input(const std::string& path);
 // cannot be read, is a folder, a pipe or a device, or is larger.
 std::string read_file(const std::string& path);
 
+// A file of text as UTF-8 without its byte-order mark: also one in UTF-16 of either byte order, as spreadsheets and PowerShell
+// write it, with a mark or without. Other bytes stay as they are. Throws DataError as read_file(), and for UTF-32.
+std::string read_text(const std::string& path);
+
 }  // namespace fewwatt::datasets

@@ -2,64 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <set>
 
-#include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
 #include "hw/modules.hpp"
 
 namespace fewwatt::datasets {
 namespace {
 
-enum class Quantity { count, power, time, frequency };
-
-struct Unit {
-  std::string_view name;
-  Quantity quantity;
-  double scale;  // to count, mW, us, kHz: exact where settings are whole numbers
-};
-
-constexpr std::array kUnits{Unit{"count", Quantity::count, 1},     Unit{"W", Quantity::power, 1e3},
-                            Unit{"mW", Quantity::power, 1},        Unit{"us", Quantity::time, 1},
-                            Unit{"ms", Quantity::time, 1e3},       Unit{"s", Quantity::time, 1e6},
-                            Unit{"min", Quantity::time, 6e7},      Unit{"h", Quantity::time, 3.6e9},
-                            Unit{"Hz", Quantity::frequency, 1e-3}, Unit{"kHz", Quantity::frequency, 1},
-                            Unit{"MHz", Quantity::frequency, 1e3}, Unit{"GHz", Quantity::frequency, 1e6}};
-
-constexpr std::array kMetrics{Metric::time_ms,     Metric::power_w, Metric::time_std_ms,
-                              Metric::power_std_w, Metric::repeats, Metric::throttled};
-
-// The unit in which a knob's settings or a metric are kept.
-std::string_view unit_of(hw::KnobRole role) {
-  switch (role) {
-    case hw::KnobRole::cpu_khz:
-    case hw::KnobRole::gpu_khz:
-    case hw::KnobRole::mem_khz:
-      return "kHz";
-    case hw::KnobRole::power_limit_mw:
-      return "mW";
-    case hw::KnobRole::cpu_cores:
-    case hw::KnobRole::batch_size:
-      return "count";
-  }
-  throw std::invalid_argument("unit_of: unknown role");
-}
-
-std::string_view unit_of(Metric metric) {
-  switch (metric) {
-    case Metric::time_ms:
-    case Metric::time_std_ms:
-      return "ms";
-    case Metric::power_w:
-    case Metric::power_std_w:
-      return "W";
-    case Metric::repeats:
-    case Metric::throttled:
-      return "count";
-  }
-  throw std::invalid_argument("unit_of: unknown metric");
-}
+constexpr std::array kMetrics{Metric::time_ms, Metric::power_w,   Metric::time_std_ms, Metric::power_std_w,
+                              Metric::repeats, Metric::throttled, Metric::duration_ms};
 
 template <class Names>
 std::string join(const Names& names) {
@@ -69,22 +23,14 @@ std::string join(const Names& names) {
 }
 
 const Unit& find_unit(std::string_view name, const std::string& where) {
-  const auto found =
-      std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& unit) { return unit.name == name; });
-  if (found != kUnits.end()) return *found;
-  std::vector<std::string_view> names;
-  for (const auto& unit : kUnits) names.push_back(unit.name);
-  throw DataError(where + ": unknown unit '" + std::string(name) + "', known are: " + join(names));
+  if (const auto* unit = datasets::find_unit(name)) return *unit;
+  throw DataError(where + ": unknown unit '" + std::string(name) + "', known are: " + known_units());
 }
 
-double scale_between(std::string_view from, std::string_view to, const std::string& where) {
-  const Unit& source = find_unit(from, where);
-  const Unit& target = find_unit(to, where);
-  if (source.quantity != target.quantity) {
-    throw DataError(where + ": a number in " + std::string(from) + " cannot be turned into " +
-                    std::string(to));
-  }
-  return source.scale / target.scale;
+double scale_between(const Unit& from, const Unit& to, const std::string& where) {
+  if (const auto scale = datasets::scale_between(from, to)) return *scale;
+  throw DataError(where + ": a number in " + std::string(from.name) + " cannot be turned into " +
+                  std::string(to.name));
 }
 
 std::optional<Metric> parse_metric(std::string_view name) {
@@ -94,8 +40,8 @@ std::optional<Metric> parse_metric(std::string_view name) {
   return std::nullopt;
 }
 
-// `"CPU Frequencies" - b * 2 [kHz]` in pieces: names, + - *, and the unit in its brackets. A quoted name is
-// marked by its leading quote.
+// `("CPU Frequencies" - b) * 2 [kHz]` in pieces: names, numbers, + - * / ( ), and units in their brackets. A quoted name is
+// marked by its leading quote. Blanks part what is not quoted; a parenthesis within a name belongs to it, as in f(x).
 std::vector<std::string> tokens(const std::string& text, const std::string& where) {
   std::vector<std::string> found;
   for (std::size_t i = text.find_first_not_of(" \t"); i != std::string::npos;
@@ -111,9 +57,19 @@ std::vector<std::string> tokens(const std::string& text, const std::string& wher
       }
       ++end;
       found.push_back(name);
+    } else if (text[i] == '(' || text[i] == ')') {
+      found.emplace_back(1, text[i]);
+      end = i + 1;
+    } else if (text[i] == '[') {
+      end = text.find(']', i);
+      if (end != std::string::npos) ++end;
+      found.push_back(text.substr(i, end - i));
     } else {
-      end = text[i] == '[' ? text.find(']', i) : text.find_first_of(" \t[", i);
-      if (end != std::string::npos && text[i] == '[') ++end;
+      int open = 0;
+      for (end = i; end < text.size() && text[end] != ' ' && text[end] != '\t' && text[end] != '['; ++end) {
+        if (text[end] == '(') ++open;
+        if (text[end] == ')' && --open < 0) break;
+      }
       found.push_back(text.substr(i, end - i));
     }
     i = std::min(end, text.size());
@@ -121,34 +77,177 @@ std::vector<std::string> tokens(const std::string& text, const std::string& wher
   return found;
 }
 
-Expression parse_expression(const std::string& text, std::string_view unit, const std::string& where) {
-  const std::string expected =
-      where + ": expected columns added or subtracted and a unit, as in `a - b [mW]`, found '" + text + "'";
-  auto parts = tokens(text, where);
-  if (parts.empty() || !parts.back().starts_with('[') || !parts.back().ends_with(']'))
-    throw DataError(expected);
-  Expression expression;
-  const std::string given = parts.back().substr(1, parts.back().size() - 2);
-  parts.pop_back();
-  double factor = 1;
-  if (parts.size() >= 2 && parts[parts.size() - 2] == "*") {
-    if (!parse_number(parts.back(), factor)) throw DataError(expected);
-    parts.resize(parts.size() - 2);
+bool is_unit(const std::string& token) {
+  return token.starts_with('[');
+}
+
+// Turns pieces into steps. Fails where they are no formula.
+class FormulaParser {
+ public:
+  FormulaParser(std::vector<std::string> parts, std::string where, std::string expected)
+      : parts_(std::move(parts)), where_(std::move(where)), expected_(std::move(expected)) {}
+
+  // Of all pieces. Columns have the units behind them.
+  std::vector<Expression::Step> parse() {
+    sum();
+    if (at_ != parts_.size()) fail();
+    return std::move(steps_);
   }
-  expression.scale = factor * scale_between(given, unit, where);
-  if (!std::isfinite(expression.scale))
-    throw DataError(where + ": the factor is too large, found '" + text + "'");
-  double sign = 1;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const bool is_operator = parts[i] == "+" || parts[i] == "-";
-    if (is_operator != (i % 2 == 1) || parts[i] == "*") throw DataError(expected);
-    if (is_operator) {
-      sign = parts[i] == "-" ? -1 : 1;
-    } else {
-      expression.terms.emplace_back(sign, parts[i].starts_with('"') ? parts[i].substr(1) : parts[i]);
+
+ private:
+  using Kind = Expression::Kind;
+
+  [[noreturn]] void fail() const { throw DataError(expected_); }
+
+  bool skip(std::string_view token) {
+    if (at_ == parts_.size() || parts_[at_] != token) return false;
+    ++at_;
+    return true;
+  }
+
+  void join(Kind kind) { steps_.push_back({.kind = kind, .column = {}}); }
+
+  void sum() {
+    product();
+    while (true) {
+      if (skip("+")) {
+        product();
+        join(Kind::add);
+      } else if (skip("-")) {
+        product();
+        join(Kind::subtract);
+      } else {
+        return;
+      }
     }
   }
-  if (parts.size() % 2 == 0) throw DataError(expected);
+
+  void product() {
+    operand();
+    while (true) {
+      if (skip("*")) {
+        operand();
+        join(Kind::multiply);
+      } else if (skip("/")) {
+        operand();
+        join(Kind::divide);
+      } else {
+        return;
+      }
+    }
+  }
+
+  void operand() {
+    constexpr int kMostDepth = 32;
+    if (at_ == parts_.size()) fail();
+    if (skip("(")) {
+      if (++depth_ > kMostDepth) fail();
+      sum();
+      --depth_;
+      if (!skip(")")) fail();
+      return;
+    }
+    const auto& token = parts_[at_++];
+    if (token == "+" || token == "-" || token == "*" || token == "/" || token == ")" || is_unit(token))
+      fail();
+    Expression::Step step{.column = token.starts_with('"') ? token.substr(1) : token};
+    if (!token.starts_with('"') && parse_number(token, step.number)) step.kind = Kind::constant;
+    if (at_ < parts_.size() && is_unit(parts_[at_])) {
+      const auto& unit = parts_[at_++];
+      if (!unit.ends_with(']')) fail();
+      step.unit = &find_unit(std::string_view(unit).substr(1, unit.size() - 2), where_);
+    }
+    steps_.push_back(std::move(step));
+  }
+
+  std::vector<std::string> parts_;
+  std::string where_, expected_;
+  std::size_t at_ = 0;
+  int depth_ = 0;
+  std::vector<Expression::Step> steps_;
+};
+
+// What the steps leave where operands are `of(step)` and two are joined by `with(kind, a, b)`.
+template <class Value, class Of, class With>
+Value fold(const std::vector<Expression::Step>& steps, const Of& of, const With& with) {
+  std::vector<Value> stack;
+  for (const auto& step : steps) {
+    if (step.kind == Expression::Kind::column || step.kind == Expression::Kind::constant) {
+      stack.push_back(of(step));
+    } else {
+      const Value b = stack.back();
+      stack.pop_back();
+      stack.back() = with(step.kind, stack.back(), b);
+    }
+  }
+  return stack.back();
+}
+
+// Whether columns are added, subtracted and scaled by constants only: then all have the unit of the result.
+bool is_linear(const std::vector<Expression::Step>& steps) {
+  using Kind = Expression::Kind;
+  enum class Degree { constant, linear, higher };
+  return fold<Degree>(
+             steps,
+             [](const auto& step) { return step.kind == Kind::column ? Degree::linear : Degree::constant; },
+             [](Kind kind, Degree a, Degree b) {
+               if (kind == Kind::add || kind == Kind::subtract) return std::max(a, b);
+               if (b == Degree::constant) return a;
+               return kind == Kind::multiply && a == Degree::constant ? b : Degree::higher;
+             }) != Degree::higher;
+}
+
+Dimension dimension_of(const std::vector<Expression::Step>& steps, const std::string& where) {
+  using Kind = Expression::Kind;
+  return fold<Dimension>(
+      steps, [](const auto& step) { return step.unit != nullptr ? step.unit->dimension : Dimension{}; },
+      [&](Kind kind, const Dimension& a, const Dimension& b) {
+        if (kind == Kind::multiply) return a + b;
+        if (kind == Kind::divide) return a - b;
+        if (a != b) throw DataError(where + ": adds or subtracts numbers that measure different things");
+        return a;
+      });
+}
+
+Expression parse_expression(const std::string& text, const Unit& target, const std::string& where) {
+  const std::string expected =
+      where +
+      ": expected a formula of columns and a unit, as in `a - b [mW]` or `energy [J] / time [s]`, "
+      "found '" +
+      text + "'";
+  auto parts = tokens(text, where);
+  const auto units = std::count_if(parts.begin(), parts.end(), is_unit);
+  if (units == 0) throw DataError(expected);
+  Expression expression;
+  for (const auto& part : parts) {
+    if (is_unit(part)) continue;
+    const bool tight = expression.text.empty() || expression.text.ends_with('(') || part == ")";
+    expression.text += (tight ? "" : " ") + (part.starts_with('"') ? part.substr(1) : part);
+  }
+  const bool one_unit = units == 1 && is_unit(parts.back());
+  if (one_unit) {
+    const auto& given = parts.back();
+    if (!given.ends_with(']')) throw DataError(expected);
+    expression.unit = &find_unit(std::string_view(given).substr(1, given.size() - 2), where);
+    expression.scale = scale_between(*expression.unit, target, where);
+    parts.pop_back();
+  }
+  expression.steps = FormulaParser(std::move(parts), where, expected).parse();
+  if (one_unit) {
+    if (is_linear(expression.steps))
+      for (auto& step : expression.steps) step.unit = expression.unit;
+    return expression;
+  }
+  const auto found = dimension_of(expression.steps, where);
+  if (found != target.dimension)
+    throw DataError(where + ": '" + text + "' is no number that can be turned into " +
+                    std::string(target.name));
+  expression.scale = 1 / target.scale;
+  for (auto& step : expression.steps) {
+    if (step.unit == nullptr) step.unit = datasets::find_unit("count");
+    step.factor = step.unit->scale;
+    if (step.kind == Expression::Kind::constant) step.number *= step.factor;
+  }
   return expression;
 }
 
@@ -172,7 +271,7 @@ NamePattern parse_pattern(const std::string& text, const std::string& where) {
     if (colon != std::string::npos) {
       part.role = hw::parse_knob_role(part.name);
       if (!part.role) throw DataError(where + ": unknown knob role '" + part.name + "' in the pattern");
-      part.scale = scale_between(inside.substr(colon + 1), unit_of(*part.role), where);
+      part.scale = scale_between(find_unit(inside.substr(colon + 1), where), unit_of(*part.role), where);
     }
     pattern.parts.push_back(part);
     pattern.literals.emplace_back();
@@ -180,6 +279,8 @@ NamePattern parse_pattern(const std::string& text, const std::string& where) {
   }
   return pattern;
 }
+
+constexpr std::string_view kCell = "cell ";
 
 FileMapping parse_file_section(const IniSection& section) {
   FileMapping file;
@@ -194,23 +295,31 @@ FileMapping parse_file_section(const IniSection& section) {
       file.format = value == "csv" ? FileFormat::csv : FileFormat::tegrastats;
     } else if (key == "pattern") {
       file.pattern = parse_pattern(value, where);
+    } else if (key.starts_with(kCell)) {
+      file.cells[key.substr(kCell.size())] = parse_pattern(value, where);
     } else if (const auto role = hw::parse_knob_role(key)) {
       file.knobs[*role] = parse_expression(value, unit_of(*role), where);
     } else if (const auto metric = parse_metric(key)) {
       file.metrics[*metric] = parse_expression(value, unit_of(*metric), where);
     } else {
-      std::vector<std::string_view> known{"format", "pattern"};
+      std::vector<std::string_view> known{"format", "pattern", "cell COLUMN"};
       for (const auto known_role : hw::kKnobRoles) known.push_back(hw::to_string(known_role));
       for (const auto known_metric : kMetrics) known.push_back(to_string(known_metric));
       throw DataError(section.where + ": unknown knob role, metric or key '" + key +
                       "', known are: " + join(known));
     }
   }
-  for (const auto& part : file.pattern.parts) {
-    if (part.role && file.knobs.contains(*part.role)) {
-      throw DataError(section.where + ": " + part.name + " is given by the pattern and by a column");
+  std::set<std::string> names;
+  const auto check_parts = [&](const NamePattern& pattern) {
+    for (const auto& part : pattern.parts) {
+      if (part.role && file.knobs.contains(*part.role))
+        throw DataError(section.where + ": " + part.name + " is given by the pattern and by a column");
+      if (!names.insert(part.name).second)
+        throw DataError(section.where + ": " + part.name + " is given by two patterns");
     }
-  }
+  };
+  check_parts(file.pattern);
+  for (const auto& [column, pattern] : file.cells) check_parts(pattern);
   if (file.roles().empty()) throw DataError(section.where + ": no knob role is given");
   if (file.metrics.empty()) throw DataError(section.where + ": no metric is given");
   return file;
@@ -229,7 +338,8 @@ void parse_profile_section(const IniSection& section, Mapping& mapping) {
   std::vector<std::string_view> attributes;
   for (const auto& [name, member] : kTextAttributes) attributes.push_back(name);
   for (const auto& [name, member] : kNumberAttributes) attributes.push_back(name);
-  std::vector<std::string_view> known{"device", "workload", "kind", "time_of", "space", "repeated"};
+  std::vector<std::string_view> known{"device", "workload", "kind",    "time_of",
+                                      "space",  "repeated", "decimal", "trust_units"};
   known.insert(known.end(), attributes.begin(), attributes.end());
   section.check_keys(known);
   mapping.device.text = section.text("device");
@@ -246,9 +356,17 @@ void parse_profile_section(const IniSection& section, Mapping& mapping) {
     mapping.board = space;
   }
   if (const auto* repeated = section.find("repeated")) {
-    if (*repeated != "mean" && *repeated != "refused")
-      throw DataError(section.where + ": repeated: expected mean or refused, found '" + *repeated + "'");
-    mapping.mean_of_repeated = *repeated == "mean";
+    mapping.repeated = parse_average(*repeated);
+    if (!mapping.repeated && *repeated != "refused")
+      throw DataError(section.where + ": repeated: expected mean, median, trimmed or refused, found '" +
+                      *repeated + "'");
+  }
+  if (section.find("decimal") != nullptr)
+    mapping.decimal = parse_name(section, "decimal", parse_decimal_sign, "point or comma");
+  if (const auto* trust = section.find("trust_units")) {
+    if (*trust != "yes" && *trust != "no")
+      throw DataError(section.where + ": trust_units: expected yes or no, found '" + *trust + "'");
+    mapping.trust_units = *trust == "yes";
   }
   for (const auto name : attributes) {
     if (const auto* value = section.find(name)) mapping.attributes[std::string(name)].text = *value;
@@ -271,16 +389,89 @@ std::string_view to_string(Metric metric) {
       return "repeats";
     case Metric::throttled:
       return "throttled";
+    case Metric::duration_ms:
+      return "duration_ms";
   }
   throw std::invalid_argument("to_string: unknown metric");
+}
+
+const Unit& unit_of(hw::KnobRole role) {
+  switch (role) {
+    case hw::KnobRole::cpu_khz:
+    case hw::KnobRole::gpu_khz:
+    case hw::KnobRole::mem_khz:
+      return *find_unit("kHz");
+    case hw::KnobRole::power_limit_mw:
+      return *find_unit("mW");
+    case hw::KnobRole::cpu_cores:
+    case hw::KnobRole::batch_size:
+      return *find_unit("count");
+  }
+  throw std::invalid_argument("unit_of: unknown role");
+}
+
+const Unit& unit_of(Metric metric) {
+  switch (metric) {
+    case Metric::time_ms:
+    case Metric::time_std_ms:
+    case Metric::duration_ms:
+      return *find_unit("ms");
+    case Metric::power_w:
+    case Metric::power_std_w:
+      return *find_unit("W");
+    case Metric::repeats:
+    case Metric::throttled:
+      return *find_unit("count");
+  }
+  throw std::invalid_argument("unit_of: unknown metric");
+}
+
+void check_named_units(const Expression& expression, const std::string& where) {
+  using Kind = Expression::Kind;
+  bool all_named = true;
+  for (const auto& step : expression.steps) {
+    if (step.kind == Kind::constant) return;
+    if (step.kind != Kind::column) continue;
+    const auto* named = unit_in_brackets(step.column);
+    all_named = all_named && named != nullptr;
+    if (named == nullptr || step.unit == nullptr) continue;
+    if (named->dimension != step.unit->dimension || named->scale != step.unit->scale)
+      throw DataError(where + ": column '" + step.column + "' is said to be in " +
+                      std::string(step.unit->name) + ", by its name it is in " + std::string(named->name));
+  }
+  if (!all_named || expression.unit == nullptr) return;
+  const auto found = fold<Unit>(
+      expression.steps, [](const auto& step) { return *unit_in_brackets(step.column); },
+      [](Kind kind, const Unit& a, const Unit& b) {
+        if (kind == Kind::multiply) return Unit{"", a.dimension + b.dimension, a.scale * b.scale};
+        if (kind == Kind::divide) return Unit{"", a.dimension - b.dimension, a.scale / b.scale};
+        return a;
+      });
+  constexpr double kRounding = 1e-9;
+  if (found.dimension != expression.unit->dimension ||
+      std::abs(found.scale / expression.unit->scale - 1) > kRounding)
+    throw DataError(where + ": '" + expression.text + "' does not give " +
+                    std::string(expression.unit->name) + " by the units in the columns' names");
+}
+
+Expression column_in(const std::string& column, const Unit& unit, const Unit& target) {
+  Expression expression;
+  expression.steps.push_back({.column = column, .unit = &unit});
+  expression.scale = scale_between(unit, target).value();
+  expression.unit = &unit;
+  expression.text = column;
+  return expression;
 }
 
 std::vector<hw::KnobRole> FileMapping::roles() const {
   std::set<hw::KnobRole> found;
   for (const auto& [role, expression] : knobs) found.insert(role);
-  for (const auto& part : pattern.parts) {
-    if (part.role) found.insert(*part.role);
-  }
+  const auto add = [&](const NamePattern& of) {
+    for (const auto& part : of.parts)
+      if (part.role) found.insert(*part.role);
+  };
+  add(pattern);
+  for (const auto& [column, cell] : cells) add(cell);
   return {found.begin(), found.end()};
 }
 
@@ -388,6 +579,71 @@ bool fits_glob(std::string_view glob, std::string_view name) {
   }
   while (g < glob.size() && glob[g] == '*') ++g;
   return g == glob.size();
+}
+
+namespace {
+
+// "cpu" of cpu_khz and "power_limit" of power_limit_mw; a name without a unit as it is.
+std::string_view stem_of(std::string_view name) {
+  for (const std::string_view unit : {"_khz", "_mw", "_ms", "_w"})
+    if (name.ends_with(unit)) return name.substr(0, name.size() - unit.size());
+  return name;
+}
+
+// The unit of a column that is to give `name`; nullptr where it is called otherwise.
+const Unit* unit_of_column(std::string_view column, std::string_view name, const Unit& kept) {
+  constexpr std::pair<std::string_view, std::string_view> kEndings[] = {
+      {"_hz", "Hz"}, {"_khz", "kHz"}, {"_mhz", "MHz"}, {"_ghz", "GHz"}, {"_mw", "mW"},
+      {"_w", "W"},   {"_us", "us"},   {"_ms", "ms"},   {"_s", "s"}};
+  const auto stem = stem_of(name);
+  if (column == name) return &kept;
+  if (const auto* unit = unit_in_brackets(column)) {
+    std::string plain(without_unit(column));
+    for (auto& c : plain) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return (plain == stem || plain == name) && unit->dimension == kept.dimension ? unit : nullptr;
+  }
+  for (const auto& [ending, unit] : kEndings) {
+    if (!column.ends_with(ending) || column.substr(0, column.size() - ending.size()) != stem) continue;
+    const auto* found = datasets::find_unit(unit);
+    return found->dimension == kept.dimension ? found : nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+FileMapping standard_columns(const CsvTable& table, std::vector<std::string>* unused) {
+  FileMapping file;
+  file.where = table.path;
+  file.glob = "*";
+  std::set<std::string> used;
+  const auto find = [&](std::string_view name, const Unit& kept, auto& into, auto key) {
+    for (const auto& column : table.header) {
+      const auto* unit = unit_of_column(column, name, kept);
+      if (unit == nullptr) continue;
+      if (!used.insert(column).second || into.contains(key))
+        throw DataError(table.path + ": more than one column gives " + std::string(name) + ": " +
+                        (into.contains(key) ? into.at(key).text + ", " : "") + column);
+      into[key] = column_in(column, *unit, kept);
+      // The stem with a unit in brackets says what it is; a role's name says kHz too, and may contradict.
+      if (const auto* bracketed = unit_in_brackets(column);
+          bracketed != nullptr && without_unit(column) == name)
+        into[key] = column_in(column, kept, kept);
+    }
+  };
+  for (const auto role : hw::kKnobRoles) find(hw::to_string(role), unit_of(role), file.knobs, role);
+  for (const auto metric : {Metric::time_ms, Metric::power_w})
+    find(to_string(metric), unit_of(metric), file.metrics, metric);
+  if (file.knobs.empty() || file.metrics.empty()) {
+    std::vector<std::string_view> roles;
+    for (const auto role : hw::kKnobRoles) roles.push_back(hw::to_string(role));
+    throw DataError(table.path + ": expected columns of knobs (" + join(roles) +
+                    ") and of time_ms or power_w, found " + join(table.header));
+  }
+  if (unused != nullptr)
+    for (const auto& column : table.header)
+      if (!used.contains(column)) unused->push_back(column);
+  return file;
 }
 
 Mapping read_mapping(const std::string& path) {

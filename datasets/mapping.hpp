@@ -7,7 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/average.hpp"
+#include "datasets/csv.hpp"
 #include "datasets/profile.hpp"
+#include "datasets/units.hpp"
 
 namespace fewwatt::datasets {
 
@@ -21,9 +24,14 @@ namespace fewwatt::datasets {
 //   time_of = minibatch              what one time is of: minibatch, epoch or run
 //   space = from-data                levels are those in the data; or the name of a known board, whose levels are
 //                                    then the only ones accepted
-//   repeated = mean                  optional: several rows of a mode are measurements of it; refused: they are a mistake
+//   repeated = mean                  optional: several rows of a mode are measurements of it, and become one by their mean, median
+//                                    or trimmed mean (datasets/average.hpp); refused, the default: they are a mistake
+//   decimal = comma                  optional: what stands before fractions, comma or point; the other one groups thousands.
+//                                    Where neither is said, a comma in a number is refused
+//   trust_units = yes                optional: clocks, powers and times that look as if they had another unit are taken as they are
 //   source = ...                     optional, as licence, model, dataset (text), batch_size,
-//                                    minibatches_per_epoch, layers, parameters, flops (numbers); all may use {x}
+//                                    minibatches_per_epoch, layers, parameters, flops (numbers); all may use {x}, and {folder}:
+//                                    the name of the folder that the file lies in
 //   [rename]
 //   CIFAR-10/ResNet 18 = resnet18    a device or workload as the lines above give it = as it is to be called. After
 //                                    that, characters other than letters, digits and . _ + - become -
@@ -31,27 +39,58 @@ namespace fewwatt::datasets {
 //   board = Jetson TX2               optional free text about a device
 //   [file *_results.csv]             what the columns of a kind of file are; the first whose glob (* ? [a-z]) fits a file's name
 //   format = csv                     csv (the default) or tegrastats: a log, whose mean rails are its columns
-//   pattern = Tegra_{app}_C_{cpu_khz:kHz}.csv    optional: parts of the file's name; with a unit, a knob's setting
-//   cpu_khz = core_freq [kHz]        a knob role or a metric = columns added and subtracted [unit]. In double quotes
-//   power_w = "VDD IN" - wifi * 1.05 [mW]        where a name has blanks, quotes doubled; * scales the whole sum
+//   pattern = Tegra_{app}_C_{cpu_khz:kHz}.csv    optional: parts of the file's name; with a unit, a knob's setting. One with / is
+//                                    of so many folders above it, too: {board}/{app}/{gpu_khz:MHz}.csv
+//   cell mode = {cpu_cores:count}c_{cpu_khz:MHz}MHz    optional: parts of the text in a column's cells
+//   cpu_khz = core_freq [kHz]        a knob role or a metric = a formula [unit]: columns, parts of names and cells, and
+//   power_w = "VDD IN" - wifi * 1.05 [mW]        constants with + - * / and parentheses, blanks around them. In double
+//   power_w = energy [J] / time [s]  quotes where a name has blanks or is a number, quotes doubled. One unit at the end is that
+//   time_ms = 1000 / fps [ms]        of the result; or each column has its own, and the result's follows
 //
-// Knob roles: see hw::KnobRole. Metrics: time_ms, power_w, time_std_ms, power_std_w, repeats, throttled.
-// Units: us ms s min h; W mW; Hz kHz MHz GHz; count. Settings must be whole numbers in the role's unit.
-// An empty cell is a missing power; knobs and times must be there.
+// Knob roles: see hw::KnobRole. Metrics: time_ms, power_w, time_std_ms, power_std_w, repeats, throttled, and duration_ms: how long
+// what a row tells was measured, its weight in a mean. Units: see datasets/units.hpp. A unit behind the number in a cell counts
+// before the mapping's; one in brackets at the end of a column's name must agree with it. Settings must be whole numbers in the role's unit.
+// An empty cell, or nan and the like (CsvTable::value), is a missing power; knobs and times must be there.
+//
+// With a known board, clocks that are its levels but for less than half a percent, or cut or rounded to MHz, are these levels.
+// Clocks, powers and times that no device has, or that are 1000 times off the others of a profile, are refused with the unit
+// that they seem to have.
 //
 // Rows of all files that give the same device, workload and mode are joined. Where two give the same metric:
-// equal, one is dropped; different, the import fails. With repeated = mean, times and powers of both count, by the
-// mean of log. Where a profile has times, modes without one are left out.
+// equal, one is dropped; different, the import fails. With repeated = mean and the like, times and powers of all count. A
+// row's power counts for duration_ms, else for its time; the spread of the rows becomes that of the mode. Where a profile has
+// times, modes without one are left out.
 
-enum class Metric { time_ms, power_w, time_std_ms, power_std_w, repeats, throttled };
+enum class Metric { time_ms, power_w, time_std_ms, power_std_w, repeats, throttled, duration_ms };
 
 std::string_view to_string(Metric metric);
 
-// value = scale * (sum of sign * column), in the unit that the knob's or metric's name says.
+// value = scale * what the steps leave, in the unit that the knob's or metric's name says.
 struct Expression {
-  std::vector<std::pair<double, std::string>> terms;  // sign, column
+  enum class Kind { column, constant, add, subtract, multiply, divide };
+  struct Step {
+    Kind kind = Kind::column;
+    std::string column;          // or a part of a name or cell
+    double number = 0;           // of a constant
+    const Unit* unit = nullptr;  // that a column's numbers have; nullptr = not said
+    double factor = 1;           // of a column's number in that unit
+  };
+  std::vector<Step> steps;  // postfix: operands before what joins the last two
   double scale = 1;
+  const Unit* unit = nullptr;  // of the whole as it was written; nullptr where columns have their own
+  std::string text;            // as it was written, without quotes and units
 };
+
+// The formula that is a column alone.
+Expression column_in(const std::string& column, const Unit& unit, const Unit& target);
+
+// Throws DataError, `where` first, where units in brackets at the end of columns' names say something else than the mapping.
+// Constants may turn one unit into another: a formula with any is not checked.
+void check_named_units(const Expression& expression, const std::string& where);
+
+// The unit in which a knob's settings or a metric are kept.
+const Unit& unit_of(hw::KnobRole role);
+const Unit& unit_of(Metric metric);
 
 // Text with {x} in it.
 struct Template {
@@ -68,7 +107,7 @@ struct NamePart {
   double scale = 1;                  // to the role's unit
 };
 
-// Parts of a file's name: literals[0] parts[0] literals[1] .. parts[n - 1] literals[n].
+// Parts of a file's name or a cell: literals[0] parts[0] literals[1] .. parts[n - 1] literals[n].
 struct NamePattern {
   std::string text;  // as written; "" = none
   std::vector<std::string> literals;
@@ -90,10 +129,11 @@ struct FileMapping {
   std::string glob;
   FileFormat format = FileFormat::csv;
   NamePattern pattern;
-  std::map<hw::KnobRole, Expression> knobs;  // those that pattern does not give
+  std::map<std::string, NamePattern> cells;  // by column
+  std::map<hw::KnobRole, Expression> knobs;  // those that no pattern gives
   std::map<Metric, Expression> metrics;
 
-  std::vector<hw::KnobRole> roles() const;  // of knobs and pattern, ascending
+  std::vector<hw::KnobRole> roles() const;  // of knobs and patterns, ascending
 };
 
 struct Mapping {
@@ -101,14 +141,21 @@ struct Mapping {
   Template device, workload;
   WorkloadKind kind = WorkloadKind::non_dnn;
   TimeOf time_of = TimeOf::run;
-  std::string board;  // "" = space from the data
-  bool mean_of_repeated = false;
+  std::string board;                // "" = space from the data
+  std::optional<Average> repeated;  // nullopt: refused
+  DecimalSign decimal = DecimalSign::unsaid;
+  bool trust_units = false;
   std::map<std::string, Template>
       attributes;  // of the workload, beside kind and time_of, as named in a file of profiles
   std::map<std::string, std::string> renamed;
   std::map<std::string, DeviceAttributes> devices;
   std::vector<FileMapping> files;  // at least one, all with the same roles
 };
+
+// Columns that are called as knob roles and metrics are, or as their stems with a unit: power_w, power (mW), power [mW],
+// power_mw, gpu_mhz, time_s. Those that are not used go to `unused`, where given: one may be misspelt. Throws DataError when
+// there is no knob, or neither time nor power, or two columns are the same.
+FileMapping standard_columns(const CsvTable& table, std::vector<std::string>* unused = nullptr);
 
 // Throws DataError naming the mapping, the section and the key, and what is known in its place.
 Mapping read_mapping(const std::string& path);

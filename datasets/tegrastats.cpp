@@ -71,9 +71,15 @@ void load_and_clocks(std::string_view text, double& load_pct, std::vector<double
   }
 }
 
-bool same_rails(const std::map<std::string, double>& a, const std::map<std::string, double>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](auto& x, auto& y) { return x.first == y.first; });
+// Whether every rail of `part` is one of `line`, and there are fewer.
+bool lacks_rails(const TegrastatsLine& part, const TegrastatsLine& line) {
+  return part.rails_mw.size() < line.rails_mw.size() &&
+         std::all_of(part.rails_mw.begin(), part.rails_mw.end(),
+                     [&](const auto& rail) { return line.rails_mw.contains(rail.first); });
+}
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
 }  // namespace
@@ -81,7 +87,7 @@ bool same_rails(const std::map<std::string, double>& a, const std::map<std::stri
 std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
   const auto words = split(text, ' ');
-  if (std::find(words.begin(), words.end(), "RAM") == words.end()) return std::nullopt;
+  if (std::count(words.begin(), words.end(), "RAM") != 1) return std::nullopt;
   if (std::find(words.begin(), words.end(), "CPU") == words.end()) return std::nullopt;
   TegrastatsLine line;
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -93,6 +99,7 @@ std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
     if (i + 1 == words.size()) continue;
     const auto value = words[i + 1];
     if (word == "CPU" && value.starts_with('[')) {
+      if (!line.cpu_loads_pct.empty()) return std::nullopt;
       line.cpu_loads_pct = cpu_loads(value);
     } else if (word == "GR3D_FREQ") {
       load_and_clocks(value, line.gr3d_pct, line.gr3d_mhz);
@@ -101,32 +108,48 @@ std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
       load_and_clocks(value, line.emc_pct, clocks_mhz);
       if (!clocks_mhz.empty()) line.emc_mhz = clocks_mhz.front();
     } else if (const auto mw = rail_mw(value); mw && word != "NC") {  // NC = not connected
-      line.rails_mw[std::string(word)] = *mw;
+      const std::string rail(word);
+      if (!line.rails_mw.emplace(rail, *mw).second) line.twice.insert(rail);
     }
   }
+  line.ends_in_rail = rail_mw(words.back()).has_value();
   return line;
 }
 
 TegrastatsLog read_tegrastats(const std::string& path) {
-  const std::string text = read_file(path);
-  auto lines = split(text, '\n');
-  while (!lines.empty() && lines.back().find_first_not_of(" \t\r") == std::string_view::npos)
-    lines.pop_back();
+  const std::string text = read_text(path);
+  std::vector<TegrastatsLine> lines;
+  std::size_t all = 0;
+  std::string first_bad;
+  bool end_in_rails = false;
+  const auto texts = split(text, '\n');
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (is_blank(texts[i])) continue;
+    ++all;
+    auto line = parse_tegrastats_line(texts[i]);
+    const bool good = line && !line->rails_mw.empty();
+    if (!good && first_bad.empty())
+      first_bad = path + ":" + std::to_string(i + 1) +
+                  (line ? ": no power rail in this line of tegrastats" : ": not a line of tegrastats");
+    if (!good) continue;
+    end_in_rails = end_in_rails || line->ends_in_rail;
+    if (i + 1 == texts.size() && !lines.empty() && lacks_rails(*line, lines.back())) continue;
+    lines.push_back(std::move(*line));
+  }
+  if (all == 0) throw DataError(path + " is empty");
   TegrastatsLog log;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const auto line = parse_tegrastats_line(lines[i]);
-    const bool whole =
-        line && !line->rails_mw.empty() && (i == 0 || same_rails(line->rails_mw, log.rails_mw));
-    if (!whole && i > 0 && i + 1 == lines.size()) break;
-    const std::string where = path + ":" + std::to_string(i + 1);
-    if (!line) throw DataError(where + ": not a line of tegrastats");
-    if (line->rails_mw.empty()) throw DataError(where + ": no power rail in this line of tegrastats");
-    if (!whole) throw DataError(where + ": other power rails than in the first line");
-    for (const auto& [rail, mw] : line->rails_mw) log.rails_mw[rail] += mw;
+  for (const auto& line : lines) {
+    if (end_in_rails && !line.ends_in_rail) continue;
+    for (const auto& [rail, mw] : line.rails_mw) {
+      log.rails_mw[rail] += mw;
+      ++log.rail_lines[rail];
+    }
+    log.twice.insert(line.twice.begin(), line.twice.end());
     ++log.lines;
   }
-  if (log.lines == 0) throw DataError(path + " is empty");
-  for (auto& [rail, mw] : log.rails_mw) mw /= static_cast<double>(log.lines);
+  log.skipped = all - log.lines;
+  if (log.lines < log.skipped && !first_bad.empty()) throw DataError(first_bad);
+  for (auto& [rail, mw] : log.rails_mw) mw /= static_cast<double>(log.rail_lines.at(rail));
   return log;
 }
 

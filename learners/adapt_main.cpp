@@ -49,6 +49,8 @@ struct Options {
   std::string mapping;                 // of the measurements; "" = standard column names
   std::string device, workload;        // "" = not said
   std::string time_of;                 // of measurements without a mapping
+  datasets::DecimalSign decimal = datasets::DecimalSign::unsaid;  // of measurements
+  bool trust_units = false;
   // What is known of a workload that is not a profile's: kOwnAttributes.
   datasets::WorkloadAttributes own;
   program::Count shots{50};
@@ -165,6 +167,7 @@ std::optional<Options> parse(int argc, char** argv) {
   Options options;
   std::array<double, std::size(kOwnAttributes)> own{};
   program::Count max_modes;
+  std::string decimal;
   program::Manual manual;
   manual.verb = "adapt";
   manual.synopsis =
@@ -193,9 +196,14 @@ std::optional<Options> parse(int argc, char** argv) {
       "with --update: every new row makes earlier ones count F times as much");
   add("measurements", po::value(&options.measurements)->value_name("FILE"),
       "CSV file with a row per measured mode; columns cpu_cores, cpu_khz, gpu_khz, mem_khz, ..., time_ms, "
-      "power_w");
+      "power_w, or with another unit: gpu_mhz, \"power (mW)\"");
   add("mapping", po::value(&options.mapping)->value_name("FILE"),
       "what the columns of --measurements are, as for fewwatt import");
+  add("decimal", po::value(&decimal)->value_name("SIGN"),
+      "what stands before fractions in --measurements, point or comma; the other one groups thousands");
+  add("trust-units", po::bool_switch(&options.trust_units),
+      "take clocks, powers and times of --measurements as they are, though they look as if they had another "
+      "unit");
   add("device", po::value(&options.device)->value_name("NAME"),
       "device of the profile; with --measurements, what to call it");
   add("workload", po::value(&options.workload)->value_name("NAME"),
@@ -226,6 +234,13 @@ std::optional<Options> parse(int argc, char** argv) {
   if (options.init.empty() && options.learner.empty() && options.update.empty()) options.learner = "auto";
   for (std::size_t i = 0; i < own.size(); ++i)
     if (values->count(kOwnAttributes[i].first) > 0) options.own.*kOwnAttributes[i].second = own[i];
+  if (!decimal.empty()) {
+    const auto sign = datasets::parse_decimal_sign(decimal);
+    program::require(sign.has_value(), "--decimal: expected point or comma, found '" + decimal + "'");
+    options.decimal = *sign;
+  }
+  program::require(!options.measurements.empty() || (decimal.empty() && !options.trust_units),
+                   "--decimal and --trust-units go with --measurements");
   if (values->count("max-modes") > 0) options.max_modes = max_modes.value;
   check(options, !(*values)["shots"].defaulted() || !(*values)["sampler"].defaulted());
   if (!options.space_name.empty()) {
@@ -290,34 +305,9 @@ Problem draw_from_profile(const Options& options, std::shared_ptr<const learners
 
 // Columns called as knob roles and metrics are. The others go to `unused`: one may be misspelt.
 datasets::Mapping standard_mapping(const Options& options, std::vector<std::string>& unused) {
-  using datasets::Metric;
-  const auto table = datasets::read_csv(options.measurements);
-  datasets::FileMapping file;
-  file.where = options.measurements;
-  file.glob = "*";
-  for (const auto role : hw::kKnobRoles) {
-    const std::string name(hw::to_string(role));
-    if (table.has_column(name)) file.knobs[role] = {{{1, name}}, 1};
-  }
-  for (const auto metric : {Metric::time_ms, Metric::power_w}) {
-    const std::string name(datasets::to_string(metric));
-    if (table.has_column(name)) file.metrics[metric] = {{{1, name}}, 1};
-  }
-  if (file.knobs.empty() || file.metrics.empty()) {
-    std::string roles, found;
-    for (const auto role : hw::kKnobRoles)
-      roles += (roles.empty() ? "" : ", ") + std::string(hw::to_string(role));
-    for (const auto& name : table.header) found += (found.empty() ? "" : ", ") + name;
-    throw datasets::DataError(options.measurements + ": expected columns of knobs (" + roles +
-                              ") and of time_ms or power_w, found " + found);
-  }
-  for (const auto& name : table.header) {
-    const auto role = hw::parse_knob_role(name);
-    const bool used = (role && file.knobs.contains(*role)) || name == "time_ms" || name == "power_w";
-    if (!used) unused.push_back(name);
-  }
   datasets::Mapping mapping;
   mapping.path = options.measurements;
+  mapping.decimal = options.decimal;
   mapping.device.text = !options.device.empty() ? options.device
                         : options.space         ? options.space_name.substr(0, options.space_name.find(':'))
                                                 : "from-data";
@@ -325,8 +315,9 @@ datasets::Mapping standard_mapping(const Options& options, std::vector<std::stri
                               ? options.workload
                               : std::filesystem::path(options.measurements).stem().string();
   mapping.time_of = datasets::parse_time_of(options.time_of).value_or(datasets::TimeOf::run);
-  mapping.mean_of_repeated = true;
-  mapping.files.push_back(std::move(file));
+  mapping.repeated = datasets::Average::mean;
+  mapping.files.push_back(
+      datasets::standard_columns(datasets::read_csv(options.measurements, options.decimal), &unused));
   return mapping;
 }
 
@@ -371,10 +362,17 @@ Problem take_measurements(const Options& options) {
   Problem problem;
   const bool own = options.mapping.empty();
   std::vector<std::string> unused;
-  const auto mapping = own ? standard_mapping(options, unused) : datasets::read_mapping(options.mapping);
+  auto mapping = own ? standard_mapping(options, unused) : datasets::read_mapping(options.mapping);
+  if (options.decimal != datasets::DecimalSign::unsaid) mapping.decimal = options.decimal;
+  mapping.trust_units = mapping.trust_units || options.trust_units;
   for (const auto& name : unused)
     problem.notices.push_back(options.measurements + ": column " + name + " was not used");
-  auto store = datasets::import_profiles(mapping, {options.measurements});
+  datasets::ImportOptions levels;
+  if (options.space)
+    levels = {std::make_shared<const hw::PowerModeSpace>(*options.space), options.space_name};
+  datasets::ImportReport report;
+  auto store = datasets::import_profiles(mapping, {options.measurements}, &report, levels);
+  problem.notices.insert(problem.notices.end(), report.notices.begin(), report.notices.end());
   problem.profile =
       pick(std::move(store), options.measurements, own ? "" : options.device, own ? "" : options.workload);
   if (own) state_own(problem.profile, options);
@@ -393,7 +391,7 @@ Problem take_measurements(const Options& options) {
         " modes that were measured are predicted");
   }
   problem.support = tasks::samples_of(problem.profile);
-  if (mapping.mean_of_repeated) count_repeats(problem);
+  if (mapping.repeated) count_repeats(problem);
   return problem;
 }
 
