@@ -358,13 +358,15 @@ void count_repeats(Problem& problem) {
     }
 }
 
-Problem take_measurements(const Options& options) {
+// leaves_out: the learner does so with a value that the others speak against.
+Problem take_measurements(const Options& options, bool leaves_out) {
   Problem problem;
   const bool own = options.mapping.empty();
   std::vector<std::string> unused;
   auto mapping = own ? standard_mapping(options, unused) : datasets::read_mapping(options.mapping);
   if (options.decimal != datasets::DecimalSign::unsaid) mapping.decimal = options.decimal;
   mapping.trust_units = mapping.trust_units || options.trust_units;
+  mapping.leave_odd = leaves_out;
   for (const auto& name : unused)
     problem.notices.push_back(options.measurements + ": column " + name + " was not used");
   datasets::ImportOptions levels;
@@ -633,7 +635,7 @@ int run(Options options) {
   const auto& input = options.profiles.empty() ? options.measurements : options.profiles;
   auto problem = program::during("reading " + (input.empty() ? options.space_name : input), [&] {
     return !options.profiles.empty()       ? draw_from_profile(options, learner)
-           : !options.measurements.empty() ? take_measurements(options)
+           : !options.measurements.empty() ? take_measurements(options, model.learner == "auto")
                                            : take_nothing(options);
   });
   move_to_space(problem, options);
