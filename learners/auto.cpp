@@ -26,11 +26,16 @@ std::string AutoOptions::error() const {
 }
 
 Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
-    : sim_only_(std::make_shared<SimPrior>()),
-      doubter_(std::nullopt, {.population = 1000, .kept = 200, .effective = 50, .family = false}),
+    : trained_(checkpoint != nullptr),
+      doubter_(std::make_shared<SimPrior>(
+          std::nullopt,
+          SimPriorOptions{.population = 1000, .kept = 200, .effective = 50, .family = false})),
       options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
-  if (checkpoint != nullptr) {
+  if (!trained_) {
+    sim_prior_ = std::make_shared<SimPrior>();
+    members_.push_back({"sim_only", sim_prior_});
+  } else {
     for (const auto& name : member_names(*checkpoint)) {
       const bool first = members_.empty();
       if (first != (name == "sim_prior"))
@@ -46,27 +51,27 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
       }
     }
   }
-  members_.push_back({"sim_only", sim_only_});
+  if (trained_) members_.push_back({"sim_only", doubter_});
   members_.push_back({"gp", make_learner("gp"), options_.fitted, options_.gp_from});
 }
 
-std::vector<Doubted> Auto::doubtful(const Samples& given, const SimulatedSupport& simulated) const {
-  Samples support = given;
-  std::vector<Doubted> found;
+Auto::Believed Auto::believed(const Samples& given, const SimulatedSupport& simulated) const {
+  Believed found{given, {}, nullptr};
+  auto& support = found.support;
   for (bool again = true; again;) {
     again = false;
-    std::unique_ptr<const Predictor> predictor;
+    found.simulated.reset();
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
       const auto rows = rows_of(support, target).modes;
       const auto had = rows_of(given, target).modes.size();
       if (rows.size() < options_.doubt_from || had - rows.size() >= std::max<std::size_t>(1, had / 10)) continue;
-      if (!predictor) predictor = doubter_.adapt(support, simulated);
-      const auto left_out = predictor->left_out(target);
+      if (!found.simulated) found.simulated = doubter_->adapt(support, simulated);
+      const auto left_out = found.simulated->left_out(target);
       Eigen::Index worst = 0;
       const double z = (left_out.error.array().abs() / left_out.variance.array().sqrt()).maxCoeff(&worst);
       if (z < options_.doubt) continue;
-      found.push_back({rows[static_cast<std::size_t>(worst)], target});
-      forget(support, found.back());
+      found.doubted.push_back({rows[static_cast<std::size_t>(worst)], target});
+      forget(support, found.doubted.back());
       again = true;
     }
   }
@@ -75,19 +80,18 @@ std::vector<Doubted> Auto::doubtful(const Samples& given, const SimulatedSupport
 
 std::unique_ptr<const Predictor> Auto::update(const Samples& given, const Fitted& fitted) const {
   check_support("auto", given, 0);
-  if (given.modes.empty()) return (sim_prior_ ? sim_prior_ : sim_only_)->adapt(given);
+  if (given.modes.empty()) return sim_prior_->adapt(given);
   const auto support = spread_support(given);
-  const auto simulated = sim_only_->simulate(support);
-  auto doubted = doubtful(support, simulated);
-  auto believed = support;
-  for (const auto& one : doubted) forget(believed, one);
+  const auto simulated = sim_prior_->simulate(support);
+  auto [believed, doubted, by_simulated] = this->believed(support, simulated);
   std::vector<std::unique_ptr<const Predictor>> adapted(members_.size());
+  adapted.front() = sim_prior_->adapt(believed, simulated);
   auto options = options_.ensemble;
-  if (sim_prior_) {
-    adapted.front() = sim_prior_->adapt(believed, simulated);
+  if (trained_) {
+    if (!by_simulated) by_simulated = doubter_->adapt(believed, simulated);
+    adapted[adapted.size() - 2] = std::move(by_simulated);
     if (!sim_prior_->trained_in(*support.space)) options.calm = std::min(options.calm, options_.calm_elsewhere);
   }
-  adapted[adapted.size() - 2] = sim_only_->adapt(believed, simulated);
   return combine(members_, believed, options, fitted, std::move(adapted), std::move(doubted));
 }
 

@@ -27,7 +27,7 @@ struct AutoOptions {
 };
 
 // The default. Candidates adapt to the same rows; each is weighed by how well it predicts rows from the others, and the
-// logs they predict are averaged. Candidates: sim_only and gp, which other workloads cannot mislead; and the trained learners that a
+// logs they predict are averaged. Candidates: sim_only (beside trained ones, a smaller one) and gp, which other workloads cannot mislead; and the trained learners that a
 // checkpoint holds, a checkpoint_of_members() with sim_prior as the first.
 class Auto final : public Learner {
  public:
@@ -39,12 +39,20 @@ class Auto final : public Learner {
   std::unique_ptr<const Predictor> update(const Samples& support, const Fitted& fitted) const override;
 
  private:
-  std::vector<Doubted> doubtful(const Samples& support, const SimulatedSupport& simulated) const;
+  // What is believed of a support, and what fewer simulated workloads make of that.
+  struct Believed {
+    Samples support;
+    std::vector<Doubted> doubted;
+    std::unique_ptr<const Predictor> simulated;
+  };
+  Believed believed(const Samples& support, const SimulatedSupport& simulated) const;
 
-  std::shared_ptr<const SimPrior> sim_prior_;  // nullptr without a checkpoint
-  std::shared_ptr<const SimPrior> sim_only_;
-  std::vector<Member> members_;  // the last but one is sim_only_, the first sim_prior_ where there is one
-  SimPrior doubter_;
+  bool trained_ = false;
+  std::shared_ptr<const SimPrior> sim_prior_;  // without a checkpoint, one that needs none
+  // Of fewer simulated workloads, with one residual: what doubts rows, and, since it has adapted for that, what stands for sim_only
+  // beside a trained sim_prior_.
+  std::shared_ptr<const SimPrior> doubter_;
+  std::vector<Member> members_;  // the first is sim_prior_, the last gp, and doubter_ before that where there is a checkpoint
   AutoOptions options_;
 };
 
