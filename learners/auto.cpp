@@ -19,9 +19,9 @@ void forget(Samples& support, const Doubted& doubted) {
 }  // namespace
 
 std::string AutoOptions::error() const {
-  for (const double value : {fitted, doubt, calm_elsewhere})
+  for (const double value : {fitted, doubt, untrained, calm_elsewhere})
     if (!(value > 0) || !std::isfinite(value))
-      return "AutoOptions: fitted, doubt and calm_elsewhere must be > 0";
+      return "AutoOptions: fitted, doubt, untrained and calm_elsewhere must be > 0";
   return ensemble.error();
 }
 
@@ -29,7 +29,8 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
     : trained_(checkpoint != nullptr),
       doubter_(std::make_shared<SimPrior>(
           std::nullopt,
-          SimPriorOptions{.population = 1000, .kept = 200, .effective = 50, .family = false})),
+          SimPriorOptions{
+              .population = 1000, .kept = 200, .effective = 50, .family = false, .fitted = trained_})),
       options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (!trained_) {
@@ -51,8 +52,9 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
       }
     }
   }
-  if (trained_) members_.push_back({"sim_only", doubter_});
-  members_.push_back({"gp", make_learner("gp"), options_.fitted, options_.gp_from});
+  const double prior = trained_ ? options_.untrained : 1;
+  if (trained_) members_.push_back({"sim_only", doubter_, 0, 0, prior});
+  members_.push_back({"gp", make_learner("gp"), options_.fitted, options_.gp_from, prior});
 }
 
 Auto::Believed Auto::believed(const Samples& given, const SimulatedSupport& simulated) const {

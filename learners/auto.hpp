@@ -15,6 +15,7 @@ struct AutoOptions {
   EnsembleOptions ensemble = {};
   double fitted = 5;  // hyper-parameters that gp and proto fit to the support, about
   std::size_t gp_from = 3;  // rows from which on gp has a weight
+  double untrained = 0.25;  // prior of a candidate without training, beside 1 of each with
   // EnsembleOptions::calm where the modes are others than those of the checkpoint: a board that nobody trained for tells sooner that
   // candidates are too sure of themselves.
   double calm_elsewhere = 5;

@@ -285,7 +285,7 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
         if (one.error.size() != rows) continue;  // a checkpoint may lack the target
         predicting.push_back(static_cast<Index>(c));
         left_out.push_back(std::move(one));
-        priors.push_back(of_prior ? prior : 1);
+        priors.push_back((of_prior ? prior : 1) * members[c].prior);
       }
     };
     gather(true);

@@ -44,6 +44,7 @@ struct Member {
   // Of so many rows on, where that prior would be 0, it is 1 all the same, and the member is judged by what it makes of all rows but
   // one, for each of them: hyper-parameters anew. 0: never.
   std::size_t refitted_from = 0;
+  double prior = 1;  // beside the others, > 0
 };
 
 // The members, adapted to the support, as one. A member that does not predict a target has no weight there; one of prior 0 has

@@ -19,6 +19,8 @@ using Index = Eigen::Index;
 
 // How far the logs of standard deviations of workloads are apart, one to the other: of what they have of their own.
 constexpr double kOwnSpread = 1;  // as kNoiseApart
+// What a workload may have in levels of one knob that its neighbours do not tell, and over how much of the knob's spread.
+constexpr double kRough = 0.05, kRoughLength = 0.5;
 constexpr double kSmallestWeight = 1e-3;  // of a combination of factors that is kept
 constexpr Index kChunk = 4096;            // modes predicted at once
 
@@ -26,14 +28,21 @@ Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMo
   return encode(FeatureSet::raw, space, modes).array().log().matrix();
 }
 
-Vector centred(const Vector& values) { return values.array() - values.mean(); }
-
-// Standard deviations from the trained ones by so many spreads.
-std::vector<double> around(double spread, std::initializer_list<double> steps) {
-  std::vector<double> factors;
-  for (const double step : steps) factors.push_back(std::exp(spread * step));
-  return factors;
+// What a workload has of its own: smooth as those before it, or rough in each knob besides. [n,m]
+Matrix own_covariance(const FactorTarget& target, bool rough, const Matrix& a, const Matrix& b) {
+  Matrix sum = std::exp(2 * target.log_signal) * matern(a, b, target.log_lengths);
+  if (!rough) return sum;
+  const auto d = a.cols();
+  const Vector length = Vector::Constant(1, std::log(kRoughLength));
+  for (Index k = 0; k < d; ++k)
+    sum += kRough * kRough / static_cast<double>(d) * matern(a.col(k), b.col(k), length);
+  return sum;
 }
+double own_variance(const FactorTarget& target, bool rough) {
+  return std::exp(2 * target.log_signal) + (rough ? kRough * kRough : 0);
+}
+
+Vector centred(const Vector& values) { return values.array() - values.mean(); }
 
 }  // namespace
 
@@ -166,19 +175,24 @@ FactorModel FactorModel::from_checkpoint(const Checkpoint& c) {
 
 namespace {
 
-// One target of one support. With the functions u(x) = [1, F(x)'F(support), K(x, support), m(x)] of a mode, less their levels on
-// the support, the mean of log y is level + u . mean_of, and its second moment about the level
+// Smooth or rough, averaged over all else. With the functions u(x) = [1, F(x)'F(support), K(x, support), m(x)] of a mode, less their
+// levels on the support, and K what is its own, the mean of log y is level + u . mean_of, and its second moment about the level
 //   a F(x)'F(x) + b K(x,x) + constant + u' moment u.
+struct Part {
+  double a = 0, b = 0, constant = 0;
+  Vector mean_of;          // [2 + 2 k]; [0]: without weight
+  Eigen::MatrixXd moment;  // [2 + 2 k, 2 + 2 k]
+};
+
+// One target of one support: the sum of both.
 struct Fit {
   double level = 0;
   Matrix knobs;            // [k,d] of the support
   Matrix factors;          // [r,k]
   Vector factor_levels;    // [r]
   double mean_level = 0;
-  Vector log_lengths;
-  double a = 0, b = 0, constant = 0, noise_variance = 0;
-  Vector mean_of;          // [2 + 2 k]
-  Eigen::MatrixXd moment;  // [2 + 2 k, 2 + 2 k]
+  double noise_variance = 0;
+  std::array<Part, 2> parts;  // smooth, rough
   LeftOut left_out;
 };
 
@@ -217,11 +231,21 @@ class FactorPredictor final : public Predictor {
       Vector means(n), variances(n);
       for (Index from = 0; from < n; from += kChunk) {
         const auto count = std::min(kChunk, n - from);
-        const auto at = functions(t, modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)));
-        const Vector mean = at.u * fit.mean_of;
-        const Matrix product = at.u * fit.moment;
-        const Vector second = fit.a * at.factors.colwise().squaredNorm().transpose().array() + fit.b + fit.constant +
-                              product.cwiseProduct(at.u).rowwise().sum().array();
+        auto at = functions(t, modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)));
+        const Vector shared = at.factors.colwise().squaredNorm().transpose();
+        Vector mean = Vector::Zero(count), second = Vector::Zero(count);
+        for (const bool rough : {false, true}) {
+          const auto& part = fit.parts[rough ? 1 : 0];
+          if (part.mean_of.size() == 0) continue;
+          set_own(t, rough, at);
+          mean += at.u * part.mean_of;
+          // u' moment u, by half of what is symmetric.
+          Eigen::MatrixXd half = 2 * part.moment;
+          half.diagonal() = part.moment.diagonal();
+          const Matrix product = at.u * half.triangularView<Eigen::Upper>();
+          second.array() += part.a * shared.array() + part.b * own_variance(*model->targets[t], rough) +
+                            part.constant + product.cwiseProduct(at.u).rowwise().sum().array();
+        }
         means.segment(from, count) = mean.array() + fit.level;
         variances.segment(from, count) =
             (second.array() - mean.array().square()).max(fit.noise_variance + 1e-10);
@@ -238,37 +262,51 @@ class FactorPredictor final : public Predictor {
   LogCovariance covariance(tasks::Target t, std::span<const hw::PowerMode> modes) const override {
     if (!fits[t]) return {};
     const auto& fit = *fits[t];
-    const auto at = functions(t, modes);
-    const Vector mean = at.u * fit.mean_of;
-    const Matrix knobs = scaler(log_settings(*space, modes));
-    Matrix second = fit.a * at.factors.transpose() * at.factors + fit.b * matern(knobs, knobs, fit.log_lengths) +
-                    at.u * fit.moment * at.u.transpose() - mean * mean.transpose();
-    second.array() += fit.constant - fit.noise_variance;
+    auto at = functions(t, modes);
+    const auto n = static_cast<Index>(modes.size());
+    Vector mean = Vector::Zero(n);
+    Matrix second = Matrix::Constant(n, n, -fit.noise_variance);
+    for (const bool rough : {false, true}) {
+      const auto& part = fit.parts[rough ? 1 : 0];
+      if (part.mean_of.size() == 0) continue;
+      set_own(t, rough, at);
+      mean += at.u * part.mean_of;
+      second += part.a * at.factors.transpose() * at.factors +
+                part.b * own_covariance(*model->targets[t], rough, at.knobs, at.knobs) +
+                at.u * part.moment * at.u.transpose();
+      second.array() += part.constant;
+    }
+    second -= mean * mean.transpose();
     return {0.5 * (second + second.transpose()), fit.noise_variance};
   }
 
  private:
   struct At {
-    Matrix u;        // [n, 2 + 2 k]
+    Matrix u;        // [n, 2 + 2 k], but for what is a workload's own
     Matrix factors;  // [r,n]
+    Matrix knobs;    // [n,d]
   };
   At functions(int t, std::span<const hw::PowerMode> modes) const {
     const auto& fit = *fits[t];
     const auto k = fit.knobs.rows();
     const auto here = curves(t, modes);
-    At at{Matrix(static_cast<Index>(modes.size()), 2 + 2 * k), here.factors.colwise() - fit.factor_levels};
+    At at{Matrix(static_cast<Index>(modes.size()), 2 + 2 * k), here.factors.colwise() - fit.factor_levels,
+          scaler(log_settings(*space, modes))};
     at.u.col(0).setOnes();
     at.u.middleCols(1, k) = at.factors.transpose() * fit.factors;
-    at.u.middleCols(1 + k, k) = matern(scaler(log_settings(*space, modes)), fit.knobs, fit.log_lengths);
     at.u.col(1 + 2 * k) = here.mean.array() - fit.mean_level;
     return at;
+  }
+  void set_own(int t, bool rough, At& at) const {
+    const auto k = fits[t]->knobs.rows();
+    at.u.middleCols(1 + k, k) = own_covariance(*model->targets[t], rough, at.knobs, fits[t]->knobs);
   }
 };
 
 // A combination of factors, with or without the mean of the training workloads.
 struct Member {
-  double a, b, noise_variance;  // b: times signal^2
-  bool with_mean;
+  double a, b, noise_variance;
+  bool rough, with_mean;
   double log_evidence;
 };
 
@@ -280,22 +318,22 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
   fit.level = logs.mean();
   const Vector off = logs.array() - fit.level;
   fit.knobs = knobs;
-  fit.log_lengths = target.log_lengths;
   fit.factor_levels = curves.factors.rowwise().mean();
   fit.factors = curves.factors.colwise() - fit.factor_levels;
   fit.mean_level = curves.mean.mean();
   const Vector mean = curves.mean.array() - fit.mean_level;
-  const Matrix shared = fit.factors.transpose() * fit.factors, own = matern(knobs, knobs, target.log_lengths);
+  const Matrix shared = fit.factors.transpose() * fit.factors;
+  const std::array<Matrix, 2> own = {own_covariance(target, false, knobs, knobs),
+                                     own_covariance(target, true, knobs, knobs)};
 
   // One of w + 1 workloads is like none of the others.
   const double log_unlike = -std::log1p(static_cast<double>(target.workloads));
   std::vector<std::pair<double, double>> shares = {{0, log_unlike}};  // of the covariance, and log priors
   if (shared.cwiseAbs().maxCoeff() > 0)
-    for (const double factor : around(kOwnSpread, {-1, 0, 1}))
-      shares.emplace_back(factor * factor, -0.5 * std::pow(std::log(factor) / kOwnSpread, 2));
-  const double signal = std::exp(2 * target.log_signal), noise = std::exp(2 * target.log_noise);
+    for (const double step : {-1, 0, 1}) shares.emplace_back(std::exp(2 * kOwnSpread * step), -0.5 * step * step);
+  const double noise = std::exp(2 * target.log_noise);
   const auto factorise = [&](const Member& m) {
-    Eigen::MatrixXd sum = m.a * shared + m.b * own;
+    Eigen::MatrixXd sum = m.a * shared + m.b * own[m.rough ? 1 : 0];
     sum.array() += kSimLevelVariance;
     sum.diagonal() += m.noise_variance * rows.noise_factors;
     return Eigen::LLT<Eigen::MatrixXd>(sum);
@@ -304,34 +342,40 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
   left << off, off - mean;
   std::vector<Member> members;
   double best = -std::numeric_limits<double>::infinity();
+  const auto weigh = [&](Member m, double log_prior) {
+    const auto llt = factorise(m);
+    if (llt.info() != Eigen::Success) return;
+    const double log_root = llt.matrixLLT().diagonal().array().log().sum();
+    const Vector squares = llt.matrixL().solve(left).colwise().squaredNorm().transpose();
+    for (const bool with_mean : {false, true}) {
+      m.with_mean = with_mean;
+      m.log_evidence = log_prior + (with_mean || m.a == 0 ? 0 : log_unlike) - 0.5 * squares[with_mean ? 1 : 0] - log_root;
+      best = std::max(best, m.log_evidence);
+      members.push_back(m);
+    }
+  };
   for (const auto& [share, log_prior] : shares)
-    for (const double of_own : around(kOwnSpread, {-2, -1, 0, 1, 2}))
-      for (const double of_noise : around(kNoiseApart, {-1, 0, 1, 2})) {
-        Member m{share, signal * of_own * of_own, noise * of_noise * of_noise, false, 0};
-        const auto llt = factorise(m);
-        if (llt.info() != Eigen::Success) continue;
-        const double log_root = llt.matrixLLT().diagonal().array().log().sum();
-        const Vector squares = llt.matrixL().solve(left).colwise().squaredNorm().transpose();
-        for (const bool with_mean : {false, true}) {
-          m.with_mean = with_mean;
-          m.log_evidence = log_prior + (with_mean || share == 0 ? 0 : log_unlike) - 0.5 * squares[with_mean ? 1 : 0] - log_root -
-                           0.5 * std::pow(std::log(of_own) / kOwnSpread, 2) -
-                           0.5 * std::pow(std::log(of_noise) / kNoiseApart, 2);
-          best = std::max(best, m.log_evidence);
-          members.push_back(m);
-        }
-      }
+    for (const bool rough : {false, true})
+      for (const double own_step : rough ? std::vector<double>{-1, 0, 1} : std::vector<double>{-2, -1, 0, 1, 2})
+        for (const double noise_step : rough ? std::vector<double>{0, 1} : std::vector<double>{-1, 0, 1, 2})
+          weigh({share, std::exp(2 * kOwnSpread * own_step), noise * std::exp(2 * kNoiseApart * noise_step), rough,
+                 false, 0},
+                log_prior + (rough && share > 0 ? log_unlike : 0) - 0.5 * own_step * own_step -
+                    0.5 * noise_step * noise_step);
   if (members.empty())
     throw std::runtime_error("factor: no covariance of " + std::to_string(k) + " support rows is positive definite");
   double sum = 0;
   std::erase_if(members, [&](const Member& m) { return m.log_evidence < best + std::log(kSmallestWeight); });
   for (const auto& m : members) sum += std::exp(m.log_evidence - best);
 
-  fit.mean_of = Vector::Zero(2 + 2 * k);
-  fit.moment = Eigen::MatrixXd::Zero(2 + 2 * k, 2 + 2 * k);
   Vector error = Vector::Zero(k), second = Vector::Zero(k);
   for (const auto& m : members) {
     const double w = std::exp(m.log_evidence - best) / sum;
+    auto& part = fit.parts[m.rough ? 1 : 0];
+    if (part.mean_of.size() == 0) {
+      part.mean_of = Vector::Zero(2 + 2 * k);
+      part.moment = Eigen::MatrixXd::Zero(2 + 2 * k, 2 + 2 * k);
+    }
     const auto llt = factorise(m);
     const Vector alpha = llt.solve(m.with_mean ? left.col(1) : left.col(0));
     Vector coefficients(2 + 2 * k);
@@ -347,12 +391,12 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
       moment.block(at, 1, k, k) -= factor * m.a * inverse;
       moment.block(at, 1 + k, k, k) -= factor * m.b * inverse;
     }
-    fit.a += w * m.a;
-    fit.b += w * m.b;
-    fit.constant += w * (kSimLevelVariance + m.noise_variance);
+    part.a += w * m.a;
+    part.b += w * m.b;
+    part.constant += w * (kSimLevelVariance + m.noise_variance);
+    part.mean_of += w * coefficients;
+    part.moment += w * moment;
     fit.noise_variance += w * m.noise_variance;
-    fit.mean_of += w * coefficients;
-    fit.moment += w * moment;
     const Vector precision = inverse.diagonal();
     const Vector without = alpha.cwiseQuotient(precision);
     error += w * without;

@@ -76,9 +76,10 @@ Factors factors_of(const Matrix& logs);
 
 // A plain factor model. A workload's log time or power is, besides a level, the mean of the training workloads' curves, a combination of
 // the ways in which these differ, a smooth function of its own and noise:
-//   log y ~ N(level + m, a F'F + b signal^2 Matern + q^2 noise^2)
-// in the modes that all training workloads have; in a space with others m and F are none. How much a new workload differs from those
-// before it is not known: m, or no mean, and the factors a, b, q are averaged over, weighed by evidence and a prior. With uncertainty.
+//   log y ~ N(level + m, a F'F + b (signal^2 Matern + rough) + q^2 noise^2)
+// in the modes that all training workloads have; in a space with others m and F are none. How a new workload differs from those
+// before it is not known: m, or no mean, the factors a, b, q, and whether it is rough in single knobs, 0 or a Matern function of each
+// that hardly reaches from level to level, are averaged over, weighed by evidence and a prior. With uncertainty.
 class Factor final : public Learner {
  public:
   explicit Factor(FactorModel model);  // throws std::invalid_argument for a bad one

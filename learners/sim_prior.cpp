@@ -804,7 +804,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
         priors.push_back({kRetrieved, Mean::cloud, 1, 0, add_group(std::move(family), untrained_scales())});
     } else {
       add_group(family, untrained_scales());
-      if (options_.family && k >= kRowsForFit) {
+      if (options_.fitted && k >= kRowsForFit) {
         const auto& logs = cloud_logs[t][kRetrieved];
         const auto cloud = at_modes(predictor->clouds[kRetrieved], logs, logs.rowwise().mean());
         SimPriorRows rows{fit.inputs, (cloud.root.transpose() * cloud.root).cast<double>(),

@@ -25,8 +25,9 @@ struct SimPriorOptions {
   double effective = 100;       // of each kind, by weight: 1 / sum w^2
   double time_error = 0.05,
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
-  bool family =
-      true;  // false: without a trained model, only the first of the residuals that are averaged over
+  // false: without a trained model, only the first of the fixed residuals that are averaged over
+  bool family = true;
+  bool fitted = true;  // without a trained model, from 20 rows on one that is fitted to the support too
   double temper = 0.6;        // weights ~ (evidence prior)^temper
   std::string error() const;  // "" when valid
 };

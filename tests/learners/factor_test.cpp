@@ -197,7 +197,11 @@ TEST(Factor, PredictsWhatTheDenseAverageDoes) {
   const auto scaler = Scaler::fit(encoded(family.modes));
   const auto& target = *model.targets[0];
   const auto g = static_cast<Index>(family.modes.size()), k = static_cast<Index>(at.size());
-  const Matrix own = matern(scaler(encoded(family.modes)), scaler(encoded(family.modes)), target.log_lengths);
+  const Matrix knobs = scaler(encoded(family.modes));
+  const Matrix smooth = std::exp(2 * target.log_signal) * matern(knobs, knobs, target.log_lengths);
+  Matrix rough = smooth;
+  for (Index j = 0; j < 2; ++j)
+    rough += 0.05 * 0.05 / 2 * matern(knobs.col(j), knobs.col(j), Vector::Constant(1, std::log(0.5)));
   Matrix f = target.factors.colwise() - target.factors(Eigen::all, at).rowwise().mean();
   Vector mean = target.mean.array() - target.mean(at).mean();
   Vector y = rows.values.array().log();
@@ -209,10 +213,11 @@ TEST(Factor, PredictsWhatTheDenseAverageDoes) {
   for (const double a : {0.0, std::exp(-2), 1.0, std::exp(2)})
     for (const double own_step : {-2, -1, 0, 1, 2})
       for (const double noise_step : {-1, 0, 1, 2})
-        for (const bool with_mean : {false, true}) {
-          const double b = std::exp(2 * (target.log_signal + own_step)),
-                       q = std::exp(2 * (target.log_noise + 0.6 * noise_step));
-          Eigen::MatrixXd all = a * f.transpose() * f + b * own;
+        for (const int kind : {0, 1, 2, 3}) {
+          const bool with_mean = kind % 2 == 1, is_rough = kind >= 2;
+          if (is_rough && (std::abs(own_step) > 1 || noise_step < 0 || noise_step > 1)) continue;
+          const double b = std::exp(2 * own_step), q = std::exp(2 * (target.log_noise + 0.6 * noise_step));
+          Eigen::MatrixXd all = a * f.transpose() * f + b * (is_rough ? rough : smooth);
           all.array() += kSimLevelVariance;
           Eigen::MatrixXd among = all(at, at);
           among.diagonal().array() += q;
@@ -222,7 +227,8 @@ TEST(Factor, PredictsWhatTheDenseAverageDoes) {
           const double evidence =
               -0.5 * left.dot(llt.solve(left)) - llt.matrixLLT().diagonal().array().log().sum() +
               (a == 0 ? unlike : with_mean ? -0.5 * std::pow(0.5 * std::log(a), 2)
-                                           : unlike - 0.5 * std::pow(0.5 * std::log(a), 2)) -
+                                           : unlike - 0.5 * std::pow(0.5 * std::log(a), 2)) +
+              (is_rough && a > 0 ? unlike : 0) -
               0.5 * own_step * own_step - 0.5 * noise_step * noise_step;
           const double w = std::exp(evidence);
           const Eigen::MatrixXd cross = all(Eigen::all, at);
