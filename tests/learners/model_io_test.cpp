@@ -169,6 +169,23 @@ TEST(ModelIo, ModelThatIsNotWholeIsNotWritten) {
   EXPECT_THROW(write_model(dir / "no/such/folder/a.h5", example_model()), DataError);
 }
 
+TEST(ModelIo, NoiseAndDoubtsAreReadBack) {
+  const tests::TempDir dir;
+  Model model = example_model();
+  model.support.noise_factors = Matrix::Constant(2, 2, 0.5);
+  model.support.noise_factors(1, tasks::kPowerW) = 40;
+  model.doubted = {{model.support.modes[1], tasks::kPowerW}, {model.support.modes[0], tasks::kTimeMs}};
+  write_model(dir / "a.h5", model);
+  const auto again = read_model(dir / "a.h5");
+  EXPECT_EQ(again.support.noise_factors, model.support.noise_factors);
+  EXPECT_EQ(again.doubted, model.doubted);
+  write_spoiled(dir / "b.h5", "/support/doubted",
+                [](auto& file) { file.write_table("/support/doubted", 1, 2, std::vector<int>{2, 0}); });
+  EXPECT_TRUE(holds(refusal(dir / "b.h5"), "/support/doubted"));
+  model.doubted = {{model.space->at(3), tasks::kTimeMs}};
+  EXPECT_TRUE(holds(model.error(), "support/doubted"));
+}
+
 TEST(Model, MeasurementsStandForPredictions) {
   Model model = example_model();
   model.support.targets(0, tasks::kTimeMs) = 30;

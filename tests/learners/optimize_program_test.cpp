@@ -121,7 +121,7 @@ TEST_F(OptimizeProgram, AMeasuredModeIsAsUncertainAsItsMeasurements) {
   const auto of_fastest = [&](double factor) {  // predicted at 6 ms, 8 W, with a noise of 0.3 W
     model.support.noise_factors = tasks::Matrix::Constant(2, 2, factor);
     learners::write_model(model_, model);
-    return Json::parse(by_default("--json --max-power-w 9.5").out);
+    return Json::parse(by_default("--json --max-power-w 8.6").out);
   };
   const auto once = of_fastest(1), often = of_fastest(0.25);
   for (const auto& json : {once, often}) {
