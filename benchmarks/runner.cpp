@@ -371,8 +371,7 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
         {subject.profile->device, subject.profile->workload, contestant.name, job.shots, std::move(chosen)});
   std::vector<Decision> decisions;
   if (subject.decides) {
-    const auto known =
-        learners::with_measurements(prediction, support, support_rows, predictor->doubted());
+    const auto known = learners::with_measurements(prediction, support, support_rows, predictor->doubted());
     const Prediction believed{
         rows_of(known.mean, subject.deciding_rows),
         known.stddev.size() > 0 ? rows_of(known.stddev, subject.deciding_rows) : Matrix{}};

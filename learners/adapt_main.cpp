@@ -584,8 +584,9 @@ void add_used_rows(const learners::Model& model, Problem& problem, Json& report)
 // Says which values the learner left out.
 void add_doubted(const learners::Model& model, Problem& problem, Json& report) {
   for (const auto& [mode, target] : model.doubted) {
-    const auto row = static_cast<Eigen::Index>(
-        std::find(model.support.modes.begin(), model.support.modes.end(), mode) - model.support.modes.begin());
+    const auto row =
+        static_cast<Eigen::Index>(std::find(model.support.modes.begin(), model.support.modes.end(), mode) -
+                                  model.support.modes.begin());
     const double measured = model.support.targets(row, target);
     const double expected =
         model.prediction.mean(static_cast<Eigen::Index>(*model.space->index_of(mode)), target);
@@ -597,7 +598,8 @@ void add_doubted(const learners::Model& model, Problem& problem, Json& report) {
     report["left_out"].push_back(std::move(one));
     std::ostringstream text;
     text << std::setprecision(4) << "left out: " << name << ' ' << measured << " measured in "
-         << hw::describe(*model.space, mode) << "; the other rows make about " << expected << " expected there";
+         << hw::describe(*model.space, mode) << "; the other rows make about " << expected
+         << " expected there";
     problem.notices.push_back(text.str());
   }
 }

@@ -47,8 +47,7 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
             std::make_shared<SimPrior>(SimPriorModel::from_checkpoint(member_checkpoint(*checkpoint, name)));
         members_.push_back({name, sim_prior_});
       } else {
-        members_.push_back(
-            {name, member_learner(*checkpoint, name), name == "factor" ? 0 : options_.fitted});
+        members_.push_back({name, member_learner(*checkpoint, name), name == "factor" ? 0 : options_.fitted});
       }
     }
   }
@@ -66,7 +65,8 @@ Auto::Believed Auto::believed(const Samples& given, const SimulatedSupport& simu
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
       const auto rows = rows_of(support, target).modes;
       const auto had = rows_of(given, target).modes.size();
-      if (rows.size() < options_.doubt_from || had - rows.size() >= std::max<std::size_t>(1, had / 10)) continue;
+      if (rows.size() < options_.doubt_from || had - rows.size() >= std::max<std::size_t>(1, had / 10))
+        continue;
       if (!found.simulated) found.simulated = doubter_->adapt(support, simulated);
       const auto left_out = found.simulated->left_out(target);
       Eigen::Index worst = 0;
@@ -92,7 +92,8 @@ std::unique_ptr<const Predictor> Auto::update(const Samples& given, const Fitted
   if (trained_) {
     if (!by_simulated) by_simulated = doubter_->adapt(believed, simulated);
     adapted[adapted.size() - 2] = std::move(by_simulated);
-    if (!sim_prior_->trained_in(*support.space)) options.calm = std::min(options.calm, options_.calm_elsewhere);
+    if (!sim_prior_->trained_in(*support.space))
+      options.calm = std::min(options.calm, options_.calm_elsewhere);
   }
   return combine(members_, believed, options, fitted, std::move(adapted), std::move(doubted));
 }

@@ -13,7 +13,7 @@ namespace fewwatt::learners {
 
 struct AutoOptions {
   EnsembleOptions ensemble = {};
-  double fitted = 5;  // hyper-parameters that gp and proto fit to the support, about
+  double fitted = 5;        // hyper-parameters that gp and proto fit to the support, about
   std::size_t gp_from = 3;  // rows from which on gp has a weight
   double untrained = 0.25;  // prior of a candidate without training, beside 1 of each with
   // EnsembleOptions::calm where the modes are others than those of the checkpoint: a board that nobody trained for tells sooner that
@@ -53,7 +53,8 @@ class Auto final : public Learner {
   // Of fewer simulated workloads, with one residual: what doubts rows, and, since it has adapted for that, what stands for sim_only
   // beside a trained sim_prior_.
   std::shared_ptr<const SimPrior> doubter_;
-  std::vector<Member> members_;  // the first is sim_prior_, the last gp, and doubter_ before that where there is a checkpoint
+  std::vector<Member>
+      members_;  // the first is sim_prior_, the last gp, and doubter_ before that where there is a checkpoint
   AutoOptions options_;
 };
 

@@ -281,7 +281,8 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
         if ((prior > 0) != of_prior) continue;
         auto& member = predictor->members[c];
         if (!member) member = members[c].learner->update(support, of_member(fitted, members[c].name));
-        auto one = refitted ? refitted_left_out(*members[c].learner, support, target) : member->left_out(target);
+        auto one =
+            refitted ? refitted_left_out(*members[c].learner, support, target) : member->left_out(target);
         if (one.error.size() != rows) continue;  // a checkpoint may lack the target
         predicting.push_back(static_cast<Index>(c));
         left_out.push_back(std::move(one));

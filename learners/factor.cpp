@@ -42,7 +42,9 @@ double own_variance(const FactorTarget& target, bool rough) {
   return std::exp(2 * target.log_signal) + (rough ? kRough * kRough : 0);
 }
 
-Vector centred(const Vector& values) { return values.array() - values.mean(); }
+Vector centred(const Vector& values) {
+  return values.array() - values.mean();
+}
 
 }  // namespace
 
@@ -62,7 +64,9 @@ FactorParameters FactorParameters::medians(Index d, std::size_t workloads) {
           std::log(tasks::kUsualNoise)};
 }
 
-FactorParameters FactorParameters::spreads(Index d) { return {1, 0.5, 1, Vector::Constant(d, 0.7), 0.7}; }
+FactorParameters FactorParameters::spreads(Index d) {
+  return {1, 0.5, 1, Vector::Constant(d, 0.7), 0.7};
+}
 
 double factor_objective(const FactorParameters& p, const FactorRows& rows, Vector* gradient) {
   const auto n = rows.logs.size(), d = rows.knobs.cols();
@@ -187,9 +191,9 @@ struct Part {
 // One target of one support: the sum of both.
 struct Fit {
   double level = 0;
-  Matrix knobs;            // [k,d] of the support
-  Matrix factors;          // [r,k]
-  Vector factor_levels;    // [r]
+  Matrix knobs;          // [k,d] of the support
+  Matrix factors;        // [r,k]
+  Vector factor_levels;  // [r]
   double mean_level = 0;
   double noise_variance = 0;
   std::array<Part, 2> parts;  // smooth, rough
@@ -231,7 +235,8 @@ class FactorPredictor final : public Predictor {
       Vector means(n), variances(n);
       for (Index from = 0; from < n; from += kChunk) {
         const auto count = std::min(kChunk, n - from);
-        auto at = functions(t, modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)));
+        auto at =
+            functions(t, modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)));
         const Vector shared = at.factors.colwise().squaredNorm().transpose();
         Vector mean = Vector::Zero(count), second = Vector::Zero(count);
         for (const bool rough : {false, true}) {
@@ -330,7 +335,8 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
   const double log_unlike = -std::log1p(static_cast<double>(target.workloads));
   std::vector<std::pair<double, double>> shares = {{0, log_unlike}};  // of the covariance, and log priors
   if (shared.cwiseAbs().maxCoeff() > 0)
-    for (const double step : {-1, 0, 1}) shares.emplace_back(std::exp(2 * kOwnSpread * step), -0.5 * step * step);
+    for (const double step : {-1, 0, 1})
+      shares.emplace_back(std::exp(2 * kOwnSpread * step), -0.5 * step * step);
   const double noise = std::exp(2 * target.log_noise);
   const auto factorise = [&](const Member& m) {
     Eigen::MatrixXd sum = m.a * shared + m.b * own[m.rough ? 1 : 0];
@@ -349,21 +355,24 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
     const Vector squares = llt.matrixL().solve(left).colwise().squaredNorm().transpose();
     for (const bool with_mean : {false, true}) {
       m.with_mean = with_mean;
-      m.log_evidence = log_prior + (with_mean || m.a == 0 ? 0 : log_unlike) - 0.5 * squares[with_mean ? 1 : 0] - log_root;
+      m.log_evidence =
+          log_prior + (with_mean || m.a == 0 ? 0 : log_unlike) - 0.5 * squares[with_mean ? 1 : 0] - log_root;
       best = std::max(best, m.log_evidence);
       members.push_back(m);
     }
   };
   for (const auto& [share, log_prior] : shares)
     for (const bool rough : {false, true})
-      for (const double own_step : rough ? std::vector<double>{-1, 0, 1} : std::vector<double>{-2, -1, 0, 1, 2})
+      for (const double own_step :
+           rough ? std::vector<double>{-1, 0, 1} : std::vector<double>{-2, -1, 0, 1, 2})
         for (const double noise_step : rough ? std::vector<double>{0, 1} : std::vector<double>{-1, 0, 1, 2})
-          weigh({share, std::exp(2 * kOwnSpread * own_step), noise * std::exp(2 * kNoiseApart * noise_step), rough,
-                 false, 0},
+          weigh({share, std::exp(2 * kOwnSpread * own_step), noise * std::exp(2 * kNoiseApart * noise_step),
+                 rough, false, 0},
                 log_prior + (rough && share > 0 ? log_unlike : 0) - 0.5 * own_step * own_step -
                     0.5 * noise_step * noise_step);
   if (members.empty())
-    throw std::runtime_error("factor: no covariance of " + std::to_string(k) + " support rows is positive definite");
+    throw std::runtime_error("factor: no covariance of " + std::to_string(k) +
+                             " support rows is positive definite");
   double sum = 0;
   std::erase_if(members, [&](const Member& m) { return m.log_evidence < best + std::log(kSmallestWeight); });
   for (const auto& m : members) sum += std::exp(m.log_evidence - best);
@@ -424,8 +433,9 @@ std::unique_ptr<const Predictor> Factor::adapt(const Samples& given) const {
   for (int t = 0; t < kNumTargets; ++t) {
     const auto rows = rows_of(support, static_cast<tasks::Target>(t));
     if (rows.modes.empty() || !model_->targets[t]) continue;
-    predictor->fits[t] = fit_rows(*model_->targets[t], rows, predictor->scaler(log_settings(*rows.space, rows.modes)),
-                                  predictor->curves(t, rows.modes));
+    predictor->fits[t] =
+        fit_rows(*model_->targets[t], rows, predictor->scaler(log_settings(*rows.space, rows.modes)),
+                 predictor->curves(t, rows.modes));
   }
   return predictor;
 }

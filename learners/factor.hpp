@@ -14,9 +14,10 @@ namespace fewwatt::learners {
 
 // Hyper-parameters of a factor model of log y; logs, so that a step is relative.
 struct FactorParameters {
-  double log_mean = 0;    // odds of m: share of it that a new workload has, 1 / (1 + exp(-log_mean))
-  double log_scale = 0;   // standard deviations of the workloads' covariance are multiplied by exp(log_scale)
-  double log_signal = 0;  // of the Matern function; [d] its lengths, of log settings standardised over the space
+  double log_mean = 0;   // odds of m: share of it that a new workload has, 1 / (1 + exp(-log_mean))
+  double log_scale = 0;  // standard deviations of the workloads' covariance are multiplied by exp(log_scale)
+  double log_signal =
+      0;  // of the Matern function; [d] its lengths, of log settings standardised over the space
   Vector log_lengths;
   double log_noise = 0;
 
@@ -42,7 +43,8 @@ double factor_objective(const FactorParameters& parameters, const FactorRows& ro
 
 // What there is of one target after training.
 struct FactorTarget {
-  Vector mean;     // [g] share of the mean of the training workloads' logs, each less its own, in the modes of FactorModel
+  Vector
+      mean;  // [g] share of the mean of the training workloads' logs, each less its own, in the modes of FactorModel
   Matrix factors;  // [r,g], scaled: their covariance is factors' factors
   int workloads = 1;
   double log_signal = 0;
@@ -57,8 +59,9 @@ inline constexpr int kMostWorkloads = 1'000'000;
 //   tensors  modes [g,d] (settings), and for each target t  t/mean [1,g], t/factors [r,g], t/log_lengths [1,d]
 //   numbers  t/workloads, t/log_signal, t/log_noise
 struct FactorModel {
-  std::string knobs;                 // roles_text() of the training spaces
-  std::vector<hw::PowerMode> modes;  // [g] that all training profiles have, ascending; none: the Matern function is all there is
+  std::string knobs;  // roles_text() of the training spaces
+  std::vector<hw::PowerMode>
+      modes;  // [g] that all training profiles have, ascending; none: the Matern function is all there is
   std::array<std::optional<FactorTarget>, tasks::kNumTargets> targets;
 
   std::string error() const;  // "" when valid

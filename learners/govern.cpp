@@ -122,7 +122,8 @@ Samples Governor::samples() const {
 
 Samples Governor::samples_of(const Workload& workload) const {
   const auto n = static_cast<Index>(workload.modes.size());
-  Samples samples{space_, {}, Matrix::Constant(n, kNumTargets, std::nan("")), {}, Matrix::Ones(n, kNumTargets)};
+  Samples samples{
+      space_, {}, Matrix::Constant(n, kNumTargets, std::nan("")), {}, Matrix::Ones(n, kNumTargets)};
   for (const auto& [mode, knowns] : workload.modes) {
     const auto row = static_cast<Index>(samples.size());
     for (int t = 0; t < kNumTargets; ++t) {
@@ -130,7 +131,8 @@ Samples Governor::samples_of(const Workload& workload) const {
       if (known.weight == 0) continue;
       samples.targets(row, t) = std::exp(known.sum / known.weight);
       samples.noise_factors(row, t) =
-          1 / (known.weight * std::pow(options_.forgetting.forget, static_cast<double>(window_ - known.last)));
+          1 /
+          (known.weight * std::pow(options_.forgetting.forget, static_cast<double>(window_ - known.last)));
     }
     samples.modes.push_back(mode);
   }

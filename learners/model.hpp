@@ -17,11 +17,11 @@ struct Model {
   std::string learner;                      // "fine_tune"
   datasets::WorkloadAttributes attributes;  // time_of and minibatches_per_epoch give epoch times
   std::shared_ptr<const hw::PowerModeSpace> space;
-  Prediction prediction;  // of space->modes()
-  Samples support;        // what was measured; its space is `space`
+  Prediction prediction;         // of space->modes()
+  Samples support;               // what was measured; its space is `space`
   std::vector<Doubted> doubted;  // of the support
-  Fitted fitted;          // hyper-parameters of the learner, for Learner::update
-  Origin origin;          // of the checkpoint adapted, or empty
+  Fitted fitted;                 // hyper-parameters of the learner, for Learner::update
+  Origin origin;                 // of the checkpoint adapted, or empty
 
   // Predicted time of one epoch in seconds; nullopt where time_of does not say what an epoch is.
   std::optional<double> epoch_s(double time_ms) const;

@@ -35,7 +35,8 @@ struct Options {
   std::string objective_name;
   learners::Objective objective;
   learners::PowerBudget budget;
-  std::optional<double> confidence;  // as asked for; nullopt = the usual one, where models know their uncertainty
+  std::optional<double>
+      confidence;  // as asked for; nullopt = the usual one, where models know their uncertainty
   std::optional<double> max_epoch_s, max_slowdown;
   bool pareto = false;
   bool schedule = false;
@@ -95,7 +96,8 @@ std::optional<Options> parse(int argc, char** argv) {
   add("eta", po::value(&eta)->value_name("E"),
       "weight of energy in --objective zeus, 0 to 1; 0.5 if not given");
   add("confidence", po::value<double>()->value_name("P"),
-      "least probability that a limit holds, 0.9 if not given; 0.5 = the prediction itself decides, as it does "
+      "least probability that a limit holds, 0.9 if not given; 0.5 = the prediction itself decides, as it "
+      "does "
       "where a model does not know how uncertain it is");
   add("schedule", po::bool_switch(&options.schedule), "a mode for each workload instead of one for all");
   add("together", po::value<std::string>()->value_name("predicted|measured"),

@@ -444,8 +444,8 @@ int merge(const Options& options) {
 void read_goal(Options& options) {
   const auto& limits = options.aim.limits;
   const bool limited = limits.limits_power() || limits.limits_time() || limits.limits_energy();
-  program::require(!options.goal.empty() || (!limited && options.stop_gain == 0 && options.search.empty() &&
-                                             !options.confidence),
+  program::require(!options.goal.empty() ||
+                       (!limited && options.stop_gain == 0 && options.search.empty() && !options.confidence),
                    "limits, --confidence, --search and --stop-gain go with --goal");
   if (options.goal.empty()) return;
   if (options.search.empty()) options.search = "designed-ei";
@@ -532,7 +532,8 @@ int main(int argc, char** argv) {
     add("max-energy-j", po::value(&options.aim.limits.max_energy_j), "limit of the goal");
     add("confidence",
         po::value<double>()->notifier([&](double value) { options.confidence = value; })->value_name("P"),
-        "probability, given all measurements, that the best mode keeps the limits; if not given 0.9 where it is "
+        "probability, given all measurements, that the best mode keeps the limits; if not given 0.9 where it "
+        "is "
         "predicted (--search predict), and 0.5 where it is measured to keep them");
     add("search", po::value(&options.search), searches.c_str());
     add("stop-gain", po::value(&options.stop_gain)->default_value(0),

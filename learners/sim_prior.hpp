@@ -27,8 +27,8 @@ struct SimPriorOptions {
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
   // false: without a trained model, only the first of the fixed residuals that are averaged over
   bool family = true;
-  bool fitted = true;  // without a trained model, from 20 rows on one that is fitted to the support too
-  double temper = 0.6;        // weights ~ (evidence prior)^temper
+  bool fitted = true;   // without a trained model, from 20 rows on one that is fitted to the support too
+  double temper = 0.6;  // weights ~ (evidence prior)^temper
   std::string error() const;  // "" when valid
 };
 

@@ -65,7 +65,8 @@ Matrix knobs_of(const hw::PowerModeSpace& space, const Modes& modes) {
 // The workloads that are left out one by one, each with what the others have in some modes: some that all have, or, where there are
 // none, some of its own, in which nothing is known of the others.
 std::vector<FactorRows> rows_left_out(const std::vector<TargetRows>& workloads, const Matrix& logs,
-                                      const Modes& modes, const FactorFitOptions& options, std::uint64_t seed) {
+                                      const Modes& modes, const FactorFitOptions& options,
+                                      std::uint64_t seed) {
   std::vector<FactorRows> all;
   const auto some_of = [&](std::size_t n, std::uint64_t draw) {
     auto drawn = hw::Rng::stream(seed, "factor rows", draw).sample(n, std::min(n, options.rows));
@@ -127,8 +128,7 @@ learners::FactorModel fit_factor(std::span<const datasets::Profile> training, co
   std::optional<Modes> modes;
   for (int t = 0; t < tasks::kNumTargets; ++t) {
     workloads[t] = workloads_of(training, static_cast<tasks::Target>(t), options.workloads);
-    for (const auto& workload : workloads[t])
-      modes = modes ? common(*modes, workload.modes) : workload.modes;
+    for (const auto& workload : workloads[t]) modes = modes ? common(*modes, workload.modes) : workload.modes;
   }
   if (modes && modes->size() > 1) model.modes = *modes;
   const auto d = static_cast<Index>(training[0].space->knobs().size());
@@ -154,12 +154,10 @@ learners::FactorModel fit_factor(std::span<const datasets::Profile> training, co
     const auto found = FactorParameters::from_flat(best);
     const auto factors = learners::factors_of(logs);
     const double share = 1 / (1 + std::exp(-found.log_mean));
-    model.targets[t] = learners::FactorTarget{share * factors.mean,
-                                              std::exp(found.log_scale) * factors.roots,
-                                              static_cast<int>(w),
-                                              found.log_signal,
-                                              found.log_lengths,
-                                              learners::expected_log_noise(found.log_noise, w)};
+    model.targets[t] =
+        learners::FactorTarget{share * factors.mean, std::exp(found.log_scale) * factors.roots,
+                               static_cast<int>(w),  found.log_signal,
+                               found.log_lengths,    learners::expected_log_noise(found.log_noise, w)};
     if (log)
       log(std::string(tasks::kTargetNames[t]) + ": " + std::to_string(w) + " workloads in " +
           std::to_string(model.modes.size()) + " common modes, " + std::to_string(factors.roots.rows()) +

@@ -51,8 +51,7 @@ std::vector<const datasets::Profile*> tried(std::span<const datasets::Profile> t
     return range_of(*a, tasks::kTimeMs) < range_of(*b, tasks::kTimeMs);
   });
   std::vector<const datasets::Profile*> some;
-  for (std::size_t i = 0; i < kMostTried; ++i)
-    some.push_back(all[i * (all.size() - 1) / (kMostTried - 1)]);
+  for (std::size_t i = 0; i < kMostTried; ++i) some.push_back(all[i * (all.size() - 1) / (kMostTried - 1)]);
   return some;
 }
 

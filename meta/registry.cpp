@@ -287,8 +287,8 @@ InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& tra
       request.init.reset();
   }
   if (const auto rows = rows_in(training); request.steps == 0 && !request.init && rows < kRowsForAllSteps)
-    request.steps = std::max(1, static_cast<int>(static_cast<std::size_t>(ProtoNetOptions().max_steps) * rows /
-                                                 kRowsForAllSteps));
+    request.steps = std::max(
+        1, static_cast<int>(static_cast<std::size_t>(ProtoNetOptions().max_steps) * rows / kRowsForAllSteps));
   if (request.also.empty())
     request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
                                                  {.seed = request.seed});
@@ -386,8 +386,8 @@ const auto& entries() {
       {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
        nullptr,
        train_sim_prior},
-      {{"factor", "mean and covariance of training workloads' curves, and a smooth function", "factor", "", false,
-        false},
+      {{"factor", "mean and covariance of training workloads' curves, and a smooth function", "factor", "",
+        false, false},
        nullptr,
        train_factor},
       {{"auto-blind", "auto without characteristics", "auto", "auto", true, false},

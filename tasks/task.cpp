@@ -21,7 +21,8 @@ double noise_factor(double repeats, double spread) {
 
 Samples Samples::subset(std::span<const std::size_t> rows) const {
   Samples part{space, {}, Matrix(static_cast<Eigen::Index>(rows.size()), targets.cols()), characteristics};
-  if (noise_factors.size() > 0) part.noise_factors.resize(static_cast<Eigen::Index>(rows.size()), kNumTargets);
+  if (noise_factors.size() > 0)
+    part.noise_factors.resize(static_cast<Eigen::Index>(rows.size()), kNumTargets);
   part.modes.reserve(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     part.modes.push_back(modes.at(rows[i]));
@@ -101,7 +102,8 @@ Samples samples_of(const datasets::Profile& profile, std::span<const std::size_t
     samples.targets.row(static_cast<Eigen::Index>(i)) << measured.time_ms, measured.power_w;
   }
   Matrix factors = Matrix::Ones(samples.targets.rows(), kNumTargets);
-  for (const auto& [target, stddevs] : {std::pair(kTimeMs, &profile.time_std_ms), {kPowerW, &profile.power_std_w}})
+  for (const auto& [target, stddevs] :
+       {std::pair(kTimeMs, &profile.time_std_ms), {kPowerW, &profile.power_std_w}})
     for (std::size_t i = 0; i < rows.size() && !stddevs->empty(); ++i) {
       const auto row = static_cast<Eigen::Index>(i);
       const double spread = stddevs->at(rows[i]) / samples.targets(row, target);

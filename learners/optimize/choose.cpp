@@ -79,7 +79,8 @@ Prediction with_measurements(Prediction prediction, const Samples& support, std:
       const double measured = support.targets(measured_row, target);
       double& value = prediction.mean(row, target);
       if (std::isnan(measured) || std::isnan(value)) continue;
-      if (std::find(doubted.begin(), doubted.end(), Doubted{support.modes[i], target}) != doubted.end()) continue;
+      if (std::find(doubted.begin(), doubted.end(), Doubted{support.modes[i], target}) != doubted.end())
+        continue;
       if (prediction.stddev.size() == 0) {
         value = measured;
         continue;
@@ -89,7 +90,8 @@ Prediction with_measurements(Prediction prediction, const Samples& support, std:
       };
       const double variance = log_variance(prediction.stddev);
       const double noise = variance - log_variance(prediction.latent_stddev);
-      const double factor = support.noise_factors.size() > 0 ? support.noise_factors(measured_row, target) : 1;
+      const double factor =
+          support.noise_factors.size() > 0 ? support.noise_factors(measured_row, target) : 1;
       if (!(factor * noise <= variance)) continue;
       value = measured;
       prediction.stddev(row, target) = measured * std::sqrt(std::expm1(factor * noise));

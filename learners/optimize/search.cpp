@@ -500,7 +500,8 @@ class ModelSearch : public Measured {
     for (const auto& [mode, cost] : measured_) {
       const int n = std::max(cost[kTimeMs].count, cost[kPowerW].count);
       const auto before = at_measured_.find(mode);
-      factors.row(i++).array() = 1 - (before == at_measured_.end() ? 1 : before->second.repeated) * (1 - 1.0 / n);
+      factors.row(i++).array() =
+          1 - (before == at_measured_.end() ? 1 : before->second.repeated) * (1 - 1.0 / n);
     }
     return factors;
   }

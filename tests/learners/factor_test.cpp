@@ -35,7 +35,9 @@ FactorRows some_rows(Index n, Index directions = 3) {
   return rows;
 }
 
-Vector some_parameters() { return (Vector(6) << 0.7, -0.3, -1.5, 0.4, 0.8, -2.5).finished(); }
+Vector some_parameters() {
+  return (Vector(6) << 0.7, -0.3, -1.5, 0.4, 0.8, -2.5).finished();
+}
 
 double matern_of(double r) {
   const double s = std::sqrt(5.0) * r;
@@ -54,7 +56,8 @@ Eigen::MatrixXd dense_covariance(const FactorParameters& p, const FactorRows& ro
       for (Index k = 0; k < rows.knobs.cols(); ++k)
         squared += std::pow((rows.knobs(i, k) - rows.knobs(j, k)) / std::exp(p.log_lengths[k]), 2);
       sum(i, j) = kSimLevelVariance + std::exp(2 * p.log_scale) * shared +
-                  std::exp(2 * p.log_signal) * matern_of(std::sqrt(squared)) + (i == j ? std::exp(2 * p.log_noise) : 0);
+                  std::exp(2 * p.log_signal) * matern_of(std::sqrt(squared)) +
+                  (i == j ? std::exp(2 * p.log_noise) : 0);
     }
   return sum;
 }
@@ -67,7 +70,8 @@ TEST(FactorObjective, IsTheDenseLikelihood) {
   Eigen::MatrixXd left = rows.logs - share * rows.mean;
   left.array() -= left.mean();
   const Eigen::MatrixXd solved = tests::least_squares(covariance, left);
-  const double value = 0.5 * left.col(0).dot(solved.col(0)) + 0.5 * tests::eigenvalues(covariance).array().log().sum();
+  const double value =
+      0.5 * left.col(0).dot(solved.col(0)) + 0.5 * tests::eigenvalues(covariance).array().log().sum();
   EXPECT_NEAR(factor_objective(p, rows, nullptr), value, 1e-7 * std::abs(value));
 }
 
@@ -101,14 +105,17 @@ TEST(Matern, IsTheFunctionAndItsSlopes) {
   Eigen::MatrixXd weight(7, 7);
   for (Index i = 0; i < 7; ++i) weight.row(i) = normals(7, 1, 50 + static_cast<std::uint64_t>(i)).transpose();
   weight = (weight + weight.transpose()).eval();
-  const auto sum = [&](const Eigen::VectorXd& at) { return matern(rows.knobs, rows.knobs, at).cwiseProduct(weight).sum(); };
+  const auto sum = [&](const Eigen::VectorXd& at) {
+    return matern(rows.knobs, rows.knobs, at).cwiseProduct(weight).sum();
+  };
   EXPECT_LT(tests::gradient_error(sum, lengths, of.slopes(weight)), tests::kGradient);
 }
 
 // Mean and covariance of the rows, each less its level.
 TEST(Factors, AreMeanAndCovarianceOfTheWorkloads) {
   Matrix logs(4, 6);
-  for (Index i = 0; i < 4; ++i) logs.row(i) = normals(6, 0.5, static_cast<std::uint64_t>(i)).array().transpose() + i;
+  for (Index i = 0; i < 4; ++i)
+    logs.row(i) = normals(6, 0.5, static_cast<std::uint64_t>(i)).array().transpose() + i;
   const auto found = factors_of(logs);
   Matrix off = logs.colwise() - logs.rowwise().mean();
   EXPECT_LT((found.mean.transpose() - off.colwise().mean()).cwiseAbs().maxCoeff(), 1e-12);
@@ -142,15 +149,20 @@ struct Family {
     model.knobs = roles_text(*space);
     model.modes = modes;
     for (auto& target : model.targets)
-      target = FactorTarget{factors.mean, factors.roots, static_cast<int>(workloads), std::log(0.02),
-                            Vector::Constant(2, std::log(2.0)), std::log(0.01)};
+      target = FactorTarget{factors.mean,
+                            factors.roots,
+                            static_cast<int>(workloads),
+                            std::log(0.02),
+                            Vector::Constant(2, std::log(2.0)),
+                            std::log(0.01)};
     return model;
   }
   Samples support(const Vector& logs, std::size_t rows) const {
     Samples support{space, {}, Matrix(static_cast<Index>(rows), 2)};
     hw::Rng rng(1);
     for (const auto i : rng.sample(modes.size(), rows)) {
-      support.targets.row(static_cast<Index>(support.modes.size())).setConstant(std::exp(logs[static_cast<Index>(i)]));
+      support.targets.row(static_cast<Index>(support.modes.size()))
+          .setConstant(std::exp(logs[static_cast<Index>(i)]));
       support.modes.push_back(modes[i]);
     }
     return support;
@@ -226,10 +238,10 @@ TEST(Factor, PredictsWhatTheDenseAverageDoes) {
           const Eigen::LLT<Eigen::MatrixXd> llt(among);
           const double evidence =
               -0.5 * left.dot(llt.solve(left)) - llt.matrixLLT().diagonal().array().log().sum() +
-              (a == 0 ? unlike : with_mean ? -0.5 * std::pow(0.5 * std::log(a), 2)
-                                           : unlike - 0.5 * std::pow(0.5 * std::log(a), 2)) +
-              (is_rough && a > 0 ? unlike : 0) -
-              0.5 * own_step * own_step - 0.5 * noise_step * noise_step;
+              (a == 0      ? unlike
+               : with_mean ? -0.5 * std::pow(0.5 * std::log(a), 2)
+                           : unlike - 0.5 * std::pow(0.5 * std::log(a), 2)) +
+              (is_rough && a > 0 ? unlike : 0) - 0.5 * own_step * own_step - 0.5 * noise_step * noise_step;
           const double w = std::exp(evidence);
           const Eigen::MatrixXd cross = all(Eigen::all, at);
           const Vector predicted = prior + cross * llt.solve(left);

@@ -133,7 +133,11 @@ inline learners::FactorModel made_factor(const hw::PowerModeSpace& space) {
       Vector::LinSpaced(g, 0.4, -0.6).array().sin().matrix().transpose();
   const auto factors = factors_of(logs);
   for (auto& target : model.targets)
-    target = FactorTarget{factors.mean, factors.roots, 3, std::log(0.1), Vector::Constant(knobs, std::log(2.0)),
+    target = FactorTarget{factors.mean,
+                          factors.roots,
+                          3,
+                          std::log(0.1),
+                          Vector::Constant(knobs, std::log(2.0)),
                           std::log(tasks::kUsualNoise)};
   return model;
 }
@@ -198,10 +202,9 @@ inline learners::GpModel random_gp(const hw::PowerModeSpace& space, bool with_ne
 inline learners::Checkpoint checkpoint_without_rows(std::string_view name, const hw::PowerModeSpace& space) {
   const auto sim_prior = usual_sim_prior(space).to_checkpoint();
   if (name == "auto")
-    return learners::checkpoint_of_members(
-        "auto", {{"sim_prior", sim_prior},
-                 {"factor", made_factor(space).to_checkpoint()},
-                 {"proto", random_proto(space).to_checkpoint()}});
+    return learners::checkpoint_of_members("auto", {{"sim_prior", sim_prior},
+                                                    {"factor", made_factor(space).to_checkpoint()},
+                                                    {"proto", random_proto(space).to_checkpoint()}});
   return sim_prior;
 }
 

@@ -179,8 +179,9 @@ TEST(ModelIo, NoiseAndDoubtsAreReadBack) {
   const auto again = read_model(dir / "a.h5");
   EXPECT_EQ(again.support.noise_factors, model.support.noise_factors);
   EXPECT_EQ(again.doubted, model.doubted);
-  write_spoiled(dir / "b.h5", "/support/doubted",
-                [](auto& file) { file.write_table("/support/doubted", 1, 2, std::vector<int>{2, 0}); });
+  write_spoiled(dir / "b.h5", "/support/doubted", [](auto& file) {
+    file.write_table("/support/doubted", 1, 2, std::vector<int>{2, 0});
+  });
   EXPECT_TRUE(holds(refusal(dir / "b.h5"), "/support/doubted"));
   model.doubted = {{model.space->at(3), tasks::kTimeMs}};
   EXPECT_TRUE(holds(model.error(), "support/doubted"));

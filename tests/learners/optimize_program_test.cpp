@@ -87,7 +87,8 @@ TEST_F(OptimizeProgram, ConfidenceMakesTheChoiceCautious) {
 }
 
 TEST_F(OptimizeProgram, WithoutAConfidenceALimitHoldsWithNineTenths) {
-  for (const char* limit : {"--max-power-w 5.9", "--max-power-w 6.5 --objective energy", "--max-energy-j 0.05"}) {
+  for (const char* limit :
+       {"--max-power-w 5.9", "--max-power-w 6.5 --objective energy", "--max-energy-j 0.05"}) {
     const auto result = by_default(std::string("--json ") + limit);
     EXPECT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(result.out, by_default(std::string("--json --confidence 0.9 ") + limit).out);

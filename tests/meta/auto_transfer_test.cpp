@@ -21,7 +21,8 @@ using Space = std::shared_ptr<const hw::PowerModeSpace>;
 Space with_cores() {
   return std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(
       {{hw::KnobRole::cpu_cores, {1, 2, 3, 4, 5, 6, 7, 8}},
-       {hw::KnobRole::cpu_khz, {400'000, 600'000, 800'000, 1'000'000, 1'200'000, 1'500'000, 1'800'000, 2'200'000}}}));
+       {hw::KnobRole::cpu_khz,
+        {400'000, 600'000, 800'000, 1'000'000, 1'200'000, 1'500'000, 1'800'000, 2'200'000}}}));
 }
 
 // smooth: sums of powers of clocks, with noise of 0.2 %. rough: each level of the first knob has a factor of its own, and noise is as usual.
@@ -47,7 +48,8 @@ datasets::Profile workload(const Space& space, std::uint64_t seed, Kind kind) {
   for (const auto& mode : profile.modes) {
     double time = fixed, drawn = 0;
     for (std::size_t k = 0; k < d; ++k) {
-      const double x = kind == Kind::flat_clock && k == 0 ? 1 : static_cast<double>(mode[k]) / space->max_level(k);
+      const double x =
+          kind == Kind::flat_clock && k == 0 ? 1 : static_cast<double>(mode[k]) / space->max_level(k);
       time += share[k] * std::pow(x, -exponent[k]);
       drawn += share[k] * std::pow(x, 1.8);
     }
@@ -66,7 +68,8 @@ datasets::Profile workload(const Space& space, std::uint64_t seed, Kind kind) {
 }
 
 // Mean error of a target, %, over draws of workloads and of so many modes of each.
-double error_of(const learners::Learner& learner, const Space& space, Kind kind, std::size_t shots, int target) {
+double error_of(const learners::Learner& learner, const Space& space, Kind kind, std::size_t shots,
+                int target) {
   constexpr std::uint64_t kDraws = 6;
   double sum = 0;
   for (std::uint64_t draw = 0; draw < kDraws; ++draw) {
@@ -87,14 +90,16 @@ TEST_P(AutoTransfer, IsAsGoodAsTheBetterOfWithAndWithoutTraining) {
   for (std::uint64_t w = 0; w < 3; ++w) training.push_back(workload(space, 100 + w, Kind::smooth));
   const auto sim_prior = fit_sim_prior(training, {}, 0).to_checkpoint();
   const auto factor = fit_factor(training, {}, 0).to_checkpoint();
-  const auto checkpoint = learners::checkpoint_of_members("auto", {{"sim_prior", sim_prior}, {"factor", factor}});
+  const auto checkpoint =
+      learners::checkpoint_of_members("auto", {{"sim_prior", sim_prior}, {"factor", factor}});
   const learners::Auto trained(&checkpoint), untrained;
   const auto with = learners::make_learner(sim_prior);
   for (const std::size_t shots : {5u, 10u, 25u}) {
     for (int t = 0; t < tasks::kNumTargets; ++t) {
       const double better = std::min(error_of(*with, space, GetParam(), shots, t),
                                      error_of(untrained, space, GetParam(), shots, t));
-      EXPECT_LT(error_of(trained, space, GetParam(), shots, t), 1.05 * better + 0.05) << shots << ", target " << t;
+      EXPECT_LT(error_of(trained, space, GetParam(), shots, t), 1.05 * better + 0.05)
+          << shots << ", target " << t;
     }
   }
 }

@@ -72,8 +72,9 @@ TEST(FactorFit, LearnsATargetThatOnlySomeHave) {
 
 TEST(FactorFit, EndsWhenToldToAndRefusesBadRequests) {
   int asked = 0;
-  EXPECT_THROW(fit_factor(tests::family(3), {.steps = 1'000'000, .interrupted = [&] { return ++asked > 20; }}, 1),
-               Interrupted);
+  EXPECT_THROW(
+      fit_factor(tests::family(3), {.steps = 1'000'000, .interrupted = [&] { return ++asked > 20; }}, 1),
+      Interrupted);
   EXPECT_THROW(fit_factor({}, {}, 1), std::invalid_argument);
   EXPECT_THROW(fit_factor(tests::family(1), {.rate = 0}, 1), std::invalid_argument);
   EXPECT_THROW(fit_factor(tests::family(1), {.rows = 1}, 1), std::invalid_argument);
