@@ -30,7 +30,7 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
       doubter_(std::make_shared<SimPrior>(
           std::nullopt,
           SimPriorOptions{
-              .population = 1000, .kept = 200, .effective = 50, .family = false, .fitted = trained_})),
+              .population = 1000, .kept = 200, .effective = 50, .family = false, .fitted = false})),
       options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (!trained_) {
