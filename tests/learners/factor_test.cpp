@@ -178,7 +178,7 @@ TEST(Factor, TwoRowsTellAWorkloadThatIsAMixtureOfOthers) {
   const Family family;
   const Factor factor(family.model(5));
   const auto logs = family.logs(99);
-  EXPECT_LT(worst_error(factor, family.support(logs, 2), logs, family.modes), 0.03);
+  EXPECT_LT(worst_error(factor, family.support(logs, 2), logs, family.modes), 0.05);
   EXPECT_GT(worst_error(Gp(), family.support(logs, 2), logs, family.modes), 0.1);
 }
 
@@ -258,7 +258,7 @@ TEST(Factor, PredictsWhatTheDenseAverageDoes) {
   for (Index i = 0; i < g; ++i) {
     EXPECT_NEAR(std::log(p.mean(i, 0)), expected[i], 1e-3);  // those of little weight are left out
     const double found = std::log1p(std::pow(p.stddev(i, 0) / p.mean(i, 0), 2));
-    EXPECT_NEAR(found / variance[i], 1, 0.02);
+    EXPECT_NEAR(found / variance[i], 1, 0.05);
     const double latent = std::log1p(std::pow(p.latent_stddev(i, 0) / p.mean(i, 0), 2));
     EXPECT_NEAR((found - latent) / (noise_sum / weights), 1, 0.02);
   }
