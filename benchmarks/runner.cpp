@@ -15,6 +15,7 @@
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
+#include "learners/optimize/choose.hpp"
 #include "learners/registry.hpp"
 #include "learners/samplers/sampler.hpp"
 #include "learners/transfer.hpp"
@@ -373,9 +374,10 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
         {subject.profile->device, subject.profile->workload, contestant.name, job.shots, std::move(chosen)});
   std::vector<Decision> decisions;
   if (subject.decides) {
+    const auto known = learners::with_measurements(prediction, support, support_rows, predictor->doubted());
     const Prediction believed{
-        rows_of(prediction.mean, subject.deciding_rows),
-        prediction.stddev.size() > 0 ? rows_of(prediction.stddev, subject.deciding_rows) : Matrix{}};
+        rows_of(known.mean, subject.deciding_rows),
+        known.stddev.size() > 0 ? rows_of(known.stddev, subject.deciding_rows) : Matrix{}};
     decisions = decide(subject, {.mean = believed.mean, .stddev = {}});
     writer.add(score(decisions, subject.deciding, suite.excess_margin));
     if (suite.confidence > 0.5 && believed.stddev.size() > 0) {

@@ -417,7 +417,7 @@ std::string scaled_unit(const Unit& unit, double factor) {
 }
 
 // Throws where some values of a profile seem to be in another unit than the others: 1000 times off.
-void check_spread(const std::string& profile, Metric metric, const Repeated& all) {
+void check_spread(const std::string& profile, Metric metric, const Repeated& all, bool leave_odd) {
   constexpr double kOff = 1000, kFarBetter = 20;
   std::vector<std::size_t> order(all.values.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -435,6 +435,7 @@ void check_spread(const std::string& profile, Metric metric, const Repeated& all
     low = i;
   }
   if (widest < kOff && widest < kFarBetter * narrowest) return;
+  if (leave_odd && order.size() > 2 && std::min(low, order.size() - low) == 1) return;
   const bool few_low = 2 * low <= order.size();
   const auto odd = few_low ? order.front() : order.back();
   const auto kept = ' ' + std::string(unit_of(metric).name);
@@ -775,7 +776,7 @@ class Importer {
         for (std::size_t i = 0; i < repeated.values.size(); ++i)
           all.add(repeated.values[i], repeated.where[i]);
       }
-      check_spread(name, metric, all);
+      check_spread(name, metric, all, mapping_.leave_odd);
     }
   }
 

@@ -17,6 +17,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "datasets/csv.hpp"
 #include "datasets/import.hpp"
@@ -293,8 +294,12 @@ Problem draw_from_profile(const Options& options, std::shared_ptr<const learners
   const auto sampler =
       learners::make_sampler(options.sampler, std::make_shared<const hw::PowerModeSpace>(device.space()),
                              std::move(learner), sampling);
-  problem.support = tasks::collect(device, *sampler, shots);
-  problem.support.characteristics = tasks::characteristics_of(profile.attributes);
+  std::vector<std::size_t> rows;
+  const auto drawn = tasks::collect(device, *sampler, shots);
+  for (const auto& mode : drawn.modes)
+    rows.push_back(static_cast<std::size_t>(
+        std::lower_bound(profile.modes.begin(), profile.modes.end(), mode) - profile.modes.begin()));
+  problem.support = tasks::samples_of(profile, rows);
   return problem;
 }
 
@@ -337,13 +342,31 @@ Problem take_nothing(const Options& options) {
   return problem;
 }
 
-Problem take_measurements(const Options& options) {
+// Rows of one mode are measurements of their own: their mean is surer than one of them, by how much they spread.
+void count_repeats(Problem& problem) {
+  const auto& measured = problem.profile.measurements;
+  if (std::none_of(measured.begin(), measured.end(), [](const auto& m) { return m.repeats > 1; })) return;
+  auto& support = problem.support;
+  support.noise_factors.resize(support.targets.rows(), tasks::kNumTargets);
+  for (std::size_t i = 0; i < measured.size(); ++i)
+    for (const auto& [target, stddevs] : {std::pair(tasks::kTimeMs, &problem.profile.time_std_ms),
+                                          {tasks::kPowerW, &problem.profile.power_std_w}}) {
+      const auto row = static_cast<Eigen::Index>(i);
+      const double stddev = stddevs->empty() ? std::nan("") : (*stddevs)[i];
+      support.noise_factors(row, target) =
+          tasks::noise_factor(measured[i].repeats, stddev / support.targets(row, target));
+    }
+}
+
+// leaves_out: the learner does so with a value that the others speak against.
+Problem take_measurements(const Options& options, bool leaves_out) {
   Problem problem;
   const bool own = options.mapping.empty();
   std::vector<std::string> unused;
   auto mapping = own ? standard_mapping(options, unused) : datasets::read_mapping(options.mapping);
   if (options.decimal != datasets::DecimalSign::unsaid) mapping.decimal = options.decimal;
   mapping.trust_units = mapping.trust_units || options.trust_units;
+  mapping.leave_odd = leaves_out;
   for (const auto& name : unused)
     problem.notices.push_back(options.measurements + ": column " + name + " was not used");
   datasets::ImportOptions levels;
@@ -370,15 +393,7 @@ Problem take_measurements(const Options& options) {
         " modes that were measured are predicted");
   }
   problem.support = tasks::samples_of(problem.profile);
-  const auto& measured = problem.profile.measurements;
-  const bool repeated =
-      std::any_of(measured.begin(), measured.end(), [](const auto& m) { return m.repeats > 1; });
-  if (mapping.repeated && repeated) {
-    auto& factors = problem.support.noise_factors;
-    factors.resize(static_cast<Eigen::Index>(measured.size()));
-    for (std::size_t i = 0; i < measured.size(); ++i)
-      factors[static_cast<Eigen::Index>(i)] = 1.0 / measured[i].repeats;
-  }
+  if (mapping.repeated) count_repeats(problem);
   return problem;
 }
 
@@ -566,6 +581,29 @@ void add_used_rows(const learners::Model& model, Problem& problem, Json& report)
     report["used_modes"].push_back(Json(std::vector<int>(mode.begin(), mode.end())));
 }
 
+// Says which values the learner left out.
+void add_doubted(const learners::Model& model, Problem& problem, Json& report) {
+  for (const auto& [mode, target] : model.doubted) {
+    const auto row =
+        static_cast<Eigen::Index>(std::find(model.support.modes.begin(), model.support.modes.end(), mode) -
+                                  model.support.modes.begin());
+    const double measured = model.support.targets(row, target);
+    const double expected =
+        model.prediction.mean(static_cast<Eigen::Index>(*model.space->index_of(mode)), target);
+    const std::string name = target == tasks::kTimeMs ? "time_ms" : "power_w";
+    Json one;
+    for (std::size_t k = 0; k < mode.size(); ++k)
+      one["mode"][std::string(to_string(model.space->knobs()[k].role))] = mode[k];
+    one[name] = {{"measured", measured}, {"expected", expected}};
+    report["left_out"].push_back(std::move(one));
+    std::ostringstream text;
+    text << std::setprecision(4) << "left out: " << name << ' ' << measured << " measured in "
+         << hw::describe(*model.space, mode) << "; the other rows make about " << expected
+         << " expected there";
+    problem.notices.push_back(text.str());
+  }
+}
+
 int run(Options options) {
   learners::check_model_output(options.out);
   learners::Model model;
@@ -599,7 +637,7 @@ int run(Options options) {
   const auto& input = options.profiles.empty() ? options.measurements : options.profiles;
   auto problem = program::during("reading " + (input.empty() ? options.space_name : input), [&] {
     return !options.profiles.empty()       ? draw_from_profile(options, learner)
-           : !options.measurements.empty() ? take_measurements(options)
+           : !options.measurements.empty() ? take_measurements(options, model.learner == "auto")
                                            : take_nothing(options);
   });
   move_to_space(problem, options);
@@ -621,6 +659,7 @@ int run(Options options) {
   model.attributes = problem.profile.attributes;
   model.space = problem.support.space;
   model.support = problem.support;
+  model.doubted = predictor->doubted();
   model.fitted = predictor->fitted();
   require_prediction(options, model);
   learners::write_model(options.out, model);
@@ -630,6 +669,7 @@ int run(Options options) {
               {"adapt_ms", adapt_ms},     {"predict_ms", predict_ms}};
   if (before) report["fresh"] = model.support.size() - before->support.size();
   add_used_rows(model, problem, report);
+  add_doubted(model, problem, report);
   const auto mape = mape_on_others(problem, *predictor);
   for (int target = 0; target < tasks::kNumTargets; ++target) {
     const auto column = model.prediction.mean.col(target);

@@ -10,26 +10,30 @@
 namespace fewwatt::learners {
 namespace {
 
-// The support without row `row` of rows_of(support, target).
-void forget(Samples& support, tasks::Target target, Eigen::Index row) {
-  const auto mode = rows_of(support, target).modes[static_cast<std::size_t>(row)];
+void forget(Samples& support, const Doubted& doubted) {
   for (std::size_t i = 0; i < support.modes.size(); ++i)
-    if (support.modes[i] == mode) support.targets(static_cast<Eigen::Index>(i), target) = std::nan("");
+    if (support.modes[i] == doubted.mode)
+      support.targets(static_cast<Eigen::Index>(i), doubted.target) = std::nan("");
 }
 
 }  // namespace
 
 std::string AutoOptions::error() const {
-  for (const double value : {fitted, doubt})
-    if (!(value > 0) || !std::isfinite(value)) return "AutoOptions: fitted and doubt must be > 0";
+  for (const double value : {fitted, doubt, untrained, calm_elsewhere})
+    if (!(value > 0) || !std::isfinite(value))
+      return "AutoOptions: fitted, doubt, untrained and calm_elsewhere must be > 0";
   return ensemble.error();
 }
 
 Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
-    : doubter_(std::nullopt, {.population = 1000, .kept = 200, .effective = 50, .family = false}),
+    : trained_(checkpoint != nullptr),
+      doubter_(std::make_shared<SimPrior>(
+          std::nullopt,
+          SimPriorOptions{
+              .population = 1000, .kept = 200, .effective = 50, .family = false, .fitted = false})),
       options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
-  if (checkpoint == nullptr) {
+  if (!trained_) {
     sim_prior_ = std::make_shared<SimPrior>();
     members_.push_back({"sim_only", sim_prior_});
   } else {
@@ -43,31 +47,37 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
             std::make_shared<SimPrior>(SimPriorModel::from_checkpoint(member_checkpoint(*checkpoint, name)));
         members_.push_back({name, sim_prior_});
       } else {
-        members_.push_back({name, member_learner(*checkpoint, name), options_.fitted});
+        members_.push_back({name, member_learner(*checkpoint, name), name == "factor" ? 0 : options_.fitted});
       }
     }
   }
-  members_.push_back({"gp", make_learner("gp"), options_.fitted});
+  const double prior = trained_ ? options_.untrained : 1;
+  if (trained_) members_.push_back({"sim_only", doubter_, 0, 0, prior});
+  members_.push_back({"gp", make_learner("gp"), options_.fitted, options_.gp_from, prior});
 }
 
-Samples Auto::without_doubtful_rows(const Samples& given, const SimulatedSupport& simulated) const {
-  Samples support = given;
+Auto::Believed Auto::believed(const Samples& given, const SimulatedSupport& simulated) const {
+  Believed found{given, {}, nullptr};
+  auto& support = found.support;
   for (bool again = true; again;) {
     again = false;
-    std::unique_ptr<const Predictor> predictor;
+    found.simulated.reset();
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
-      const auto rows = rows_of(support, target).modes.size(), had = rows_of(given, target).modes.size();
-      if (rows < options_.doubt_from || had - rows >= std::max<std::size_t>(1, had / 10)) continue;
-      if (!predictor) predictor = doubter_.adapt(support, simulated);
-      const auto left_out = predictor->left_out(target);
+      const auto rows = rows_of(support, target).modes;
+      const auto had = rows_of(given, target).modes.size();
+      if (rows.size() < options_.doubt_from || had - rows.size() >= std::max<std::size_t>(1, had / 10))
+        continue;
+      if (!found.simulated) found.simulated = doubter_->adapt(support, simulated);
+      const auto left_out = found.simulated->left_out(target);
       Eigen::Index worst = 0;
       const double z = (left_out.error.array().abs() / left_out.variance.array().sqrt()).maxCoeff(&worst);
       if (z < options_.doubt) continue;
-      forget(support, target, worst);
+      found.doubted.push_back({rows[static_cast<std::size_t>(worst)], target});
+      forget(support, found.doubted.back());
       again = true;
     }
   }
-  return support;
+  return found;
 }
 
 std::unique_ptr<const Predictor> Auto::update(const Samples& given, const Fitted& fitted) const {
@@ -75,10 +85,17 @@ std::unique_ptr<const Predictor> Auto::update(const Samples& given, const Fitted
   if (given.modes.empty()) return sim_prior_->adapt(given);
   const auto support = spread_support(given);
   const auto simulated = sim_prior_->simulate(support);
-  const auto believed = without_doubtful_rows(support, simulated);
+  auto [believed, doubted, by_simulated] = this->believed(support, simulated);
   std::vector<std::unique_ptr<const Predictor>> adapted(members_.size());
   adapted.front() = sim_prior_->adapt(believed, simulated);
-  return combine(members_, believed, options_.ensemble, fitted, std::move(adapted));
+  auto options = options_.ensemble;
+  if (trained_) {
+    if (!by_simulated) by_simulated = doubter_->adapt(believed, simulated);
+    adapted[adapted.size() - 2] = std::move(by_simulated);
+    if (!sim_prior_->trained_in(*support.space))
+      options.calm = std::min(options.calm, options_.calm_elsewhere);
+  }
+  return combine(members_, believed, options, fitted, std::move(adapted), std::move(doubted));
 }
 
 }  // namespace fewwatt::learners

@@ -13,17 +13,23 @@ namespace fewwatt::learners {
 
 struct AutoOptions {
   EnsembleOptions ensemble = {};
-  double fitted = 5;  // hyper-parameters that candidates other than sim_prior fit to the support, about
+  double fitted = 5;        // hyper-parameters that gp and proto fit to the support, about
+  std::size_t gp_from = 3;  // rows from which on gp has a weight
+  double untrained = 0.25;  // prior of a candidate without training, beside 1 of each with
+  // EnsembleOptions::calm where the modes are others than those of the checkpoint: a board that nobody trained for tells sooner that
+  // candidates are too sure of themselves.
+  double calm_elsewhere = 5;
   // A row whose log y is so many standard deviations from what simulated workloads make of the other rows is left out, the
-  // worst one first and at most one row of ten, or one of fewer; supports of less than doubt_from rows are believed.
+  // worst one first and at most one row of ten, or one of fewer; supports of less than doubt_from rows are believed. Predictors
+  // name them (Predictor::doubted).
   double doubt = 5;
   std::size_t doubt_from = 5;
   std::string error() const;  // "" when valid
 };
 
 // The default. Candidates adapt to the same rows; each is weighed by how well it predicts rows from the others, and the
-// logs they predict are averaged. Candidates: sim_prior, trained where there is a checkpoint; gp; and the trained learners
-// that the checkpoint holds, a checkpoint_of_members().
+// logs they predict are averaged. Candidates: sim_only (beside trained ones, a smaller one) and gp, which other workloads cannot mislead; and the trained learners that a
+// checkpoint holds, a checkpoint_of_members() with sim_prior as the first.
 class Auto final : public Learner {
  public:
   // With no checkpoint: what needs no training. Throws std::invalid_argument for a bad one.
@@ -34,11 +40,21 @@ class Auto final : public Learner {
   std::unique_ptr<const Predictor> update(const Samples& support, const Fitted& fitted) const override;
 
  private:
-  Samples without_doubtful_rows(const Samples& support, const SimulatedSupport& simulated) const;
+  // What is believed of a support, and what fewer simulated workloads make of that.
+  struct Believed {
+    Samples support;
+    std::vector<Doubted> doubted;
+    std::unique_ptr<const Predictor> simulated;
+  };
+  Believed believed(const Samples& support, const SimulatedSupport& simulated) const;
 
-  std::shared_ptr<const SimPrior> sim_prior_;
-  std::vector<Member> members_;  // the first is sim_prior_
-  SimPrior doubter_;
+  bool trained_ = false;
+  std::shared_ptr<const SimPrior> sim_prior_;  // without a checkpoint, one that needs none
+  // Of fewer simulated workloads, with one residual: what doubts rows, and, since it has adapted for that, what stands for sim_only
+  // beside a trained sim_prior_.
+  std::shared_ptr<const SimPrior> doubter_;
+  std::vector<Member>
+      members_;  // the first is sim_prior_, the last gp, and doubter_ before that where there is a checkpoint
   AutoOptions options_;
 };
 

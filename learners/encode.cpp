@@ -4,6 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "hw/numbers.hpp"
+
 namespace fewwatt::learners {
 
 Matrix encode(FeatureSet features, const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
@@ -54,6 +56,39 @@ Matrix Scaler::operator()(const Matrix& rows) const {
   }
   const Vector inverse = (stddev.array() > 0).select(stddev.array().inverse(), 0.0);
   return (rows.rowwise() - mean.transpose()) * inverse.asDiagonal();
+}
+
+Matrix settings_of(std::span<const hw::PowerMode> modes) {
+  Matrix settings(static_cast<Eigen::Index>(modes.size()),
+                  modes.empty() ? 0 : static_cast<Eigen::Index>(modes[0].size()));
+  for (std::size_t i = 0; i < modes.size(); ++i)
+    for (std::size_t k = 0; k < modes[i].size(); ++k)
+      settings(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(k)) = modes[i][k];
+  return settings;
+}
+
+std::vector<hw::PowerMode> modes_of(const Checkpoint& checkpoint, const std::string& name) {
+  const auto& settings = checkpoint.tensor(name);
+  std::vector<hw::PowerMode> modes;
+  for (Eigen::Index i = 0; i < settings.rows(); ++i) {
+    std::vector<int> mode;
+    for (const double setting : settings.row(i)) {
+      const auto whole = hw::as_int(setting, 1);
+      if (!whole)
+        throw std::invalid_argument("checkpoint of " + checkpoint.learner + ": " + name + ": row " +
+                                    std::to_string(i) + ": expected whole numbers above 0, found " +
+                                    std::to_string(setting));
+      mode.push_back(*whole);
+    }
+    modes.emplace_back(std::span<const int>(mode));
+  }
+  return modes;
+}
+
+bool covers(const std::vector<hw::PowerMode>& modes, const hw::PowerModeSpace& space) {
+  for (std::size_t i = 0; i < space.size(); ++i)
+    if (!std::binary_search(modes.begin(), modes.end(), space.at(i))) return false;
+  return true;
 }
 
 Scaler read_scaler(const Checkpoint& checkpoint, const std::string& mean, const std::string& stddev) {

@@ -29,6 +29,13 @@ struct Scaler {
 // kMostWidth values, or one is not finite or a negative standard deviation.
 Scaler read_scaler(const Checkpoint& checkpoint, const std::string& mean, const std::string& stddev);
 
+// Settings of modes as a checkpoint holds them, [n,d], and back. Throws std::invalid_argument naming entry and row unless they are
+// whole numbers above 0.
+Matrix settings_of(std::span<const hw::PowerMode> modes);
+std::vector<hw::PowerMode> modes_of(const Checkpoint& checkpoint, const std::string& name);
+// Whether every mode of the space is among `modes`, ascending.
+bool covers(const std::vector<hw::PowerMode>& modes, const hw::PowerModeSpace& space);
+
 // "cpu_khz gpu_khz mem_khz", in the order of the space's knobs: what a checkpoint says it was trained for.
 std::string roles_text(const hw::PowerModeSpace& space);
 

@@ -110,6 +110,7 @@ class EnsemblePredictor final : public Predictor {
   std::array<Vector, kNumTargets> weights;                // [members]; [0]: not predicted
   std::array<Vector, kNumTargets> scales;                 // [members], of variances
   std::array<LeftOut, kNumTargets> left;
+  std::vector<Doubted> not_believed;
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Index>(modes.size());
@@ -185,6 +186,8 @@ class EnsemblePredictor final : public Predictor {
 
   LeftOut left_out(tasks::Target target) const override { return left[target]; }
 
+  std::vector<Doubted> doubted() const override { return not_believed; }
+
   Fitted fitted() const override {
     Fitted all;
     for (std::size_t c = 0; c < members.size(); ++c)
@@ -204,6 +207,25 @@ class EnsemblePredictor final : public Predictor {
     return all;
   }
 };
+
+// What a learner that searches for hyper-parameters makes of each row from the others.
+LeftOut refitted_left_out(const Learner& learner, const Samples& support, tasks::Target target) {
+  Samples others = support;
+  for (int t = 0; t < kNumTargets; ++t)
+    if (t != target) others.targets.col(t).setConstant(std::nan(""));
+  const auto rows = rows_of(support, target);
+  LeftOut left{Vector(rows.values.size()), Vector(rows.values.size())};
+  for (Index i = 0; i < rows.values.size(); ++i) {
+    const auto& mode = rows.modes[static_cast<std::size_t>(i)];
+    const auto at = std::find(support.modes.begin(), support.modes.end(), mode) - support.modes.begin();
+    auto without = others;
+    without.targets(at, target) = std::nan("");
+    const auto p = learner.adapt(without)->predict({&mode, 1});
+    left.error[i] = std::log(rows.values[i] / p.mean(0, target));
+    left.variance[i] = std::log1p(std::pow(p.stddev(0, target) / p.mean(0, target), 2));
+  }
+  return left;
+}
 
 // Entries "gp/..." without the member's name.
 Fitted of_member(const Fitted& whole, const std::string& name) {
@@ -236,10 +258,12 @@ std::string EnsembleOptions::error() const {
 
 std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
                                          const EnsembleOptions& options, const Fitted& fitted,
-                                         std::vector<std::unique_ptr<const Predictor>> adapted) {
+                                         std::vector<std::unique_ptr<const Predictor>> adapted,
+                                         std::vector<Doubted> doubted) {
   auto predictor = std::make_unique<EnsemblePredictor>();
   predictor->combination = options.combination;
   predictor->members = std::move(adapted);
+  predictor->not_believed = std::move(doubted);
   predictor->members.resize(members.size());
   for (const auto& member : members) predictor->names.push_back(member.name);
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
@@ -250,15 +274,19 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
     std::vector<double> priors;
     const auto gather = [&](bool of_prior) {
       for (std::size_t c = 0; c < members.size(); ++c) {
-        const double prior = prior_of(members[c], rows, options.temper);
+        double prior = prior_of(members[c], rows, options.temper);
+        const auto from = static_cast<Index>(members[c].refitted_from);
+        const bool refitted = prior == 0 && from > 0 && rows >= from;
+        if (refitted) prior = 1;
         if ((prior > 0) != of_prior) continue;
         auto& member = predictor->members[c];
         if (!member) member = members[c].learner->update(support, of_member(fitted, members[c].name));
-        auto one = member->left_out(target);
+        auto one =
+            refitted ? refitted_left_out(*members[c].learner, support, target) : member->left_out(target);
         if (one.error.size() != rows) continue;  // a checkpoint may lack the target
         predicting.push_back(static_cast<Index>(c));
         left_out.push_back(std::move(one));
-        priors.push_back(of_prior ? prior : 1);
+        priors.push_back((of_prior ? prior : 1) * members[c].prior);
       }
     };
     gather(true);

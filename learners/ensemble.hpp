@@ -41,14 +41,20 @@ struct Member {
   //   exp(-temper p (1 + (p + 1) / (n - p - 1))),
   // and 0 of p + 1 or fewer: the corrected criterion of Akaike, in nats, Hurvich & Tsai 1989.
   double fitted = 0;
+  // Of so many rows on, where that prior would be 0, it is 1 all the same, and the member is judged by what it makes of all rows but
+  // one, for each of them: hyper-parameters anew. 0: never.
+  std::size_t refitted_from = 0;
+  double prior = 1;  // beside the others, > 0
 };
 
 // The members, adapted to the support, as one. A member that does not predict a target has no weight there; one of prior 0 has
 // weight only where nobody else predicts. Hyper-parameters of a member are fitted under its name: "gp/time/gp".
-// adapted: what members made of this support already, [members] with nullptr where they did not, or [0].
+// adapted: what members made of this support already, [members] with nullptr where they did not, or [0]. doubted: what
+// Predictor::doubted() is to say.
 std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, const Samples& support,
                                          const EnsembleOptions& options, const Fitted& fitted = {},
-                                         std::vector<std::unique_ptr<const Predictor>> adapted = {});
+                                         std::vector<std::unique_ptr<const Predictor>> adapted = {},
+                                         std::vector<Doubted> doubted = {});
 
 // A checkpoint that holds those of several learners, each with its name before every entry, "proto/knobs", and the names as text
 // `candidates`. A name is that of the learner, with a number after a dot where there are several, "proto.2"; a learner

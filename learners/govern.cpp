@@ -122,19 +122,18 @@ Samples Governor::samples() const {
 
 Samples Governor::samples_of(const Workload& workload) const {
   const auto n = static_cast<Index>(workload.modes.size());
-  Samples samples{space_, {}, Matrix::Constant(n, kNumTargets, std::nan("")), {}, Vector::Ones(n)};
+  Samples samples{
+      space_, {}, Matrix::Constant(n, kNumTargets, std::nan("")), {}, Matrix::Ones(n, kNumTargets)};
   for (const auto& [mode, knowns] : workload.modes) {
     const auto row = static_cast<Index>(samples.size());
-    double least = 0;  // weight
     for (int t = 0; t < kNumTargets; ++t) {
       const auto& known = knowns[static_cast<std::size_t>(t)];
       if (known.weight == 0) continue;
       samples.targets(row, t) = std::exp(known.sum / known.weight);
-      const double weight =
-          known.weight * std::pow(options_.forgetting.forget, static_cast<double>(window_ - known.last));
-      least = least == 0 ? weight : std::min(least, weight);
+      samples.noise_factors(row, t) =
+          1 /
+          (known.weight * std::pow(options_.forgetting.forget, static_cast<double>(window_ - known.last)));
     }
-    samples.noise_factors[row] = 1 / least;
     samples.modes.push_back(mode);
   }
   return samples;
@@ -170,8 +169,8 @@ Samples Governor::samples_with_those_before(const Workload& workload) const {
     const auto row = static_cast<Index>(samples.size());
     samples.modes.push_back(mode);
     samples.targets.conservativeResize(row + 1, Eigen::NoChange);
-    samples.noise_factors.conservativeResize(row + 1);
-    samples.noise_factors[row] = noise_factor;
+    samples.noise_factors.conservativeResize(row + 1, Eigen::NoChange);
+    samples.noise_factors.row(row).setConstant(noise_factor);
     for (std::size_t t = 0; t < kNumTargets; ++t)
       samples.targets(row, static_cast<Index>(t)) =
           knowns[t].weight > 0 ? std::exp(knowns[t].sum / knowns[t].weight + shift[t]) : std::nan("");

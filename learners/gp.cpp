@@ -9,6 +9,7 @@
 
 #include "hw/random.hpp"
 #include "learners/cholesky.hpp"
+#include "learners/matern.hpp"
 #include "learners/optimizer.hpp"
 #include "learners/spread.hpp"
 
@@ -23,23 +24,8 @@ Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMo
   return encode(FeatureSet::raw, space, modes).array().log().matrix();
 }
 
-// Matern with nu = 5/2 at r = || (a_i - b_j) / length ||: (1 + s + s^2/3) exp(-s), s = sqrt(5) r.
-Matrix distances(const Matrix& a, const Matrix& b, const Vector& log_lengths) {
-  const Vector inverse = (-log_lengths.array()).exp();
-  const Matrix x = a * inverse.asDiagonal(), y = b * inverse.asDiagonal();
-  Matrix squared = -2 * x * y.transpose();
-  squared.colwise() += x.rowwise().squaredNorm();
-  squared.rowwise() += y.rowwise().squaredNorm().transpose();
-  return squared.cwiseMax(0.0).cwiseSqrt();
-}
-
-Matrix matern(const Matrix& r) {
-  const Eigen::ArrayXXd s = std::sqrt(5.0) * r.array();
-  return ((1 + s + s.square() / 3) * (-s).exp()).matrix();
-}
-
 Matrix covariance(const GpOptions& options, const GpParameters& p, const Matrix& a, const Matrix& b) {
-  return (std::exp(2 * p.log_signal) * matern(distances(a, b, p.log_lengths)).array() +
+  return (std::exp(2 * p.log_signal) * matern(a, b, p.log_lengths).array() +
           options.constant * options.constant)
       .matrix();
 }
@@ -273,10 +259,9 @@ double gp_objective(const GpOptions& options, const GpParameters& p, const Matri
                     const Vector& values, Vector* gradient, const Vector& noise_factors) {
   const auto n = inputs.rows(), k = inputs.cols();
   const Vector factors = factors_or_ones(noise_factors, n);
-  const Eigen::MatrixXd s = std::sqrt(5.0) * distances(inputs, inputs, p.log_lengths);
+  const MaternOf function(inputs, p.log_lengths);
   const double signal = std::exp(2 * p.log_signal);
-  const Eigen::ArrayXXd decay = signal * (-s.array()).exp();
-  const Eigen::MatrixXd shape = (1 + s.array() + s.array().square() / 3) * decay;
+  const Eigen::MatrixXd shape = signal * function.value();
   const auto llt =
       factorise((shape.array() + options.constant * options.constant).matrix(), p.log_noise, factors);
   const Vector alpha = llt.solve(values);
@@ -294,14 +279,7 @@ double gp_objective(const GpOptions& options, const GpParameters& p, const Matri
   const Eigen::MatrixXd weight = 0.5 * (inverse_of_squared(llt.matrixLLT()) - alpha * alpha.transpose());
   slopes[0] += 2 * weight.cwiseProduct(shape).sum();
   slopes[k + 1] += 2 * std::exp(2 * p.log_noise) * weight.diagonal().cwiseProduct(factors).sum();
-  // d Matern / d log length_j = 5/3 (1 + s) exp(-s) (difference_j / length_j)^2; and of sum_ab c_ab (x_a - x_b)^2, with
-  // symmetric c, the sum is 2 (sum_a x_a^2 c_a. - x' c x).
-  const Eigen::MatrixXd common = weight.array() * (5.0 / 3.0) * (1 + s.array()) * decay;
-  const Vector sums = common.rowwise().sum();
-  for (Eigen::Index j = 0; j < k; ++j) {
-    const Vector x = inputs.col(j) * std::exp(-p.log_lengths[j]);
-    slopes[1 + j] += 2 * (x.cwiseAbs2().dot(sums) - x.dot(common * x));
-  }
+  slopes.segment(1, k) += signal * function.slopes(weight);
   *gradient = slopes;
   return objective;
 }

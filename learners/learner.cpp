@@ -21,7 +21,7 @@ TargetRows rows_of(const Samples& support, tasks::Target target) {
     rows.modes.push_back(support.modes[order[i]]);
     const auto row = static_cast<Eigen::Index>(i), from = static_cast<Eigen::Index>(order[i]);
     rows.values[row] = support.targets(from, target);
-    if (support.noise_factors.size() > 0) rows.noise_factors[row] = support.noise_factors[from];
+    if (support.noise_factors.size() > 0) rows.noise_factors[row] = support.noise_factors(from, target);
   }
   return rows;
 }

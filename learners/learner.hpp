@@ -35,6 +35,13 @@ struct LeftOut {
   Vector variance;  // predicted, of a new measurement
 };
 
+// A value of the support that a learner did not go by, because the others speak against it.
+struct Doubted {
+  hw::PowerMode mode;
+  tasks::Target target;
+  bool operator==(const Doubted&) const = default;
+};
+
 // How far the predicted logs of n modes may be from the truth, all together. Without the noise of a new measurement, whose
 // variance comes on top.
 struct LogCovariance {
@@ -67,6 +74,8 @@ class Predictor {
   virtual LogCovariance covariance(tasks::Target, std::span<const hw::PowerMode>) const { return {}; }
   // Empty when the learner is not a combination of others.
   virtual std::vector<Chosen> chosen() const { return {}; }
+  // Empty when all of the support is believed.
+  virtual std::vector<Doubted> doubted() const { return {}; }
   // What Learner::update() needs to do without the search. Empty when all follows from the rows in closed form, or the
   // learner has no other way than to start anew.
   virtual Fitted fitted() const { return {}; }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <sstream>
@@ -8,6 +9,7 @@
 #include "hw/printable.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/model.hpp"
+#include "learners/optimize/choose.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -59,18 +61,9 @@ std::optional<double> Model::epoch_s(double time_ms) const {
 }
 
 Prediction Model::with_measurements() const {
-  Prediction known = prediction;
-  for (std::size_t i = 0; i < support.size(); ++i) {
-    const auto row = static_cast<Eigen::Index>(*space->index_of(support.modes[i]));
-    for (int target = 0; target < tasks::kNumTargets; ++target) {
-      const double measured = support.targets(static_cast<Eigen::Index>(i), target);
-      if (std::isnan(measured) || std::isnan(known.mean(row, target))) continue;
-      known.mean(row, target) = measured;
-      for (auto* stddev : {&known.stddev, &known.latent_stddev})
-        if (stddev->size() > 0 && !std::isnan((*stddev)(row, target))) (*stddev)(row, target) = 0;
-    }
-  }
-  return known;
+  std::vector<std::size_t> rows;
+  for (const auto& mode : support.modes) rows.push_back(*space->index_of(mode));
+  return learners::with_measurements(prediction, support, rows, doubted);
 }
 
 std::string Model::error() const {
@@ -87,6 +80,8 @@ std::string Model::error() const {
     if (stddev->size() == 0) continue;
     if (auto error = table_error(name, *stddev, space->size(), true); !error.empty()) return error;
   }
+  if (prediction.stddev.size() != prediction.latent_stddev.size())
+    return "latent_stddev: expected where there is stddev, and there alone";
   if (auto error = table_error("support/targets", support.targets, support.size(), false); !error.empty())
     return error;
   try {
@@ -94,6 +89,9 @@ std::string Model::error() const {
   } catch (const std::invalid_argument& e) {
     return std::string("support: ") + e.what();
   }
+  for (const auto& [mode, target] : doubted)
+    if (std::find(support.modes.begin(), support.modes.end(), mode) == support.modes.end())
+      return "support/doubted: expected modes of the support, found " + hw::describe(*space, mode);
   return "";
 }
 
@@ -122,10 +120,19 @@ Model read_model(const std::string& path, const datasets::ReadOptions& options) 
   if (file.exists("/latent_stddev")) model.prediction.latent_stddev = read_matrix(file, "/latent_stddev");
   model.support = {model.space, datasets::read_modes(file, "/support/modes", knobs),
                    read_matrix(file, "/support/targets"), tasks::characteristics_of(model.attributes)};
-  if (file.exists("/support/noise_factors")) {
-    const auto factors = file.doubles("/support/noise_factors");
-    model.support.noise_factors =
-        Eigen::Map<const Vector>(factors.data(), static_cast<Eigen::Index>(factors.size()));
+  if (file.exists("/support/noise_factors"))
+    model.support.noise_factors = read_matrix(file, "/support/noise_factors");
+  if (file.exists("/support/doubted")) {
+    const auto table = file.int_table("/support/doubted");
+    const auto rows = static_cast<int>(model.support.modes.size());
+    for (std::size_t i = 0; i < table.rows; ++i) {
+      const int row = table.cols == 2 ? table.values[2 * i] : -1;
+      const int target = table.cols == 2 ? table.values[2 * i + 1] : -1;
+      if (row < 0 || row >= rows || target < 0 || target >= tasks::kNumTargets)
+        throw DataError(path + ": /support/doubted: expected rows of the support and columns, [n,2]");
+      model.doubted.push_back(
+          {model.support.modes[static_cast<std::size_t>(row)], static_cast<tasks::Target>(target)});
+    }
   }
   if (file.exists("/fitted"))
     for_each_dataset(file, "/fitted",
@@ -151,9 +158,17 @@ void write_model(const std::string& path, const Model& model) {
     write_matrix(file, "/latent_stddev", model.prediction.latent_stddev);
   datasets::write_modes(file, "/support/modes", knobs, model.support.modes);
   write_matrix(file, "/support/targets", model.support.targets);
-  if (const auto& factors = model.support.noise_factors; factors.size() > 0)
-    file.write("/support/noise_factors",
-               std::span<const double>(factors.data(), static_cast<std::size_t>(factors.size())));
+  if (model.support.noise_factors.size() > 0)
+    write_matrix(file, "/support/noise_factors", model.support.noise_factors);
+  if (!model.doubted.empty()) {
+    std::vector<int> cells;
+    for (const auto& [mode, target] : model.doubted) {
+      const auto row = std::find(model.support.modes.begin(), model.support.modes.end(), mode);
+      cells.push_back(static_cast<int>(row - model.support.modes.begin()));
+      cells.push_back(target);
+    }
+    file.write_table("/support/doubted", model.doubted.size(), 2, std::span<const int>(cells));
+  }
   for (const auto& [name, values] : model.fitted)
     file.write("/fitted/" + name, std::span<const double>(values));
   write_origin(file, model.origin);

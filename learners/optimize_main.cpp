@@ -1,5 +1,5 @@
 // fewwatt optimize --model MODEL.h5 --max-power-w 30 [--objective time|energy|power|edp|zeus] [--max-time-ms T]
-//                  [--confidence 0.95] [--pareto]
+//                  [--confidence 0.9] [--pareto]
 // fewwatt optimize --model A.h5 --share 0.5 --model B.h5 --share 0.5 [--schedule] [--units N --switch-s S]
 //
 // Looks the best mode within the limits up in a model's table, or the modes of workloads that take turns on one board. Of a
@@ -35,6 +35,8 @@ struct Options {
   std::string objective_name;
   learners::Objective objective;
   learners::PowerBudget budget;
+  std::optional<double>
+      confidence;  // as asked for; nullopt = the usual one, where models know their uncertainty
   std::optional<double> max_epoch_s, max_slowdown;
   bool pareto = false;
   bool schedule = false;
@@ -93,8 +95,10 @@ std::optional<Options> parse(int argc, char** argv) {
       "(eta x energy + (1 - eta) x time x the most power of any mode)");
   add("eta", po::value(&eta)->value_name("E"),
       "weight of energy in --objective zeus, 0 to 1; 0.5 if not given");
-  add("confidence", po::value(&options.budget.confidence)->default_value(0.5, "0.5")->value_name("P"),
-      "least probability that a limit holds; 0.5 = the prediction itself decides");
+  add("confidence", po::value<double>()->value_name("P"),
+      "least probability that a limit holds, 0.9 if not given; 0.5 = the prediction itself decides, as it "
+      "does "
+      "where a model does not know how uncertain it is");
   add("schedule", po::bool_switch(&options.schedule), "a mode for each workload instead of one for all");
   add("together", po::value<std::string>()->value_name("predicted|measured"),
       "two workloads run at the same time, until both have done their shares: predicted from what each takes "
@@ -114,6 +118,8 @@ std::optional<Options> parse(int argc, char** argv) {
   if (!values) return std::nullopt;
   if (options.pareto && !(*values)["objective"].defaulted())
     throw program::UsageError("--pareto minimises time and power: give no --objective");
+  if (values->count("confidence") > 0) options.confidence = (*values)["confidence"].as<double>();
+  options.budget.confidence = options.confidence.value_or(learners::kUsualConfidence);
   if (const auto error = options.budget.error(); !error.empty()) throw program::UsageError(error);
   const auto at_least = [&](const char* name, double least, bool itself) -> std::optional<double> {
     if (values->count(name) == 0) return std::nullopt;
@@ -215,10 +221,8 @@ double extreme(const learners::Model& model, tasks::Target target, bool largest)
 // The user's limits in terms of one time. Throws std::invalid_argument where the model does not say what they need.
 learners::PowerBudget budget_for(const Options& options, const learners::Model& model) {
   auto budget = options.budget;
-  if (options.max_slowdown) {
-    budget.max_time_ms =
-        std::min(budget.max_time_ms, *options.max_slowdown * extreme(model, tasks::kTimeMs, false));
-  }
+  if (options.max_slowdown)
+    budget.max_predicted_ms = *options.max_slowdown * extreme(model, tasks::kTimeMs, false);
   if (options.max_epoch_s) {
     const auto epoch_s = model.epoch_s(1);
     if (!epoch_s)
@@ -267,6 +271,9 @@ Json mode_json(const learners::Model& model, std::size_t row, const learners::Po
               model.support.targets(static_cast<Eigen::Index>(i), tasks::kTimeMs));
     add_known(result["measured"], "power_w",
               model.support.targets(static_cast<Eigen::Index>(i), tasks::kPowerW));
+    for (const auto& [doubted, target] : model.doubted)
+      if (doubted == mode)
+        result["measured"]["left_out"].push_back(target == tasks::kTimeMs ? "time_ms" : "power_w");
   }
   return result;
 }
@@ -294,7 +301,10 @@ void print_mode(const Json& chosen, const std::string& unit) {
     line("each_time_ms", number(chosen["each_time_ms"][0]) + ", " + number(chosen["each_time_ms"][1]));
   std::string measured;
   for (const auto& [name, value] : chosen["measured"].items())
-    measured += (measured.empty() ? "" : ", ") + name + " " + number(value);
+    if (value.is_number()) measured += (measured.empty() ? "" : ", ") + name + " " + number(value);
+  if (chosen["measured"].contains("left_out"))
+    for (const auto& name : chosen["measured"]["left_out"])
+      measured += "; " + name.get<std::string>() + " is doubted and left out";
   line("measured", measured.empty() ? "no" : measured);
 }
 
@@ -339,6 +349,7 @@ std::string describe(const learners::PowerBudget& budget) {
   };
   add("power", budget.max_power_w, "W");
   add("time", budget.max_time_ms, "ms");
+  add("predicted time", budget.max_predicted_ms, "ms");
   add("energy", budget.max_energy_j, "J");
   if (text.str().empty()) return "no limit";
   if (budget.confidence != 0.5) text << " at confidence " << budget.confidence;
@@ -348,7 +359,8 @@ std::string describe(const learners::PowerBudget& budget) {
 // What was asked for, in numbers.
 void add_question(Json& result, const learners::PowerBudget& budget, const learners::Objective& objective) {
   if (budget.limits_power()) result["max_power_w"] = budget.max_power_w;
-  if (budget.limits_time()) result["max_time_ms"] = budget.max_time_ms;
+  if (budget.limits_time() || std::isfinite(budget.max_predicted_ms))
+    result["max_time_ms"] = std::min(budget.max_time_ms, budget.max_predicted_ms);
   if (budget.limits_energy()) result["max_energy_j"] = budget.max_energy_j;
   if (objective.eta < 1) {
     result["eta"] = objective.eta;
@@ -439,7 +451,7 @@ learners::TurnsProblem problem_for(const Options& options,
       for (const auto& option : all.options[w]) least_ms = std::min(least_ms, option.time_ms);
       fastest_ms += all.shares[w] * least_ms;
     }
-    budget.max_time_ms = std::min(budget.max_time_ms, *options.max_slowdown * fastest_ms);
+    budget.max_predicted_ms = *options.max_slowdown * fastest_ms;
   }
   return learners::turns_problem(turns, objective, budget, options.switching, one_setting);
 }
@@ -531,7 +543,7 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
   return program::kDone;
 }
 
-int run(const Options& options) {
+int run(Options options) {
   std::vector<std::vector<learners::Model>> models;
   std::string names;
   for (const auto& files : options.models) {
@@ -544,6 +556,19 @@ int run(const Options& options) {
       model.prediction = model.with_measurements();
       names += (names.empty() ? "" : ", ") + file + " (" + model.learner + ")";
     }
+  }
+  // Without a limit there is nothing to be sure of, and a learner that does not know how sure it is decides by what it predicts.
+  const auto unsure = [](const auto& ways) {
+    return std::any_of(ways.begin(), ways.end(),
+                       [](const learners::Model& model) { return model.prediction.stddev.size() == 0; });
+  };
+  if (!options.confidence && std::any_of(models.begin(), models.end(), unsure)) {
+    options.budget.confidence = 0.5;
+    const bool limited = options.budget.limits_time() || options.budget.limits_power() ||
+                         options.budget.limits_energy() || options.max_epoch_s;
+    if (limited && !options.common.quiet)
+      std::cerr << "fewwatt optimize: " << names << " gives no uncertainty: limits are compared with what is "
+                << "predicted, which breaks them about as often as not\n";
   }
   try {
     if (options.together) {

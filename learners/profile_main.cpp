@@ -34,7 +34,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kFoldEvery = 25;          // modes; the log has them at once
 constexpr std::size_t kTellEvery = 10;  // modes, where progress is no terminal's
-constexpr double kConfidence = 0.5;     // of a goal
+constexpr double kConfidence = 0.5;     // of a goal whose answer is measured
 constexpr const char* kPredict = "predict";
 constexpr std::size_t kMore = 10;  // modes: what so many more would be expected to gain is told at the end
 
@@ -44,6 +44,7 @@ struct Options {
   std::string name, out, kind, time_of;
   std::string sampler, goal, search, init, learner;
   learners::Goal aim;                                 // with a goal
+  std::optional<double> confidence;                   // of it, where that is asked for
   std::shared_ptr<const learners::Learner> learning;  // what chooses modes, where something does
   double stop_gain = 0, max_s = 0;
   program::Count measurements{0};
@@ -130,11 +131,21 @@ bool needs_learner(const Options& options) {
   return options.goal.empty() ? learners::learns(options.sampler) : learners::needs_learner(options.search);
 }
 
-std::shared_ptr<const learners::Learner> learner_of(const Options& options) {
+std::shared_ptr<const learners::Learner> learner_of(Options& options) {
   if (!needs_learner(options)) return nullptr;
-  if (!options.init.empty()) return learners::make_learner(learners::read_checkpoint(options.init));
+  const auto decide_by_prediction_unless_sure = [&](std::string_view name) {
+    if (!options.confidence && !learners::find_learner(name).gives_uncertainty)
+      options.aim.limits.confidence = kConfidence;
+  };
+  if (!options.init.empty()) {
+    const auto checkpoint = learners::read_checkpoint(options.init);
+    decide_by_prediction_unless_sure(checkpoint.learner);
+    return learners::make_learner(checkpoint);
+  }
   try {
-    return learners::make_learner(options.learner.empty() ? "auto" : options.learner);
+    const std::string name = options.learner.empty() ? "auto" : options.learner;
+    decide_by_prediction_unless_sure(name);
+    return learners::make_learner(name);
   } catch (const std::invalid_argument& e) {
     throw program::UsageError(std::string("--learner: ") + e.what());
   }
@@ -436,8 +447,8 @@ int merge(const Options& options) {
 void read_goal(Options& options) {
   const auto& limits = options.aim.limits;
   const bool limited = limits.limits_power() || limits.limits_time() || limits.limits_energy();
-  program::require(!options.goal.empty() || (!limited && options.stop_gain == 0 && options.search.empty() &&
-                                             options.aim.limits.confidence == kConfidence),
+  program::require(!options.goal.empty() ||
+                       (!limited && options.stop_gain == 0 && options.search.empty() && !options.confidence),
                    "limits, --confidence, --search and --stop-gain go with --goal");
   if (options.goal.empty()) return;
   if (options.search.empty()) options.search = "designed-ei";
@@ -452,8 +463,10 @@ void read_goal(Options& options) {
   } catch (const std::invalid_argument&) {
     throw program::UsageError(expected + options.goal);
   }
-  if (const auto error = options.aim.error(); !error.empty()) throw program::UsageError(error);
   const bool predicts = options.search == kPredict;
+  options.aim.limits.confidence =
+      options.confidence.value_or(predicts ? learners::kUsualConfidence : kConfidence);
+  if (const auto error = options.aim.error(); !error.empty()) throw program::UsageError(error);
   program::require(!predicts || options.modes.value > 1, "--search predict measures 2 modes or more");
   program::require(
       options.stop_gain == 0 || (learners::needs_learner(options.search) && !predicts),
@@ -520,8 +533,11 @@ int main(int argc, char** argv) {
     add("max-power-w", po::value(&options.aim.limits.max_power_w), "limit of the goal");
     add("max-time-ms", po::value(&options.aim.limits.max_time_ms), "limit of the goal");
     add("max-energy-j", po::value(&options.aim.limits.max_energy_j), "limit of the goal");
-    add("confidence", po::value(&options.aim.limits.confidence)->default_value(kConfidence),
-        "probability, given all measurements, that the best mode keeps the limits");
+    add("confidence",
+        po::value<double>()->notifier([&](double value) { options.confidence = value; })->value_name("P"),
+        "probability, given all measurements, that the best mode keeps the limits; if not given 0.9 where it "
+        "is "
+        "predicted (--search predict), and 0.5 where it is measured to keep them");
     add("search", po::value(&options.search), searches.c_str());
     add("stop-gain", po::value(&options.stop_gain)->default_value(0),
         "fraction; end once the next measurement is expected to gain less");

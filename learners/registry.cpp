@@ -8,6 +8,7 @@
 
 #include "learners/auto.hpp"
 #include "learners/ensemble.hpp"
+#include "learners/factor.hpp"
 #include "learners/fine_tune.hpp"
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
@@ -32,7 +33,7 @@ Made make_transfer(const Checkpoint& c) {
 }
 
 const auto& entries() {
-  static const std::array<Entry, 13> table = {{
+  static const std::array<Entry, 14> table = {{
       {{.name = "auto",
         .about = "the default: sim_prior and others, weighed by how they predict rows of the support",
         .gives_uncertainty = true,
@@ -79,6 +80,13 @@ const auto& entries() {
         .gives_uncertainty = true,
         .weighs_rows = true},
        [](const Checkpoint& c) -> Made { return std::make_unique<Ridge>(RidgeModel::from_checkpoint(c)); }},
+      {{.name = "factor",
+        .about = "factor model: mean and covariance of the training workloads' curves, and a Matern function",
+        .needs_checkpoint = true,
+        .gives_uncertainty = true,
+        .weighs_rows = true,
+        .most_rows = kMostRows},
+       [](const Checkpoint& c) -> Made { return std::make_unique<Factor>(FactorModel::from_checkpoint(c)); }},
       {{.name = "ensemble",
         .about = "several trained learners as one, by how they predict rows of the support",
         .needs_checkpoint = true,

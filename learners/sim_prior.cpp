@@ -8,7 +8,6 @@
 #include <stdexcept>
 #include <tuple>
 
-#include "hw/numbers.hpp"
 #include "hw/random.hpp"
 #include "learners/cholesky.hpp"
 #include "learners/physics.hpp"
@@ -502,11 +501,7 @@ Checkpoint SimPriorModel::to_checkpoint() const {
   c.learner = "sim_prior";
   c.texts["trained_by"] = "sim_prior";
   c.texts["knobs"] = knobs;
-  Matrix settings(static_cast<Index>(modes.size()), modes.empty() ? 0 : static_cast<Index>(modes[0].size()));
-  for (std::size_t i = 0; i < modes.size(); ++i)
-    for (std::size_t k = 0; k < modes[i].size(); ++k)
-      settings(static_cast<Index>(i), static_cast<Index>(k)) = modes[i][k];
-  c.tensors["modes"] = settings;
+  c.tensors["modes"] = settings_of(modes);
   if (stated) {
     c.tensors["stated/characteristics"] = stated->characteristics;
     c.numbers["stated/time_of"] = {stated->time_of.begin(), stated->time_of.end()};
@@ -538,18 +533,7 @@ SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
   SimPriorModel model;
   model.knobs = c.text("knobs");
   const auto d = static_cast<Index>(std::count(model.knobs.begin(), model.knobs.end(), ' ')) + 1;
-  const auto& settings = c.tensor("modes");
-  for (Index i = 0; i < settings.rows(); ++i) {
-    std::vector<int> mode;
-    for (const double setting : settings.row(i)) {
-      const auto whole = hw::as_int(setting, 1);
-      if (!whole)
-        throw std::invalid_argument("checkpoint of sim_prior: modes: row " + std::to_string(i) +
-                                    ": expected whole numbers above 0, found " + std::to_string(setting));
-      mode.push_back(*whole);
-    }
-    model.modes.emplace_back(std::span<const int>(mode));
-  }
+  model.modes = modes_of(c, "modes");
   if (c.tensors.contains("stated/characteristics")) {
     model.stated.emplace().characteristics = c.tensor("stated/characteristics");
     model.stated->time_of = c.integers("stated/time_of", 0, static_cast<int>(datasets::TimeOf::run));
@@ -643,18 +627,15 @@ Eigen::VectorXf retrieval_weights(const Vector& q, double effective) {
   return weights(std::sqrt(low * high));
 }
 
-// Every mode of the space is among `modes`, ascending.
-bool covers(const std::vector<hw::PowerMode>& modes, const hw::PowerModeSpace& space) {
-  for (std::size_t i = 0; i < space.size(); ++i)
-    if (!std::binary_search(modes.begin(), modes.end(), space.at(i))) return false;
-  return true;
-}
-
 }  // namespace
 
 void SimPrior::check(const Samples& support) const {
   check_support("sim_prior", support, model_ ? 0 : 1);
   if (model_) check_roles("sim_prior", model_->knobs, *support.space);
+}
+
+bool SimPrior::trained_in(const hw::PowerModeSpace& space) const {
+  return model_ && !model_->modes.empty() && covers(model_->modes, space);
 }
 
 SimulatedSupport SimPrior::simulate(const Samples& support) const {
@@ -681,7 +662,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
   predictor->model = model_;
   predictor->population = population_;
   predictor->physics = Physics().adapt(support);
-  const bool same_grid = model_ && !model_->modes.empty() && covers(model_->modes, space);
+  const bool same_grid = trained_in(space);
   if (same_grid) {
     predictor->curve_modes = model_->modes;
     predictor->mixtures = mixtures_;
@@ -823,7 +804,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
         priors.push_back({kRetrieved, Mean::cloud, 1, 0, add_group(std::move(family), untrained_scales())});
     } else {
       add_group(family, untrained_scales());
-      if (options_.family && k >= kRowsForFit) {
+      if (options_.fitted && k >= kRowsForFit) {
         const auto& logs = cloud_logs[t][kRetrieved];
         const auto cloud = at_modes(predictor->clouds[kRetrieved], logs, logs.rowwise().mean());
         SimPriorRows rows{fit.inputs, (cloud.root.transpose() * cloud.root).cast<double>(),
@@ -833,10 +814,12 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
         priors.push_back({kRetrieved, Mean::cloud, 1, fitted.log_prior,
                           add_group({fitted.residual}, scales_about(fitted.log_noise, {1}, {0.3, 1, 3}))});
       }
-      if (t == tasks::kTimeMs) {
-        family.resize(1);
-        priors.push_back({kAll, Mean::physics, 0.1, -1, add_group(std::move(family), untrained_scales())});
-      }
+      family.resize(1);
+      const auto smooth = add_group(std::move(family), untrained_scales());
+      if (t == tasks::kTimeMs)
+        priors.push_back({kAll, Mean::physics, 0.1, -1, smooth});
+      else  // as with training
+        priors.push_back({kAll, Mean::flat, 0.01, 0, smooth});
     }
 
     std::array<CloudLogs, kNumClouds> clouds;

@@ -25,9 +25,10 @@ struct SimPriorOptions {
   double effective = 100;       // of each kind, by weight: 1 / sum w^2
   double time_error = 0.05,
          power_error = 0.04;  // log units, how far apart alike workloads are, one to the other
-  bool family =
-      true;  // false: without a trained model, only the first of the residuals that are averaged over
-  double temper = 0.6;        // weights ~ (evidence prior)^temper
+  // false: without a trained model, only the first of the fixed residuals that are averaged over
+  bool family = true;
+  bool fitted = true;   // without a trained model, from 20 rows on one that is fitted to the support too
+  double temper = 0.6;  // weights ~ (evidence prior)^temper
   std::string error() const;  // "" when valid
 };
 
@@ -69,7 +70,8 @@ struct SimulatedSupport {
 // blends of one of them and a simulated one, those that fit it; and where characteristics are stated, the training
 // workloads by these (StatedWorkloads), which are all there is for a support without rows. Without a trained model the
 // residual is averaged over a fixed family and, from 20 rows on, one fitted to the support (fit_to_support); with one, a
-// residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone. With uncertainty.
+// residual that knows nothing of the training workloads competes for time. Physics is a prior of time alone, and that no knob
+// changes it one of power alone. With uncertainty.
 class SimPrior final : public Learner {
  public:
   explicit SimPrior(std::optional<SimPriorModel> model = std::nullopt, SimPriorOptions options = {});
@@ -79,6 +81,8 @@ class SimPrior final : public Learner {
   // seed, and for supports with fewer values.
   SimulatedSupport simulate(const Samples& support) const;
   std::unique_ptr<const Predictor> adapt(const Samples& support, const SimulatedSupport& simulated) const;
+  // Whether all training workloads were measured in all modes of the space.
+  bool trained_in(const hw::PowerModeSpace& space) const;
 
  private:
   void check(const Samples& support) const;

@@ -29,6 +29,14 @@ SimResidual usual_residual(Index d, Index p) {
           Vector::Constant(p, -1.5)};
 }
 
+double expected_log_noise(double fitted, std::size_t workloads) {
+  constexpr double kUsualSpread = 0.7, kLeast = 0.005;
+  const double of_usual = 1 / (kUsualSpread * kUsualSpread),
+               of_workloads = static_cast<double>(workloads) / (kNoiseApart * kNoiseApart);
+  const double log_noise = (of_workloads * fitted + of_usual * kUsualLogNoise) / (of_workloads + of_usual);
+  return std::max(log_noise, std::log(kLeast));
+}
+
 namespace {
 
 // x and 1 / x of each knob with more than one level, n c and 1 / (n c) where both are knobs.

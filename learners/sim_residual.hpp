@@ -41,6 +41,12 @@ inline constexpr double kUsualLogNoise = -4.0;
 inline constexpr double kSimLevelVariance =
     10;  // of the level around the rows' mean, log units^2; as good as free
 
+// What is expected of the noise of a new workload, from what fits `workloads` training workloads: each one's log differs by
+// kNoiseApart from what they have in common, which is drawn to kUsualLogNoise (spread 0.7); and is at least half a percent, since few
+// smooth workloads do not make a steady board.
+inline constexpr double kNoiseApart = 0.6;
+double expected_log_noise(double fitted, std::size_t workloads);
+
 // A residual that goes with simulated workloads, or with mixtures of the training workloads.
 struct SimPriorFitted {
   SimResidual residual;

@@ -18,14 +18,13 @@ Samples with_fresh_rows(const Samples& support, const Samples& fresh, const Upda
   fresh.check();
   const auto factors = [](const Samples& of) {
     return of.noise_factors.size() > 0 ? of.noise_factors
-                                       : Vector(Vector::Ones(static_cast<Eigen::Index>(of.size())));
+                                       : Matrix(Matrix::Ones(of.targets.rows(), tasks::kNumTargets));
   };
   Samples all = support;
   all.noise_factors = factors(support) * std::pow(options.forget, -static_cast<double>(fresh.size()));
-  const Vector fresh_factors = factors(fresh);
+  const Matrix fresh_factors = factors(fresh);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     const auto row = static_cast<Eigen::Index>(i);
-    const double factor = fresh_factors[row];
     if (!support.space->index_of(fresh.modes[i]))
       throw std::invalid_argument("row " + std::to_string(i) + ": no mode of the support's device: " +
                                   hw::describe(*fresh.space, fresh.modes[i]));
@@ -35,27 +34,29 @@ Samples with_fresh_rows(const Samples& support, const Samples& fresh, const Upda
       all.modes.push_back(fresh.modes[i]);
       all.targets.conservativeResize(n + 1, Eigen::NoChange);
       all.targets.row(n) = fresh.targets.row(row);
-      all.noise_factors.conservativeResize(n + 1);
-      all.noise_factors[n] = factor;
+      all.noise_factors.conservativeResize(n + 1, Eigen::NoChange);
+      all.noise_factors.row(n) = fresh_factors.row(row);
       continue;
     }
     const auto at = static_cast<Eigen::Index>(known - support.modes.begin());
-    const double old_weight = 1 / all.noise_factors[at], weight = 1 / factor;
-    double least = old_weight + weight;  // of a target that both know
     for (int t = 0; t < tasks::kNumTargets; ++t) {
-      double& value = all.targets(at, t);
-      const double other = fresh.targets(row, t);
-      if (std::isnan(other) != std::isnan(value))
-        least = std::min(least, std::isnan(other) ? old_weight : weight);
+      double &value = all.targets(at, t), &factor = all.noise_factors(at, t);
+      const double other = fresh.targets(row, t), other_factor = fresh_factors(row, t);
       if (std::isnan(other)) continue;
-      value =
-          std::isnan(value)
-              ? other
-              : std::exp((old_weight * std::log(value) + weight * std::log(other)) / (old_weight + weight));
+      if (std::isnan(value)) {
+        value = other;
+        factor = other_factor;
+        continue;
+      }
+      const double old_weight = 1 / factor, weight = 1 / other_factor, sum = old_weight + weight;
+      const double mean = (old_weight * value + weight * other) / sum;
+      // Their spread over what it usually is, and as if one more had spread as usual; as in tasks::noise_factor().
+      const double spread = (value - other) / (tasks::kUsualNoise * mean);
+      factor = std::max(1.0, (old_weight * weight / sum * spread * spread + 1) / 2) / sum;
+      value = mean;
     }
-    all.noise_factors[at] = 1 / least;
   }
-  if ((all.noise_factors.array() == 1).all()) all.noise_factors.resize(0);
+  if ((all.noise_factors.array() == 1).all()) all.noise_factors.resize(0, 0);
   return all;
 }
 

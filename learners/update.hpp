@@ -11,8 +11,8 @@ struct UpdateOptions {
   std::string error() const;  // "" when valid: 0 < forget <= 1
 };
 
-// The rows of a support, and those of fresh measurements. A mode of both becomes one row: the mean of log y, weighed by
-// 1 / noise_factors, which add up. noise_factors of the result are [0] where all are 1. Throws std::invalid_argument for
+// The rows of a support, and those of fresh measurements. A mode of both becomes one row: the mean weighed by
+// 1 / noise_factors, which add up where the two differ no more than usual. noise_factors of the result are [0] where all are 1. Throws std::invalid_argument for
 // options.error(), bad rows (Samples::check), and when a fresh row's mode is not of the support's space.
 Samples with_fresh_rows(const Samples& support, const Samples& fresh, const UpdateOptions& options = {});
 

@@ -39,6 +39,21 @@ const datasets::Profile* widest(std::span<const datasets::Profile> training, tas
 
 constexpr std::size_t kReferenceShots[] = {10, 50};
 constexpr std::uint64_t kReferenceDraws = 3;
+// So many profiles are tried as reference, and learned from each, so that the choice does not grow with the square of the profiles.
+constexpr std::size_t kMostTried = 8;
+
+// All, or kMostTried from the narrowest to the widest time range, evenly; the widest is one of them.
+std::vector<const datasets::Profile*> tried(std::span<const datasets::Profile> training) {
+  std::vector<const datasets::Profile*> all;
+  for (const auto& profile : training) all.push_back(&profile);
+  if (all.size() <= kMostTried) return all;
+  std::stable_sort(all.begin(), all.end(), [](const auto* a, const auto* b) {
+    return range_of(*a, tasks::kTimeMs) < range_of(*b, tasks::kTimeMs);
+  });
+  std::vector<const datasets::Profile*> some;
+  for (std::size_t i = 0; i < kMostTried; ++i) some.push_back(all[i * (all.size() - 1) / (kMostTried - 1)]);
+  return some;
+}
 
 // Mean log time error, over draws and shots, of learning `target` by transfer; nullopt when it has too few
 // modes.
@@ -108,14 +123,15 @@ const datasets::Profile& choose_reference(std::span<const datasets::Profile> tra
   if (found == nullptr) throw std::invalid_argument("choose_reference: no profile has a time or a power");
   if (training.size() < 3) return *found;
 
-  const auto n = static_cast<Eigen::Index>(training.size());
+  const auto some = tried(training);
+  const auto n = static_cast<Eigen::Index>(some.size());
   Matrix errors = Matrix::Constant(n, n, std::nan(""));  // [reference, target]
   for (Eigen::Index r = 0; r < n; ++r) {
-    const learners::Transfer transfer(pretrain(training[static_cast<std::size_t>(r)], options));
+    const learners::Transfer transfer(pretrain(*some[static_cast<std::size_t>(r)], options));
     for (Eigen::Index t = 0; t < n; ++t) {
       if (t == r) continue;
       throw_if_told(options.interrupted);
-      if (const auto error = transfer_error(transfer, training[static_cast<std::size_t>(t)], options.seed)) {
+      if (const auto error = transfer_error(transfer, *some[static_cast<std::size_t>(t)], options.seed)) {
         errors(r, t) = *error;
       }
     }
@@ -133,8 +149,9 @@ const datasets::Profile& choose_reference(std::span<const datasets::Profile> tra
   scores.minCoeff(&best);
   if (log)
     log("reference chosen among " + std::to_string(n) +
-        " training workloads: " + training[static_cast<std::size_t>(best)].workload);
-  return training[static_cast<std::size_t>(best)];
+        (some.size() < training.size() ? " of " + std::to_string(training.size()) : std::string()) +
+        " training workloads: " + some[static_cast<std::size_t>(best)]->workload);
+  return *some[static_cast<std::size_t>(best)];
 }
 
 learners::TransferModel pretrain(const datasets::Profile& reference, const PretrainOptions& options,

@@ -10,6 +10,7 @@
 #include "hw/version.hpp"
 #include "learners/ensemble.hpp"
 #include "meta/deep_kernel.hpp"
+#include "meta/factor_fit.hpp"
 #include "meta/fine_tune_search.hpp"
 #include "meta/maml.hpp"
 #include "meta/pretrain.hpp"
@@ -240,6 +241,14 @@ learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Pr
   return fit_sim_prior(training, options, request.seed, log, start ? &*start : nullptr).to_checkpoint();
 }
 
+learners::Checkpoint train_factor(const InitializerRequest& request, const Profiles& training,
+                                  const Log& log) {
+  FactorFitOptions options;
+  if (request.steps > 0) options.steps = request.steps;
+  options.interrupted = request.interrupted;
+  return fit_factor(training, options, request.seed, log).to_checkpoint();
+}
+
 // A control: whatever sim_prior has learned of characteristics is gone, also where it is part of auto.
 learners::Checkpoint without_characteristics(const learners::Checkpoint& trained) {
   auto blind = trained;
@@ -254,11 +263,32 @@ learners::Checkpoint without_characteristics(const learners::Checkpoint& trained
 
 // ---- auto ----
 
+// An embedding of workloads is not learned from few rows, but a step costs as much as with many. So auto trains proto in as many
+// steps as are the rows' share of kRowsForAllSteps, and with fewer than kRowsForProto does without.
+constexpr std::size_t kRowsForProto = 100, kRowsForAllSteps = 1000;
+std::size_t rows_in(const Profiles& training) {
+  std::size_t rows = 0;
+  for (const auto& profile : training) rows += profile.modes.size();
+  return rows;
+}
+bool pays_in_auto(const InitializerRequest& request, const Profiles& training) {
+  return !request.also.empty() || rows_in(training) >= kRowsForProto;
+}
+
 // proto learns from simulated workloads too, in the modes of the first profile, where no others are given.
 InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& training) {
   constexpr std::size_t kSimulated = 32;
   request.name = "proto";
-  if (request.init) request.init = learners::member_checkpoint(*request.init, "proto");
+  if (request.init) {
+    const auto names = learners::member_names(*request.init);
+    if (std::find(names.begin(), names.end(), "proto") != names.end())
+      request.init = learners::member_checkpoint(*request.init, "proto");
+    else
+      request.init.reset();
+  }
+  if (const auto rows = rows_in(training); request.steps == 0 && !request.init && rows < kRowsForAllSteps)
+    request.steps = std::max(
+        1, static_cast<int>(static_cast<std::size_t>(ProtoNetOptions().max_steps) * rows / kRowsForAllSteps));
   if (request.also.empty())
     request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
                                                  {.seed = request.seed});
@@ -270,8 +300,10 @@ learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& t
   request.name = "sim_prior";
   request.steps = 0;  // they are proto's
   if (request.init) request.init = learners::member_checkpoint(*request.init, "sim_prior");
-  return learners::checkpoint_of_members(
-      "auto", {{"sim_prior", train_sim_prior(request, training, log)}, {"proto", proto}});
+  std::vector<learners::MemberCheckpoint> members = {{"sim_prior", train_sim_prior(request, training, log)},
+                                                     {"factor", train_factor(request, training, log)}};
+  if (!proto.learner.empty()) members.push_back({"proto", proto});
+  return learners::checkpoint_of_members("auto", members);
 }
 
 // ---- ensembles ----
@@ -332,31 +364,39 @@ struct Entry {
   InitializerRequest (*part)(InitializerRequest, const Profiles&) = nullptr;
   learners::Checkpoint (*whole)(InitializerRequest, const Profiles&, const Log&,
                                 const learners::Checkpoint&) = nullptr;
+  // Whether the plan is worth its time, where the whole can do without. nullptr = always.
+  bool (*pays)(const InitializerRequest&, const Profiles&) = nullptr;
 };
 
 const auto& entries() {
-  static const std::array<Entry, 26> table = {{
+  static const std::array<Entry, 27> table = {{
       {{"transfer", "the published net, trained on one reference workload", "transfer", "", false, false},
        nullptr,
        train_transfer},
       {{"transfer-log", "transfer with log targets", "transfer-log", "", false, false},
        nullptr,
        train_transfer},
-      {{"auto", "sim_prior, and proto with simulated workloads too, which auto weighs", "auto", ""},
+      {{"auto", "sim_prior, factor, and proto with simulated workloads too, which auto weighs", "auto", ""},
        plan_proto,
        nullptr,
        nullptr,
        proto_of_auto,
-       auto_of_proto},
+       auto_of_proto,
+       pays_in_auto},
       {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
        nullptr,
        train_sim_prior},
+      {{"factor", "mean and covariance of training workloads' curves, and a smooth function", "factor", "",
+        false, false},
+       nullptr,
+       train_factor},
       {{"auto-blind", "auto without characteristics", "auto", "auto", true, false},
        plan_proto,
        nullptr,
        without_characteristics,
        proto_of_auto,
-       auto_of_proto},
+       auto_of_proto,
+       pays_in_auto},
       {{"sim_prior-blind", "sim_prior without characteristics", "sim_prior", "sim_prior", false, false},
        nullptr,
        train_sim_prior,
@@ -469,7 +509,17 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
   sort(sorted);
   sort(with_also.also);
   TrainedInitializer result;
-  if (entry->plan == nullptr) {
+  const bool pays = entry->pays == nullptr || entry->pays(with_also, sorted);
+  if (!pays) {
+    if (resume != nullptr)
+      throw std::invalid_argument("--resume: with less than " + std::to_string(kRowsForProto) +
+                                  " rows to train on " + request.name + " has no outer loop to go on with");
+    try {
+      result.checkpoint = entry->whole(with_also, sorted, hooks.log, {});
+    } catch (const Interrupted&) {
+      return {{}, Stop::interrupted, "interrupted"};
+    }
+  } else if (entry->plan == nullptr) {
     if (resume != nullptr)
       throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
     if (!request.also.empty())

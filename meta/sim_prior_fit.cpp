@@ -330,6 +330,9 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
               std::to_string(100 * std::exp(target.mixed->log_noise)) + " %, -log likelihood per row " +
               std::to_string(mixed_objective);
     }
+    target.log_noise = learners::expected_log_noise(target.log_noise, workloads.size());
+    if (target.mixed)
+      target.mixed->log_noise = learners::expected_log_noise(target.mixed->log_noise, workloads.size());
     if (log)
       log(name + ": noise " + std::to_string(100 * std::exp(target.log_noise)) + " %, residual " +
           std::to_string(100 * std::exp(target.residual.log_signal)) + " %, -log likelihood per row " +

@@ -35,15 +35,22 @@ inline constexpr std::pair<const char*, std::optional<double> Characteristics::*
     {"flops", &Characteristics::flops}};
 Characteristics characteristics_of(const datasets::WorkloadAttributes& attributes);
 
+// Standard deviation of the log of a measurement that is made again in the same mode, where nothing else is known of it.
+inline constexpr double kUsualNoise = 0.015;
+// What the noise of a mean of `repeats` measurements is in Samples::noise_factors, when one of them spreads by `spread` of the mean:
+//   max(u^2, ((r - 1) spread^2 + u^2) / r) / (u^2 r),  u = kUsualNoise
+// as if one more measurement had spread as usual, and none spread less. spread NaN = not known: 1 / r.
+double noise_factor(double repeats, double spread);
+
 // Measured modes of one workload on one device.
 struct Samples {
   std::shared_ptr<const hw::PowerModeSpace> space;
   std::vector<hw::PowerMode> modes;  // n
   Matrix targets;                    // [n,2] ms, W; NaN = unknown
   Characteristics characteristics = {};
-  // [n] > 0, variance of each row's noise over that of one fresh measurement: 1/r of a mean of r, more of an old one; [0] =
-  // all 1. Learners that weigh_rows go by it (learners/registry.hpp).
-  Vector noise_factors = {};
+  // [n,2] > 0, variance of each value's noise over that of one fresh measurement: 1/r of a mean of r, more of an old one or of
+  // one that spread more than usual (noise_factor); [0,0] = all 1. Learners that weigh_rows go by it (learners/registry.hpp).
+  Matrix noise_factors = {};
 
   std::size_t size() const { return modes.size(); }
   Samples subset(std::span<const std::size_t> rows) const;
@@ -67,7 +74,8 @@ struct Task {
   Samples support, query;  // never share a mode
 };
 
-// Every row of a profile, or the given ones.
+// Every row of a profile, or the given ones. A value whose repeats spread so much that their mean is surer of nothing than a usual
+// measurement has its noise factor; what spreads less counts as one measurement, since repeats of one run err together.
 Samples samples_of(const datasets::Profile& profile);
 Samples samples_of(const datasets::Profile& profile, std::span<const std::size_t> rows);
 

@@ -56,6 +56,10 @@ Eigen::ArrayXd excesses(const Prediction& prediction, const PowerBudget& budget)
       if (!(ratio(row) <= excess(row)) && !std::isnan(excess(row))) excess(row) = ratio(row);
   };
   if (budget.limits_time()) add(costs.time_ms, costs.time_log_sd, budget.max_time_ms);
+  if (std::isfinite(budget.max_predicted_ms)) {
+    check_column(prediction, kTimeMs);
+    add(costs.time_ms, Eigen::ArrayXd::Zero(costs.time_ms.size()), budget.max_predicted_ms);
+  }
   if (budget.limits_power()) add(costs.power_w, costs.power_log_sd, budget.max_power_w);
   if (budget.limits_energy()) add(costs.energy_j, costs.energy_log_sd, budget.max_energy_j);
   return excess;
@@ -66,6 +70,36 @@ double at(const Prediction& prediction, std::size_t row, Target target) {
 }
 
 }  // namespace
+
+Prediction with_measurements(Prediction prediction, const Samples& support, std::span<const std::size_t> rows,
+                             std::span<const Doubted> doubted) {
+  for (std::size_t i = 0; i < support.size(); ++i) {
+    const auto row = static_cast<Eigen::Index>(rows[i]), measured_row = static_cast<Eigen::Index>(i);
+    for (const auto target : {kTimeMs, kPowerW}) {
+      const double measured = support.targets(measured_row, target);
+      double& value = prediction.mean(row, target);
+      if (std::isnan(measured) || std::isnan(value)) continue;
+      if (std::find(doubted.begin(), doubted.end(), Doubted{support.modes[i], target}) != doubted.end())
+        continue;
+      if (prediction.stddev.size() == 0) {
+        value = measured;
+        continue;
+      }
+      const auto log_variance = [&](const Matrix& stddev) {
+        return std::pow(log_stddev(value, stddev(row, target)), 2);
+      };
+      const double variance = log_variance(prediction.stddev);
+      const double noise = variance - log_variance(prediction.latent_stddev);
+      const double factor =
+          support.noise_factors.size() > 0 ? support.noise_factors(measured_row, target) : 1;
+      if (!(factor * noise <= variance)) continue;
+      value = measured;
+      prediction.stddev(row, target) = measured * std::sqrt(std::expm1(factor * noise));
+      prediction.latent_stddev(row, target) = prediction.stddev(row, target);
+    }
+  }
+  return prediction;
+}
 
 double Objective::operator()(double time_ms, double power_w) const {
   double value = power_exponent == 0 ? 1 : eta < 1 ? eta * power_w + (1 - eta) * max_power_w : power_w;
@@ -89,6 +123,7 @@ std::string PowerBudget::error() const {
   std::ostringstream text;
   for (const auto& [name, limit] : {std::pair("max_power_w", max_power_w),
                                     {"max_time_ms", max_time_ms},
+                                    {"max_predicted_ms", max_predicted_ms},
                                     {"max_energy_j", max_energy_j}}) {
     if (limit > 0) continue;
     text << "PowerBudget: " << name << " must be > 0, found " << limit;

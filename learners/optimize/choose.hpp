@@ -34,13 +34,26 @@ inline constexpr Objective Objective::time{1, 0}, Objective::energy{1, 1}, Objec
 // std::invalid_argument listing them.
 Objective parse_objective(std::string_view name);
 
+// What decisions go by: the prediction, where what was measured of a mode stands for what was predicted of it. rows [n]: those of
+// the prediction that the support's modes are. The uncertainty of a measured value is that of its measurements,
+//   log stddev^2 = noise_factor noise^2,   noise^2: of log y, what the prediction's stddev has beyond its latent_stddev
+// and less than that of the prediction: where it is not, as of a measurement that is old or spread much, and where the value is
+// doubted, the prediction stands. A value that is not predicted stays unknown: a few measured ones do not make a column.
+Prediction with_measurements(Prediction prediction, const Samples& support, std::span<const std::size_t> rows,
+                             std::span<const Doubted> doubted);
+
+// The confidence of programs that name a mode, where none is asked for and the learner gives its uncertainty.
+inline constexpr double kUsualConfidence = 0.9;
+
 // Limits on a mode. Energy is time x power.
 struct PowerBudget {
   double max_power_w = std::numeric_limits<double>::infinity();
   double max_time_ms = std::numeric_limits<double>::infinity();
   double max_energy_j = std::numeric_limits<double>::infinity();
-  // A limit holds when the probability that a new measurement keeps it is at least this. 0.5 = the prediction decides,
-  // whatever its stddev. Needs a prediction with stddev when not 0.5.
+  // On the median, whatever the confidence: of a limit that is a multiple of another predicted time, with which it errs.
+  double max_predicted_ms = std::numeric_limits<double>::infinity();
+  // A limit holds when the probability that a new measurement keeps it is at least this; of a measured mode, that many
+  // measurements would on average. 0.5 = the prediction decides, whatever its stddev. Needs a prediction with stddev when not 0.5.
   double confidence = 0.5;
 
   bool limits_time() const { return max_time_ms < std::numeric_limits<double>::infinity(); }

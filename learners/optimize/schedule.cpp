@@ -334,7 +334,7 @@ TurnsProblem turns_problem(std::span<const Turn> turns, const Objective& objecti
   TurnsProblem problem;
   problem.switching = switching;
   problem.objective = objective;
-  problem.max_time_ms = budget.max_time_ms;
+  problem.max_time_ms = std::min(budget.max_time_ms, budget.max_predicted_ms);
   problem.max_energy_j = budget.max_energy_j;
   problem.one_setting = one_setting;
 

@@ -56,7 +56,7 @@ struct TurnsProblem {
 
 bool counts_energy(const TurnsProblem& problem);  // does energy matter to the objective or a limit
 // The options are those whose power keeps the limit at the budget's confidence, or, where a workload has none (for
-// one_setting: no setting has for all), breaks it least. Where there is a limit on time or energy at a confidence other
+// one_setting: no setting has for all), breaks it least. Where max_time_ms or max_energy_j limits at a confidence other
 // than 0.5, times and energies are upper bounds at it: a sum is then exceeded with at most that probability if the
 // errors of workloads go together. Throws std::invalid_argument when there is no model, models are of different
 // boards or knobs, shares, switching or budget are bad, models of a workload do not count in the same unit, a column that

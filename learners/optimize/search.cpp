@@ -210,15 +210,16 @@ class Measured : public Search {
     return all;
   }
 
-  // The geometric mean of measurements: their logs are what is normal.
+  // Measurements of one mode, and their logs, which are what is normal.
   struct Logs {
-    double sum = 0;
+    double sum = 0, of_values = 0;
     int count = 0;
     void add(double value) {
       sum += std::log(value);
+      of_values += value;
       ++count;
     }
-    double mean() const { return count == 0 ? std::nan("") : std::exp(sum / count); }
+    double mean() const { return count == 0 ? std::nan("") : of_values / count; }
   };
 
   std::shared_ptr<const hw::PowerModeSpace> space_;
@@ -260,16 +261,15 @@ class PredictSearch final : public RandomSearch {
     if (measured_.empty()) return std::nullopt;
     const auto modes = space_->modes();
     if (predicted_of_ != num_asked_) {
-      predicted_ = learner_->adapt(support())->predict(modes);
+      const auto predictor = learner_->adapt(support());
+      predicted_ = predictor->predict(modes);
+      doubted_ = predictor->doubted();
       predicted_of_ = num_asked_;
     }
-    auto prediction = predicted_;
-    for (const auto& [mode, cost] : measured_) {
-      const auto row = static_cast<Index>(space_->index_of(mode).value());
-      prediction.mean.row(row) << cost[kTimeMs].mean(), cost[kPowerW].mean();
-      if (prediction.stddev.size() > 0)
-        prediction.stddev.row(row) = options_.repeat_error * prediction.mean.row(row);
-    }
+    const auto rows = support();
+    std::vector<std::size_t> at;
+    for (const auto& mode : rows.modes) at.push_back(space_->index_of(mode).value());
+    const auto prediction = with_measurements(predicted_, rows, at, doubted_);
     const auto row = choose(prediction, goal_.objective, goal_.limits);
     if (!row) return std::nullopt;
     const auto& mode = modes[*row];
@@ -282,6 +282,7 @@ class PredictSearch final : public RandomSearch {
  private:
   std::shared_ptr<const Learner> learner_;
   Prediction predicted_;
+  std::vector<Doubted> doubted_;
   std::size_t predicted_of_ = 0;  // so many measurements
 };
 
@@ -493,13 +494,14 @@ class ModelSearch : public Measured {
 
  private:
   // As in Samples, in the order of measured_: a mean of several measurements has less noise, but the mode's own stays.
-  Vector noise_factors() const {
-    Vector factors(static_cast<Index>(measured_.size()));
+  Matrix noise_factors() const {
+    Matrix factors(static_cast<Index>(measured_.size()), tasks::kNumTargets);
     Index i = 0;
     for (const auto& [mode, cost] : measured_) {
       const int n = std::max(cost[kTimeMs].count, cost[kPowerW].count);
       const auto before = at_measured_.find(mode);
-      factors[i++] = 1 - (before == at_measured_.end() ? 1 : before->second.repeated) * (1 - 1.0 / n);
+      factors.row(i++).array() =
+          1 - (before == at_measured_.end() ? 1 : before->second.repeated) * (1 - 1.0 / n);
     }
     return factors;
   }

@@ -29,7 +29,7 @@ struct SearchOptions {
   double safe = 0.9;       // what `safe` only measures: modes that keep the limits with this probability
   // Standard deviation of the log of a measurement that is made again in the same mode. What a learner calls noise beyond this
   // is the mode's own, so its measurement says more of it than of others.
-  double repeat_error = 0.015;
+  double repeat_error = tasks::kUsualNoise;
   // What an answer that breaks a limit costs, in logs of the objective: of two answers the better one has the less
   //   score + price_of_breaking (1 - P(keeps the limits)).
   double price_of_breaking = 0.05;

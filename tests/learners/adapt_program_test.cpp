@@ -543,8 +543,49 @@ TEST_F(AdaptProgram, RowsOfOneModeCountWithTheirMean) {
   ASSERT_EQ(adapt_csv("cpu_mhz,time_ms\n1000,5\n2000,2\n2000,8\n").code, 0);
   const auto support = learners::read_model(out_).support;
   ASSERT_EQ(support.size(), 2U);
-  EXPECT_DOUBLE_EQ(support.targets(1, 0), 5);
-  EXPECT_EQ(support.noise_factors, tasks::Vector(Eigen::Vector2d(1, 0.5)));
+  EXPECT_NEAR(support.targets(1, 0), 5, 1e-9);
+  ASSERT_EQ(support.noise_factors.rows(), 2);
+  EXPECT_EQ(support.noise_factors(0, 0), 1);
+  // 2 and 8 are far apart: their mean is less sure than one usual measurement.
+  EXPECT_NEAR(support.noise_factors(1, 0), tasks::noise_factor(2, std::sqrt(18) / 5), 1e-6);
+  EXPECT_GT(support.noise_factors(1, 0), 1);
+  ASSERT_EQ(adapt_csv("cpu_mhz,time_ms\n1000,5\n2000,4\n2000,4.02\n").code, 0);
+  EXPECT_DOUBLE_EQ(learners::read_model(out_).support.noise_factors(1, 0), 0.5);
+}
+
+// As a slip of the decimal point, or another unit.
+TEST_F(AdaptProgram, AValueThatTheOthersSpeakAgainstIsNamed) {
+  const auto rows = [](const std::string& time_ms, const std::string& power_w) {
+    return "cpu_cores,cpu_khz,gpu_khz,mem_khz,time_ms,power_w\n4,729600,318750,665600,400,11.5\n"
+           "12,2201600,1300500,3199000,60,40.0\n8,1497600,624750,2133000," +
+           time_ms + "," + power_w +
+           "\n12,1190400,828750,3199000,90,27.0\n2,1958400,420750,2133000,200,15.2\n"
+           "6,1344000,522750,3199000,155,19.3\n10,1804800,930750,2133000,82,31.0\n4,1190400,1122750,3199000,"
+           "73,30.0\n";
+  };
+  struct Wrong {
+    const char *time_ms, *power_w, *name;
+    double measured, expected;
+  };
+  for (const auto& [time_ms, power_w, name, measured, expected] :
+       {Wrong{"1.2", "22", "time_ms", 1.2, 120}, Wrong{"12000", "22", "time_ms", 12000, 120},
+        Wrong{"120", "220", "power_w", 220, 22}, Wrong{"120", "1.1", "power_w", 1.1, 22}}) {
+    tests::write_text(csv_, rows(time_ms, power_w));
+    const auto text = adapt("--measurements " + csv_);
+    EXPECT_EQ(text.code, 0) << text.err;
+    const auto& said = text.err;
+    EXPECT_NE(said.find("left out: " + std::string(name)), std::string::npos) << said;
+    EXPECT_NE(said.find("gpu_khz=624750"), std::string::npos) << said;
+    const auto report = nlohmann::json::parse(adapt("--json --measurements " + csv_).out);
+    ASSERT_EQ(report["left_out"].size(), 1U) << report;
+    EXPECT_EQ(report["left_out"][0]["mode"]["gpu_khz"], 624750);
+    EXPECT_EQ(report["left_out"][0][name]["measured"], measured);
+    EXPECT_NEAR(report["left_out"][0][name]["expected"].get<double>() / expected, 1, 0.5);
+    EXPECT_EQ(learners::read_model(out_).doubted.size(), 1U);
+  }
+  tests::write_text(csv_, rows("120", "22"));
+  EXPECT_EQ(adapt("--measurements " + csv_).err, "");
+  EXPECT_TRUE(learners::read_model(out_).doubted.empty());
 }
 
 TEST_F(AdaptProgram, WindowsFilesAreAccepted) {

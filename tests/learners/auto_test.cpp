@@ -16,6 +16,7 @@ using tests::simulated_workload;
 Checkpoint trained() {
   return checkpoint_of_members("auto",
                                {{"sim_prior", tests::usual_sim_prior(*simulated_space()).to_checkpoint()},
+                                {"factor", tests::made_factor(*simulated_space()).to_checkpoint()},
                                 {"proto", tests::random_proto(*simulated_space()).to_checkpoint()}});
 }
 
@@ -39,7 +40,7 @@ TEST(Auto, CandidatesAreThoseOfTheCheckpointAndGp) {
     return all;
   };
   EXPECT_EQ(names(Auto()), "sim_only gp ");
-  EXPECT_EQ(names(Auto(&checkpoint)), "sim_prior proto gp ");
+  EXPECT_EQ(names(Auto(&checkpoint)), "sim_prior factor proto sim_only gp ");
 }
 
 TEST(Auto, WeightsSumToOneAndFavourWhatPredictsTheRows) {
@@ -50,7 +51,7 @@ TEST(Auto, WeightsSumToOneAndFavourWhatPredictsTheRows) {
     double sum = 0;
     for (const auto& one : chosen) sum += one.weights[t];
     EXPECT_NEAR(sum, 1, 1e-12);
-    EXPECT_GT(chosen[0].weights[t], chosen[1].weights[t]);  // a random proto knows nothing
+    EXPECT_GT(chosen[0].weights[t], chosen[2].weights[t]);  // a random proto knows nothing
   }
   auto no_power = m.support;
   no_power.targets.col(tasks::kPowerW).setConstant(std::nan(""));
@@ -75,6 +76,50 @@ TEST(Auto, OneRowWrongByAFactorOfTenHardlyHurts) {
         EXPECT_LT(median(wrong), 1.2 * median(clean)) << rows << " rows, target " << t;
       }
     }
+  }
+}
+
+TEST(Auto, TheRowThatIsLeftOutIsNamed) {
+  const auto checkpoint = trained();
+  const Auto only, with_training(&checkpoint);
+  for (const auto* learner : {&only, &with_training}) {
+    for (const double wrong : {1e-3, 0.1, 10.0, 1e3}) {  // seconds among milliseconds, and the like
+      for (int t = 0; t < tasks::kNumTargets; ++t) {
+        auto m = simulated_workload(3, 10);
+        m.support.targets(4, t) *= wrong;
+        const auto doubted = learner->adapt(m.support)->doubted();
+        ASSERT_EQ(doubted.size(), 1U) << wrong << ", target " << t;
+        EXPECT_EQ(doubted[0], (Doubted{m.support.modes[4], static_cast<tasks::Target>(t)}));
+      }
+    }
+    EXPECT_TRUE(learner->adapt(simulated_workload(3, 10).support)->doubted().empty());
+  }
+}
+
+TEST(Auto, GpHasNoWeightBelowThreeRows) {
+  const auto checkpoint = trained();
+  for (const std::size_t rows : {1u, 2u}) {
+    const auto chosen = Auto(&checkpoint).adapt(simulated_workload(1, rows).support)->chosen();
+    EXPECT_EQ(chosen.back().learner, "gp");
+    EXPECT_EQ(chosen.back().weights[0], 0) << rows;
+  }
+}
+
+// Power that no knob changes, and a clock that nothing depends on.
+TEST(Auto, NearlyConstantPowerIsRecognisedFromFiveModes) {
+  const auto checkpoint = trained();
+  const Auto only, with_training(&checkpoint);
+  for (const auto* learner : {&only, &with_training}) {
+    std::vector<double> errors, of_gp;
+    for (std::size_t w = 0; w < 5; ++w) {
+      auto m = simulated_workload(w, 5);
+      hw::Rng rng(w);
+      for (auto& power : m.support.targets.col(tasks::kPowerW)) power = 9 * std::exp(0.01 * rng.normal());
+      m.truth.col(tasks::kPowerW).setConstant(9);
+      errors.push_back(error_of(*learner, m, tasks::kPowerW));
+      of_gp.push_back(error_of(Gp(), m, tasks::kPowerW));
+    }
+    EXPECT_LT(median(errors), std::max(0.01, 1.05 * median(of_gp)));
   }
 }
 

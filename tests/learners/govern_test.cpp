@@ -64,7 +64,7 @@ TEST(Governor, WhatIsForgottenCountsLess) {
   // Weights 1/2 and 1: the mean of logs.
   EXPECT_NEAR(samples.targets(0, tasks::kTimeMs), std::exp((0.5 * std::log(10) + std::log(10.2)) / 1.5),
               1e-9);
-  EXPECT_NEAR(samples.noise_factors[0], 1 / 1.5, 1e-12);
+  EXPECT_NEAR(samples.noise_factors(0, 0), 1 / 1.5, 1e-12);
 }
 
 TEST(Governor, StartsInTheLowestMode) {

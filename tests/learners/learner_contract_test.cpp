@@ -143,11 +143,11 @@ TEST_P(LearnerContract, UpdatingWithItsOwnHyperParametersIsAdapting) {
 
 TEST_P(LearnerContract, ARowThatIsAllNoiseCountsForNothing) {
   auto support = tests::example_support(8, 6);
-  support.noise_factors = Vector::Ones(8);
+  support.noise_factors = Matrix::Ones(8, tasks::kNumTargets);
   const auto before = learner_->adapt(support)->predict(modes_).mean;
   support.targets.row(3) *= 1.3;
   const auto believed = learner_->adapt(support)->predict(modes_).mean;
-  support.noise_factors[3] = 1e8;
+  support.noise_factors.row(3).setConstant(1e8);
   const auto noisy = learner_->adapt(support)->predict(modes_).mean;
   if (!facts_.weighs_rows) {  // takes all rows alike
     EXPECT_EQ(noisy, believed);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "learners/ensemble.hpp"
+#include "learners/factor.hpp"
 #include "learners/fine_tune.hpp"
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
@@ -119,6 +120,28 @@ inline learners::SimPriorModel usual_sim_prior(const hw::PowerModeSpace& space) 
   return model;
 }
 
+// A factor model for a space, as if trained on three workloads that were measured in all of its modes.
+inline learners::FactorModel made_factor(const hw::PowerModeSpace& space) {
+  using namespace learners;
+  FactorModel model;
+  model.knobs = roles_text(space);
+  model.modes = space.modes();
+  const auto knobs = static_cast<Eigen::Index>(space.knobs().size());
+  const auto g = static_cast<Eigen::Index>(model.modes.size());
+  Matrix logs(3, g);
+  logs << Vector::LinSpaced(g, 0.5, -0.5).transpose(), Vector::LinSpaced(g, 0.3, -0.4).transpose(),
+      Vector::LinSpaced(g, 0.4, -0.6).array().sin().matrix().transpose();
+  const auto factors = factors_of(logs);
+  for (auto& target : model.targets)
+    target = FactorTarget{factors.mean,
+                          factors.roots,
+                          3,
+                          std::log(0.1),
+                          Vector::Constant(knobs, std::log(2.0)),
+                          std::log(tasks::kUsualNoise)};
+  return model;
+}
+
 inline learners::RidgeModel random_ridge(const hw::PowerModeSpace& space) {
   using namespace learners;
   RidgeModel model;
@@ -179,8 +202,9 @@ inline learners::GpModel random_gp(const hw::PowerModeSpace& space, bool with_ne
 inline learners::Checkpoint checkpoint_without_rows(std::string_view name, const hw::PowerModeSpace& space) {
   const auto sim_prior = usual_sim_prior(space).to_checkpoint();
   if (name == "auto")
-    return learners::checkpoint_of_members(
-        "auto", {{"sim_prior", sim_prior}, {"proto", random_proto(space).to_checkpoint()}});
+    return learners::checkpoint_of_members("auto", {{"sim_prior", sim_prior},
+                                                    {"factor", made_factor(space).to_checkpoint()},
+                                                    {"proto", random_proto(space).to_checkpoint()}});
   return sim_prior;
 }
 
@@ -192,6 +216,7 @@ inline std::unique_ptr<const learners::Learner> learner_for(std::string_view nam
   if (!learners::find_learner(name).needs_checkpoint) return learners::make_learner(name);
   if (name == "fine_tune") return learners::make_learner(random_fine_tune(space));
   if (name == "proto") return learners::make_learner(random_proto(space).to_checkpoint());
+  if (name == "factor") return learners::make_learner(made_factor(space).to_checkpoint());
   if (name == "ridge") return learners::make_learner(random_ridge(space).to_checkpoint());
   if (name == "ensemble")
     return learners::make_learner(random_ensemble(space, learners::Combination::product));

@@ -169,21 +169,50 @@ TEST(ModelIo, ModelThatIsNotWholeIsNotWritten) {
   EXPECT_THROW(write_model(dir / "no/such/folder/a.h5", example_model()), DataError);
 }
 
+TEST(ModelIo, NoiseAndDoubtsAreReadBack) {
+  const tests::TempDir dir;
+  Model model = example_model();
+  model.support.noise_factors = Matrix::Constant(2, 2, 0.5);
+  model.support.noise_factors(1, tasks::kPowerW) = 40;
+  model.doubted = {{model.support.modes[1], tasks::kPowerW}, {model.support.modes[0], tasks::kTimeMs}};
+  write_model(dir / "a.h5", model);
+  const auto again = read_model(dir / "a.h5");
+  EXPECT_EQ(again.support.noise_factors, model.support.noise_factors);
+  EXPECT_EQ(again.doubted, model.doubted);
+  write_spoiled(dir / "b.h5", "/support/doubted", [](auto& file) {
+    file.write_table("/support/doubted", 1, 2, std::vector<int>{2, 0});
+  });
+  EXPECT_TRUE(holds(refusal(dir / "b.h5"), "/support/doubted"));
+  model.doubted = {{model.space->at(3), tasks::kTimeMs}};
+  EXPECT_TRUE(holds(model.error(), "support/doubted"));
+}
+
 TEST(Model, MeasurementsStandForPredictions) {
   Model model = example_model();
   model.support.targets(0, tasks::kTimeMs) = 30;
   model.support.targets(0, tasks::kPowerW) = std::numeric_limits<double>::quiet_NaN();  // not measured
   const auto known = model.with_measurements();
   const auto row = static_cast<Eigen::Index>(*model.space->index_of(model.support.modes[0]));
+  const auto exact = static_cast<Eigen::Index>(*model.space->index_of(model.support.modes[1]));
   Prediction expected = model.prediction;
   expected.mean(row, tasks::kTimeMs) = 30;
-  expected.stddev(row, tasks::kTimeMs) = 0;
-  expected.latent_stddev(row, tasks::kTimeMs) = 0;
-  const auto exact = static_cast<Eigen::Index>(*model.space->index_of(model.support.modes[1]));
-  expected.stddev.row(exact).setZero();
-  expected.latent_stddev.row(exact).setZero();
   EXPECT_TRUE(same(known.mean, expected.mean));
-  EXPECT_TRUE(same(known.stddev, expected.stddev));
+  // The noise is what the stddev of a measurement has beyond the latent one, in logs.
+  const auto noise = [&](Eigen::Index at, int target) {
+    const auto& p = model.prediction;
+    const auto log_variance = [&](const Matrix& stddev) {
+      return std::log1p(std::pow(stddev(at, target) / p.mean(at, target), 2));
+    };
+    return log_variance(p.stddev) - log_variance(p.latent_stddev);
+  };
+  for (const auto& [at, target] : {std::pair(row, 0), {exact, 0}, {exact, 1}}) {
+    const double stddev = known.mean(at, target) * std::sqrt(std::expm1(noise(at, target)));
+    EXPECT_NEAR(known.stddev(at, target), stddev, 1e-9);
+    EXPECT_NEAR(known.latent_stddev(at, target), stddev, 1e-9);
+    expected.stddev(at, target) = known.stddev(at, target);
+    expected.latent_stddev(at, target) = known.latent_stddev(at, target);
+  }
+  EXPECT_TRUE(same(known.stddev, expected.stddev));  // of all others
   EXPECT_TRUE(same(known.latent_stddev, expected.latent_stddev));
 }
 

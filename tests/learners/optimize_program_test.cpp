@@ -21,7 +21,11 @@ bool holds(const std::string& text, const std::string& part) {
 class OptimizeProgram : public testing::Test {
  protected:
   OptimizeProgram() { learners::write_model(model_, tests::example_model()); }
+  // Where predictions themselves decide, unless a confidence is asked for.
   tests::ProgramResult optimize(const std::string& arguments) const {
+    return by_default(arguments + (holds(arguments, "--confidence") ? "" : " --confidence 0.5"));
+  }
+  tests::ProgramResult by_default(const std::string& arguments) const {
     return run_program("optimize", "--model " + model_ + " " + arguments);
   }
 
@@ -60,7 +64,7 @@ TEST_F(OptimizeProgram, MeasuredModeIsJudgedByItsMeasurement) {
   EXPECT_FALSE(holds(optimize("--json --pareto --max-power-w 9").out, "\"time_ms\":6.0"));
   measure(7);
   for (const char* arguments :
-       {"--max-power-w 7.5", "--max-power-w 7.5 --confidence 0.99", "--pareto --max-power-w 7.5"}) {
+       {"--max-power-w 7.5", "--max-power-w 7.7 --confidence 0.99", "--pareto --max-power-w 7.5"}) {
     const auto inside = optimize(std::string("--json ") + arguments);
     EXPECT_TRUE(holds(inside.out, "\"time_ms\":6.0,\"power_w\":7.0")) << inside.out << inside.err;
   }
@@ -80,6 +84,72 @@ TEST_F(OptimizeProgram, ConfidenceMakesTheChoiceCautious) {
   EXPECT_TRUE(holds(optimize("--max-power-w 5.9 --json --confidence 0.75").out, "\"power_w\":5.5"));
   const auto cautious = optimize("--max-power-w 5.9 --json --confidence 0.8").out;
   EXPECT_FALSE(holds(cautious, "\"power_w\":5.5")) << cautious;
+}
+
+TEST_F(OptimizeProgram, WithoutAConfidenceALimitHoldsWithNineTenths) {
+  for (const char* limit :
+       {"--max-power-w 5.9", "--max-power-w 6.5 --objective energy", "--max-energy-j 0.05"}) {
+    const auto result = by_default(std::string("--json ") + limit);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.out, by_default(std::string("--json --confidence 0.9 ") + limit).out);
+    const auto json = Json::parse(result.out);
+    EXPECT_EQ(json["confidence"], 0.9);
+    for (const char* name : {"power_probability", "energy_probability"})
+      if (json.contains(name)) {
+        EXPECT_GE(json[name], 0.9) << limit;
+      }
+  }
+  // A multiple of another predicted time errs with it.
+  EXPECT_EQ(Json::parse(by_default("--max-slowdown 1 --json").out)["time_ms"], 6);
+}
+
+TEST_F(OptimizeProgram, WithoutAConfidenceAModelThatDoesNotKnowItsUncertaintyDecidesByWhatItPredicts) {
+  auto model = tests::example_model();
+  model.prediction.stddev.resize(0, 0);
+  model.prediction.latent_stddev.resize(0, 0);
+  learners::write_model(model_, model);
+  const auto result = by_default("--max-power-w 5.9 --json");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(Json::parse(result.out)["confidence"], 0.5);
+  EXPECT_EQ(Json::parse(result.out)["power_w"], 5.5);
+  EXPECT_TRUE(holds(result.err, "no uncertainty")) << result.err;
+  EXPECT_EQ(by_default("--max-power-w 5.9 --json --quiet").err, "");
+  EXPECT_EQ(by_default("").err, "");
+}
+
+TEST_F(OptimizeProgram, AMeasuredModeIsAsUncertainAsItsMeasurements) {
+  auto model = tests::example_model();
+  const auto of_fastest = [&](double factor) {  // predicted at 6 ms, 8 W, with a noise of 0.3 W
+    model.support.noise_factors = tasks::Matrix::Constant(2, 2, factor);
+    learners::write_model(model_, model);
+    return Json::parse(by_default("--json --max-power-w 8.6").out);
+  };
+  const auto once = of_fastest(1), often = of_fastest(0.25);
+  for (const auto& json : {once, often}) {
+    EXPECT_EQ(json["measured"]["power_w"], 8);
+    EXPECT_LT(json["power_std_w"], 0.5);  // of a prediction
+    EXPECT_GT(json["power_probability"], 0.9);
+    EXPECT_LT(json["power_probability"], 1);
+  }
+  EXPECT_NEAR(once["power_std_w"], 0.3, 1e-3);
+  EXPECT_NEAR(often["power_std_w"], 0.15, 1e-3);
+  // One that spread so much that it says less than the prediction does not count.
+  model.prediction.mean(11, tasks::kPowerW) = 7;
+  const auto wild = of_fastest(10);
+  EXPECT_EQ(wild["power_w"], 7);
+  EXPECT_EQ(wild["power_std_w"], 0.5);
+}
+
+TEST_F(OptimizeProgram, AMeasurementThatIsLeftOutIsNotBelieved) {
+  auto model = tests::example_model();
+  model.support.targets(0, tasks::kTimeMs) = 0.024;
+  model.doubted = {{model.support.modes[0], tasks::kTimeMs}};
+  learners::write_model(model_, model);
+  EXPECT_EQ(Json::parse(by_default("--json").out)["time_ms"], 6);
+  const auto slowest = Json::parse(optimize("--json --objective power --max-time-ms 30").out);
+  EXPECT_EQ(slowest["time_ms"], 24);
+  EXPECT_EQ(slowest["measured"]["left_out"], Json::array({"time_ms"}));
+  EXPECT_TRUE(holds(optimize("--objective power --max-time-ms 30").out, "time_ms is doubted and left out"));
 }
 
 TEST_F(OptimizeProgram, JsonIsOneObject) {
@@ -114,9 +184,9 @@ TEST_F(OptimizeProgram, ChoiceComesWithItsProbabilityExpectedTimeAndRunnerUp) {
   EXPECT_NEAR(json["expected_time_ms"], 8 * std::exp(std::log1p(std::pow(0.1 / 8, 2)) / 2), 1e-9);
   EXPECT_EQ(json["runner_up"]["mode"]["cpu_khz"], 750'000);
   EXPECT_TRUE(json["runner_up"].contains("power_probability"));
-  // Of a measured mode nothing is left to chance; of one that fits alone there is no runner-up.
-  const auto alone = Json::parse(optimize("--max-power-w 2 --confidence 0.9 --json").out);
-  EXPECT_EQ(alone["power_probability"], 1);
+  // Of one that fits alone there is no runner-up.
+  const auto alone = Json::parse(optimize("--max-power-w 2 --json").out);
+  EXPECT_EQ(alone["power_probability"], 0.5);
   EXPECT_TRUE(alone["runner_up"].is_null());
   EXPECT_TRUE(holds(optimize("--max-power-w 2").out, "no other mode fits"));
 }
@@ -280,7 +350,7 @@ TEST_F(OptimizeTurns, SharesAreNormalisedWithANotice) {
 }
 
 TEST_F(OptimizeTurns, ANegativeShareIsNoneWithANotice) {
-  const auto alone = run_program("optimize", "--max-power-w 6 --json --model " + model_);
+  const auto alone = optimize("--max-power-w 6 --json");
   for (const char* shares : {"--share 1.5 --share=-0.5", "--share 1.5 --share -0.5"}) {
     const auto result = turns(std::string(shares) + " --max-power-w 6 --json");
     EXPECT_EQ(result.code, 0) << result.err;
@@ -331,7 +401,7 @@ TEST_F(OptimizeTurns, WhatDoesNotFitExits3WithTheLeastViolation) {
   // net needs 2 W at least.
   EXPECT_NEAR(Json::parse(turns("--max-power-w 1.9 --json").out)["over_percent"], 100 * (2 / 1.9 - 1), 1e-9);
   EXPECT_EQ(turns("--schedule --max-power-w 2").code, 0);
-  EXPECT_EQ(turns("--max-power-w 2 --confidence 0.9").code, 0);  // it is a measured mode
+  EXPECT_EQ(turns("--max-power-w 2 --confidence 0.9").code, 3);
 }
 
 TEST_F(OptimizeTurns, ConfidenceMakesTheScheduleCautious) {
@@ -415,6 +485,7 @@ TEST_F(OptimizeProgram, WrongUsageExits2) {
 TEST_F(OptimizeProgram, ModelThatCannotAnswerExits1) {
   auto model = tests::example_model();
   model.prediction.stddev.resize(0, 0);
+  model.prediction.latent_stddev.resize(0, 0);
   learners::write_model(model_, model);
   const auto result = optimize("--max-power-w 6 --confidence 0.9");
   EXPECT_EQ(result.code, 1);

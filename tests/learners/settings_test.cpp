@@ -36,6 +36,7 @@ std::vector<Checkpoint> all_kinds() {
           tests::random_gp(space).to_checkpoint(),
           tests::random_gp(space, false).to_checkpoint(),
           sim_prior_with_mixtures(),
+          tests::made_factor(space).to_checkpoint(),
           tests::random_ensemble(space, Combination::stacking),
           tests::checkpoint_without_rows("auto", space)};
 }

@@ -64,7 +64,7 @@ TEST(Spread, ASmallSupportStaysAsItIs) {
 
 TEST(Spread, EachTargetKeepsAsManyValuesAsItMay) {
   auto support = all_of(wide_space());
-  support.noise_factors = Vector::LinSpaced(900, 1, 900);
+  support.noise_factors = Vector::LinSpaced(900, 1, 900).replicate(1, tasks::kNumTargets);
   for (Eigen::Index i = 0; i < 900; ++i)
     if (i % 90 != 0) support.targets(i, tasks::kPowerW) = std::nan("");  // ten are known
   const auto some = spread_support(support, 40);
@@ -72,7 +72,7 @@ TEST(Spread, EachTargetKeepsAsManyValuesAsItMay) {
   EXPECT_EQ((!some.targets.col(tasks::kPowerW).array().isNaN()).count(), 10);
   EXPECT_LE(some.size(), 50u);
   for (std::size_t i = 0; i < some.size(); ++i)  // a row's noise stays with it
-    EXPECT_EQ(some.noise_factors[static_cast<Eigen::Index>(i)],
+    EXPECT_EQ(some.noise_factors(static_cast<Eigen::Index>(i), tasks::kPowerW),
               1.0 + static_cast<double>(*support.space->index_of(some.modes[i])));
 }
 

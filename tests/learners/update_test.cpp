@@ -24,24 +24,38 @@ TEST(WithFreshRows, NewModesAreAdded) {
   EXPECT_EQ(joined.noise_factors.size(), 0);
 }
 
-TEST(WithFreshRows, AModeMeasuredAgainIsTheMeanOfItsLogsAndHalfAsNoisy) {
+TEST(WithFreshRows, AModeMeasuredAgainIsTheMeanAndHalfAsNoisy) {
   const auto before = tests::example_support(3, 1);
   auto again = rows(before, {1});
-  again.targets *= 4;
+  again.targets *= 1.01;
   const auto joined = with_fresh_rows(before, again);
   EXPECT_EQ(joined.size(), 3U);
-  EXPECT_NEAR(joined.targets(1, 0), 2 * before.targets(1, 0), kExact);
-  EXPECT_DOUBLE_EQ(joined.noise_factors[1], 0.5);
+  EXPECT_NEAR(joined.targets(1, 0), 1.005 * before.targets(1, 0), kExact);
+  EXPECT_DOUBLE_EQ(joined.noise_factors(1, 0), 0.5);
   // A third one counts a third.
   const auto third = with_fresh_rows(joined, rows(before, {1}));
-  EXPECT_NEAR(std::log(third.targets(1, 0) / before.targets(1, 0)), std::log(4) / 3, kExact);
-  EXPECT_NEAR(third.noise_factors[1], 1.0 / 3, kExact);
+  EXPECT_NEAR(third.targets(1, 0) / before.targets(1, 0), 1 + 0.01 / 3, kExact);
+  EXPECT_NEAR(third.noise_factors(1, 0), 1.0 / 3, kExact);
+}
+
+TEST(WithFreshRows, WhatSpreadsMoreThanUsualIsNoisierForItsTargetAlone) {
+  auto before = tests::example_support(3, 1);
+  before.targets(1, tasks::kPowerW) = 5;
+  auto again = rows(before, {1});
+  again.targets(0, tasks::kPowerW) = 25;
+  const auto joined = with_fresh_rows(before, again);
+  EXPECT_DOUBLE_EQ(joined.targets(1, tasks::kPowerW), 15);  // not 11.18
+  EXPECT_DOUBLE_EQ(joined.noise_factors(1, tasks::kTimeMs), 0.5);
+  const double spread = 20 / 15.0 / tasks::kUsualNoise;
+  EXPECT_NEAR(joined.noise_factors(1, tasks::kPowerW), (spread * spread / 2 + 1) / 2 / 2, 1e-6);
+  // As two rows of one file.
+  EXPECT_NEAR(joined.noise_factors(1, tasks::kPowerW), tasks::noise_factor(2, std::sqrt(200.0) / 15), 1e-6);
 }
 
 TEST(WithFreshRows, WhatIsForgottenIsNoisier) {
   const auto all = tests::example_support(4, 1);
   const auto joined = with_fresh_rows(rows(all, {0, 1}), rows(all, {2, 3}), {.forget = 0.5});
-  EXPECT_EQ(joined.noise_factors, (Vector(4) << 4, 4, 1, 1).finished());
+  EXPECT_EQ(joined.noise_factors, (Matrix(4, 2) << 4, 4, 4, 4, 1, 1, 1, 1).finished());
 }
 
 TEST(WithFreshRows, ATargetThatOneOfThemLacksIsTheOthers) {
@@ -66,9 +80,9 @@ TEST(WithFreshRows, RefusesBadRowsAndOptions) {
   for (const double forget : {0.0, 1.5, std::nan("")})
     EXPECT_THROW(with_fresh_rows(before, before, {.forget = forget}), std::invalid_argument);
   auto bad = before;
-  bad.noise_factors = Vector::Zero(2);
+  bad.noise_factors = Matrix::Zero(2, 2);
   EXPECT_THROW(with_fresh_rows(bad, before), std::invalid_argument);
-  bad.noise_factors = Vector::Ones(3);
+  bad.noise_factors = Matrix::Ones(3, 2);
   EXPECT_THROW(with_fresh_rows(bad, before), std::invalid_argument);
 }
 

@@ -1,0 +1,443 @@
+#include "learners/factor.hpp"
+
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "learners/cholesky.hpp"
+#include "learners/encode.hpp"
+#include "learners/matern.hpp"
+#include "learners/spread.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+using tasks::kNumTargets;
+using tasks::kTargetNames;
+using Index = Eigen::Index;
+
+// How far the logs of standard deviations of workloads are apart, one to the other: of what they have of their own.
+constexpr double kOwnSpread = 1;  // as kNoiseApart
+// What a workload may have in levels of one knob that its neighbours do not tell, and over how much of the knob's spread.
+constexpr double kRough = 0.05, kRoughLength = 0.5;
+constexpr double kSmallestWeight = 1e-3;  // of a combination of factors that is kept
+constexpr Index kChunk = 4096;            // modes predicted at once
+
+Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  return encode(FeatureSet::raw, space, modes).array().log().matrix();
+}
+
+// What a workload has of its own: smooth as those before it, or rough in each knob besides. [n,m]
+Matrix own_covariance(const FactorTarget& target, bool rough, const Matrix& a, const Matrix& b) {
+  Matrix sum = std::exp(2 * target.log_signal) * matern(a, b, target.log_lengths);
+  if (!rough) return sum;
+  const auto d = a.cols();
+  const Vector length = Vector::Constant(1, std::log(kRoughLength));
+  for (Index k = 0; k < d; ++k)
+    sum += kRough * kRough / static_cast<double>(d) * matern(a.col(k), b.col(k), length);
+  return sum;
+}
+double own_variance(const FactorTarget& target, bool rough) {
+  return std::exp(2 * target.log_signal) + (rough ? kRough * kRough : 0);
+}
+
+Vector centred(const Vector& values) {
+  return values.array() - values.mean();
+}
+
+}  // namespace
+
+Vector FactorParameters::flat() const {
+  Vector all(4 + log_lengths.size());
+  all << log_mean, log_scale, log_signal, log_lengths, log_noise;
+  return all;
+}
+
+FactorParameters FactorParameters::from_flat(const Vector& flat) {
+  const auto d = flat.size() - 4;
+  return {flat[0], flat[1], flat[2], flat.segment(3, d), flat[3 + d]};
+}
+
+FactorParameters FactorParameters::medians(Index d, std::size_t workloads) {
+  return {std::log(static_cast<double>(workloads)), 0, std::log(0.1), Vector::Constant(d, std::log(2.0)),
+          std::log(tasks::kUsualNoise)};
+}
+
+FactorParameters FactorParameters::spreads(Index d) {
+  return {1, 0.5, 1, Vector::Constant(d, 0.7), 0.7};
+}
+
+double factor_objective(const FactorParameters& p, const FactorRows& rows, Vector* gradient) {
+  const auto n = rows.logs.size(), d = rows.knobs.cols();
+  const double share = 1 / (1 + std::exp(-p.log_mean)), noise = std::exp(2 * p.log_noise);
+  const Vector mean = centred(rows.mean), left = centred(rows.logs) - share * mean;
+  const Matrix factors = std::exp(p.log_scale) * (rows.factors.colwise() - rows.factors.rowwise().mean());
+  const Eigen::MatrixXd shared = factors.transpose() * factors;
+  const MaternOf function(rows.knobs, p.log_lengths);
+  const Eigen::MatrixXd own = std::exp(2 * p.log_signal) * function.value();
+  Eigen::MatrixXd sum = shared + own;
+  sum.array() += kSimLevelVariance;
+  sum.diagonal().array() += noise;
+  const auto llt = cholesky(sum, "factor: a covariance of " + std::to_string(n) + " rows");
+  const Vector alpha = llt.solve(left);
+  const double value = 0.5 * left.dot(alpha) + llt.matrixLLT().diagonal().array().log().sum();
+  if (gradient == nullptr) return value;
+
+  // d / d theta = tr((A^-1 - alpha alpha') dA / d theta) / 2
+  const Eigen::MatrixXd weight = 0.5 * (inverse_of_squared(llt.matrixLLT()) - alpha * alpha.transpose());
+  *gradient = Vector(4 + d);
+  (*gradient)[0] = -share * (1 - share) * mean.dot(alpha);
+  (*gradient)[1] = 2 * weight.cwiseProduct(shared).sum();
+  (*gradient)[2] = 2 * weight.cwiseProduct(own).sum();
+  gradient->segment(3, d) = std::exp(2 * p.log_signal) * function.slopes(weight);
+  (*gradient)[3 + d] = 2 * noise * weight.trace();
+  return value;
+}
+
+Factors factors_of(const Matrix& logs) {
+  const auto w = logs.rows();
+  Matrix off = logs.colwise() - logs.rowwise().mean();
+  Factors found{off.colwise().mean().transpose(), Matrix(0, logs.cols())};
+  if (w < 2) return found;
+  off.rowwise() -= found.mean.transpose();
+  // Of the w x w matrix: with off off' = U L U', the rows of U' off are the directions, by rising variance.
+  const Eigen::MatrixXd squares = off * off.transpose();
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(squares);
+  const auto kept = std::min(w - 1, kMostFactors);
+  const double of_mean = 1 + 1 / static_cast<double>(w);
+  found.roots = std::sqrt(of_mean / static_cast<double>(w - 1)) *
+                (solver.eigenvectors().rightCols(kept).transpose() * off);
+  return found;
+}
+
+std::string FactorModel::error() const {
+  const auto d = static_cast<Index>(std::count(knobs.begin(), knobs.end(), ' ')) + 1;
+  const auto g = static_cast<Index>(modes.size());
+  for (const auto& mode : modes)
+    if (static_cast<Index>(mode.size()) != d) return "modes do not fit knobs";
+  if (!std::is_sorted(modes.begin(), modes.end())) return "modes must be ascending";
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const auto& target = *targets[t];
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    const auto bounded = [](const auto& values, double most) {
+      return values.allFinite() && (values.size() == 0 || values.cwiseAbs().maxCoeff() <= most);
+    };
+    if (target.mean.size() != g || target.factors.cols() != g)
+      return prefix + "mean and factors must have a value for each of modes";
+    if (target.factors.rows() > kMostFactors)
+      return prefix + "factors must be at most " + std::to_string(kMostFactors);
+    if (!bounded(target.mean, kMostLog) || !bounded(target.factors, kMostLog))
+      return prefix + "mean and factors must be at most " + std::to_string(kMostLog);
+    if (target.log_lengths.size() != d) return prefix + "log_lengths does not fit knobs";
+    if (!bounded(target.log_lengths, kMostLog) || !(std::abs(target.log_signal) <= kMostLog) ||
+        !(std::abs(target.log_noise) <= kMostLog))
+      return prefix + "log_lengths, log_signal and log_noise must be at most " + std::to_string(kMostLog);
+    if (target.workloads < 1) return prefix + "workloads must be >= 1";
+  }
+  return "";
+}
+
+Checkpoint FactorModel::to_checkpoint() const {
+  Checkpoint c;
+  c.learner = "factor";
+  c.texts["trained_by"] = "factor";
+  c.texts["knobs"] = knobs;
+  c.tensors["modes"] = settings_of(modes);
+  for (int t = 0; t < kNumTargets; ++t) {
+    if (!targets[t]) continue;
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    c.tensors[prefix + "mean"] = targets[t]->mean.transpose();
+    c.tensors[prefix + "factors"] = targets[t]->factors;
+    c.tensors[prefix + "log_lengths"] = targets[t]->log_lengths.transpose();
+    c.numbers[prefix + "workloads"] = {static_cast<double>(targets[t]->workloads)};
+    c.numbers[prefix + "log_signal"] = {targets[t]->log_signal};
+    c.numbers[prefix + "log_noise"] = {targets[t]->log_noise};
+  }
+  return c;
+}
+
+FactorModel FactorModel::from_checkpoint(const Checkpoint& c) {
+  FactorModel model;
+  model.knobs = c.text("knobs");
+  model.modes = modes_of(c, "modes");
+  for (int t = 0; t < kNumTargets; ++t) {
+    const std::string prefix = std::string(kTargetNames[t]) + "/";
+    if (!c.tensors.contains(prefix + "log_lengths")) continue;
+    FactorTarget target;
+    target.mean = c.vector(prefix + "mean");
+    target.factors = c.tensor(prefix + "factors");
+    target.log_lengths = c.vector(prefix + "log_lengths");
+    target.workloads = c.integer(prefix + "workloads", 1, kMostWorkloads);
+    target.log_signal = c.real(prefix + "log_signal", -kMostLog, kMostLog);
+    target.log_noise = c.real(prefix + "log_noise", -kMostLog, kMostLog);
+    model.targets[t] = std::move(target);
+  }
+  return model;
+}
+
+namespace {
+
+// Smooth or rough, averaged over all else. With the functions u(x) = [1, F(x)'F(support), K(x, support), m(x)] of a mode, less their
+// levels on the support, and K what is its own, the mean of log y is level + u . mean_of, and its second moment about the level
+//   a F(x)'F(x) + b K(x,x) + constant + u' moment u.
+struct Part {
+  double a = 0, b = 0, constant = 0;
+  Vector mean_of;          // [2 + 2 k]; [0]: without weight
+  Eigen::MatrixXd moment;  // [2 + 2 k, 2 + 2 k]
+};
+
+// One target of one support: the sum of both.
+struct Fit {
+  double level = 0;
+  Matrix knobs;          // [k,d] of the support
+  Matrix factors;        // [r,k]
+  Vector factor_levels;  // [r]
+  double mean_level = 0;
+  double noise_variance = 0;
+  std::array<Part, 2> parts;  // smooth, rough
+  LeftOut left_out;
+};
+
+class FactorPredictor final : public Predictor {
+ public:
+  std::shared_ptr<const hw::PowerModeSpace> space;
+  std::shared_ptr<const FactorModel> model;
+  bool same_modes = false;  // every mode of the space is one of the model's
+  Scaler scaler;            // of log settings over the space
+  std::array<std::optional<Fit>, kNumTargets> fits;
+
+  // What the training workloads have in a mode.
+  struct Curves {
+    Vector mean;     // [n]
+    Matrix factors;  // [r,n]
+  };
+  Curves curves(int t, std::span<const hw::PowerMode> modes) const {
+    const auto& target = *model->targets[t];
+    const auto n = static_cast<Index>(modes.size());
+    if (!same_modes) return {Vector::Zero(n), Matrix(0, n)};
+    std::vector<Index> at;
+    for (const auto& mode : modes)
+      at.push_back(std::lower_bound(model->modes.begin(), model->modes.end(), mode) - model->modes.begin());
+    return {target.mean(at), target.factors(Eigen::all, at)};
+  }
+
+  Prediction predict(std::span<const hw::PowerMode> modes) const override {
+    return predict_targets(modes, {true, true});
+  }
+  Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted& wanted) const override {
+    const auto n = static_cast<Index>(modes.size());
+    auto out = nothing_predicted(n);
+    for (int t = 0; t < kNumTargets; ++t) {
+      if (!fits[t] || !wanted[t]) continue;
+      const auto& fit = *fits[t];
+      Vector means(n), variances(n);
+      for (Index from = 0; from < n; from += kChunk) {
+        const auto count = std::min(kChunk, n - from);
+        auto at =
+            functions(t, modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)));
+        const Vector shared = at.factors.colwise().squaredNorm().transpose();
+        Vector mean = Vector::Zero(count), second = Vector::Zero(count);
+        for (const bool rough : {false, true}) {
+          const auto& part = fit.parts[rough ? 1 : 0];
+          if (part.mean_of.size() == 0) continue;
+          set_own(t, rough, at);
+          mean += at.u * part.mean_of;
+          // u' moment u, by half of what is symmetric.
+          Eigen::MatrixXd half = 2 * part.moment;
+          half.diagonal() = part.moment.diagonal();
+          const Matrix product = at.u * half.triangularView<Eigen::Upper>();
+          second.array() += part.a * shared.array() + part.b * own_variance(*model->targets[t], rough) +
+                            part.constant + product.cwiseProduct(at.u).rowwise().sum().array();
+        }
+        means.segment(from, count) = mean.array() + fit.level;
+        variances.segment(from, count) =
+            (second.array() - mean.array().square()).max(fit.noise_variance + 1e-10);
+      }
+      set_log_normal(out, t, means, variances, fit.noise_variance);
+    }
+    return out;
+  }
+
+  LeftOut left_out(tasks::Target target) const override {
+    return fits[target] ? fits[target]->left_out : LeftOut{};
+  }
+
+  LogCovariance covariance(tasks::Target t, std::span<const hw::PowerMode> modes) const override {
+    if (!fits[t]) return {};
+    const auto& fit = *fits[t];
+    auto at = functions(t, modes);
+    const auto n = static_cast<Index>(modes.size());
+    Vector mean = Vector::Zero(n);
+    Matrix second = Matrix::Constant(n, n, -fit.noise_variance);
+    for (const bool rough : {false, true}) {
+      const auto& part = fit.parts[rough ? 1 : 0];
+      if (part.mean_of.size() == 0) continue;
+      set_own(t, rough, at);
+      mean += at.u * part.mean_of;
+      second += part.a * at.factors.transpose() * at.factors +
+                part.b * own_covariance(*model->targets[t], rough, at.knobs, at.knobs) +
+                at.u * part.moment * at.u.transpose();
+      second.array() += part.constant;
+    }
+    second -= mean * mean.transpose();
+    return {0.5 * (second + second.transpose()), fit.noise_variance};
+  }
+
+ private:
+  struct At {
+    Matrix u;        // [n, 2 + 2 k], but for what is a workload's own
+    Matrix factors;  // [r,n]
+    Matrix knobs;    // [n,d]
+  };
+  At functions(int t, std::span<const hw::PowerMode> modes) const {
+    const auto& fit = *fits[t];
+    const auto k = fit.knobs.rows();
+    const auto here = curves(t, modes);
+    At at{Matrix(static_cast<Index>(modes.size()), 2 + 2 * k), here.factors.colwise() - fit.factor_levels,
+          scaler(log_settings(*space, modes))};
+    at.u.col(0).setOnes();
+    at.u.middleCols(1, k) = at.factors.transpose() * fit.factors;
+    at.u.col(1 + 2 * k) = here.mean.array() - fit.mean_level;
+    return at;
+  }
+  void set_own(int t, bool rough, At& at) const {
+    const auto k = fits[t]->knobs.rows();
+    at.u.middleCols(1 + k, k) = own_covariance(*model->targets[t], rough, at.knobs, fits[t]->knobs);
+  }
+};
+
+// A combination of factors, with or without the mean of the training workloads.
+struct Member {
+  double a, b, noise_variance;
+  bool rough, with_mean;
+  double log_evidence;
+};
+
+Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& knobs,
+             const FactorPredictor::Curves& curves) {
+  const auto k = rows.values.size();
+  Fit fit;
+  const Vector logs = rows.values.array().log();
+  fit.level = logs.mean();
+  const Vector off = logs.array() - fit.level;
+  fit.knobs = knobs;
+  fit.factor_levels = curves.factors.rowwise().mean();
+  fit.factors = curves.factors.colwise() - fit.factor_levels;
+  fit.mean_level = curves.mean.mean();
+  const Vector mean = curves.mean.array() - fit.mean_level;
+  const Matrix shared = fit.factors.transpose() * fit.factors;
+  const std::array<Matrix, 2> own = {own_covariance(target, false, knobs, knobs),
+                                     own_covariance(target, true, knobs, knobs)};
+
+  // One of w + 1 workloads is like none of the others.
+  const double log_unlike = -std::log1p(static_cast<double>(target.workloads));
+  std::vector<std::pair<double, double>> shares = {{0, log_unlike}};  // of the covariance, and log priors
+  if (shared.cwiseAbs().maxCoeff() > 0)
+    for (const double step : {-1, 0, 1})
+      shares.emplace_back(std::exp(2 * kOwnSpread * step), -0.5 * step * step);
+  const double noise = std::exp(2 * target.log_noise);
+  const auto factorise = [&](const Member& m) {
+    Eigen::MatrixXd sum = m.a * shared + m.b * own[m.rough ? 1 : 0];
+    sum.array() += kSimLevelVariance;
+    sum.diagonal() += m.noise_variance * rows.noise_factors;
+    return Eigen::LLT<Eigen::MatrixXd>(sum);
+  };
+  Eigen::MatrixXd left(k, 2);
+  left << off, off - mean;
+  std::vector<Member> members;
+  double best = -std::numeric_limits<double>::infinity();
+  const auto weigh = [&](Member m, double log_prior) {
+    const auto llt = factorise(m);
+    if (llt.info() != Eigen::Success) return;
+    const double log_root = llt.matrixLLT().diagonal().array().log().sum();
+    const Vector squares = llt.matrixL().solve(left).colwise().squaredNorm().transpose();
+    for (const bool with_mean : {false, true}) {
+      m.with_mean = with_mean;
+      m.log_evidence =
+          log_prior + (with_mean || m.a == 0 ? 0 : log_unlike) - 0.5 * squares[with_mean ? 1 : 0] - log_root;
+      best = std::max(best, m.log_evidence);
+      members.push_back(m);
+    }
+  };
+  for (const auto& [share, log_prior] : shares)
+    for (const bool rough : {false, true})
+      for (const double own_step :
+           rough ? std::vector<double>{-1, 0, 1} : std::vector<double>{-2, -1, 0, 1, 2})
+        for (const double noise_step : rough ? std::vector<double>{0, 1} : std::vector<double>{-1, 0, 1, 2})
+          weigh({share, std::exp(2 * kOwnSpread * own_step), noise * std::exp(2 * kNoiseApart * noise_step),
+                 rough, false, 0},
+                log_prior + (rough && share > 0 ? log_unlike : 0) - 0.5 * own_step * own_step -
+                    0.5 * noise_step * noise_step);
+  if (members.empty())
+    throw std::runtime_error("factor: no covariance of " + std::to_string(k) +
+                             " support rows is positive definite");
+  double sum = 0;
+  std::erase_if(members, [&](const Member& m) { return m.log_evidence < best + std::log(kSmallestWeight); });
+  for (const auto& m : members) sum += std::exp(m.log_evidence - best);
+
+  Vector error = Vector::Zero(k), second = Vector::Zero(k);
+  for (const auto& m : members) {
+    const double w = std::exp(m.log_evidence - best) / sum;
+    auto& part = fit.parts[m.rough ? 1 : 0];
+    if (part.mean_of.size() == 0) {
+      part.mean_of = Vector::Zero(2 + 2 * k);
+      part.moment = Eigen::MatrixXd::Zero(2 + 2 * k, 2 + 2 * k);
+    }
+    const auto llt = factorise(m);
+    const Vector alpha = llt.solve(m.with_mean ? left.col(1) : left.col(0));
+    Vector coefficients(2 + 2 * k);
+    coefficients << kSimLevelVariance * alpha.sum(), m.a * alpha, m.b * alpha, m.with_mean ? 1.0 : 0.0;
+    // K^-1 between what [1, F'F, K] is to the covariance with the support: [level 1, a I, b I].
+    const Eigen::MatrixXd inverse = inverse_of_squared(llt.matrixLLT());
+    const Vector sums = kSimLevelVariance * inverse.rowwise().sum();
+    Eigen::MatrixXd moment = coefficients * coefficients.transpose();
+    moment(0, 0) -= kSimLevelVariance * sums.sum();
+    for (const auto& [at, factor] : {std::pair{Index{1}, m.a}, {1 + k, m.b}}) {
+      moment.block(at, 0, k, 1) -= factor * sums;
+      moment.block(0, at, 1, k) -= factor * sums.transpose();
+      moment.block(at, 1, k, k) -= factor * m.a * inverse;
+      moment.block(at, 1 + k, k, k) -= factor * m.b * inverse;
+    }
+    part.a += w * m.a;
+    part.b += w * m.b;
+    part.constant += w * (kSimLevelVariance + m.noise_variance);
+    part.mean_of += w * coefficients;
+    part.moment += w * moment;
+    fit.noise_variance += w * m.noise_variance;
+    const Vector precision = inverse.diagonal();
+    const Vector without = alpha.cwiseQuotient(precision);
+    error += w * without;
+    second += w * (precision.cwiseInverse() + without.cwiseAbs2());
+  }
+  fit.left_out = {error, second - error.cwiseAbs2()};
+  return fit;
+}
+
+}  // namespace
+
+Factor::Factor(FactorModel model) : model_(std::make_shared<const FactorModel>(std::move(model))) {
+  if (const auto error = model_->error(); !error.empty()) throw std::invalid_argument("factor: " + error);
+}
+
+std::unique_ptr<const Predictor> Factor::adapt(const Samples& given) const {
+  check_support("factor", given, 1);
+  check_roles("factor", model_->knobs, *given.space);
+  const auto support = spread_support(given);
+  auto predictor = std::make_unique<FactorPredictor>();
+  predictor->space = support.space;
+  predictor->model = model_;
+  predictor->same_modes = !model_->modes.empty() && covers(model_->modes, *support.space);
+  predictor->scaler = Scaler::fit(log_settings(*support.space, support.space->modes()));
+  for (int t = 0; t < kNumTargets; ++t) {
+    const auto rows = rows_of(support, static_cast<tasks::Target>(t));
+    if (rows.modes.empty() || !model_->targets[t]) continue;
+    predictor->fits[t] =
+        fit_rows(*model_->targets[t], rows, predictor->scaler(log_settings(*rows.space, rows.modes)),
+                 predictor->curves(t, rows.modes));
+  }
+  return predictor;
+}
+
+}  // namespace fewwatt::learners
