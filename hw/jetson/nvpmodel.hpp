@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -26,7 +27,7 @@ struct NvpmodelConf {
   };
   std::vector<Param> params;
   std::vector<Mode> modes;
-  int default_id = 0;
+  std::optional<int> default_id;  // none: the file states none
 
   const Mode* find(int id) const;  // nullptr for none
 };
@@ -34,8 +35,9 @@ struct NvpmodelConf {
 // Throws DeviceError naming `where` and the line.
 NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where);
 
-// Id of the mode that the board took last; the default where that is not known. Throws DeviceError where the file has neither.
-int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
+// The mode of `conf` that the board took last; the default where that is not known or not there; else the only one. Throws
+// DeviceError where the file has neither, and more than one.
+const NvpmodelConf::Mode& nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
 
 // A POWER_MODEL stanza to append to the file: that of `base`, with the settings that `mode`, a mode of space_of(board), has for
 // the knobs `roles`. CPU and GPU clocks are pinned, their lowest is their highest; nvpmodel can only cap the memory's. Its id
