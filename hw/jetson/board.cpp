@@ -360,6 +360,7 @@ std::vector<CpuCluster> clusters(const Sysfs& files) {
   std::map<std::int64_t, CpuCluster> found;  // by number of the policy
   for (const auto& name : files.list(folder)) {
     if (!name.starts_with("policy")) continue;
+    const auto number = parse_number(name.substr(6), folder + '/' + name, kCpuNumbers);
     CpuCluster cluster{folder + '/' + name, {}};
     try {
       cluster.cpus = read_cpu_list(files, cluster.folder + "/affected_cpus");
@@ -368,7 +369,7 @@ std::vector<CpuCluster> clusters(const Sysfs& files) {
     } catch (const SysfsError&) {
       continue;  // all off
     }
-    found.emplace(parse_number(name.substr(6), cluster.folder, kCpuNumbers), std::move(cluster));
+    found.emplace(number, std::move(cluster));
   }
   std::vector<CpuCluster> all;
   for (auto& [number, cluster] : found) all.push_back(std::move(cluster));

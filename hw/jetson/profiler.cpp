@@ -255,8 +255,7 @@ void Profiler::next_step(double until_s) {
                      "the program " + program_->describe_end() + lines_of(*program_)};
       case Wait::closed:
         throw Failed{AttemptStatus::program_died, std::string("the program closed the descriptor of ") +
-                                                      kStepFdVariable + ", or what it had opened of " +
-                                                      kStepPathVariable + lines_of(*program_)};
+                                                      kStepFdVariable + lines_of(*program_)};
       case Wait::timed_out:
         break;
     }

@@ -603,25 +603,21 @@ class WorkloadProcess::Impl {
     const auto got = read_some(path_steps_);
     if (got && *got > 0) {
       opened_path_ = true;
-      hung_up_at_s_.reset();
       add_steps(*got, now_s);
       return true;
     }
     // A pipe that was hung up on says so until it is opened anew.
     if (!got && (events & POLLHUP) != 0) {
       opened_path_ = true;
-      hung_up_at_s_ = now_s;
       path_steps_ = opened_path();
     }
     return false;
   }
 
-  // Whether the way is gone by which steps came. The program may open the path yet, where the descriptor was closed before any step.
+  // Whether steps came through the descriptor, and it is gone. Where none has come yet, the program may open the path.
   bool is_closed(double now_s) const {
-    if (!closed_at_s_) return false;
-    const auto gone_at_s = opened_path_ ? hung_up_at_s_ : closed_at_s_;
-    const bool may_open_path = !opened_path_ && path_steps_.get() >= 0 && !has_steps_;
-    return !may_open_path && gone_at_s && now_s >= *gone_at_s + kEndAfterCloseS;
+    const bool may_use_path = path_steps_.get() >= 0 && (opened_path_ || !has_steps_);
+    return closed_at_s_ && now_s >= *closed_at_s_ + kEndAfterCloseS && !may_use_path;
   }
 
   void add_steps(std::size_t bytes, double now_s) {
@@ -680,7 +676,7 @@ class WorkloadProcess::Impl {
 
   // The reader's.
   Descriptor steps_, path_steps_, output_;
-  std::optional<double> closed_at_s_, hung_up_at_s_;  // the pipe; who had the named one open
+  std::optional<double> closed_at_s_;
   bool opened_path_ = false, has_steps_ = false;
   bool pass_on_;
   std::string to_pass_on_;

@@ -46,7 +46,7 @@ enum class Wait {
   steps,      // at least one more
   timed_out,  // none until then
   ended,      // the program is over: describe_end()
-  closed,  // the program runs, but no process has the way any more by which steps came: there will be no more
+  closed,  // the program runs, but no process has the descriptor any more by which steps came: there will be none
 };
 
 // What /proc says of the ways by which steps may come. A process that it tells nothing of is taken to have both.
