@@ -555,27 +555,24 @@ void set_rows(Profile& profile, const Rows& rows) {
   }
 }
 
-// A mean and standard deviation of so many repeats, and what the mean weighs: their number, or how long they took.
+// A mean and standard deviation of so many repeats.
 struct Sample {
   double mean, std;
-  double repeats, weight;
+  double repeats;
 };
 
 // As to_profile() says.
 Sample pooled(std::vector<Sample> samples) {
   std::erase_if(samples, [](const Sample& sample) { return std::isnan(sample.mean); });
-  if (samples.empty()) return {kNan, kNan, 0, 0};
+  if (samples.empty()) return {kNan, kNan, 0};
   if (samples.size() == 1) return samples.front();
-  Sample all{0, 0, 0, 0};
-  for (const auto& sample : samples) {
-    all.repeats += sample.repeats;
-    all.weight += sample.weight;
-  }
-  for (const auto& sample : samples) all.mean += sample.weight / all.weight * sample.mean;
+  Sample all{0, 0, 0};
+  for (const auto& sample : samples) all.repeats += sample.repeats;
+  for (const auto& sample : samples) all.mean += sample.repeats / all.repeats * sample.mean;
   double squares = 0;
   for (const auto& sample : samples) {
     const double off = sample.mean - all.mean;
-    squares += all.repeats * sample.weight / all.weight * off * off;
+    squares += sample.repeats * off * off;
     if (sample.repeats > 1) squares += (sample.repeats - 1) * sample.std * sample.std;
   }
   all.std = std::sqrt(squares / (all.repeats - 1));
@@ -587,13 +584,10 @@ Row combined(std::span<const Row> rows) {
   Row row = rows.front();
   std::vector<Sample> times, powers;
   std::int64_t repeats = 0;
-  const bool timed =
-      std::none_of(rows.begin(), rows.end(), [](const Row& one) { return std::isnan(one.measured.time_ms); });
   for (const auto& one : rows) {
     const auto& measured = one.measured;
-    const double n = measured.repeats;
-    times.push_back({measured.time_ms, one.time_std_ms, n, n});
-    powers.push_back({measured.power_w, one.power_std_w, n, timed ? n * measured.time_ms : n});
+    times.push_back({measured.time_ms, one.time_std_ms, double(measured.repeats)});
+    powers.push_back({measured.power_w, one.power_std_w, double(measured.repeats)});
     repeats += measured.repeats;
     row.measured.throttled = row.measured.throttled || measured.throttled;
   }

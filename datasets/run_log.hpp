@@ -116,9 +116,8 @@ class RunLog {
 };
 
 // The records that are ok, one row per mode. Of a mode with several, of n_i repeats, mean m_i and spread s_i:
-//   N = sum n_i,  m = sum w_i m_i / sum w_i,  s^2 = (sum (n_i - 1) s_i^2 + N sum w_i (m_i - m)^2 / sum w_i) / (N - 1),
-// the arithmetic mean and spread of all repeats as one sample, over the records that know the quantity: for time w_i = n_i, for power the
-// time that they took, n_i times that of one, where all know it, so that it is energy by time. N goes to
+//   N = sum n_i,  m = sum n_i m_i / N,  s^2 = (sum (n_i - 1) s_i^2 + sum n_i (m_i - m)^2) / (N - 1),
+// the mean and spread of all repeats as one sample, over the records that know the quantity; N goes to
 // repeats, summed over all. s is unknown when one with n_i > 1 does not know its s_i. Throws DataError when
 // there is no such record.
 Profile to_profile(const RunRecords& run);

@@ -276,8 +276,8 @@ void export_here(const LiveOptions& options) {
   const hw::FileSysfs files(options.board.root);
   const std::string path = "/etc/nvpmodel.conf";
   const auto conf = hw::parse_nvpmodel(files.read(path), path);
-  const auto stanza =
-      hw::nvpmodel_stanza(files, conf, hw::nvpmodel_now(files, conf), view.board, mode, roles, options.name);
+  const auto stanza = hw::nvpmodel_stanza(files, conf, *conf.find(hw::nvpmodel_now(files, conf)), view.board,
+                                          mode, roles, options.name);
   if (options.common.json)
     std::cout << hw::json_text(Json{{"mode", settings_to_json(space.knobs(), mode)}, {"stanza", stanza}}, 2)
               << '\n';

@@ -116,7 +116,7 @@ NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where) {
   return conf;
 }
 
-const NvpmodelConf::Mode& nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf) {
+int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf) {
   const std::string path = "/var/lib/nvpmodel/status";
   if (files.exists(path)) {
     constexpr std::string_view kBefore = "pmode:";
@@ -124,12 +124,12 @@ const NvpmodelConf::Mode& nvpmodel_now(const Sysfs& files, const NvpmodelConf& c
     const auto at = text.find(kBefore);
     if (at != std::string::npos) {
       const auto id = whole_int(digits_of(std::string_view(text).substr(at + kBefore.size())), 0, kMostId);
-      if (const auto* mode = id ? conf.find(*id) : nullptr) return *mode;
+      if (id && conf.find(*id) != nullptr) return *id;
     }
   }
   const auto* mode = conf.default_id ? conf.find(*conf.default_id) : nullptr;
   if (mode == nullptr && conf.modes.size() == 1) mode = &conf.modes.front();
-  if (mode != nullptr) return *mode;
+  if (mode != nullptr) return mode->id;
   std::string known;
   for (const auto& other : conf.modes) known += (known.empty() ? "" : ", ") + std::to_string(other.id);
   throw DeviceError("nvpmodel.conf: expected a POWER_MODEL with the ID that " + path +

@@ -35,9 +35,9 @@ struct NvpmodelConf {
 // Throws DeviceError naming `where` and the line.
 NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where);
 
-// The mode of `conf` that the board took last; the default where that is not known or not there; else the only one. Throws
+// Id of the mode of `conf` that the board took last; of the default where that is not known or not there; else of the only one. Throws
 // DeviceError where the file has neither, and more than one.
-const NvpmodelConf::Mode& nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
+int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
 
 // A POWER_MODEL stanza to append to the file: that of `base`, with the settings that `mode`, a mode of space_of(board), has for
 // the knobs `roles`. CPU and GPU clocks are pinned, their lowest is their highest; nvpmodel can only cap the memory's. Its id

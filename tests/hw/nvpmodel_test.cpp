@@ -15,7 +15,7 @@ TEST(Nvpmodel, TheModeNowIsThatOfTheStatusOrTheDefault) {
   const tests::TempDir root;
   const FileSysfs files(root.path().string());
   const auto conf = modes_5_and_2("< PM_CONFIG DEFAULT=5 >\n");
-  const auto now = [&] { return nvpmodel_now(files, conf).id; };
+  const auto now = [&] { return nvpmodel_now(files, conf); };
   EXPECT_EQ(now(), 5);
   const auto status = root / "var/lib/nvpmodel/status";
   tests::write_text(status, "pmode:0002\n");
@@ -34,7 +34,7 @@ TEST(Nvpmodel, TheOnlyModeIsItWhereNothingElseIsKnown) {
   const FileSysfs files(root.path().string());
   tests::write_text(root / "var/lib/nvpmodel/status", "pmode:0000\n");
   for (const std::string end : {"", "< PM_CONFIG >\n", "< PM_CONFIG DEFAULT=3 >\n"})
-    EXPECT_EQ(nvpmodel_now(files, parse_nvpmodel("< POWER_MODEL ID=1 NAME=15W >\n" + end, "x.conf")).id, 1)
+    EXPECT_EQ(nvpmodel_now(files, parse_nvpmodel("< POWER_MODEL ID=1 NAME=15W >\n" + end, "x.conf")), 1)
         << end;
 }
 
