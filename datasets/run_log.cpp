@@ -16,6 +16,7 @@
 #include <span>
 #include <utility>
 
+#include "datasets/average.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/input_file.hpp"
 #include "datasets/profile_io.hpp"
@@ -555,45 +556,25 @@ void set_rows(Profile& profile, const Rows& rows) {
   }
 }
 
-// A mean and standard deviation of so many repeats.
-struct Sample {
-  double mean, std;
-  double repeats;
-};
-
-// As to_profile() says.
-Sample pooled(std::vector<Sample> samples) {
-  std::erase_if(samples, [](const Sample& sample) { return std::isnan(sample.mean); });
-  if (samples.empty()) return {kNan, kNan, 0};
-  if (samples.size() == 1) return samples.front();
-  Sample all{0, 0, 0};
-  for (const auto& sample : samples) all.repeats += sample.repeats;
-  for (const auto& sample : samples) all.mean += sample.repeats / all.repeats * sample.mean;
-  double squares = 0;
-  for (const auto& sample : samples) {
-    const double off = sample.mean - all.mean;
-    squares += sample.repeats * off * off;
-    if (sample.repeats > 1) squares += (sample.repeats - 1) * sample.std * sample.std;
-  }
-  all.std = std::sqrt(squares / (all.repeats - 1));
-  return all;
-}
-
 // Of at least one row of the same mode. The true values are the first row's.
 Row combined(std::span<const Row> rows) {
   Row row = rows.front();
-  std::vector<Sample> times, powers;
+  std::vector<Measured> times, powers;
   std::int64_t repeats = 0;
   for (const auto& one : rows) {
     const auto& measured = one.measured;
-    times.push_back({measured.time_ms, one.time_std_ms, double(measured.repeats)});
-    powers.push_back({measured.power_w, one.power_std_w, double(measured.repeats)});
+    const double count = measured.repeats;
+    times.push_back({.value = measured.time_ms, .std = one.time_std_ms, .repeats = count});
+    powers.push_back({.value = measured.power_w,
+                      .std = one.power_std_w,
+                      .repeats = count,
+                      .duration = count * measured.time_ms});
     repeats += measured.repeats;
     row.measured.throttled = row.measured.throttled || measured.throttled;
   }
-  const auto time = pooled(std::move(times)), power = pooled(std::move(powers));
-  row.measured.time_ms = time.mean, row.time_std_ms = time.std;
-  row.measured.power_w = power.mean, row.power_std_w = power.std;
+  const auto time = average(times), power = average(powers);
+  row.measured.time_ms = time.value, row.time_std_ms = time.std;
+  row.measured.power_w = power.value, row.power_std_w = power.std;
   row.measured.repeats = static_cast<int>(std::min<std::int64_t>(repeats, std::numeric_limits<int>::max()));
   return row;
 }

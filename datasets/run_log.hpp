@@ -115,11 +115,9 @@ class RunLog {
   bool is_torn_ = false;  // a failed write could not be undone
 };
 
-// The records that are ok, one row per mode. Of a mode with several, of n_i repeats, mean m_i and spread s_i:
-//   N = sum n_i,  m = sum n_i m_i / N,  s^2 = (sum (n_i - 1) s_i^2 + sum n_i (m_i - m)^2) / (N - 1),
-// the mean and spread of all repeats as one sample, over the records that know the quantity; N goes to
-// repeats, summed over all. s is unknown when one with n_i > 1 does not know its s_i. Throws DataError when
-// there is no such record.
+// The records that are ok, one row per mode. Several of a mode become one by average(), over the records that know the quantity:
+// times weighted by repeats, powers by repeats * time where all times are known. The sum of all repeats goes to repeats. Throws
+// DataError when there is no such record.
 Profile to_profile(const RunRecords& run);
 
 // Puts the run's profile into the file of profiles, which is made when it is not there, by write_profiles().
