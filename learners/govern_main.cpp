@@ -418,7 +418,8 @@ int main(int argc, char** argv) {
         "worth a "
         "window, leaves a mode that was over the budget, and starts anew when the workload changes. The "
         "program "
-        "writes a newline to the file descriptor FEWWATT_STEP_FD after each step. The clocks are put back "
+        "writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe FEWWATT_STEP_PATH, "
+        "after each step. The clocks are put back "
         "whatever "
         "happens.";
     auto add = manual.options.add_options();

@@ -505,7 +505,8 @@ int main(int argc, char** argv) {
     manual.about =
         "Runs a program in one power mode after the other and measures its time per step and the module's "
         "power. The "
-        "program writes a newline to the file descriptor FEWWATT_STEP_FD after each step (minibatch). A mode "
+        "program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe "
+        "FEWWATT_STEP_PATH, after each step (minibatch). A mode "
         "counts once "
         "time and power are steady; measurements that throttling spoiled are made again. Every mode is kept "
         "at once in "

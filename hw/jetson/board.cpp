@@ -88,6 +88,7 @@ std::vector<std::int64_t> sorted(std::vector<std::int64_t> values) {
 void find_name(const Sysfs& files, Board& board) {
   const std::string tree = "/proc/device-tree", family = "/sys/devices/soc0/family";
   if (files.exists(tree + "/compatible")) board.compatible = read_strings(files, tree + "/compatible");
+  std::erase(board.compatible, "");
   if (files.exists(tree + "/model")) board.model = files.read(tree + "/model");
   board.release = release_of(files);
   board.jetpack = jetpack_of(board.release);
