@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <numeric>
 #include <stdexcept>
 
@@ -14,8 +13,8 @@ constexpr double kLook_s = 1;                // between looks at the board
 constexpr std::size_t kMostSteps = 1000000;  // of a mode
 constexpr int kStarts = 3;                   // of a program that ends by itself, in one mode
 constexpr std::size_t kFewestForSteady = 8;
-// After the program's start, without a step: whether one can come at all. Two looks, as a process may be starting another just then.
-constexpr double kLooksForSteps_s[] = {6, 8};
+// After the program's start, and between looks whether a step can come at all, while there was none.
+constexpr double kFirstLookForSteps_s = 6, kLookForSteps_s = 2;
 
 // Ends an attempt.
 struct Failed {
@@ -197,8 +196,8 @@ void Profiler::start_in(const PowerMode& mode) {
         board_.apply(mode);
       }
     program_ = std::make_unique<WorkloadProcess>(workload_, time_);
-    started_s_ = time_.now_s();
-    looks_for_steps_ = 0;
+    look_for_steps_s_ = time_.now_s() + kFirstLookForSteps_s;
+    no_way_ = told_of_closed_ = false;
     next_step(time_.now_s() + options_.start_s);
   }
   const double paused_s = time_.now_s();
@@ -220,19 +219,19 @@ void Profiler::look() {
   if (const auto why = why_invalid(*as_set_, now)) throw Failed{status_of(*as_set_, now), *why};
 }
 
-// Of a program that has not reported a step yet. Throws Failed where it cannot.
+// Of a program that has not reported a step yet. Throws Failed where it cannot: two looks in a row must say so, as a process may be
+// starting another just then.
 void Profiler::look_for_steps() {
-  if (looks_for_steps_ == std::size(kLooksForSteps_s) ||
-      time_.now_s() < started_s_ + kLooksForSteps_s[looks_for_steps_])
-    return;
-  ++looks_for_steps_;
+  if (time_.now_s() < look_for_steps_s_) return;
+  look_for_steps_s_ = time_.now_s() + kLookForSteps_s;
   const auto ways = program_->step_ways();
-  if (!ways.none) looks_for_steps_ = std::size(kLooksForSteps_s);
-  if (looks_for_steps_ < std::size(kLooksForSteps_s)) return;
-  if (ways.none)
+  if (ways.none && no_way_)
     throw Failed{AttemptStatus::program_died,
                  "no step can be reported: " + ways.closed + lines_of(*program_)};
-  if (!ways.closed.empty() && options_.notice) options_.notice("no step was reported yet: " + ways.closed);
+  no_way_ = ways.none;
+  if (no_way_ || ways.closed.empty() || told_of_closed_) return;
+  told_of_closed_ = true;
+  if (options_.notice) options_.notice("no step was reported yet: " + ways.closed);
 }
 
 // Waits for one step or more. Throws Failed.

@@ -112,11 +112,11 @@ class Profiler {
   std::function<bool()> stop_;
   PowerMeter meter_;
   std::unique_ptr<WorkloadProcess> program_;
-  std::vector<double> steps_;         // arrival times since the mode was set
-  std::optional<BoardState> as_set_;  // right after the mode was set
-  std::optional<PowerMode> mode_;     // that was measured last, without a fault
-  double started_s_ = 0;              // the program
-  std::size_t looks_for_steps_ = 0;   // that were taken, while there was no step of it yet
+  std::vector<double> steps_;                     // arrival times since the mode was set
+  std::optional<BoardState> as_set_;              // right after the mode was set
+  std::optional<PowerMode> mode_;                 // that was measured last, without a fault
+  double look_for_steps_s_ = 0;                   // when to look next whether the program can report one
+  bool no_way_ = false, told_of_closed_ = false;  // what was seen at the last look; the user
   double looked_s_ = 0, changing_s_ = 0;
   std::size_t garbage_ = 0;  // of programs before this one
 };
