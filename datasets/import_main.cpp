@@ -69,7 +69,7 @@ int import(int argc, char** argv) {
   const auto store = import_profiles(read_mapping(mapping_path), inputs, &report);
   write_profiles(out, store);
   if (common.json) {
-    std::cout << hw::json_text(to_json(report, out)) << '\n';
+    std::cout << fewwatt::hw::json_text(to_json(report, out)) << '\n';
   } else if (!common.quiet) {
     print(report, out);
   }

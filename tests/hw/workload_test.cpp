@@ -634,7 +634,7 @@ TEST_F(WorkloadProcessTest, ThePythonModuleNeverRaisesNorWritesToAnotherFile) {
 
 TEST_F(WorkloadProcessTest, ThePythonModuleDoesNothingElsewhere) {
   for (const std::string fd : {"x", "0", "99999999999999999999"}) {
-    auto options = shell("exec 3>&-; export FEWWATT_STEP_FD=" + fd + "; " +
+    auto options = shell("exec 3>&-; unset FEWWATT_STEP_PATH; export FEWWATT_STEP_FD=" + fd + "; " +
                          python("from fewwatt_steps import step\nstep()\nstep()\nprint(\"fine\")\n"));
     WorkloadProcess process(options, clock_);
     EXPECT_TRUE(comes_true([&] { return process.next_steps(times_, clock_.now_s()) == Wait::ended; }));

@@ -263,7 +263,7 @@ TEST(ProfileProgram, LaunchersThatCloseDescriptorsAreNoHindrance) {
   write_text(dir / "replace.py",
              "import os, sys\nos.closerange(3, 256)\nos.execv(sys.argv[1], sys.argv[1:])\n");
   write_text(dir / "launch.sh", "\"$@\" 3>&-\n");
-  for (const std::string launcher :
+  for (const std::string& launcher :
        {"python3 " + (dir / "launch.py"), "python3 " + (dir / "replace.py"),
         "python3 " + (dir / "launch.py") + " python3 " + (dir / "launch.py"), "sh " + (dir / "launch.sh")}) {
     const auto result = run_program("profile", kSimulated + "--modes 1 --simulated-speed 100 --out " +
