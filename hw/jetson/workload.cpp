@@ -185,12 +185,13 @@ std::string text_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// "python3 train.py --epochs 3", shortened.
+// "python3 train.py --epochs 3": without folders, shortened.
 std::string command_of(const std::string& folder, const std::string& name) {
   constexpr std::size_t kMost = 60;
-  auto text = text_of(folder + "/cmdline");
-  while (!text.empty() && text.back() == '\0') text.pop_back();
-  std::replace(text.begin(), text.end(), '\0', ' ');
+  std::istringstream arguments(text_of(folder + "/cmdline"));
+  std::string text;
+  for (std::string argument; std::getline(arguments, argument, '\0');)
+    text += (text.empty() ? "" : " ") + argument.substr(argument.rfind('/') + 1);
   if (text.empty()) text = name;
   if (text.size() > kMost) text = text.substr(0, kMost) + "...";
   return printable(text);

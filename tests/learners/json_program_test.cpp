@@ -41,8 +41,8 @@ TEST(ProgramJson, IsOneObjectForPathsThatAreNotUtf8) {
                         path("log"));
   write_text(dir / "a\xff.csv", "gpu_khz,time_ms\n306000,10\n510000,8\n");
   write_text(dir / "m.ini",
-             "[source]\nname = made up\n[device]\nname = d\n[workload]\nname = w\ntime_of = run\n[columns]\n"
-             "gpu_khz = gpu_khz [kHz]\ntime_ms = time_ms [ms]\n");
+             "[profile]\ndevice = d\nworkload = w\nkind = non-dnn\ntime_of = run\nspace = from-data\n"
+             "[file *.csv]\ngpu_khz = gpu_khz [kHz]\ntime_ms = time_ms [ms]\n");
   printed("import",
           "--mapping " + (dir / "m.ini") + " --out " + path("imported") + " '" + (dir / "a\xff.csv") + "'");
 }
