@@ -22,6 +22,7 @@
 #include "benchmarks/svg.hpp"
 #include "benchmarks/table.hpp"
 #include "datasets/atomic_file.hpp"
+#include "hw/json_text.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -179,12 +180,12 @@ using Clock = std::chrono::steady_clock;
 void say_where(const Options& options, const std::string& suite, std::size_t rows, Clock::time_point start) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (options.common.json) {
-    std::cout << nlohmann::ordered_json{{"suite", suite},
+    const nlohmann::ordered_json report{{"suite", suite},
                                         {"out", options.out},
                                         {"rows", rows},
                                         {"seconds", seconds},
-                                        {"files", {"rows.jsonl", "table.csv", "table.md", "report.html"}}}
-              << '\n';
+                                        {"files", {"rows.jsonl", "table.csv", "table.md", "report.html"}}};
+    std::cout << hw::json_text(report) << '\n';
   } else if (!options.common.quiet) {
     const fs::path out = options.out;
     std::cout << rows << " rows in " << static_cast<long>(seconds) << " s; see "
@@ -197,7 +198,7 @@ benchmarks::Provenance provenance_of(const Options& options, const std::string& 
   auto provenance = benchmarks::provenance_of_this_machine();
   provenance.command = command;
   provenance.seed = options.common.seed;
-  provenance.options_json = used.dump();
+  provenance.options_json = hw::json_text(used);
   return provenance;
 }
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "hw/json_text.hpp"
 #include "hw/version.hpp"
 
 namespace fewwatt::benchmarks {
@@ -160,7 +161,7 @@ std::string to_jsonl(std::span<const Row> rows, const Provenance& provenance) {
     line["git"] = provenance.git;
     line["host"] = provenance.host;
     line["cpu"] = provenance.cpu;
-    lines += line.dump() + '\n';
+    lines += hw::json_text(line) + '\n';
   }
   return lines;
 }

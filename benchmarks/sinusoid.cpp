@@ -21,6 +21,7 @@
 #include "benchmarks/svg.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
+#include "hw/json_text.hpp"
 #include "learners/optimizer.hpp"
 #include "meta/net_state.hpp"
 
@@ -522,7 +523,7 @@ std::string sinusoid_jsonl(const SinusoidSuite& suite, const std::vector<Sinusoi
     line["git"] = provenance.git;
     line["host"] = provenance.host;
     line["cpu"] = provenance.cpu;
-    lines += line.dump() + '\n';
+    lines += hw::json_text(line) + '\n';
   };
   const auto run_options = nlohmann::ordered_json::parse(provenance.options_json);
   for (const auto& score : scores) {

@@ -9,7 +9,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +17,7 @@
 #include <utility>
 
 #include "datasets/profile.hpp"
+#include "hw/numbers.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -76,10 +76,7 @@ std::optional<int> own_descriptor(const std::string& path) {
   if (path == "/dev/stderr") return STDERR_FILENO;
   for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
     if (!path.starts_with(folder)) continue;
-    int file = -1;
-    const char* end = path.data() + path.size();
-    const auto [stop, error] = std::from_chars(path.data() + folder.size(), end, file);
-    if (error == std::errc() && stop == end && file >= 0) return file;
+    if (const auto file = hw::whole_int(std::string_view(path).substr(folder.size()), 0)) return file;
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 
 #include "datasets/import.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
 
@@ -97,7 +98,7 @@ int import(int argc, char** argv) {
   const auto store = import_profiles(mapping, inputs, &report);
   write_profiles(out, store);
   if (common.json) {
-    std::cout << to_json(report, out) << '\n';
+    std::cout << fewwatt::hw::json_text(to_json(report, out)) << '\n';
   } else if (!common.quiet) {
     print(report, mapping, out);
   }

@@ -4,6 +4,7 @@
 #include "datasets/hdf5_file.hpp"
 #include "datasets/inspect.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
 
@@ -86,7 +87,7 @@ json describe(const std::string& path) {
 void print_attributes(const json& attributes, const std::string& indent) {
   for (const auto& [name, value] : attributes.items()) {
     std::cout << indent << hw::printable(name) << " = "
-              << (value.is_string() ? hw::printable(value.get<std::string>()) : value.dump()) << '\n';
+              << (value.is_string() ? hw::printable(value.get<std::string>()) : hw::json_text(value)) << '\n';
   }
 }
 
@@ -158,7 +159,7 @@ int inspect(int argc, char** argv) {
   if (check) Hdf5Reader(path).verify();
   const json object = describe(path);
   if (common.json) {
-    std::cout << object << '\n';
+    std::cout << hw::json_text(object) << '\n';
   } else {
     print(object);
   }

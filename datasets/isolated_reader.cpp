@@ -11,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <climits>
 #include <csignal>
@@ -25,6 +24,7 @@
 #include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
 #include "datasets/reader_status.hpp"
+#include "hw/numbers.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -89,12 +89,10 @@ std::uint64_t memory_of(const ReadOptions& options) {
   if (options.memory_bytes != 0) return std::max(options.memory_bytes, kLeastMemory);
   const char* text = std::getenv("FEWWATT_READER_MB");
   if (text == nullptr || *text == '\0') return kUsualMemory;
-  std::uint64_t megabytes = 0;
-  const char* end = text + std::strlen(text);
-  const auto [stop, error] = std::from_chars(text, end, megabytes);
-  if (error != std::errc() || stop != end || megabytes < 64 || megabytes > 1U << 24)
+  const auto megabytes = hw::whole_int(text, 64, 1 << 24);
+  if (!megabytes)
     throw DataError("FEWWATT_READER_MB: expected 64 to 16777216 MB, found '" + std::string(text) + "'");
-  return megabytes << 20;
+  return std::uint64_t(*megabytes) << 20;
 }
 
 std::string reader_program(const std::string& path) {

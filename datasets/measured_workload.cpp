@@ -2,16 +2,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <stdexcept>
 
 #include "datasets/profile_io.hpp"
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
+#include "hw/private_folder.hpp"
 #include "hw/random.hpp"
 #include "hw/simulated_device.hpp"
 
@@ -33,30 +30,11 @@ hw::WorkloadOptions workload_options(const hw::MeasuringOptions& options) {
   return workload;
 }
 
-// A folder of our own for what the program reads, gone at the end. Nobody can guess its name, or put anything in its place.
-class PrivateFolder {
- public:
-  PrivateFolder() : path_((std::filesystem::temp_directory_path() / "fewwatt-XXXXXX").string()) {
-    if (mkdtemp(path_.data()) == nullptr)
-      throw hw::DeviceError(path_ + ": cannot create: " + std::strerror(errno));
-  }
-  ~PrivateFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  PrivateFolder(const PrivateFolder&) = delete;
-  PrivateFolder& operator=(const PrivateFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 class ProgramOnBoard final : public MeasuredWorkload {
  public:
   ProgramOnBoard(std::unique_ptr<hw::MeasuredBoard> board, const hw::MeasuringOptions& options,
                  std::map<std::string, std::string> environment, hw::Monotonic& time,
-                 std::function<bool()> stop, std::unique_ptr<PrivateFolder> folder = nullptr)
+                 std::function<bool()> stop, std::unique_ptr<hw::PrivateFolder> folder = nullptr)
       : folder_(std::move(folder)),
         board_(std::move(board)),
         time_(time),
@@ -79,14 +57,14 @@ class ProgramOnBoard final : public MeasuredWorkload {
     constexpr std::size_t kFew = 16;
     if (const auto garbage = profiler_->garbage_bytes(); garbage > kFew)
       notices.push_back("the program wrote " + std::to_string(garbage) +
-                        " bytes that are no newlines to the descriptor of steps");
+                        " bytes that are no newlines as steps");
     profiler_.reset();  // the program ends before the clocks are put back
     auto* jetson = dynamic_cast<hw::LiveBoard*>(board_.get());
     return jetson != nullptr ? jetson->restore() : std::vector<std::string>();
   }
 
  private:
-  std::unique_ptr<PrivateFolder> folder_;  // that the board writes to
+  std::unique_ptr<hw::PrivateFolder> folder_;  // that the board writes to
   std::unique_ptr<hw::MeasuredBoard> board_;
   hw::Monotonic& time_;
   std::function<bool()> stop_;
@@ -157,7 +135,7 @@ std::unique_ptr<MeasuredWorkload> open_simulated(const MeasuredWorkloadOptions& 
   if (measuring.command.empty()) {
     opened = std::make_unique<KnownAnswers>(std::move(device), options, std::move(stop));
   } else {
-    auto folder = std::make_unique<PrivateFolder>();
+    auto folder = std::make_unique<hw::PrivateFolder>();
     const auto file = folder->path() + "/step";
     opened = std::make_unique<ProgramOnBoard>(
         std::make_unique<hw::SimulatedBoardAtWork>(std::move(*device), file, measuring.simulated_speed,
@@ -209,7 +187,8 @@ std::unique_ptr<MeasuredWorkload> open_jetson(const hw::MeasuringOptions& option
                                  {"power", board->power().describe()}};
   std::erase_if(attributes, [](const auto& entry) { return entry.second.empty(); });
   std::vector<std::string> notices;
-  for (const auto& [what, why] : found.missing) notices.push_back(what + " is not measured: " + why);
+  for (const auto& [what, why] : found.missing) notices.push_back(what + " is missing: " + why);
+  notices.insert(notices.end(), found.notes.begin(), found.notes.end());
   if (board->replayed() > 0)
     notices.push_back("a run before this one did not end: " + std::to_string(board->replayed()) +
                       " controls are put back");

@@ -14,7 +14,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -31,6 +30,7 @@
 #include "datasets/hdf5_flat.hpp"
 #include "datasets/hdf5_load.hpp"
 #include "datasets/reader_status.hpp"
+#include "hw/numbers.hpp"
 #include "hw/version.hpp"
 
 namespace {
@@ -68,8 +68,9 @@ bool parse(int argc, char** argv, Request& request) {
                                     &request.cpu_seconds};
   for (int i = 0; i < 4; ++i) {
     const std::string_view text = argv[i + 1];
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *numbers[i]);
-    if (error != std::errc() || end != text.data() + text.size()) return false;
+    const auto number = fewwatt::hw::natural_number(text);
+    if (!number) return false;
+    *numbers[i] = *number;
   }
   request.root_only = std::string_view(argv[5]) == "root";
   request.wants_seccomp = std::string_view(argv[6]) == "seccomp";

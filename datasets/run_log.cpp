@@ -20,6 +20,7 @@
 #include "datasets/csv.hpp"
 #include "datasets/input_file.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/numbers.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -172,12 +173,9 @@ class LineReader {
   std::vector<int> integers(const std::string& name, std::string_view list) const {
     std::vector<int> values;
     for (const auto part : split(list, ',')) {
-      int value = 0;
-      const auto end = part.data() + part.size();
-      const auto [stop, error] = std::from_chars(part.data(), end, value);
-      if (error != std::errc() || stop != end)
-        fail(name + ": '" + std::string(part) + "' is no whole number");
-      values.push_back(value);
+      const auto value = hw::whole_int(part);
+      if (!value) fail(name + ": '" + std::string(part) + "' is no whole number of 32 bits");
+      values.push_back(*value);
     }
     return values;
   }

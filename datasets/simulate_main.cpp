@@ -7,6 +7,7 @@
 #include "datasets/generate.hpp"
 #include "datasets/inspect.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/json_text.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -154,7 +155,7 @@ int simulate(int argc, char** argv) {
   write_profiles(out, store);
   const auto report = to_json(store, out);
   if (common.json)
-    std::cout << report << '\n';
+    std::cout << hw::json_text(report) << '\n';
   else if (!common.quiet)
     print(report);
   return program::kDone;

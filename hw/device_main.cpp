@@ -9,6 +9,7 @@
 #include "hw/jetson/board_access.hpp"
 #include "hw/jetson/clocks.hpp"
 #include "hw/jetson/nvpmodel.hpp"
+#include "hw/json_text.hpp"
 #include "hw/modules.hpp"
 #include "hw/numbers.hpp"
 #include "hw/program.hpp"
@@ -76,7 +77,7 @@ void list(bool json) {
                         {"modes", num_modes(module.knobs)},
                         {"grids", grids_to_json(module, false)}});
     }
-    std::cout << Json{{"boards", boards}}.dump(2) << '\n';
+    std::cout << hw::json_text(Json{{"boards", boards}}, 2) << '\n';
     return;
   }
   for (const auto& module : hw::modules()) {
@@ -97,7 +98,7 @@ void print_levels(const std::vector<hw::Knob>& knobs) {
 
 void show(const hw::Module& module, bool json) {
   if (json) {
-    std::cout << to_json(module).dump(2) << '\n';
+    std::cout << hw::json_text(to_json(module), 2) << '\n';
     return;
   }
   const auto space = hw::PowerModeSpace::grid(module.knobs);
@@ -124,6 +125,10 @@ struct LiveOptions {
   program::CommonOptions common;
 };
 
+hw::BoardView view_of(const LiveOptions& options) {
+  return program::during("reading this board", [&] { return options.access->view(options.board.root); });
+}
+
 // "cpu_cores=8,gpu_khz=918000"
 hw::Settings parse_settings(const std::string& text) {
   hw::Settings settings;
@@ -137,9 +142,10 @@ hw::Settings parse_settings(const std::string& text) {
     if (equals == std::string::npos || !role)
       throw program::UsageError("--mode: expected KNOB=SETTING with a knob of this board, found \"" + part +
                                 "\"");
-    const auto setting = hw::as_int(hw::parse_number(part.substr(equals + 1), "--mode " + part));
+    const auto setting = hw::whole_int(part.substr(equals + 1));
     if (!setting)
-      throw program::UsageError("--mode " + part + ": expected a setting of at most " +
+      throw program::UsageError("--mode " + part +
+                                ": expected a whole number as the setting, clocks in kHz, of at most " +
                                 std::to_string(std::numeric_limits<int>::max()));
     settings.emplace_back(*role, *setting);
   }
@@ -179,14 +185,14 @@ Json sensors_to_json(const hw::BoardView& view) {
 }
 
 void show_this(const LiveOptions& options) {
-  const auto view = options.access->view(options.board.root);
+  const auto view = view_of(options);
   const auto& board = view.board;
   const auto space = hw::space_of(board);
   if (options.common.json) {
     Json missing = Json::array(), refused = Json::object();
     for (const auto& [what, why] : board.missing) missing.push_back({{"what", what}, {"why", why}});
     for (const auto& [why, paths] : view.refused) refused[why] = paths;
-    std::cout << Json{{"model", board.model},
+    const Json report{{"model", board.model},
                       {"compatible", board.compatible},
                       {"l4t", board.release},
                       {"jetpack", board.jetpack},
@@ -195,9 +201,9 @@ void show_this(const LiveOptions& options) {
                       {"now", settings_to_json(space.knobs(), view.now)},
                       {"sensors", sensors_to_json(view)},
                       {"missing", missing},
-                      {"not_writable", refused}}
-                     .dump(2)
-              << '\n';
+                      {"notes", board.notes},
+                      {"not_writable", refused}};
+    std::cout << hw::json_text(report, 2) << '\n';
     return;
   }
   std::cout << board.model << ", JetPack " << (board.jetpack.empty() ? "not known" : board.jetpack) << ", "
@@ -212,6 +218,7 @@ void show_this(const LiveOptions& options) {
   else
     std::cout << "module: " << view.total << '\n';
   for (const auto& [what, why] : board.missing) std::cout << "missing " << what << ": " << why << '\n';
+  for (const auto& note : board.notes) std::cout << "note: " << note << '\n';
   for (const auto& [why, paths] : view.refused)
     std::cout << "cannot be written (" << why << "): " << paths.size() << " controls, " << paths.front()
               << " the first; root may write them\n";
@@ -228,13 +235,15 @@ Json print_writes(const hw::ControlWrites& writes, bool json) {
 
 void apply_here(const LiveOptions& options) {
   const auto settings = settings_for("apply", options);
-  const auto space = hw::space_of(options.access->view(options.board.root).board);
-  const auto change = options.access->change(options.board, settings, options.dry_run);
+  const auto space = hw::space_of(view_of(options).board);
+  const auto change = program::during("setting this board's clocks", [&] {
+    return options.access->change(options.board, settings, options.dry_run);
+  });
   const auto writes = print_writes(change.writes, options.common.json);
   if (options.common.json) {
     Json report{{"mode", settings_to_json(space.knobs(), change.mode)}};
     if (options.dry_run) report["writes"] = writes;
-    std::cout << report.dump(2) << '\n';
+    std::cout << hw::json_text(report, 2) << '\n';
   } else if (!options.dry_run && !options.common.quiet) {
     std::cout << "set " << hw::describe(space, change.mode)
               << "; fewwatt device restore puts back what was before\n";
@@ -242,15 +251,17 @@ void apply_here(const LiveOptions& options) {
 }
 
 void restore_here(const LiveOptions& options) {
-  const auto undone = options.access->undo(options.board, options.give_up, options.dry_run);
+  const auto undone = program::during("putting back this board's clocks", [&] {
+    return options.access->undo(options.board, options.give_up, options.dry_run);
+  });
   const auto writes = print_writes(undone.writes, options.common.json);
   if (options.dry_run) {
-    if (options.common.json) std::cout << Json{{"writes", writes}}.dump(2) << '\n';
+    if (options.common.json) std::cout << hw::json_text(Json{{"writes", writes}}, 2) << '\n';
     return;
   }
   for (const auto& left : undone.left) std::cerr << "left as it is: " << left << '\n';
   if (options.common.json)
-    std::cout << Json{{"controls", undone.controls}}.dump(2) << '\n';
+    std::cout << hw::json_text(Json{{"controls", undone.controls}}, 2) << '\n';
   else if (!options.common.quiet)
     std::cout << (undone.controls == 0 ? std::string("nothing to put back")
                                        : "put back " + std::to_string(undone.controls) + " controls")
@@ -258,7 +269,7 @@ void restore_here(const LiveOptions& options) {
 }
 
 void export_here(const LiveOptions& options) {
-  const auto view = options.access->view(options.board.root);
+  const auto view = view_of(options);
   const auto settings = settings_for("export-nvpmodel", options);
   const auto space = hw::space_of(view.board);
   const auto [mode, roles] = hw::changed(space, view.now, settings);
@@ -268,7 +279,8 @@ void export_here(const LiveOptions& options) {
   const auto stanza = hw::nvpmodel_stanza(files, conf, *conf.find(hw::nvpmodel_now(files, conf)), view.board,
                                           mode, roles, options.name);
   if (options.common.json)
-    std::cout << Json{{"mode", settings_to_json(space.knobs(), mode)}, {"stanza", stanza}}.dump(2) << '\n';
+    std::cout << hw::json_text(Json{{"mode", settings_to_json(space.knobs(), mode)}, {"stanza", stanza}}, 2)
+              << '\n';
   else
     std::cout << stanza;
 }

@@ -22,6 +22,14 @@ std::optional<std::int64_t> whole_number(std::string_view text, std::int64_t lea
   return spelled(text, least, most);
 }
 
+std::optional<int> whole_int(std::string_view text, int least, int most) {
+  return spelled(text, least, most);
+}
+
+std::optional<std::uint64_t> natural_number(std::string_view text, std::uint64_t most) {
+  return spelled(text, std::uint64_t{0}, most);
+}
+
 std::optional<double> real_number(std::string_view text, double least, double most) {
   return spelled(text, least, most);
 }

@@ -16,6 +16,15 @@ std::optional<std::int64_t> whole_number(std::string_view text,
                                          std::int64_t least = std::numeric_limits<std::int64_t>::min(),
                                          std::int64_t most = std::numeric_limits<std::int64_t>::max());
 
+// The same as an int.
+std::optional<int> whole_int(std::string_view text, int least = std::numeric_limits<int>::min(),
+                             int most = std::numeric_limits<int>::max());
+
+// The whole number in [0, most] that all of `text` spells, in decimal digits and nothing else; nullopt for anything else. For what
+// may be above 2^63 - 1, such as a seed.
+std::optional<std::uint64_t> natural_number(std::string_view text,
+                                            std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+
 // The number in [least, most] that all of `text` spells; nullopt for anything else, NaN and infinity too.
 std::optional<double> real_number(std::string_view text, double least = std::numeric_limits<double>::lowest(),
                                   double most = std::numeric_limits<double>::max());

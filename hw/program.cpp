@@ -3,7 +3,6 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +12,7 @@
 #include <sstream>
 
 #include "hw/jetson/board_helper.hpp"
+#include "hw/numbers.hpp"
 #include "hw/printable.hpp"
 #include "hw/regular_file.hpp"
 #include "hw/user.hpp"
@@ -127,9 +127,11 @@ std::string join(std::span<const std::string_view> names) {
 std::istream& operator>>(std::istream& in, Count& count) {
   std::string text;
   in >> text;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, count.value);
-  if (error != std::errc() || stop != end) in.setstate(std::ios::failbit);
+  const auto value = hw::natural_number(text);
+  if (value)
+    count.value = *value;
+  else
+    in.setstate(std::ios::failbit);
   return in;
 }
 

@@ -10,26 +10,28 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
 
+#include "hw/numbers.hpp"
+
 namespace fewwatt::hw {
 namespace {
 
-template <class Number>
-Number number_in(const char* variable) {
+// An account or a group. The highest number means none to the system's calls, which would leave root's.
+std::uint32_t number_in(const char* variable) {
   const char* text = std::getenv(variable);
-  const std::string_view digits = text == nullptr ? "" : text;
-  Number number = 0;
-  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || stop != digits.data() + digits.size())
-    throw std::runtime_error(std::string(variable) + ": expected a whole number, found \"" +
-                             std::string(digits) + "\"");
-  return number;
+  const std::string digits = text == nullptr ? "" : text;
+  const auto number = natural_number(digits, std::numeric_limits<std::uint32_t>::max() - 1);
+  if (!number)
+    throw std::runtime_error(std::string(variable) + ": expected a whole number below 2^32 - 1, found \"" +
+                             digits + "\"");
+  return static_cast<std::uint32_t>(*number);
 }
 
 void look_in_files_only() {
@@ -84,8 +86,8 @@ User find_user(const std::string& name) {
 
 std::optional<User> user_of_sudo() {
   if (::geteuid() != 0 || std::getenv("SUDO_UID") == nullptr) return std::nullopt;
-  const auto uid = number_in<uid_t>("SUDO_UID");
-  const auto gid = number_in<gid_t>("SUDO_GID");
+  const auto uid = number_in("SUDO_UID");
+  const auto gid = number_in("SUDO_GID");
   if (uid == 0) return std::nullopt;
   auto user = account("SUDO_UID: no user " + std::to_string(uid),
                       [&](auto... arguments) { return ::getpwuid_r(uid, arguments...); });

@@ -23,6 +23,7 @@
 #include "datasets/import.hpp"
 #include "datasets/profile_io.hpp"
 #include "datasets/replay_device.hpp"
+#include "hw/json_text.hpp"
 #include "hw/modules.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
@@ -693,7 +694,7 @@ int run(Options options) {
     report["weighs"].push_back(std::move(one));
   }
   if (options.common.json) {
-    std::cout << report << '\n';
+    std::cout << hw::json_text(report) << '\n';
   } else if (!options.common.quiet) {
     print(report);
   }

@@ -19,6 +19,7 @@
 #include "datasets/atomic_file.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/measured_workload.hpp"
+#include "hw/json_text.hpp"
 #include "hw/program.hpp"
 #include "hw/regular_file.hpp"
 #include "learners/checkpoint_io.hpp"
@@ -109,7 +110,8 @@ struct Learning {
 Learning learning_of(const Options& options) {
   try {
     if (!options.init.empty()) {
-      const auto checkpoint = learners::read_checkpoint(options.init);
+      const auto checkpoint =
+          program::during("reading " + options.init, [&] { return learners::read_checkpoint(options.init); });
       const auto& facts = learners::find_learner(checkpoint.learner);
       program::require(facts.gives_uncertainty,
                        options.init + ": its learner " + checkpoint.learner + " gives no uncertainty");
@@ -307,12 +309,16 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
 
 int govern(Options& options) {
   options.measuring.signals = program::catch_signals();
+  if (!options.common.quiet)
+    options.measuring.profiler.notice = [](const std::string& text) { std::cerr << text << '\n'; };
   const auto learning = learning_of(options);
   hw::SystemMonotonic time;
   Budget budget(options.max_power_w, options.budget_file);
-  const auto runner =
-      datasets::open_measured_workload({options.measuring, options.common.seed, kNoise}, time,
-                                       [&budget] { return program::told_to_stop() || budget.changed(); });
+  const auto runner = program::during("opening --device " + options.measuring.device, [&] {
+    return datasets::open_measured_workload(
+        {options.measuring, options.common.seed, kNoise}, time,
+        [&budget] { return program::told_to_stop() || budget.changed(); });
+  });
   if (!options.common.quiet)
     for (const auto& notice : runner->notices) std::cerr << notice << '\n';
   learners::GovernorOptions governing;
@@ -325,7 +331,7 @@ int govern(Options& options) {
   Outcome outcome;
   try {
     Log log(options.log, runner->space());
-    govern_windows(*runner, governor, budget, log, options, outcome);
+    program::during("governing", [&] { govern_windows(*runner, governor, budget, log, options, outcome); });
     if (const auto lost = log.lost(); !lost.empty()) {
       runner->notices.push_back(lost);
       if (!options.common.quiet) std::cerr << lost << '\n';
@@ -356,7 +362,7 @@ int govern(Options& options) {
       report["time_ms"] = outcome.measured.time_ms;
       report["power_w"] = outcome.measured.power_w;
     }
-    std::cout << report.dump(2) << '\n';
+    std::cout << hw::json_text(report, 2) << '\n';
   } else if (outcome.mode) {
     std::cout << std::setprecision(4) << outcome.windows << " windows, " << inside
               << " % of their time inside the budget, " << outcome.moves << " moves, " << governor.changes()
@@ -412,7 +418,8 @@ int main(int argc, char** argv) {
         "worth a "
         "window, leaves a mode that was over the budget, and starts anew when the workload changes. The "
         "program "
-        "writes a newline to the file descriptor FEWWATT_STEP_FD after each step. The clocks are put back "
+        "writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe FEWWATT_STEP_PATH, "
+        "after each step. The clocks are put back "
         "whatever "
         "happens.";
     auto add = manual.options.add_options();

@@ -14,6 +14,7 @@
 #include <sstream>
 #include <utility>
 
+#include "hw/json_text.hpp"
 #include "hw/program.hpp"
 #include "learners/model.hpp"
 #include "learners/optimize/choose.hpp"
@@ -374,7 +375,7 @@ int report_no_fit(const Options& options, const learners::Model& model, const le
   const auto nearest = learners::least_violation(model.prediction, budget);
   result["least_violation"] = mode_json(model, nearest.row, budget);
   result["least_violation"]["over_percent"] = 100 * (nearest.excess - 1);
-  if (options.common.json) std::cout << result << '\n';
+  if (options.common.json) std::cout << hw::json_text(result) << '\n';
   std::cerr << "fewwatt optimize: no mode fits " << describe(budget) << "; the least violation, "
             << number(result["least_violation"]["over_percent"]) << " % over"
             << (budget.confidence != 0.5 ? " at this confidence" : "") << ", has "
@@ -400,7 +401,7 @@ int run_one(const Options& options, const learners::Model& model, const learners
     if (rows.empty()) return report_no_fit(options, model, budget, result);
     for (const std::size_t row : rows) result["front"].push_back(mode_json(model, row, budget));
     if (options.common.json) {
-      std::cout << result << '\n';
+      std::cout << hw::json_text(result) << '\n';
     } else {
       std::cout << title << "front of time and power, " << describe(budget) << ":\n";
       print_front(result["front"]);
@@ -417,7 +418,7 @@ int run_one(const Options& options, const learners::Model& model, const learners
   if (options.common.json) {
     result.update(chosen);
     result["runner_up"] = runner_up;
-    std::cout << result << '\n';
+    std::cout << hw::json_text(result) << '\n';
   } else {
     std::cout << title << "least " << options.objective_name << ", " << describe(budget) << ":\n";
     print_mode(chosen, pair != nullptr ? "unit of work" : std::string(to_string(model.attributes.time_of)));
@@ -517,7 +518,7 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
     }
   }
   if (!totals.fits()) result["over_percent"] = 100 * (totals.excess - 1);
-  if (options.common.json) std::cout << result << '\n';
+  if (options.common.json) std::cout << hw::json_text(result) << '\n';
   std::ostringstream turns;
   for (const auto& turn : result["workloads"])
     turns << "  " << turn["workload"].get<std::string>() << " (" << turn["learner"].get<std::string>()

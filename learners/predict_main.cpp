@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "datasets/atomic_file.hpp"
+#include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
 #include "learners/model.hpp"
@@ -106,12 +107,12 @@ int run(const Options& options) {
   }
   datasets::write_file(options.out, csv, table_of_predictions());
   if (options.common.json) {
-    std::cout << nlohmann::ordered_json{{"out", options.out},
+    const nlohmann::ordered_json report{{"out", options.out},
                                         {"device", model.device},
                                         {"workload", model.workload},
                                         {"learner", model.learner},
-                                        {"modes", model.space->size()}}
-              << '\n';
+                                        {"modes", model.space->size()}};
+    std::cout << hw::json_text(report) << '\n';
   } else if (!options.common.quiet) {
     std::cout << options.out << ": " << model.space->size() << " modes of "
               << hw::printable(model.device + '/' + model.workload) << '\n';

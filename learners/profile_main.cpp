@@ -20,6 +20,7 @@
 #include "datasets/measured_workload.hpp"
 #include "datasets/profile_io.hpp"
 #include "datasets/run_log.hpp"
+#include "hw/json_text.hpp"
 #include "hw/program.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/optimize/search.hpp"
@@ -138,7 +139,8 @@ std::shared_ptr<const learners::Learner> learner_of(Options& options) {
       options.aim.limits.confidence = kConfidence;
   };
   if (!options.init.empty()) {
-    const auto checkpoint = learners::read_checkpoint(options.init);
+    const auto checkpoint =
+        program::during("reading " + options.init, [&] { return learners::read_checkpoint(options.init); });
     decide_by_prediction_unless_sure(checkpoint.learner);
     return learners::make_learner(checkpoint);
   }
@@ -316,10 +318,14 @@ datasets::WorkloadAttributes attributes_of(const Options& options, const dataset
 
 int profile(Options& options) {
   options.measuring.signals = program::catch_signals();
+  if (!options.common.quiet)
+    options.measuring.profiler.notice = [](const std::string& text) { std::cerr << text << '\n'; };
   options.learning = learner_of(options);
   hw::SystemMonotonic time;
-  const auto bench =
-      datasets::open_measured_workload({options.measuring, options.common.seed}, time, program::told_to_stop);
+  const auto bench = program::during("opening --device " + options.measuring.device, [&] {
+    return datasets::open_measured_workload({options.measuring, options.common.seed}, time,
+                                            program::told_to_stop);
+  });
   options.attributes = attributes_of(options, *bench);
   datasets::RunHeader header;
   header.device = options.name.empty() ? bench->device : options.name;
@@ -352,7 +358,8 @@ int profile(Options& options) {
     for (const auto& notice : bench->notices) std::cerr << notice << '\n';
   Outcome outcome;
   try {
-    outcome = run(*bench, log, options);
+    outcome = program::during("measuring " + header.device + '/' + header.workload,
+                              [&] { return run(*bench, log, options); });
   } catch (const std::exception& e) {
     const auto troubles = bench->finish();
     throw std::runtime_error(
@@ -362,7 +369,7 @@ int profile(Options& options) {
   const auto troubles = bench->finish();
   const bool any = std::any_of(log.records().records.begin(), log.records().records.end(),
                                [](const RunRecord& record) { return record.status == RunStatus::ok; });
-  if (any) datasets::fold(log.records(), options.out);
+  if (any) program::during("writing " + options.out, [&] { datasets::fold(log.records(), options.out); });
   const bool complete = !outcome.interrupted && !outcome.out_of_time && outcome.stopped.empty();
   if (complete && any) {
     // What was rejected, and why, is in no other place.
@@ -392,7 +399,7 @@ int profile(Options& options) {
               {"notices", bench->notices},
               {"not_put_back", troubles}};
     if (outcome.reached) json["goal"] = to_json(bench->space(), options.aim, *outcome.reached);
-    std::cout << json.dump(2) << '\n';
+    std::cout << hw::json_text(json, 2) << '\n';
   } else if (!options.common.quiet) {
     for (std::size_t i = told; i < bench->notices.size(); ++i) std::cerr << bench->notices[i] << '\n';
     std::cout << header.device << '/' << header.workload << ": ";
@@ -432,12 +439,15 @@ int profile(Options& options) {
 int merge(const Options& options) {
   program::require(options.merge.size() >= 2, "--merge: give two files or more");
   program::refuse_overwriting(options.out, options.merge);
-  auto merged = datasets::read_profiles(options.merge.front());
+  const auto read = [](const std::string& path) {
+    return program::during("reading " + path, [&] { return datasets::read_profiles(path); });
+  };
+  auto merged = read(options.merge.front());
   for (std::size_t i = 1; i < options.merge.size(); ++i)
-    merged = datasets::merge_profiles(merged, datasets::read_profiles(options.merge[i]), options.merge[i]);
+    merged = datasets::merge_profiles(merged, read(options.merge[i]), options.merge[i]);
   datasets::write_profiles(options.out, merged);
   if (options.common.json)
-    std::cout << Json{{"out", options.out}, {"profiles", merged.profiles.size()}}.dump(2) << '\n';
+    std::cout << hw::json_text(Json{{"out", options.out}, {"profiles", merged.profiles.size()}}, 2) << '\n';
   else if (!options.common.quiet)
     std::cout << merged.profiles.size() << " profiles -> " << options.out << '\n';
   return program::kDone;
@@ -510,7 +520,8 @@ int main(int argc, char** argv) {
     manual.about =
         "Runs a program in one power mode after the other and measures its time per step and the module's "
         "power. The "
-        "program writes a newline to the file descriptor FEWWATT_STEP_FD after each step (minibatch). A mode "
+        "program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe "
+        "FEWWATT_STEP_PATH, after each step (minibatch). A mode "
         "counts once "
         "time and power are steady; measurements that throttling spoiled are made again. Every mode is kept "
         "at once in "

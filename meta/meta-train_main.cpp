@@ -17,6 +17,7 @@
 
 #include "datasets/atomic_file.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/json_text.hpp"
 #include "hw/numbers.hpp"
 #include "hw/program.hpp"
 #include "learners/checkpoint_io.hpp"
@@ -242,7 +243,7 @@ class JsonLog {
                         {"done", now.done},
                         {"seconds", seconds}};
     if (!std::isnan(now.progress.validation_error)) line["validation_error"] = now.progress.validation_error;
-    file_->add(line.dump());
+    file_->add(hw::json_text(line));
   }
 
  private:
@@ -361,7 +362,7 @@ int run(const Options& options) {
   if (!result.message.empty()) log("warning: " + result.message + hint);
 
   if (options.common.json) {
-    std::cout << nlohmann::json{{"out", options.out},
+    const nlohmann::json report{{"out", options.out},
                                 {"learner", options.request.name},
                                 {"adapted_by", checkpoint.learner},
                                 {"training", names},
@@ -371,9 +372,8 @@ int run(const Options& options) {
                                 {"git", checkpoint.origin.git_revision},
                                 {"data_hash", checkpoint.origin.data_hash},
                                 {"stopped", meta::to_string(result.stop)},
-                                {"seconds", seconds()}}
-                     .dump()
-              << '\n';
+                                {"seconds", seconds()}};
+    std::cout << hw::json_text(report) << '\n';
   } else if (!options.common.quiet) {
     std::cout << "wrote " << options.out << '\n';
   }

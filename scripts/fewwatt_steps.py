@@ -8,7 +8,14 @@
 Outside `fewwatt profile` both do nothing. A GPU works on after the call that launched its kernels has returned: where the
 loop reads nothing back (loss.item()), steps arrive in bursts at first, and at the GPU's pace once its queue is full.
 
-In other languages: write one newline per minibatch to the descriptor whose number is in FEWWATT_STEP_FD.
+Launchers (torchrun, accelerate launch, conda run) close the descriptor that steps go to; then they go through the named pipe that
+FEWWATT_STEP_PATH names. Where several processes train together, only one of them should call step(). A container needs
+that variable, and the pipe's folder:
+
+    sh -c 'd=${FEWWATT_STEP_PATH%/*}; exec docker run -e FEWWATT_STEP_PATH -v "$d:$d" IMAGE python3 train.py'
+
+In other languages: write one newline per minibatch to the descriptor whose number is in FEWWATT_STEP_FD, or to what is opened of
+FEWWATT_STEP_PATH.
 """
 import os
 import stat
@@ -25,11 +32,38 @@ def _pipe_of(fd):
     return (status.st_dev, status.st_ino) if stat.S_ISFIFO(status.st_mode) else None
 
 
-try:
-    _fd = int(os.environ.get("FEWWATT_STEP_FD", "-1"))
-except ValueError:
-    _fd = -1
-_pipe = _pipe_of(_fd) if _fd >= 0 else None
+def _inherited():
+    """The descriptor that was passed on, and its pipe; another pipe may have its number where a launcher has closed it."""
+    try:
+        fd = int(os.environ.get("FEWWATT_STEP_FD", "-1"))
+    except ValueError:
+        return -1, None
+    pipe = _pipe_of(fd) if fd >= 0 else None
+    if pipe is not None and os.environ.get("FEWWATT_STEP_PIPE", str(pipe[1])) != str(pipe[1]):
+        pipe = None
+    return fd, pipe
+
+
+def _opened():
+    """The named pipe, opened. Never through a link, never a file that is something else, never waiting for a reader."""
+    path = os.environ.get("FEWWATT_STEP_PATH")
+    if not path:
+        return -1, None
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+    except (OSError, ValueError):
+        return -1, None
+    pipe = _pipe_of(fd)
+    if pipe is None:
+        os.close(fd)
+        return -1, None
+    os.set_blocking(fd, True)
+    return fd, pipe
+
+
+_fd, _pipe = _inherited()
+if _pipe is None:
+    _fd, _pipe = _opened()
 
 
 def step():

@@ -1,6 +1,7 @@
 #include "hw/jetson/board.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -83,11 +84,33 @@ std::vector<std::int64_t> sorted(std::vector<std::int64_t> values) {
   return values;
 }
 
+// What the board is called, and its software. Throws DeviceError where nothing says that it is a Jetson.
+void find_name(const Sysfs& files, Board& board) {
+  const std::string tree = "/proc/device-tree", family = "/sys/devices/soc0/family";
+  if (files.exists(tree + "/compatible")) board.compatible = read_strings(files, tree + "/compatible");
+  std::erase(board.compatible, "");
+  if (files.exists(tree + "/model")) board.model = files.read(tree + "/model");
+  board.release = release_of(files);
+  board.jetpack = jetpack_of(board.release);
+  if (board.is("nvidia,tegra") || board.model.find("Jetson") != std::string::npos) return;
+  const bool tegra = !board.release.empty() || (files.exists(family) && files.read(family) == "Tegra");
+  if (!board.compatible.empty() || !tegra)
+    throw DeviceError(
+        "this machine is no Jetson: " + tree + "/compatible " +
+        (board.compatible.empty()
+             ? "is not there, nor /etc/nv_tegra_release (or this is a container that has neither)"
+             : "says " + board.compatible.front()));
+  if (board.model.empty()) board.model = "Jetson";
+  board.missing.push_back(
+      {"model", tree + "/compatible is not there (is this a container without /proc and /sys of the "
+                       "board?): what the kernel does not list is not known either"});
+}
+
 // kHz that all clusters have.
 std::vector<std::int64_t> cpu_levels(const Sysfs& files, const std::vector<CpuCluster>& of) {
   std::vector<std::int64_t> common;
   for (std::size_t i = 0; i < of.size(); ++i) {
-    const auto levels = sorted(read_numbers(files, of[i].folder + "/scaling_available_frequencies"));
+    const auto levels = sorted(read_numbers(files, of[i].folder + "/scaling_available_frequencies", kKhz));
     if (i == 0) {
       common = levels;
       continue;
@@ -98,6 +121,22 @@ std::vector<std::int64_t> cpu_levels(const Sysfs& files, const std::vector<CpuCl
     common = std::move(both);
   }
   return common;
+}
+
+// The same; none where they cannot be read: cores are then still switched.
+std::vector<std::int64_t> find_cpu_levels(const Sysfs& files, const std::vector<CpuCluster>& of,
+                                          std::vector<Missing>& missing) {
+  try {
+    if (of.empty()) throw DeviceError(kCpus + "/cpufreq: no clock of the CPU can be read");
+    auto levels = cpu_levels(files, of);
+    if (levels.empty())
+      throw DeviceError(of.front().folder +
+                        "/scaling_available_frequencies: no clock that all clusters have");
+    return levels;
+  } catch (const DeviceError& e) {
+    missing.push_back({"cpu_khz", e.what()});
+    return {};
+  }
 }
 
 std::vector<int> switching_order(const std::vector<int>& present, const std::vector<CpuCluster>& of) {
@@ -111,6 +150,28 @@ std::vector<int> switching_order(const std::vector<int>& present, const std::vec
     for (const int cpu : cluster.cpus) add(cpu);
   for (const int cpu : present) add(cpu);
   return order;
+}
+
+// "gpu" of "gpu-gpc-0" and of "17000000.gpu", as a whole word.
+bool has_word(std::string_view text, std::string_view word) {
+  for (auto at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+    const auto end = at + word.size();
+    const auto is_part = [&](std::size_t i) {
+      return std::isalnum(static_cast<unsigned char>(text[i])) != 0;
+    };
+    if ((at == 0 || !is_part(at - 1)) && (end == text.size() || !is_part(end))) return true;
+  }
+  return false;
+}
+
+// A GPU on PCI has no node in the device tree, and a devfreq for each of its clocks: gpu-gpc-0 is that of what computes (graphics
+// processing clusters), gpu-nvd-0 that of video. Where it has a single one, that is it.
+bool is_gpu_by_name(const Sysfs& files, const std::string& all, const std::string& name) {
+  if (files.exists(all + '/' + name + "/device/of_node") || !has_word(name, "gpu")) return false;
+  if (has_word(name, "gpc")) return true;
+  for (const auto& other : files.list(all))
+    if (other != name && has_word(other, "gpu")) return false;
+  return true;
 }
 
 bool is_gpu(const Sysfs& files, const std::string& devfreq) {
@@ -132,12 +193,12 @@ std::optional<GpuClock> find_gpu(const Sysfs& files, std::vector<Missing>& missi
   const std::string all = "/sys/class/devfreq";
   for (const auto& name : files.list(all)) {
     const auto link = all + '/' + name;
-    if (!is_gpu(files, link)) continue;
+    if (!is_gpu(files, link) && !is_gpu_by_name(files, all, name)) continue;
     GpuClock gpu;
     try {
       gpu.devfreq = files.resolve(link);
       gpu.device = files.resolve(link + "/device");
-      gpu.levels = sorted(read_numbers(files, gpu.devfreq + "/available_frequencies"));
+      gpu.levels = sorted(read_numbers(files, gpu.devfreq + "/available_frequencies", kHz));
     } catch (const DeviceError& e) {
       missing.push_back({"gpu_khz", e.what()});
       return std::nullopt;
@@ -159,7 +220,8 @@ std::vector<std::int64_t> kilo(std::vector<std::int64_t> values) {
 std::vector<std::int64_t> possible_rates(const Sysfs& files, const std::string& path) {
   std::istringstream words(files.read(path));
   std::vector<std::int64_t> values;
-  for (std::string word; words >> word && word.front() != '(';) values.push_back(parse_number(word, path));
+  for (std::string word; words >> word && word.front() != '(';)
+    values.push_back(parse_number(word, path, kKhz));
   return values;
 }
 
@@ -191,8 +253,25 @@ void keep_within(std::vector<std::int64_t>& levels, std::int64_t lowest, std::in
                levels.end());
 }
 
-std::optional<MemoryClock> find_memory(const Sysfs& files, const Board& board,
-                                       std::vector<Missing>& missing) {
+// Where the kernel lists no memory clocks in `where`: those of the known board that lie within the bounds that it does tell, and the
+// highest, which is one. The board's notes say so.
+std::vector<std::int64_t> assumed_memory_levels(Board& board, const std::string& where, std::int64_t lowest,
+                                                std::int64_t highest) {
+  auto levels = known_memory_levels(board);
+  if (levels.empty()) return levels;
+  levels.push_back(highest);
+  levels = sorted(std::move(levels));
+  keep_within(levels, lowest, highest);
+  std::string text;
+  for (const auto level : levels) text += ' ' + std::to_string(level / 1000);
+  board.notes.push_back(
+      "mem_khz: the kernel lists no clocks of the memory in " + where +
+      "; assumed are those that such a module is known for, up to the highest that it tells:" + text);
+  return levels;
+}
+
+std::optional<MemoryClock> find_memory(const Sysfs& files, Board& board) {
+  auto& missing = board.missing;
   MemoryClock memory;
   if (files.exists("/sys/kernel/nvpmodel_clk_cap/emc")) {
     memory.cap = "/sys/kernel/nvpmodel_clk_cap/emc";
@@ -210,22 +289,24 @@ std::optional<MemoryClock> find_memory(const Sysfs& files, const Board& board,
         memory.levels = kilo(possible_rates(files, kBpmp + "/emc/possible_rates"));
       if (memory.levels.empty())
         for (const auto& name : files.list(kBpmp + "/emc/tables/regular"))
-          memory.levels.push_back(1000 * parse_number(name, kBpmp + "/emc/tables/regular"));
-      if (memory.levels.empty()) memory.levels = known_memory_levels(board);
+          memory.levels.push_back(1000 * parse_number(name, kBpmp + "/emc/tables/regular", kKhz));
+      const auto lowest = read_number(files, bpmp + "/min_rate", kHz),
+                 highest = read_number(files, bpmp + "/max_rate", kHz);
+      if (memory.levels.empty())
+        memory.levels = assumed_memory_levels(board, kBpmp + "/emc", lowest, highest);
       memory.levels = sorted(std::move(memory.levels));
-      keep_within(memory.levels, read_number(files, bpmp + "/min_rate"),
-                  read_number(files, bpmp + "/max_rate"));
+      keep_within(memory.levels, lowest, highest);
     } else if (files.exists(kOverrideEmc + "/clk_update_rate")) {
       memory.kind = MemoryClock::Kind::override_emc;
       memory.folder = kOverrideEmc;
-      memory.levels = sorted(known_memory_levels(board));
       const std::string bounds = "/sys/kernel/debug/tegra_bwmgr/";
-      keep_within(memory.levels, read_number(files, bounds + "emc_min_rate"),
-                  read_number(files, bounds + "emc_max_rate"));
+      const auto lowest = read_number(files, bounds + "emc_min_rate", kHz),
+                 highest = read_number(files, bounds + "emc_max_rate", kHz);
+      memory.levels = assumed_memory_levels(board, kOverrideEmc, lowest, highest);
     } else if (files.exists(kMemoryDevfreq + "/available_frequencies")) {
       memory.kind = MemoryClock::Kind::devfreq;
       memory.folder = files.resolve(kMemoryDevfreq);
-      memory.levels = sorted(read_numbers(files, memory.folder + "/available_frequencies"));
+      memory.levels = sorted(read_numbers(files, memory.folder + "/available_frequencies", kHz));
     } else {
       const bool mounted = files.exists("/sys/kernel/debug/clk") || files.exists(kBpmp);
       missing.push_back(
@@ -277,9 +358,10 @@ bool is_online(const Sysfs& files, int cpu) {
 
 std::vector<CpuCluster> clusters(const Sysfs& files) {
   const auto folder = kCpus + "/cpufreq";
-  std::map<int, CpuCluster> found;  // by number of the policy
+  std::map<std::int64_t, CpuCluster> found;  // by number of the policy
   for (const auto& name : files.list(folder)) {
     if (!name.starts_with("policy")) continue;
+    const auto number = parse_number(name.substr(6), folder + '/' + name, kCpuNumbers);
     CpuCluster cluster{folder + '/' + name, {}};
     try {
       cluster.cpus = read_cpu_list(files, cluster.folder + "/affected_cpus");
@@ -288,7 +370,7 @@ std::vector<CpuCluster> clusters(const Sysfs& files) {
     } catch (const SysfsError&) {
       continue;  // all off
     }
-    found.emplace(static_cast<int>(parse_number(name.substr(6), cluster.folder)), std::move(cluster));
+    found.emplace(number, std::move(cluster));
   }
   std::vector<CpuCluster> all;
   for (auto& [number, cluster] : found) all.push_back(std::move(cluster));
@@ -297,23 +379,13 @@ std::vector<CpuCluster> clusters(const Sysfs& files) {
 
 Board find_board(const Sysfs& files) {
   Board board;
-  const std::string tree = "/proc/device-tree";
-  if (files.exists(tree + "/compatible")) board.compatible = read_strings(files, tree + "/compatible");
-  if (files.exists(tree + "/model")) board.model = files.read(tree + "/model");
-  if (!board.is("nvidia,tegra") && board.model.find("Jetson") == std::string::npos)
-    throw DeviceError("this machine is no Jetson: " + tree + "/compatible " +
-                      (board.compatible.empty() ? "is not there" : "says " + board.compatible.front()));
-  board.release = release_of(files);
-  board.jetpack = jetpack_of(board.release);
+  find_name(files, board);
   const auto on = clusters(files);
-  if (on.empty()) throw DeviceError(kCpus + "/cpufreq: no clock of the CPU can be read");
   board.cpus = switching_order(read_cpu_list(files, kCpus + "/present"), on);
   if (board.cpus.empty()) throw DeviceError(kCpus + "/present: expected CPUs, found none");
-  board.cpu_levels = cpu_levels(files, on);
-  if (board.cpu_levels.empty())
-    throw DeviceError(on.front().folder + "/scaling_available_frequencies: no clock that all clusters have");
+  board.cpu_levels = find_cpu_levels(files, on, board.missing);
   board.gpu = find_gpu(files, board.missing);
-  board.memory = find_memory(files, board, board.missing);
+  board.memory = find_memory(files, board);
   return board;
 }
 
@@ -329,7 +401,8 @@ PowerModeSpace space_of(const Board& board) {
   };
   Knob cores{KnobRole::cpu_cores, {}};
   for (int n = 1; n <= static_cast<int>(board.cpus.size()); ++n) cores.levels.push_back(n);
-  std::vector<Knob> knobs = {std::move(cores), {KnobRole::cpu_khz, khz(board.cpu_levels, 1)}};
+  std::vector<Knob> knobs = {std::move(cores)};
+  if (!board.cpu_levels.empty()) knobs.push_back({KnobRole::cpu_khz, khz(board.cpu_levels, 1)});
   if (board.gpu) knobs.push_back({KnobRole::gpu_khz, khz(board.gpu->levels, 1000)});
   if (board.memory) knobs.push_back({KnobRole::mem_khz, khz(board.memory->levels, 1000)});
   try {

@@ -51,16 +51,17 @@ struct Board {
   // All there are, in the order in which they are switched on: cluster by cluster, so that the first one, which never is
   // switched off, comes first.
   std::vector<int> cpus;
-  std::vector<std::int64_t> cpu_levels;  // kHz, ascending, that all clusters have
+  std::vector<std::int64_t> cpu_levels;  // kHz, ascending, that all clusters have; none: not known
   std::optional<GpuClock> gpu;
   std::optional<MemoryClock> memory;
   std::vector<Missing> missing;
+  std::vector<std::string> notes;  // sentences: what was assumed where the kernel says nothing
 
   bool is(const std::string& part) const;  // whether a compatible string contains it
 };
 
-// Throws DeviceError saying in one sentence that this is no Jetson, or that its CPU clocks cannot be read. What else is
-// missing is listed in `missing`, and the space lacks its knob.
+// Throws DeviceError saying in one sentence that this is no Jetson, or that it has no CPUs. What else is missing is listed in
+// `missing`, and the space lacks its knob.
 Board find_board(const Sysfs& files);
 
 // Every combination of settings. Throws DeviceError where the clocks that the kernel lists make none.

@@ -33,7 +33,7 @@ class Unhurried {
 void add_sensors(const Sysfs& files, BoardView& view) {
   const auto rails = find_rails(files);
   for (const auto& rail : rails) {
-    BoardView::Sensor sensor{rail.label, rail.bus_address, std::nullopt, ""};
+    BoardView::Sensor sensor{rail.name(), rail.bus_address, std::nullopt, ""};
     try {
       sensor.power_w = read_power_w(files, rail);
     } catch (const DeviceError& e) {

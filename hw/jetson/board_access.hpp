@@ -36,8 +36,8 @@ class LiveBoard : public MeasuredBoard {
 // A board as it stands.
 struct BoardView {
   struct Sensor {
-    std::string label, bus_address;
-    std::optional<double> power_w;  // none: `problem` says why
+    std::string label, bus_address;  // label: as Rail::name()
+    std::optional<double> power_w;   // none: `problem` says why
     std::string problem;
   };
   Board board;

@@ -128,6 +128,7 @@ void put(MessageWriter& to, const Board& board) {
     to.text(missing.what);
     to.text(missing.why);
   });
+  put(to, board.notes);
 }
 
 Board take_board(MessageReader& from) {
@@ -155,6 +156,7 @@ Board take_board(MessageReader& from) {
     auto what = from.text();
     return Missing{std::move(what), from.text()};
   });
+  board.notes = take_texts(from);
   return board;
 }
 

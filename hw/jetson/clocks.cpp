@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include "hw/numbers.hpp"
+
 namespace fewwatt::hw {
 namespace {
 
@@ -54,6 +56,11 @@ std::string railgate_path(const GpuClock& gpu) {
 
 std::string wanted_found(std::int64_t wanted, std::int64_t found) {
   return "wanted " + std::to_string(wanted) + ", found " + std::to_string(found);
+}
+
+// What was read within kKhz.
+int khz(std::int64_t value) {
+  return as_int(value).value();
 }
 
 // The levels below and above a setting that is none of them.
@@ -258,11 +265,11 @@ PowerMode Clocks::current() const {
     } else if (knob.role == KnobRole::cpu_khz) {
       const auto on = clusters(files_);
       if (on.empty()) throw DeviceError("no clock of the CPU can be read");
-      settings.push_back(static_cast<int>(read_number(files_, on.front().limits().max_path)));
+      settings.push_back(khz(read_number(files_, on.front().limits().max_path, kKhz)));
     } else if (knob.role == KnobRole::gpu_khz) {
-      settings.push_back(static_cast<int>(read_number(files_, board_.gpu->limits().max_path) / 1000));
+      settings.push_back(khz(read_number(files_, board_.gpu->limits().max_path, kHz) / 1000));
     } else {
-      settings.push_back(static_cast<int>(memory_limit() / 1000));
+      settings.push_back(khz(memory_limit() / 1000));
     }
   }
   return PowerMode(settings);
@@ -274,17 +281,18 @@ std::int64_t Clocks::memory_limit() const {
   const auto free = [&](const std::string& path) {
     return files_.exists(path) && read_number(files_, path) == 0;
   };
+  const auto rate = [&](const std::string& path) { return read_number(files_, path, kHz); };
   switch (memory.kind) {
     case MemoryClock::Kind::bpmp:
-      if (!free(memory.folder + "/mrq_rate_locked")) return read_number(files_, memory_rate_path(memory));
+      if (!free(memory.folder + "/mrq_rate_locked")) return rate(memory_rate_path(memory));
       break;
     case MemoryClock::Kind::override_emc:
-      if (!free(memory.folder + "/clk_state")) return read_number(files_, memory_rate_path(memory));
+      if (!free(memory.folder + "/clk_state")) return rate(memory_rate_path(memory));
       break;
     case MemoryClock::Kind::devfreq:
-      return read_number(files_, memory_limits(memory).max_path);
+      return rate(memory_limits(memory).max_path);
   }
-  const auto cap = memory.cap.empty() ? 0 : read_number(files_, memory.cap);
+  const auto cap = memory.cap.empty() ? 0 : rate(memory.cap);
   return cap > 0 ? std::min(cap, memory.levels.back()) : memory.levels.back();
 }
 

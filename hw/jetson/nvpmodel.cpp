@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -44,8 +43,7 @@ std::optional<int> core_of(std::string_view path) {
     const auto rest = path.substr(at + kBefore.size());
     const auto digits = digits_of(rest);
     if (digits.empty() || digits.size() == rest.size() || rest[digits.size()] != '/') continue;
-    const auto core = whole_number(digits, 0, std::numeric_limits<int>::max());
-    return core ? std::optional<int>(static_cast<int>(*core)) : std::nullopt;
+    return whole_int(digits, 0);
   }
   return std::nullopt;
 }
@@ -94,7 +92,9 @@ NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where) {
         conf.modes.push_back({parse_id(fields["ID"], at), fields["NAME"], {}});
         part = in_mode;
       } else {
-        if (fields[""] == "PM_CONFIG") conf.default_id = parse_id(fields["DEFAULT"], at);
+        // Without a default the file says as much as one without PM_CONFIG.
+        if (fields[""] == "PM_CONFIG" && fields.count("DEFAULT") > 0)
+          conf.default_id = parse_id(fields["DEFAULT"], at);
         part = none;
       }
       continue;
@@ -123,15 +123,19 @@ int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf) {
     const auto text = files.read(path);
     const auto at = text.find(kBefore);
     if (at != std::string::npos) {
-      const auto id = whole_number(digits_of(std::string_view(text).substr(at + kBefore.size())), 0, kMostId);
-      if (id && conf.find(static_cast<int>(*id)) != nullptr) return static_cast<int>(*id);
+      const auto id = whole_int(digits_of(std::string_view(text).substr(at + kBefore.size())), 0, kMostId);
+      if (id && conf.find(*id) != nullptr) return *id;
     }
   }
-  if (conf.find(conf.default_id) != nullptr) return conf.default_id;
+  const auto* mode = conf.default_id ? conf.find(*conf.default_id) : nullptr;
+  if (mode == nullptr && conf.modes.size() == 1) mode = &conf.modes.front();
+  if (mode != nullptr) return mode->id;
   std::string known;
-  for (const auto& mode : conf.modes) known += (known.empty() ? "" : ", ") + std::to_string(mode.id);
-  throw DeviceError("nvpmodel.conf: expected a POWER_MODEL with the ID of DEFAULT, " +
-                    std::to_string(conf.default_id) + ", found the IDs " + known);
+  for (const auto& other : conf.modes) known += (known.empty() ? "" : ", ") + std::to_string(other.id);
+  throw DeviceError("nvpmodel.conf: expected a POWER_MODEL with the ID that " + path +
+                    " tells, or with that of PM_CONFIG's DEFAULT, " +
+                    (conf.default_id ? std::to_string(*conf.default_id) : "which is not there") +
+                    "; found the IDs " + known);
 }
 
 std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
@@ -151,6 +155,9 @@ std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const 
     if (roles.count(role) > 0) values[{param, arg}] = std::to_string(value);
     covered.insert(role);
   };
+  const auto put_clock = [&](KnobRole role, const std::string& param, const std::string& arg, int unit) {
+    if (const auto khz = setting(role)) put(role, param, arg, unit * *khz);
+  };
   for (const auto& param : conf.params) {
     for (const auto& [arg, path] : param.args) {
       const bool of_clock = arg == "MAX_FREQ" || arg == "MIN_FREQ";
@@ -159,11 +166,11 @@ std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const 
         if (!core || !path.ends_with("/online")) continue;
         put(KnobRole::cpu_cores, param.name, arg, on.count(*core) > 0 ? 1 : 0);
       } else if (of_clock && core) {
-        put(KnobRole::cpu_khz, param.name, arg, *setting(KnobRole::cpu_khz));
+        put_clock(KnobRole::cpu_khz, param.name, arg, 1);
       } else if (of_clock && board.gpu && is_of_gpu(files, path, *board.gpu)) {
-        put(KnobRole::gpu_khz, param.name, arg, 1000 * *setting(KnobRole::gpu_khz));
+        put_clock(KnobRole::gpu_khz, param.name, arg, 1000);
       } else if (arg == "MAX_FREQ" && board.memory && path == board.memory->cap) {
-        put(KnobRole::mem_khz, param.name, arg, 1000 * *setting(KnobRole::mem_khz));
+        put_clock(KnobRole::mem_khz, param.name, arg, 1000);
       }
     }
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -26,7 +27,7 @@ struct NvpmodelConf {
   };
   std::vector<Param> params;
   std::vector<Mode> modes;
-  int default_id = 0;
+  std::optional<int> default_id;  // none: the file states none
 
   const Mode* find(int id) const;  // nullptr for none
 };
@@ -34,7 +35,8 @@ struct NvpmodelConf {
 // Throws DeviceError naming `where` and the line.
 NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where);
 
-// Id of the mode that the board took last; the default where that is not known. Throws DeviceError where the file has neither.
+// Id of the mode of `conf` that the board took last; of the default where that is not known or not there; else of the only one. Throws
+// DeviceError where the file has neither, and more than one.
 int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
 
 // A POWER_MODEL stanza to append to the file: that of `base`, with the settings that `mode`, a mode of space_of(board), has for

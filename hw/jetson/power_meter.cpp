@@ -10,17 +10,19 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <optional>
 #include <sstream>
+
+#include "hw/numbers.hpp"
 
 namespace fewwatt::hw {
 namespace {
 
 constexpr double kLongestNap_s = 0.1;        // so that a meter with a long interval stops soon
 constexpr std::size_t kLongestLine = 65536;  // of tegrastats
+constexpr std::int64_t kMostMw = 1'000'000'000;
 
 std::string text_of(double value) {
   std::ostringstream text;
@@ -54,15 +56,15 @@ std::optional<double> first_mw(std::string_view text) {
   std::string_view unit;
   int count = 0;
   for (;;) {
-    std::int64_t value = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc()) return std::nullopt;
-    text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
+    const auto digits = text.substr(0, text.find_first_not_of("-0123456789"));
+    const auto value = whole_number(digits, -kMostMw, kMostMw);
+    if (!value) return std::nullopt;
+    text.remove_prefix(digits.size());
     const auto its_unit = text.substr(0, text.find('/'));
     if (!its_unit.empty() && its_unit != "mW") return std::nullopt;
     if (first && its_unit != unit) return std::nullopt;
     if (!first) {
-      first = value;
+      first = *value;
       unit = its_unit;
     }
     ++count;

@@ -13,6 +13,8 @@ constexpr double kLook_s = 1;                // between looks at the board
 constexpr std::size_t kMostSteps = 1000000;  // of a mode
 constexpr int kStarts = 3;                   // of a program that ends by itself, in one mode
 constexpr std::size_t kFewestForSteady = 8;
+// After the program's start, and between looks whether a step can come at all, while there was none.
+constexpr double kFirstLookForSteps_s = 6, kLookForSteps_s = 2;
 
 // Ends an attempt.
 struct Failed {
@@ -194,6 +196,8 @@ void Profiler::start_in(const PowerMode& mode) {
         board_.apply(mode);
       }
     program_ = std::make_unique<WorkloadProcess>(workload_, time_);
+    look_for_steps_s_ = time_.now_s() + kFirstLookForSteps_s;
+    no_way_ = told_of_closed_ = false;
     next_step(time_.now_s() + options_.start_s);
   }
   const double paused_s = time_.now_s();
@@ -215,6 +219,21 @@ void Profiler::look() {
   if (const auto why = why_invalid(*as_set_, now)) throw Failed{status_of(*as_set_, now), *why};
 }
 
+// Of a program that has not reported a step yet. Throws Failed where it cannot: two looks in a row must say so, as a process may be
+// starting another just then.
+void Profiler::look_for_steps() {
+  if (time_.now_s() < look_for_steps_s_) return;
+  look_for_steps_s_ = time_.now_s() + kLookForSteps_s;
+  const auto ways = program_->step_ways();
+  if (ways.none && no_way_)
+    throw Failed{AttemptStatus::program_died,
+                 "no step can be reported: " + ways.closed + lines_of(*program_)};
+  no_way_ = ways.none;
+  if (no_way_ || ways.closed.empty() || told_of_closed_) return;
+  told_of_closed_ = true;
+  if (options_.notice) options_.notice("no step was reported yet: " + ways.closed);
+}
+
 // Waits for one step or more. Throws Failed.
 void Profiler::next_step(double until_s) {
   // Until there is a first step the program gets ready, which takes what it takes.
@@ -222,6 +241,7 @@ void Profiler::next_step(double until_s) {
   for (;;) {
     const double now_s = time_.now_s();
     if (as_set_ && now_s >= looked_s_ + kLook_s) look();
+    if (!as_set_) look_for_steps();
     switch (program_->next_steps(steps_, std::min(step_until_s, now_s + kPatience_s))) {
       case Wait::steps:
         if (steps_.size() > kMostSteps)
@@ -239,11 +259,14 @@ void Profiler::next_step(double until_s) {
         break;
     }
     if (stop_()) throw Failed{AttemptStatus::interrupted, "stopped"};
-    if (time_.now_s() >= step_until_s)
-      throw Failed{AttemptStatus::timed_out,
-                   (steps_.empty() ? std::string("no step was reported") + (as_set_ ? " in this mode" : "")
-                                   : "the time was over after " + std::to_string(steps_.size()) + " steps") +
-                       lines_of(*program_)};
+    if (time_.now_s() < step_until_s) continue;
+    std::string why = "the time was over after " + std::to_string(steps_.size()) + " steps";
+    if (steps_.empty()) {
+      why = std::string("no step was reported") + (as_set_ ? " in this mode" : "");
+      if (const auto closed = as_set_ ? std::string() : program_->step_ways().closed; !closed.empty())
+        why += ": " + closed;
+    }
+    throw Failed{AttemptStatus::timed_out, why + lines_of(*program_)};
   }
 }
 

@@ -72,12 +72,15 @@ struct ProfilerOptions {
   SteadyOptions time_steady;
   SteadyOptions power_steady = {
       .window = 8, .most_change = 0.02, .most_significance = 1, .most_noisy_change = 0.04};
+  // Is told, in a sentence, what the user should know at once; none: nobody is.
+  std::function<void(const std::string&)> notice;
   std::string error() const;  // "" when valid
 };
 
 // Runs the user's program in one mode after the other, and measures. The program is started in the highest mode, and stands
 // still while the mode is changed. One that ends by itself, with exit code 0, is started again. What can spoil a measurement
-// is looked at every second, and compared with what was right after the mode was set.
+// is looked at every second, and compared with what was right after the mode was set. Time per step and power of a mode are the
+// arithmetic means of the steps' durations and, over time, of the power while they ran.
 class Profiler {
  public:
   // All references must outlive it. `stop`: asked several times a second; true ends an attempt. Throws
@@ -98,6 +101,7 @@ class Profiler {
   void start_in(const PowerMode& mode);
   void look();
   void next_step(double until_s);
+  void look_for_steps();
   void warm_up(double until_s);
   void drop_program();
 
@@ -108,9 +112,11 @@ class Profiler {
   std::function<bool()> stop_;
   PowerMeter meter_;
   std::unique_ptr<WorkloadProcess> program_;
-  std::vector<double> steps_;         // arrival times since the mode was set
-  std::optional<BoardState> as_set_;  // right after the mode was set
-  std::optional<PowerMode> mode_;     // that was measured last, without a fault
+  std::vector<double> steps_;                     // arrival times since the mode was set
+  std::optional<BoardState> as_set_;              // right after the mode was set
+  std::optional<PowerMode> mode_;                 // that was measured last, without a fault
+  double look_for_steps_s_ = 0;                   // when to look next whether the program can report one
+  bool no_way_ = false, told_of_closed_ = false;  // what was seen at the last look; the user
   double looked_s_ = 0, changing_s_ = 0;
   std::size_t garbage_ = 0;  // of programs before this one
 };

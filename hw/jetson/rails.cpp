@@ -14,15 +14,16 @@ constexpr double kShortestConversion_s = 140e-6;  // of an INA3221, for a voltag
 // What there is to add up, by the labels of NVIDIA's modules. The first label marks the rule: where it is, all must be.
 struct Rule {
   std::vector<std::string> labels;
-  std::string only_on;  // part of a compatible string; "" = any
+  std::string only_on;  // part of a compatible string, of boards that have this rule and no other; "" = any
+  std::string board;    // that has it, where only_on says so
 };
 const std::vector<Rule>& rules() {
   static const std::vector<Rule> all = {
-      {{"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"}, ""},   // AGX Orin; VIN_SYS_5V0 feeds VDDQ_VDD2_1V8AO
-      {{"SYS5V", "GPU", "CPU", "SOC", "CV", "VDDRQ"}, ""},  // AGX Xavier
-      {{"VDD_IN"}, ""},       // Orin NX and Nano, Xavier NX, TX2, TX1; feeds the others
-      {{"POM_5V_IN"}, ""},    // Nano; feeds the others
-      {{"VIN"}, "tegra264"},  // Thor
+      {{"VIN"}, "tegra264", "Jetson Thor"},                     // its INA238; feeds the others
+      {{"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"}, "", ""},   // AGX Orin; VIN_SYS_5V0 feeds VDDQ_VDD2_1V8AO
+      {{"SYS5V", "GPU", "CPU", "SOC", "CV", "VDDRQ"}, "", ""},  // AGX Xavier
+      {{"VDD_IN"}, "", ""},     // Orin NX and Nano, Xavier NX, TX2, TX1; feeds the others
+      {{"POM_5V_IN"}, "", ""},  // Nano; feeds the others
   };
   return all;
 }
@@ -97,9 +98,10 @@ double averaging_s(const Sysfs& files, const std::string& folder, int channels) 
   return interval_s > 0 ? std::max(interval_s, conversions_s) : kSensorAveraging_s;
 }
 
-// Adds the channel, unless it is not connected.
+// Adds the channel, unless it is not connected. One that nobody has named is read, and no part of any sum.
 void add(const Sysfs& files, Rail rail, const std::string& label_path, std::vector<Rail>& rails) {
-  rail.problem = problem_of([&] { rail.label = files.read(label_path); });
+  rail.has_label = files.exists(label_path);
+  if (rail.has_label) rail.problem = problem_of([&] { rail.label = files.read(label_path); });
   if (is_unconnected(rail.label)) return;
   if (rail.problem.empty()) rail.problem = problem_of([&] { read_power_w(files, rail); });
   rails.push_back(std::move(rail));
@@ -109,7 +111,9 @@ std::vector<Rail> ina3221_hwmon(const Sysfs& files, const std::string& folder, c
   std::vector<int> channels;
   for (const int channel : {1, 2, 3}) {
     const auto in = folder + "/in" + std::to_string(channel);
-    if (files.exists(in + "_label") && number_or(files, in + "_enable", 1) != 0) channels.push_back(channel);
+    if ((files.exists(in + "_label") || files.exists(in + "_input")) &&
+        number_or(files, in + "_enable", 1) != 0)
+      channels.push_back(channel);
   }
   const double averaging = averaging_s(files, folder, static_cast<int>(channels.size()));
   std::vector<Rail> rails;
@@ -141,11 +145,11 @@ std::vector<Rail> ina3221_iio(const Sysfs& files, const std::string& folder, con
   std::vector<Rail> rails;
   for (const int channel : {0, 1, 2}) {
     const auto label_path = folder + "/rail_name_" + std::to_string(channel);
-    if (!files.exists(label_path)) continue;
     Rail rail;
     rail.bus_address = address;
     rail.channel = channel;
     rail.power_path = folder + "/in_power" + std::to_string(channel) + "_input";
+    if (!files.exists(label_path) && !files.exists(rail.power_path)) continue;
     add(files, std::move(rail), label_path, rails);
   }
   return rails;
@@ -191,7 +195,7 @@ std::string joined(const std::vector<std::string>& parts, const char* separator)
 }
 
 std::string name_of(const Rail& rail) {
-  std::string text = rail.label.empty() ? "channel " + std::to_string(rail.channel) : rail.label;
+  const auto text = rail.name();
   return rail.bus_address.empty() ? text : text + " of " + rail.bus_address;
 }
 
@@ -206,13 +210,16 @@ DeviceError no_total(const std::string& why, const std::vector<Rail>& rails) {
   return DeviceError("cannot tell the power of the module: " + why + "; rails found: " + listed(rails));
 }
 
-// The rule to follow: of those that hold on this board, the first whose mark is there, else the one that lacks least.
+// The rule to follow: the board's own; else the first whose mark is there, else the one that lacks least.
 const Rule& rule_for(const std::vector<Rail>& rails, const std::vector<std::string>& compatible) {
   const auto is_there = [&](const std::string& label) { return !labelled(rails, label, compatible).empty(); };
   const Rule* best = nullptr;
   std::ptrdiff_t most = 0;
   for (const auto& rule : rules()) {
-    if (!rule.only_on.empty() && !is_on(compatible, rule.only_on)) continue;
+    if (!rule.only_on.empty()) {
+      if (is_on(compatible, rule.only_on)) return rule;
+      continue;
+    }
     if (is_there(rule.labels.front())) return rule;
     const auto there = std::count_if(rule.labels.begin(), rule.labels.end(), is_there);
     if (there > most) {
@@ -264,6 +271,11 @@ std::vector<Rail> find_rails(const Sysfs& files) {
   return rails;
 }
 
+std::string Rail::name() const {
+  if (!label.empty()) return label;
+  return "channel " + std::to_string(channel) + (has_label ? "" : " (no label)");
+}
+
 double read_power_w(const Sysfs& files, const Rail& rail) {
   if (!rail.power_path.empty())
     return static_cast<double>(read_number(files, rail.power_path)) * rail.power_unit_w;
@@ -277,6 +289,12 @@ TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::strin
     throw DeviceError(
         "no power sensor found: no ina3221 among /sys/class/hwmon/*/name, nothing in "
         "/sys/bus/i2c/drivers/ina3221x (is this a container without /sys?)");
+  if (std::all_of(rails.begin(), rails.end(), [](const Rail& rail) { return !rail.has_label; }))
+    throw no_total(
+        "an INA3221 is there, but has no labels (in1_label): nothing tells which rails it measures; they "
+        "come from NVIDIA's "
+        "device tree, which kernels from elsewhere may lack",
+        rails);
   const auto& rule = rule_for(rails, compatible);
   TotalPower total;
   std::vector<std::string> missing, names, left_out;
@@ -293,9 +311,10 @@ TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::strin
     names.push_back(name_of(found.front()));
   }
   if (!missing.empty())
-    throw no_total(
-        "missing " + joined(missing, ", ") + " (not there, or switched off) of " + joined(rule.labels, " + "),
-        rails);
+    throw no_total("missing " + joined(missing, ", ") + " (not there, or switched off) of " +
+                       (rule.board.empty() ? joined(rule.labels, " + ")
+                                           : rule.board + ", whose power is " + joined(rule.labels, " + ")),
+                   rails);
   for (const auto& rail : rails) {
     const bool taken = std::any_of(total.rails.begin(), total.rails.end(), [&](const Rail& other) {
       return std::tie(rail.bus_address, rail.channel) == std::tie(other.bus_address, other.channel);

@@ -12,7 +12,8 @@ inline constexpr double kSensorAveraging_s = 0.43;
 
 // One channel of a power sensor. Its power is voltage times current where it has both files, else what power_path holds.
 struct Rail {
-  std::string label;                       // "VDD_IN"; "" where the label cannot be read
+  std::string label;                       // "VDD_IN"; "" where there is none, or it cannot be read
+  bool has_label = true;                   // false: the kernel tells none
   std::string bus_address;                 // "1-0040": bus and hexadecimal address; "" = not known
   int channel = 1;                         // as its files are numbered
   std::string voltage_path, current_path;  // mV, mA
@@ -20,6 +21,8 @@ struct Rail {
   double power_unit_w = 1e-3;  // of power_path: 1e-3 = mW, 1e-6 = uW
   double averaging_s = kSensorAveraging_s;
   std::string problem;  // "" = could be read; else path, errno and what to do
+
+  std::string name() const;  // the label, else "channel 1 (no label)"
 };
 
 // All connected channels of all power sensors, by bus address and channel: INA3221 and INA238 through hwmon, INA3221

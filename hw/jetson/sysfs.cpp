@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <set>
 #include <sstream>
+#include <string_view>
 #include <thread>
+
+#include "hw/numbers.hpp"
 
 namespace fewwatt::hw {
 namespace {
@@ -120,25 +122,26 @@ std::string trimmed(std::string text) {
   return text;
 }
 
-std::int64_t parse_number(const std::string& text, const std::string& where) {
-  const auto start = text.find_first_not_of(" \t");
-  std::int64_t value = 0;
-  const char *begin = text.data() + (start == std::string::npos ? 0 : start),
-             *end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, value);
-  if (error != std::errc() || stop != end || begin == end)
-    throw DeviceError(where + ": expected a whole number, found \"" + text + "\"");
-  return value;
+std::int64_t parse_number(const std::string& text, const std::string& where, Bounds bounds) {
+  const auto start = std::min(text.find_first_not_of(" \t"), text.size());
+  const auto value = whole_number(std::string_view(text).substr(start), bounds.least, bounds.most);
+  if (value) return *value;
+  const Bounds any;
+  const bool bounded = bounds.least != any.least || bounds.most != any.most;
+  throw DeviceError(where + ": expected a whole number" +
+                    (bounded ? " from " + std::to_string(bounds.least) + " to " + std::to_string(bounds.most)
+                             : std::string()) +
+                    ", found \"" + text + "\"");
 }
 
-std::int64_t read_number(const Sysfs& files, const std::string& path) {
-  return parse_number(files.read(path), path);
+std::int64_t read_number(const Sysfs& files, const std::string& path, Bounds bounds) {
+  return parse_number(files.read(path), path, bounds);
 }
 
-std::vector<std::int64_t> read_numbers(const Sysfs& files, const std::string& path) {
+std::vector<std::int64_t> read_numbers(const Sysfs& files, const std::string& path, Bounds bounds) {
   std::istringstream words(files.read(path));
   std::vector<std::int64_t> values;
-  for (std::string word; words >> word;) values.push_back(parse_number(word, path));
+  for (std::string word; words >> word;) values.push_back(parse_number(word, path, bounds));
   return values;
 }
 
@@ -149,11 +152,10 @@ std::vector<int> read_cpu_list(const Sysfs& files, const std::string& path) {
   std::set<int> cpus;
   for (std::string word; words >> word;) {
     const auto dash = word.find('-');
-    const auto first = parse_number(word.substr(0, dash), path);
-    const auto last = dash == std::string::npos ? first : parse_number(word.substr(dash + 1), path);
-    constexpr std::int64_t kMostCpus = 4096;
-    if (first < 0 || last < first || last >= kMostCpus)
-      throw DeviceError(path + ": expected a list of CPUs, found \"" + text + "\"");
+    const auto first = parse_number(word.substr(0, dash), path, kCpuNumbers);
+    const auto last =
+        dash == std::string::npos ? first : parse_number(word.substr(dash + 1), path, kCpuNumbers);
+    if (last < first) throw DeviceError(path + ": expected a list of CPUs, found \"" + text + "\"");
     for (auto cpu = first; cpu <= last; ++cpu) cpus.insert(static_cast<int>(cpu));
   }
   return {cpus.begin(), cpus.end()};

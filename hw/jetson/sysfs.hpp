@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -55,15 +56,27 @@ class FileSysfs final : public Sysfs {
   std::string root_;
 };
 
+// Bounds of a number that a file holds; what lies outside is refused and never cut off.
+struct Bounds {
+  std::int64_t least = std::numeric_limits<std::int64_t>::min(),
+               most = std::numeric_limits<std::int64_t>::max();
+};
+// Clocks: levels of a knob are ints, in kHz.
+inline constexpr Bounds kKhz{0, std::numeric_limits<int>::max()};
+inline constexpr Bounds kHz{0, 1000 * kKhz.most};
+// Of a CPU, and of a cluster, which has the number of one of its CPUs.
+inline constexpr Bounds kCpuNumbers{0, 4095};
+
 // What files hold. Each throws DeviceError naming the path and what was found where that is not what was expected.
-std::int64_t read_number(const Sysfs& files, const std::string& path);
-std::vector<std::int64_t> read_numbers(const Sysfs& files, const std::string& path);  // as they stand
-std::vector<int> read_cpu_list(const Sysfs& files, const std::string& path);          // "0-3,5"; ascending
-std::vector<std::string> read_strings(const Sysfs& files, const std::string& path);   // between NULs
+std::int64_t read_number(const Sysfs& files, const std::string& path, Bounds bounds = {});
+std::vector<std::int64_t> read_numbers(const Sysfs& files, const std::string& path,
+                                       Bounds bounds = {});                          // as they stand
+std::vector<int> read_cpu_list(const Sysfs& files, const std::string& path);         // "0-3,5"; ascending
+std::vector<std::string> read_strings(const Sysfs& files, const std::string& path);  // between NULs
 
 // Text without blanks, newlines and NULs at its end.
 std::string trimmed(std::string text);
-// One whole number; throws DeviceError naming `where`.
-std::int64_t parse_number(const std::string& text, const std::string& where);
+// One whole number, after blanks; throws DeviceError naming `where`.
+std::int64_t parse_number(const std::string& text, const std::string& where, Bounds bounds = {});
 
 }  // namespace fewwatt::hw

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,16 +20,26 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <mutex>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <utility>
 
+#include "hw/numbers.hpp"
+#include "hw/printable.hpp"
+#include "hw/private_folder.hpp"
+
 namespace fewwatt::hw {
 namespace {
 
-constexpr int kStepFd = 3;     // in the program; one digit, so that a shell script can write `echo >&3`
+constexpr int kStepFd = 3;  // in the program; one digit, so that a shell script can write `echo >&3`
+constexpr const char* kStepPipe = "steps";
 constexpr int kLowestFd = 10;  // of our pipes, so that none is in the way of the program's 0 to 3
 constexpr int kTickMs = 50;    // until the end of the program is seen
 constexpr auto kTick = std::chrono::milliseconds(kTickMs);
@@ -92,7 +103,13 @@ struct Pipe {
   }
 };
 
-std::vector<std::string> environment_of(const WorkloadOptions& options) {
+// Where steps come in: the pipe whose end the program inherits, and the named one.
+struct StepEnds {
+  ino_t pipe = 0;
+  std::string path;  // "": none
+};
+
+std::vector<std::string> environment_of(const WorkloadOptions& options, const StepEnds& ends) {
   std::map<std::string, std::string> all;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
@@ -101,6 +118,9 @@ std::vector<std::string> environment_of(const WorkloadOptions& options) {
   }
   for (const auto& [name, value] : options.environment) all[name] = value;
   all[kStepFdVariable] = std::to_string(kStepFd);
+  all[kStepPipeVariable] = std::to_string(ends.pipe);
+  all.erase(kStepPathVariable);  // one of ours may be in another's program
+  if (!ends.path.empty()) all[kStepPathVariable] = ends.path;
 
   std::vector<std::string> lines;
   for (const auto& [name, value] : all) lines.push_back(name + '=' + value);
@@ -150,6 +170,129 @@ struct Start {
   // Less than PIPE_BUF into an empty pipe: whole or not at all.
   [[maybe_unused]] const auto written = ::write(start.status, &failure, sizeof failure);
   ::_exit(127);
+}
+
+// A process of the program, as /proc tells.
+struct Process {
+  pid_t parent = 0, group = 0;
+  bool dead = false;
+  std::string command;
+  bool has_descriptor = true, can_report = true;  // true also where /proc does not tell
+};
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// "python3 train.py --epochs 3": without folders, shortened.
+std::string command_of(const std::string& folder, const std::string& name) {
+  constexpr std::size_t kMost = 60;
+  std::istringstream arguments(text_of(folder + "/cmdline"));
+  std::string text;
+  for (std::string argument; std::getline(arguments, argument, '\0');)
+    text += (text.empty() ? "" : " ") + argument.substr(argument.rfind('/') + 1);
+  if (text.empty()) text = name;
+  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
+  return printable(text);
+}
+
+// Which of the ways a process has.
+void find_ways(const std::string& folder, const StepEnds& ends, Process& process) {
+  std::error_code error;
+  const auto pipe = "pipe:[" + std::to_string(ends.pipe) + ']';
+  bool pipe_open = false, path_open = false;
+  std::filesystem::directory_iterator fds(folder + "/fd", error), end;
+  for (; !error && fds != end; fds.increment(error)) {
+    std::error_code gone;
+    const auto target = std::filesystem::read_symlink(fds->path(), gone).string();
+    pipe_open = pipe_open || target == pipe;
+    path_open = path_open || (!ends.path.empty() && target == ends.path);
+  }
+  if (error) return;
+  process.has_descriptor = pipe_open;
+  if (pipe_open || path_open) return;
+  // What a process was started with; one that has written its title over it tells nothing any more.
+  const auto environment = text_of(folder + "/environ");
+  const std::string entry = std::string(kStepPathVariable) + '=' + ends.path;
+  bool has_path = false;
+  for (std::size_t at = 0; at < environment.size();) {
+    const auto stop = std::min(environment.find('\0', at), environment.size());
+    const auto one = std::string_view(environment).substr(at, stop - at);
+    if (one.find('=') == one.npos) return;
+    has_path = has_path || one == entry;
+    at = stop + 1;
+  }
+  // In a container the path may lead nowhere.
+  struct stat status {};
+  const bool reachable = ::stat((folder + "/root" + ends.path).c_str(), &status) == 0 || errno == EACCES;
+  process.can_report = has_path && reachable && !ends.path.empty();
+}
+
+std::map<pid_t, Process> processes_of(pid_t first, const StepEnds& ends) {
+  std::map<pid_t, Process> all;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it("/proc", error), end; !error && it != end;
+       it.increment(error)) {
+    const auto pid = whole_int(it->path().filename().string(), 1);
+    if (!pid) continue;
+    // "NUMBER (NAME) STATE PARENT GROUP ...", where the name may hold anything.
+    const auto status = text_of(it->path().string() + "/stat");
+    const auto open = status.find('('), close = status.rfind(')');
+    if (open == status.npos || close == status.npos) continue;
+    std::istringstream fields(status.substr(close + 1));
+    char state = ' ';
+    Process process;
+    if (!(fields >> state >> process.parent >> process.group)) continue;
+    process.dead = state == 'Z' || state == 'X';
+    process.command = status.substr(open + 1, close - open - 1);
+    all.emplace(*pid, process);
+  }
+  // Of the program's group, and what these have started.
+  std::map<pid_t, Process> found;
+  for (bool more = true; more;) {
+    more = false;
+    for (const auto& [pid, process] : all)
+      if (!process.dead && (pid == first || process.group == first || found.count(process.parent) > 0))
+        more = found.emplace(pid, process).second || more;
+  }
+  for (auto& [pid, process] : found) {
+    const auto folder = "/proc/" + std::to_string(pid);
+    process.command = command_of(folder, process.command);
+    find_ways(folder, ends, process);
+  }
+  return found;
+}
+
+StepWays ways_of(pid_t first, const StepEnds& ends) {
+  const auto processes = processes_of(first, ends);
+  std::set<pid_t> parents;
+  for (const auto& [pid, process] : processes) parents.insert(process.parent);
+  StepWays ways;
+  ways.none = !processes.empty();
+  const std::pair<const pid_t, Process>* lacking = nullptr;
+  for (const auto& entry : processes) {
+    const bool is_last = parents.count(entry.first) == 0;
+    if (is_last && entry.second.can_report) ways.none = false;
+    if (!entry.second.has_descriptor && (lacking == nullptr || is_last)) lacking = &entry;
+  }
+  if (lacking == nullptr) return ways;
+  const auto named = [](pid_t pid, const Process& process) {
+    return std::to_string(pid) + " (" + process.command + ')';
+  };
+  const auto& [pid, process] = *lacking;
+  const auto parent = processes.find(process.parent);
+  ways.closed = "process " + named(pid, process) + " has not got the descriptor of " + kStepFdVariable + ": ";
+  ways.closed += parent == processes.end()
+                     ? std::string("it was closed")
+                     : named(parent->first, parent->second) + ", which started it, closed it";
+  ways.closed += ", as torchrun, accelerate, conda run and docker do";
+  if (!process.can_report)
+    ways.closed += std::string(", and it has no ") + kStepPathVariable + " that leads to our pipe either";
+  else
+    ways.closed +=
+        std::string("; it may open ") + kStepPathVariable + " instead, as fewwatt_steps.py does by itself";
+  return ways;
 }
 
 struct End {
@@ -238,11 +381,16 @@ class WorkloadProcess::Impl {
 
   void start() {
     const std::string& name = options_.command.front();
+    Pipe steps(name), output(name), status(name);
+    struct stat known {};
+    ::fstat(steps.write.get(), &known);
+    ends_.pipe = known.st_ino;
+    make_path();
+
     auto arguments = options_.command;
-    auto environment = environment_of(options_);
+    auto environment = environment_of(options_, ends_);
     auto argument_pointers = pointers_to(arguments), environment_pointers = pointers_to(environment);
 
-    Pipe steps(name), output(name), status(name);
     const auto null = moved_up(::open("/dev/null", O_RDONLY | O_CLOEXEC), name);
     wake_ = moved_up(::eventfd(0, EFD_CLOEXEC), name);
     for (const auto* pipe : {&steps, &output}) ::fcntl(pipe->read.get(), F_SETFL, O_NONBLOCK);
@@ -310,6 +458,11 @@ class WorkloadProcess::Impl {
     return garbage_;
   }
 
+  StepWays step_ways() const {
+    if (reaped_ || end()) return {};
+    return ways_of(pid_, ends_);
+  }
+
   std::optional<End> end() const {
     const std::lock_guard lock(mutex_);
     return end_;
@@ -362,6 +515,26 @@ class WorkloadProcess::Impl {
   }
 
  private:
+  // Best effort: where there can be no such pipe, there is the descriptor.
+  void make_path() {
+    try {
+      folder_.emplace();
+    } catch (const DeviceError&) {
+      return;
+    }
+    if (::mkfifoat(folder_->descriptor(), kStepPipe, 0600) != 0) return;
+    path_steps_ = opened_path();
+    if (path_steps_.get() >= 0) ends_.path = folder_->path() + '/' + kStepPipe;
+  }
+
+  Descriptor opened_path() const {
+    Descriptor file(
+        ::openat(folder_->descriptor(), kStepPipe, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0 || !S_ISFIFO(status.st_mode)) file.reset();
+    return file;
+  }
+
   // Only while pid_ is not reaped: afterwards the number may be somebody else's.
   void signal_group(int signal) noexcept { ::kill(-pid_, signal); }
 
@@ -369,10 +542,11 @@ class WorkloadProcess::Impl {
   void read() {
     for (bool over = false; !over;) {
       pollfd polled[] = {{steps_.get(), POLLIN, 0},
+                         {path_steps_.get(), POLLIN, 0},
                          {output_.get(), POLLIN, 0},
                          {wake_.get(), POLLIN, 0},
                          {to_pass_on_.empty() ? -1 : STDERR_FILENO, POLLOUT, 0}};
-      if (too_many_waiting()) polled[0].fd = -1;
+      if (too_many_waiting()) polled[0].fd = polled[1].fd = -1;
       ::poll(polled, std::size(polled), kTickMs);
       const double now_s = clock_.now_s();
       const bool quit = quit_;
@@ -382,12 +556,14 @@ class WorkloadProcess::Impl {
       // may be no end of file.
       for (int i = 0; take_steps(now_s) && over && i < kReadsAtEnd; ++i) {
       }
+      for (int i = 0; take_path_steps(now_s, polled[1].revents) && over && i < kReadsAtEnd; ++i) {
+      }
       for (int i = 0; take_output() && over && i < kReadsAtEnd; ++i) {
       }
       pass_on(0);
       if (over) pass_on(kPassOnAtEndMs);
       // now_s is from before the look at the process, however long this thread did not run in between.
-      const bool closed = closed_at_s_ && now_s >= *closed_at_s_ + kEndAfterCloseS;
+      const bool closed = is_closed(now_s);
       if (end || closed) {
         const std::lock_guard lock(mutex_);
         end_ = end;
@@ -418,12 +594,40 @@ class WorkloadProcess::Impl {
       closed_at_s_ = now_s;
       return false;
     }
-    const std::lock_guard lock(mutex_);
-    const auto count = static_cast<std::size_t>(std::count(buffer_, buffer_ + *got, '\n'));
-    garbage_ += *got - count;
-    arrived_.insert(arrived_.end(), count, now_s);
-    if (count > 0) changed_.notify_all();
+    add_steps(*got, now_s);
     return *got > 0;
+  }
+
+  // The same of the named pipe. That nobody has it open is no end of it: another process may open it yet.
+  bool take_path_steps(double now_s, short events) {
+    if (path_steps_.get() < 0 || too_many_waiting()) return false;
+    const auto got = read_some(path_steps_);
+    if (got && *got > 0) {
+      opened_path_ = true;
+      add_steps(*got, now_s);
+      return true;
+    }
+    // A pipe that was hung up on says so until it is opened anew.
+    if (!got && (events & POLLHUP) != 0) {
+      opened_path_ = true;
+      path_steps_ = opened_path();
+    }
+    return false;
+  }
+
+  // Whether steps came through the descriptor, and it is gone. Where none has come yet, the program may open the path.
+  bool is_closed(double now_s) const {
+    const bool may_use_path = path_steps_.get() >= 0 && (opened_path_ || !has_steps_);
+    return closed_at_s_ && now_s >= *closed_at_s_ + kEndAfterCloseS && !may_use_path;
+  }
+
+  void add_steps(std::size_t bytes, double now_s) {
+    const std::lock_guard lock(mutex_);
+    const auto count = static_cast<std::size_t>(std::count(buffer_, buffer_ + bytes, '\n'));
+    garbage_ += bytes - count;
+    arrived_.insert(arrived_.end(), count, now_s);
+    has_steps_ = has_steps_ || count > 0;
+    if (count > 0) changed_.notify_all();
   }
 
   bool take_output() {
@@ -463,6 +667,8 @@ class WorkloadProcess::Impl {
 
   const WorkloadOptions options_;
   Monotonic& clock_;
+  std::optional<PrivateFolder> folder_;  // of the named pipe
+  StepEnds ends_;
   pid_t pid_ = -1;
   bool reaped_ = false;  // or given up
   Descriptor wake_;
@@ -470,8 +676,9 @@ class WorkloadProcess::Impl {
   std::thread reader_;
 
   // The reader's.
-  Descriptor steps_, output_;
+  Descriptor steps_, path_steps_, output_;
   std::optional<double> closed_at_s_;
+  bool opened_path_ = false, has_steps_ = false;
   bool pass_on_;
   std::string to_pass_on_;
   char buffer_[kAtOnce];
@@ -496,6 +703,10 @@ WorkloadProcess::~WorkloadProcess() = default;
 
 Wait WorkloadProcess::next_steps(std::vector<double>& times, double until_s) {
   return impl_->next_steps(times, until_s);
+}
+
+StepWays WorkloadProcess::step_ways() const {
+  return impl_->step_ways();
 }
 
 std::size_t WorkloadProcess::garbage_bytes() const {

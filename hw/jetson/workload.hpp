@@ -14,8 +14,12 @@
 
 namespace fewwatt::hw {
 
-// Names the descriptor to which the program writes a newline after each minibatch.
+// Names the descriptor to which the program writes a newline after each minibatch, ...
 inline constexpr const char* kStepFdVariable = "FEWWATT_STEP_FD";
+// ... the inode of the pipe that it must be: what starts the program may have closed it, and another one have its number, ...
+inline constexpr const char* kStepPipeVariable = "FEWWATT_STEP_PIPE";
+// ... and a second way, a named pipe to be opened where the descriptor did not arrive.
+inline constexpr const char* kStepPathVariable = "FEWWATT_STEP_PATH";
 
 // Which signals a process ignores and which it blocks; both pass on to a program that it executes.
 struct SignalState {
@@ -42,11 +46,20 @@ enum class Wait {
   steps,      // at least one more
   timed_out,  // none until then
   ended,      // the program is over: describe_end()
-  closed,     // the program runs, but no process has the descriptor any more: there will be no steps
+  closed,  // the program runs, but no process has the descriptor any more by which steps came: there will be none
+};
+
+// What /proc says of the ways by which steps may come. A process that it tells nothing of is taken to have both.
+struct StepWays {
+  // Of the processes that have started no other, or whose others have ended, not one can report steps. The others only wait.
+  bool none = false;
+  // A sentence that names a process that lacks the descriptor, who started it, and what is left; "" = none lacks it.
+  std::string closed;
 };
 
 // The user's program, running in a process group of its own, without terminal and standard input. A thread takes what it writes, so
-// it never waits for us; where our standard error does not keep up, what it prints is left out there.
+// it never waits for us; where our standard error does not keep up, what it prints is left out there. The named pipe lies in a
+// PrivateFolder; without one there is the descriptor alone.
 //
 // Stopping reaches its process group: a process that left the group (setsid) is not stopped. Should the thread that
 // constructed this end first, or our process be killed, the kernel kills the program, and hangs up on what it has started that
@@ -65,7 +78,9 @@ class WorkloadProcess {
   // closed, are given first. A signal handler does not end the wait: look at flags between short ones.
   Wait next_steps(std::vector<double>& times, double until_s);
 
-  // Bytes on the descriptor that were not newlines; they are no steps.
+  StepWays step_ways() const;
+
+  // Bytes that came as steps do and were not newlines; they are no steps.
   std::size_t garbage_bytes() const;
 
   // Stops and continues every process of the group, for nothing to run meanwhile; kernels that are queued on a GPU still

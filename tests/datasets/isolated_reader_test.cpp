@@ -12,6 +12,7 @@
 #include <csignal>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <thread>
 
 #include "datasets/hdf5_file.hpp"
@@ -309,15 +310,22 @@ TEST(IsolatedReader, WhatNoFileOfOursHasIsNamedWhereItIsUsed) {
 
 TEST(IsolatedReader, NumbersThatDoNotFitAreRefused) {
   const TempDir dir;
-  expect_refused(made(dir / "x.h5",
-                      [](hid_t file) {
-                        make_dataset(file, "/x", {1}, H5Pcreate(H5P_DATASET_CREATE), H5T_STD_I64LE);
-                        const std::int64_t value = std::int64_t{1} << 33;
-                        const hid_t dataset = H5Dopen2(file, "/x", H5P_DEFAULT);
-                        H5Dwrite(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value);
-                        H5Dclose(dataset);
-                      }),
-                 {"x.h5: /x", "8589934592"});
+  const auto file_of = [&](hid_t type, std::int64_t value) {
+    return made(dir / "x.h5", [&](hid_t file) {
+      make_dataset(file, "/x", {1}, H5Pcreate(H5P_DATASET_CREATE), type);
+      const hid_t dataset = H5Dopen2(file, "/x", H5P_DEFAULT);
+      H5Dwrite(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value);
+      H5Dclose(dataset);
+    });
+  };
+  expect_refused(file_of(H5T_STD_I64LE, std::int64_t{1} << 33), {"x.h5: /x", "8589934592"});
+  expect_refused(file_of(H5T_STD_I64LE, 4297495696), {"x.h5: /x", "4297495696"});  // 2528400 in 32 bits
+  expect_refused(file_of(H5T_STD_I64BE, -2147483649), {"x.h5: /x", "-2147483649"});
+  expect_refused(file_of(H5T_STD_U32LE, 2147483648), {"x.h5: /x", "2147483648"});
+  expect_refused(file_of(H5T_STD_U64LE, std::numeric_limits<std::int64_t>::max()),
+                 {"x.h5: /x", "9223372036854775807"});
+  for (const auto type : {H5T_STD_I64LE, H5T_STD_U64BE, H5T_STD_U32LE})
+    EXPECT_EQ(Hdf5Reader(file_of(type, 2147483647)).ints("/x"), std::vector<int>{2147483647});
 }
 
 TEST(IsolatedReader, NamesFromAFileAreEscaped) {

@@ -8,7 +8,9 @@
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
+#include <iomanip>
 #include <optional>
+#include <sstream>
 #include <vector>
 
 #include "datasets/profile_io.hpp"
@@ -138,6 +140,18 @@ std::string example_log(const TempDir& dir, const RunHeader& header = example_he
   auto log = RunLog::create(path, header);
   for (const auto& record : records) log.append(record);
   return read_text(path);
+}
+
+// A line of a log.
+std::string with_checksum(const std::string& body) {
+  std::uint32_t crc = 0xffffffff;
+  for (const char c : body) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xedb88320 : 0);
+  }
+  std::ostringstream line;
+  line << body << "\tcrc=" << std::hex << std::setw(8) << std::setfill('0') << ~crc << '\n';
+  return line.str();
 }
 
 std::size_t lines_in(const std::string& text) {
@@ -396,6 +410,35 @@ TEST(RunLog, AnotherFileIsNotCut) {
   }
 }
 
+TEST(RunLog, IntegersAreNotCutOff) {
+  const TempDir dir;
+  const auto text = example_log(dir);
+  const auto with = [&](const std::string& field, const std::string& value) {
+    std::string changed;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      auto body = line.substr(0, line.rfind("\tcrc="));
+      const auto at = body.find(field);
+      if (at != body.npos) {
+        const auto begin = at + field.size();
+        body.replace(begin, body.find_first_of("\t,", begin) - begin, value);
+      }
+      changed += with_checksum(body);
+    }
+    write_anew(dir / "b.log", changed);
+    return dir / "b.log";
+  };
+  EXPECT_NO_THROW(read_run_log(with("repeats=", "2147483647")));
+  for (const std::string value : {"2147483648", "4294967297", "99999999999999999999", "1e3", ""}) {
+    expect_data_error([&] { read_run_log(with("repeats=", value)); },
+                      {"b.log:2", "repeats", "no whole number of 32 bits"});
+    expect_data_error([&] { read_run_log(with("mode=", value)); },
+                      {"b.log:2", "mode", "no whole number of 32 bits"});
+    expect_data_error([&] { read_run_log(with("fewwatt-run-log=", value)); },
+                      {"b.log:1", "no whole number of 32 bits"});
+  }
+}
+
 TEST(RunLog, ANewerVersionIsRefused) {
   const TempDir dir;
   write_text(dir / "a.log", "fewwatt-run-log=2\tcrc=c6d6712d\n");
@@ -590,6 +633,21 @@ TEST(RunProfile, RepeatedModesAreOneSample) {
   EXPECT_DOUBLE_EQ(singles.time_std_ms[0], std::sqrt(2.0));
   b.measured.repeats = 2;
   EXPECT_TRUE(profile_of(example_header(), {a, b}).time_std_ms.empty());
+}
+
+TEST(RunProfile, PowerIsEnergyByTimeWhereRepeatsTookDifferentlyLong) {
+  auto a = example_record(0), b = example_record(0);
+  a.measured = {20, 5, 10, false};
+  b.measured = {500, 25, 10, false};
+  a.time_std_ms = b.time_std_ms = a.power_std_w = b.power_std_w = 0;
+  const auto profile = profile_of(example_header(), {a, b});
+  EXPECT_DOUBLE_EQ(profile.measurements[0].time_ms, 260);
+  const double watt = (0.2 * 5 + 5 * 25) / 5.2;
+  EXPECT_DOUBLE_EQ(profile.measurements[0].power_w, watt);
+  EXPECT_NEAR(profile.time_std_ms[0], std::sqrt(20 * 240. * 240 / 19), 1e-9);
+  EXPECT_NEAR(profile.power_std_w[0],
+              std::sqrt(20 * (0.2 * (5 - watt) * (5 - watt) + 5 * (25 - watt) * (25 - watt)) / 5.2 / 19),
+              1e-9);
 }
 
 TEST(RunFold, MakesAFileAndRepeatsItself) {

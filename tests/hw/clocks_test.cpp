@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 
+#include "hw/jetson/dry_run.hpp"
 #include "hw/jetson/measured_boards.hpp"
 #include "hw/jetson/session.hpp"
 #include "hw/random.hpp"
@@ -378,6 +380,172 @@ TEST(Clocks, WithoutDebugfsTheMemoryIsNoKnob) {
   ASSERT_EQ(found.missing.size(), 1U);
   EXPECT_EQ(found.missing[0].what, "mem_khz");
   EXPECT_NE(found.missing[0].why.find("debugfs"), std::string::npos);
+}
+
+// A board as files, some of which are changed or missing.
+class BoardWith {
+ public:
+  BoardWith(const FakeBoard& board, const std::function<void(tests::FakeTree&)>& change) {
+    auto tree = tests::tree_of(board);
+    change(tree);
+    tree.write(folder_.path().string());
+  }
+  FileSysfs files() const { return FileSysfs(folder_.path().string()); }
+
+ private:
+  tests::TempDir folder_;
+};
+
+void remove(tests::FakeTree& tree, const std::string& part) {
+  std::erase_if(tree.files, [&](const auto& file) { return file.first.find(part) != std::string::npos; });
+  std::erase_if(tree.links, [&](const auto& link) { return link.first.find(part) != std::string::npos; });
+}
+
+const std::string kPolicies = "/sys/devices/system/cpu/cpufreq/";
+
+TEST(Board, WithoutClocksOfTheCpuTheOtherKnobsAreThere) {
+  for (const std::string gone : {"/cpufreq", "/scaling_available_frequencies"}) {
+    const BoardWith with(tests::agx_orin(true), [&](auto& tree) { remove(tree, gone); });
+    auto files = with.files();
+    const auto board = find_board(files);
+    const auto space = space_of(board);
+    EXPECT_EQ(describe_roles(space), "cpu_cores, gpu_khz, mem_khz") << gone;
+    ASSERT_EQ(board.missing.size(), 1U) << gone;
+    EXPECT_EQ(board.missing[0].what, "cpu_khz");
+    EXPECT_NE(board.missing[0].why.find("/cpufreq"), std::string::npos) << board.missing[0].why;
+    FakeTime time;
+    DryRunSysfs dry(files);
+    Clocks clocks(dry, time, board, {.wait_for_clocks = false});
+    EXPECT_EQ(clocks.current().size(), 3U);
+    EXPECT_NO_THROW(clocks.apply(space.at(0)));
+    EXPECT_FALSE(dry.writes().empty());
+  }
+}
+
+TEST(Board, WithoutADeviceTreeTheReleaseSaysThatItIsAJetson) {
+  const auto no_tree = [](auto& tree) { remove(tree, "/proc/device-tree"); };
+  const BoardWith with(tests::agx_orin(true), no_tree);
+  const auto board = find_board(with.files());
+  EXPECT_EQ(space_of(board).knobs().size(), 4U);
+  EXPECT_EQ(board.model, "Jetson");
+  EXPECT_EQ(board.jetpack, "6.2");
+  ASSERT_EQ(board.missing.size(), 1U);
+  EXPECT_EQ(board.missing[0].what, "model");
+  EXPECT_NE(board.missing[0].why.find("/proc/device-tree/compatible"), std::string::npos);
+  const BoardWith by_family(tests::agx_orin(true), [&](auto& tree) {
+    no_tree(tree);
+    remove(tree, "/etc/nv_tegra_release");
+    tree.files["/sys/devices/soc0/family"] = "Tegra\n";
+  });
+  EXPECT_EQ(find_board(by_family.files()).missing.at(0).what, "model");
+  const BoardWith neither(tests::agx_orin(true), [&](auto& tree) {
+    no_tree(tree);
+    remove(tree, "/etc/nv_tegra_release");
+  });
+  EXPECT_THROW(find_board(neither.files()), DeviceError);
+  // The board of another maker with a release file of NVIDIA's is none.
+  const BoardWith other(tests::agx_orin(true), [&](auto& tree) {
+    tree.files["/proc/device-tree/compatible"] = tests::nul_ended({"raspberrypi,5"});
+    tree.files["/proc/device-tree/model"] = "Raspberry Pi";
+  });
+  EXPECT_THROW(find_board(other.files()), DeviceError);
+}
+
+TEST(Board, MemoryClocksThatAreAssumedAreSaidToBe) {
+  const auto no_list = [](auto& tree) { remove(tree, "/bpmp/debug/emc/"); };
+  const BoardWith with(tests::agx_orin(true), no_list);
+  const auto board = find_board(with.files());
+  EXPECT_EQ(levels_of(space_of(board), KnobRole::mem_khz), thousandth(tests::kOrinMemory));
+  ASSERT_EQ(board.notes.size(), 1U);
+  EXPECT_NE(board.notes[0].find("assumed"), std::string::npos) << board.notes[0];
+  EXPECT_NE(board.notes[0].find("204000 665600 2133000 3199000"), std::string::npos) << board.notes[0];
+
+  // The highest that the kernel tells is a level, whatever is known of such modules.
+  const BoardWith higher(tests::agx_orin(true), [&](auto& tree) {
+    no_list(tree);
+    tree.files["/sys/kernel/debug/bpmp/debug/clk/emc/max_rate"] = "4266000000\n";
+  });
+  EXPECT_EQ(levels_of(space_of(find_board(higher.files())), KnobRole::mem_khz).back(), 4266000);
+
+  // Of a board that nobody knows there is nothing to assume.
+  auto unknown = tests::agx_orin(true);
+  unknown.compatible = tests::nul_ended({"nvidia,p9999-0000", "nvidia,tegra999"});
+  const BoardWith none(unknown, no_list);
+  const auto without = find_board(none.files());
+  EXPECT_FALSE(space_of(without).knob_with(KnobRole::mem_khz));
+  EXPECT_EQ(without.missing.at(0).what, "mem_khz");
+
+  const FakeKernel listed(tests::agx_orin(true));
+  EXPECT_TRUE(find_board(listed).notes.empty());
+}
+
+TEST(Board, AGpuWithoutANodeIsFoundByWhatDevfreqCallsIt) {
+  const auto gpu_called = [](const std::vector<std::string>& names) {
+    auto tree = tests::FakeTree();
+    for (const auto& name : names) {
+      const auto folder = "/sys/devices/pci0000:00/0000:01:00.0/devfreq/" + name;
+      tree.files[folder + "/available_frequencies"] =
+          std::to_string(300000000 + 1000000 * name.size()) + '\n';
+      tree.links[folder + "/device"] = "../..";
+      tree.links["/sys/class/devfreq/" + name] = tests::relative_link("/sys/class/devfreq/" + name, folder);
+    }
+    const BoardWith with(tests::agx_orin(true), [&](auto& all) {
+      remove(all, "17000000.gpu");
+      all.files.insert(tree.files.begin(), tree.files.end());
+      all.links.insert(tree.links.begin(), tree.links.end());
+    });
+    const auto board = find_board(with.files());
+    return board.gpu ? std::filesystem::path(board.gpu->devfreq).filename().string()
+                     : board.missing.at(0).what;
+  };
+  EXPECT_EQ(gpu_called({"gpu-gpc-0", "gpu-nvd-0"}), "gpu-gpc-0");
+  EXPECT_EQ(gpu_called({"gpu-nvd-0", "gpu-gpc-1"}), "gpu-gpc-1");
+  EXPECT_EQ(gpu_called({"0000:01:00.0-gpu", "bwmgr"}), "0000:01:00.0-gpu");
+  EXPECT_EQ(gpu_called({"gpu-nvd-0", "gpu-sys-0"}), "gpu_khz") << "nobody knows which";
+  EXPECT_EQ(gpu_called({"notagpu", "bwmgr"}), "gpu_khz");
+}
+
+TEST(Board, NumbersThatNoKnobCanHoldAreNamedAndNotCutOff) {
+  const auto board_with = [](const std::string& path, const std::string& text) {
+    const BoardWith with(tests::agx_orin(true), [&](auto& tree) { tree.files[path] = text; });
+    return find_board(with.files());
+  };
+  const auto why = [](const Board& board, const std::string& what) {
+    for (const auto& missing : board.missing)
+      if (missing.what == what) return missing.why;
+    return std::string("nothing is missing");
+  };
+  // 729600 in 32 bits.
+  EXPECT_NE(why(board_with(kPolicies + "policy4/scaling_available_frequencies", "4295696896\n"), "cpu_khz")
+                .find("4295696896"),
+            std::string::npos);
+  const std::string gpu = "/sys/devices/platform/17000000.gpu/devfreq/17000000.gpu/";
+  EXPECT_NE(why(board_with(gpu + "available_frequencies", "306000000 99999999999999999999\n"), "gpu_khz")
+                .find("99999999999999999999"),
+            std::string::npos);
+  const std::string rates = "/sys/kernel/debug/bpmp/debug/emc/possible_rates";
+  EXPECT_NE(
+      why(board_with(rates, "204000 9223372036854775807 (kHz)\n"), "mem_khz").find("9223372036854775807"),
+      std::string::npos);
+  for (const std::string number : {"4294967296", "99999999999999999999", "-4", "4096"})
+    EXPECT_THROW(board_with(kPolicies + "policy" + number + "/affected_cpus", "4\n"), DeviceError) << number;
+  // What a control holds now.
+  for (const auto& [path, text] :
+       {std::pair<std::string, std::string>{kPolicies + "policy0/scaling_max_freq", "4295696896\n"},
+        {gpu + "max_freq", "99999999999999999\n"},
+        {"/sys/kernel/nvpmodel_clk_cap/emc", "18446744073709551615\n"}}) {
+    const BoardWith with(tests::agx_orin(true), [&](auto& tree) { tree.files[path] = text; });
+    auto files = with.files();
+    FakeTime time;
+    const Clocks clocks(files, time, find_board(files));
+    try {
+      clocks.current();
+      ADD_FAILURE() << path;
+    } catch (const DeviceError& e) {
+      EXPECT_NE(std::string(e.what()).find(path + ": expected a whole number from 0 to "), std::string::npos)
+          << e.what();
+    }
+  }
 }
 
 TEST(Board, AMachineThatIsNoJetsonIsRefusedInOneSentence) {

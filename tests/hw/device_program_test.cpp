@@ -169,6 +169,28 @@ TEST(DeviceProgram, ShowsWhatIsMissingAndWhatElseThereIs) {
   EXPECT_NE(result.out.find("gpu_khz (11)"), std::string::npos) << result.out;
 }
 
+TEST(DeviceProgram, JsonIsOneObjectWhateverBytesABoardTells) {
+  const TempDir dir;
+  auto board = agx_orin(true);
+  board.model = "Jetson \xff\xfe Orin";
+  board.sensors[0].rails[0].label = "VDD_\xc3";
+  auto tree = tree_of(board, true);
+  tree.files["/etc/nvpmodel.conf"] = read_text(tests::source_dir() + "/tests/hw/nvpmodel_example.conf");
+  const auto root = dir / "\xe9t\xe9";
+  tree.write(root);
+  const auto quoted = " --json --root '" + root + "'";
+  for (const std::string action : {"show", "apply --dry-run --mode cpu_cores=4", "apply --mode cpu_cores=4",
+                                   "restore --dry-run", "restore"}) {
+    const auto result = run_program("device", action + quoted);
+    EXPECT_EQ(result.code, 0) << action << result.err;
+    EXPECT_NO_THROW(json::parse(result.out)) << action << result.out;
+    expect_one_object(result.out);
+  }
+  const auto shown = json::parse(run_program("device", "show" + quoted).out);
+  EXPECT_EQ(shown["model"], "Jetson \xef\xbf\xbd\xef\xbf\xbd Orin");
+  EXPECT_EQ(shown["sensors"]["rails"][0]["label"], "VDD_\xef\xbf\xbd");
+}
+
 TEST(DeviceProgram, WhatIsAppliedIsRestored) {
   const TempDir dir;
   const auto root = dir.path().string();
@@ -203,10 +225,17 @@ TEST(DeviceProgram, ABadModeIsRefusedAndNothingIsWritten) {
   const auto root = dir.path().string();
   tree_of(agx_orin(true), true).write(root);
   const auto before = contents(root);
-  const std::pair<const char*, const char*> bad[] = {
-      {"gpu_khz=900000", "816000 and 918000"}, {"cpu_cores=0", "cpu_cores"}, {"cpu_cores=13", "cpu_cores"},
-      {"power_limit_mw=1", "power_limit_mw"},  {"cores=1", "cores=1"},       {"cpu_cores=many", "many"},
-      {"cpu_cores=4294967300", "2147483647"}};  // 4 in 32 bits
+  const std::pair<const char*, const char*> bad[] = {{"gpu_khz=900000", "816000 and 918000"},
+                                                     {"cpu_cores=0", "cpu_cores"},
+                                                     {"cpu_cores=13", "cpu_cores"},
+                                                     {"power_limit_mw=1", "power_limit_mw"},
+                                                     {"cores=1", "cores=1"},
+                                                     {"cpu_cores=many", "many"},
+                                                     {"cpu_cores=4294967300", "2147483647"},  // 4 in 32 bits
+                                                     {"mem_khz=3199000000", "clocks in kHz"},
+                                                     {"gpu_khz=99999999999999999999", "2147483647"},
+                                                     {"cpu_khz=1.5", "whole number"},
+                                                     {"cpu_cores=", "whole number"}};
   for (const auto& [mode, says] : bad) {
     for (const std::string dry : {"", "--dry-run "}) {
       const auto result = run_program("device", "apply " + dry + "--root " + root + " --mode " + mode);
@@ -279,11 +308,18 @@ TEST(DeviceProgram, AnExportedModeIsThePresentOneWithItsClocks) {
             "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto\n"
             "EMC MAX_FREQ 2133000000\n");
   write_text(root + "/var/lib/nvpmodel/status", "pmode:0001\n");
-  write_text(root + "/etc/nvpmodel.conf", "< POWER_MODEL ID=5 NAME=A >\n");
+  write_text(root + "/etc/nvpmodel.conf", "< POWER_MODEL ID=5 NAME=A >\n< POWER_MODEL ID=6 NAME=B >\n");
   const auto without = run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root);
   EXPECT_EQ(without.code, 1);
   EXPECT_NE(without.err.find("DEFAULT"), std::string::npos) << without.err;
   EXPECT_EQ(std::count(without.err.begin(), without.err.end(), '\n'), 1) << without.err;
+  write_text(root + "/etc/nvpmodel.conf",
+             "< PARAM TYPE=FILE NAME=CPU_ONLINE >\nCORE_0 /sys/devices/system/cpu/cpu0/online\n"
+             "CORE_9 /sys/devices/system/cpu/cpu99999999999999999999/online\n"
+             "< POWER_MODEL ID=1 NAME=15W >\nCPU_ONLINE CORE_0 1\n");
+  const auto only = run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root);
+  EXPECT_EQ(only.code, 0) << only.err;
+  EXPECT_EQ(only.out, "< POWER_MODEL ID=2 NAME=FEWWATT >\nCPU_ONLINE CORE_0 1\n");
   write_text(root + "/etc/nvpmodel.conf", "< POWER_MODEL ID=x NAME=A >\n");
   const auto bad = run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root);
   EXPECT_EQ(bad.code, 1);

@@ -118,6 +118,31 @@ TEST(Presets, GiveAModeOfTheirBoardWithinTheLimits) {
   }
 }
 
+TEST(Presets, OfOrinAreThoseOfNvpmodelConf) {
+  struct Row {
+    const char *board, *preset;
+    PowerMode limits;
+  };
+  for (const auto& [board, name, limits] :
+       {Row{"orin-agx-64-jp6", "MODE_15W", {4, 1113600, 408000, 2133000}},
+        Row{"orin-agx-64-jp6", "MODE_30W", {8, 1728000, 612000, 3199000}},
+        Row{"orin-agx-64-jp6", "MODE_50W", {12, 1497600, 816000, 3199000}},
+        Row{"orin-nx-16", "10W", {4, 1190400, 612000, 2133000}},
+        Row{"orin-nx-16", "15W", {4, 1651200, 612000, 3199000}},
+        Row{"orin-nx-16", "25W", {8, 1497600, 408000, 3199000}},
+        Row{"orin-nano-8", "7W", {4, 960000, 408000, 2133000}},
+        Row{"orin-nano-8-super", "25W", {6, 1344000, 918000, 3199000}}}) {
+    const auto& module = find_module(board);
+    const auto& presets = module.presets;
+    const auto found = std::find_if(presets.begin(), presets.end(),
+                                    [&](const Preset& preset) { return preset.name == name; });
+    ASSERT_NE(found, presets.end()) << board << ' ' << name;
+    EXPECT_EQ(found->limits, limits) << board << ' ' << name;
+    // Each is a level of the board.
+    EXPECT_EQ(apply_limits(module_space(board), module.knobs, limits), limits) << board << ' ' << name;
+  }
+}
+
 TEST(Presets, MaxnIsTheHighestMode) {
   for (const auto& module : modules()) {
     const auto space = module_space(module.name);

@@ -23,6 +23,24 @@ TEST(Numbers, AWholeNumberOutOfBoundsIsNone) {
   EXPECT_FALSE(whole_number("4294967300", 1, 2147483647));  // 4 in 32 bits
 }
 
+TEST(Numbers, AnIntIsNeverCutOff) {
+  EXPECT_EQ(whole_int("-2147483648"), std::numeric_limits<int>::min());
+  EXPECT_EQ(whole_int("2147483647"), std::numeric_limits<int>::max());
+  EXPECT_EQ(whole_int("7", 7, 7), 7);
+  for (const char* text :
+       {"2147483648", "-2147483649", "4294967296", "99999999999999999999", "", "7.0", " 7"})
+    EXPECT_FALSE(whole_int(text)) << text;
+  EXPECT_FALSE(whole_int("-1", 0));
+}
+
+TEST(Numbers, ANaturalNumberHasNoSign) {
+  EXPECT_EQ(natural_number("0"), 0U);
+  EXPECT_EQ(natural_number("18446744073709551615"), std::numeric_limits<std::uint64_t>::max());
+  for (const char* text : {"18446744073709551616", "-1", "+1", "-0", "", "1e3"})
+    EXPECT_FALSE(natural_number(text)) << text;
+  EXPECT_FALSE(natural_number("9", 8));
+}
+
 TEST(Numbers, ARealNumberIsFinite) {
   EXPECT_EQ(real_number("-2.5e3"), -2500);
   EXPECT_EQ(real_number("7"), 7);

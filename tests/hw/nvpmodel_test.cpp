@@ -15,23 +15,33 @@ TEST(Nvpmodel, TheModeNowIsThatOfTheStatusOrTheDefault) {
   const tests::TempDir root;
   const FileSysfs files(root.path().string());
   const auto conf = modes_5_and_2("< PM_CONFIG DEFAULT=5 >\n");
-  EXPECT_EQ(nvpmodel_now(files, conf), 5);
+  const auto now = [&] { return nvpmodel_now(files, conf); };
+  EXPECT_EQ(now(), 5);
   const auto status = root / "var/lib/nvpmodel/status";
   tests::write_text(status, "pmode:0002\n");
-  EXPECT_EQ(nvpmodel_now(files, conf), 2);
+  EXPECT_EQ(now(), 2);
   for (const std::string text :
        {"", "pmode:0007\n", "pmode:\n", "no mode\n", "pmode:99999999999999999999\n"}) {
     tests::write_text(status, text);
-    EXPECT_EQ(nvpmodel_now(files, conf), 5) << text;
+    EXPECT_EQ(now(), 5) << text;
   }
   tests::write_text(status, "pmode:" + std::string(400'000, '1'));
-  EXPECT_EQ(nvpmodel_now(files, conf), 5);
+  EXPECT_EQ(now(), 5);
+}
+
+TEST(Nvpmodel, TheOnlyModeIsItWhereNothingElseIsKnown) {
+  const tests::TempDir root;
+  const FileSysfs files(root.path().string());
+  tests::write_text(root / "var/lib/nvpmodel/status", "pmode:0000\n");
+  for (const std::string end : {"", "< PM_CONFIG >\n", "< PM_CONFIG DEFAULT=3 >\n"})
+    EXPECT_EQ(nvpmodel_now(files, parse_nvpmodel("< POWER_MODEL ID=1 NAME=15W >\n" + end, "x.conf")), 1)
+        << end;
 }
 
 TEST(Nvpmodel, AFileWithoutTheDefaultModeIsNamed) {
   const tests::TempDir root;
   const FileSysfs files(root.path().string());
-  for (const std::string end : {"", "< PM_CONFIG DEFAULT=3 >\n"}) {
+  for (const std::string end : {"", "< PM_CONFIG >\n", "< PM_CONFIG DEFAULT=3 >\n"}) {
     try {
       nvpmodel_now(files, modes_5_and_2(end));
       FAIL();

@@ -225,8 +225,44 @@ TEST(Rails, ThorIsVin) {
   tree.put(ina238 + "/name", "ina238");
   tree.put(ina238 + "/power1_input", 20125000);
   tree.link("/sys/class/hwmon/hwmon2", ina238);
-  EXPECT_NEAR(total_w(tree.files(), {"nvidia,p3834-0008", "nvidia,tegra264"}), 20.125, 1e-9);
+  const std::vector<std::string> thor = {"nvidia,p3834-0008", "nvidia,tegra264"};
+  EXPECT_NEAR(total_w(tree.files(), thor), 20.125, 1e-9);
   expect_no_total(tree.files(), {}, {"VIN of 2-0044", "VDD_GPU of 2-0040"});
+  // One of its rails is called as one of another board's.
+  std::filesystem::remove(tree.at("/sys/class/hwmon/hwmon2"));
+  expect_no_total(tree.files(), thor,
+                  {"missing VIN ", "of Jetson Thor, whose power is VIN;", "VIN_SYS_5V0 of 2-0040"});
+}
+
+TEST(Rails, ASensorWithoutLabelsIsThereAndSaysSo) {
+  const Tree tree;
+  const auto folder =
+      tree.hwmon(1, "/sys/devices/i2c-1/1-0040", {{"VDD_IN", 5000, 1000}, {"A", 5000, 200}, {"NC"}});
+  for (const char* label : {"/in1_label", "/in2_label", "/in3_label"})
+    std::filesystem::remove(tree.at(folder + label));
+  const auto rails = find_rails(tree.files());
+  ASSERT_EQ(rails.size(), 2U) << "the third is switched off";
+  EXPECT_EQ(rails[0].name(), "channel 1 (no label)");
+  EXPECT_EQ(rails[0].problem, "");
+  EXPECT_NEAR(read_power_w(tree.files(), rails[0]), 5, 1e-9);
+  expect_no_total(tree.files(), kOrinNano,
+                  {"an INA3221 is there, but has no labels", "channel 2 (no label) of 1-0040"});
+
+  // Where one of several has none, the others count as ever.
+  tree.hwmon(2, "/sys/devices/i2c-1/1-0041", {{"VDD_IN", 5000, 900}});
+  EXPECT_NEAR(total_w(tree.files(), kOrinNano), 4.5, 1e-9);
+  EXPECT_NE(total_of(find_rails(tree.files()), kOrinNano).note.find("not added: channel 1 (no label)"),
+            std::string::npos);
+  // A label that may not be read is another matter.
+  tree.put(folder + "/in1_label", "VDD_IN");
+  const auto files = tree.files();
+  EXPECT_EQ(find_rails(Faulty(files, folder + "/in1_label", EACCES))[0].name(), "channel 1");
+
+  const Tree old;
+  const auto iio = old.iio(0, "/sys/devices/i2c-6/6-0040", {{"POM_5V_IN", 933}});
+  std::filesystem::remove(old.at(iio + "/rail_name_0"));
+  expect_no_total(old.files(), kNano,
+                  {"an INA3221 is there, but has no labels", "channel 0 (no label) of 6-0040"});
 }
 
 TEST(Rails, SensorSeenTwiceIsOne) {

@@ -96,8 +96,12 @@ TEST_F(BecomeTest, TheUserOfSudoIsFoundByItsVariables) {
   EXPECT_EQ(user_with(nullptr, nullptr), "none");
   EXPECT_EQ(user_with("0", "0"), "none");
   EXPECT_EQ(user_with("65534", "65534"), "nobody 65534");
-  EXPECT_EQ(user_with("65534", nullptr), "SUDO_GID: expected a whole number, found \"\"");
-  EXPECT_EQ(user_with("many", "0"), "SUDO_UID: expected a whole number, found \"many\"");
+  EXPECT_EQ(user_with("65534", nullptr), "SUDO_GID: expected a whole number below 2^32 - 1, found \"\"");
+  for (const std::string number : {"many", "-1", "4294967295", "4294967296", "99999999999999999999"}) {
+    const auto refused = ": expected a whole number below 2^32 - 1, found \"" + number + '"';
+    EXPECT_EQ(user_with(number.c_str(), "0"), "SUDO_UID" + refused);
+    EXPECT_EQ(user_with("65534", number.c_str()), "SUDO_GID" + refused);
+  }
   EXPECT_EQ(user_with("4000000000", "0"), "SUDO_UID: no user 4000000000");
   EXPECT_THROW(find_user("nobody-of-that-name"), std::runtime_error);
 }

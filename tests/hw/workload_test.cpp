@@ -1,13 +1,16 @@
 #include "hw/jetson/workload.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 
@@ -198,6 +201,125 @@ TEST_F(WorkloadProcessTest, AClosedDescriptorIsToldFromTheEnd) {
   EXPECT_EQ(take_all(process), Wait::closed);
   EXPECT_EQ(times_.size(), 2u);
   EXPECT_EQ(process.describe_end(), "still runs");
+}
+
+// As torchrun, accelerate launch and conda run start a program.
+const std::string kLaunch = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))";
+// In the place of ours: every descriptor closed, and then another program executed.
+const std::string kReplace = "import os, sys; os.closerange(3, 256); os.execv(sys.argv[1], sys.argv[1:])";
+
+TEST_F(WorkloadProcessTest, StepsOfAProgramWhoseDescriptorWasClosedComeThroughThePath) {
+  for (const auto& launcher : {kLaunch, kReplace}) {
+    times_.clear();
+    WorkloadProcess process(with({"python3", "-c", launcher, kToy, "--step-ms", "1", "--steps", "20"}),
+                            clock_);
+    EXPECT_EQ(take_all(process), Wait::ended);
+    EXPECT_EQ(times_.size(), 20u) << launcher;
+    EXPECT_EQ(process.exit_code(), 0);
+  }
+  // Another pipe has the descriptor's number.
+  times_.clear();
+  WorkloadProcess process(shell("sleep 1000 | " + kToy + " --step-ms 1 --steps 20 3<&0"), clock_);
+  EXPECT_EQ(take(process, 20), Wait::steps);
+}
+
+TEST_F(WorkloadProcessTest, ThePathMayBeOpenedForEveryStep) {
+  WorkloadProcess process(
+      shell("exec 3>&-; for i in 1 2 3; do sleep 0.01; echo >\"$FEWWATT_STEP_PATH\"; done; sleep 1.5; "
+            "echo >\"$FEWWATT_STEP_PATH\""),
+      clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 4u);
+}
+
+TEST_F(WorkloadProcessTest, ThePathIsInAFolderOfOursAndGoneAtTheEnd) {
+  std::string path;
+  {
+    WorkloadProcess process(shell("echo $FEWWATT_STEP_PATH; echo >&3; sleep 1000"), clock_);
+    ASSERT_EQ(take(process, 1), Wait::steps);
+    ASSERT_TRUE(comes_true([&] { return !process.last_lines().empty(); }));
+    path = process.last_lines().at(0);
+    struct stat status {};
+    ASSERT_EQ(::lstat(path.c_str(), &status), 0) << path;
+    EXPECT_TRUE(S_ISFIFO(status.st_mode));
+    EXPECT_EQ(status.st_mode & 0777, 0600U);
+    const auto folder = std::filesystem::path(path).parent_path();
+    ASSERT_EQ(::lstat(folder.c_str(), &status), 0);
+    EXPECT_TRUE(S_ISDIR(status.st_mode));
+    EXPECT_EQ(status.st_mode & 0777, 0700U);
+    EXPECT_EQ(status.st_uid, ::geteuid());
+  }
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(path).parent_path()));
+}
+
+TEST_F(WorkloadProcessTest, WithoutAFolderForThePathTheDescriptorIsLeft) {
+  const char* before = std::getenv("TMPDIR");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("TMPDIR", "/no/such/folder", 1);
+  ::setenv("FEWWATT_STEP_PATH", "/of/another/program", 1);
+  {
+    WorkloadProcess process(shell("echo \"path ${FEWWATT_STEP_PATH-none}\"; echo >&3"), clock_);
+    EXPECT_EQ(take_all(process), Wait::ended);
+    EXPECT_EQ(times_.size(), 1u);
+    EXPECT_EQ(process.last_lines(), std::vector<std::string>{"path none"});
+  }
+  ::unsetenv("FEWWATT_STEP_PATH");
+  if (before == nullptr)
+    ::unsetenv("TMPDIR");
+  else
+    ::setenv("TMPDIR", kept.c_str(), 1);
+}
+
+TEST_F(WorkloadProcessTest, WhoClosedTheDescriptorIsTold) {
+  const auto ways_of = [&](const std::string& script) {
+    WorkloadProcess process(shell(script), clock_);
+    // As soon as the last process is what it is to be.
+    comes_true([&] { return process.step_ways().closed.find("(sleep 1000)") != std::string::npos; });
+    return process.step_ways();
+  };
+  const auto kept = ways_of("sleep 1000 3>&-; true");
+  EXPECT_FALSE(kept.none) << "it has the path";
+  EXPECT_NE(kept.closed.find("(sleep 1000) has not got the descriptor of FEWWATT_STEP_FD"), std::string::npos)
+      << kept.closed;
+  EXPECT_NE(kept.closed.find("it may open FEWWATT_STEP_PATH"), std::string::npos) << kept.closed;
+  const auto stripped = ways_of("env -i sleep 1000 3>&-; true");
+  EXPECT_TRUE(stripped.none);
+  EXPECT_NE(stripped.closed.find("which started it, closed it"), std::string::npos) << stripped.closed;
+  EXPECT_NE(stripped.closed.find("it has no FEWWATT_STEP_PATH that leads to our pipe"), std::string::npos)
+      << stripped.closed;
+  EXPECT_TRUE(ways_of("exec 3>&-; exec env -i sleep 1000").none);
+  // Another process still can.
+  EXPECT_FALSE(ways_of("sleep 1001 & env -i sleep 1000 3>&-; true").none);
+}
+
+TEST_F(WorkloadProcessTest, AProgramThatHasTheDescriptorIsNotAccused) {
+  WorkloadProcess process(shell("sleep 1000; true"), clock_);
+  EXPECT_FALSE(process.step_ways().none);
+  EXPECT_EQ(process.step_ways().closed, "");
+}
+
+// What scripts/fewwatt_steps.py does with a path that is not what it should be.
+TEST(StepsInPython, OnlyANamedPipeIsWrittenTo) {
+  const tests::TempDir dir;
+  tests::write_text(dir / "file", "");
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  ASSERT_EQ(::symlink((dir / "file").c_str(), (dir / "link").c_str()), 0);
+  ASSERT_EQ(::symlink((dir / "pipe").c_str(), (dir / "link_to_pipe").c_str()), 0);
+  const int reader = ::open((dir / "pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  const auto steps = [&](const std::string& path) {
+    const auto command = "cd '" + tests::source_dir() + "/scripts' && FEWWATT_STEP_FD=7 FEWWATT_STEP_PATH='" +
+                         path + "' timeout 60 python3 -B -c 'from fewwatt_steps import step; step(); step()'";
+    EXPECT_EQ(std::system(command.c_str()), 0) << path;
+    char bytes[8];
+    return std::max<ssize_t>(::read(reader, bytes, sizeof bytes), 0);  // -1: none, or nobody reads
+  };
+  EXPECT_EQ(steps(dir / "pipe"), 2);
+  for (const std::string name : {"file", "link", "link_to_pipe", "none"})
+    EXPECT_EQ(steps(dir / name), 0) << name;
+  EXPECT_EQ(steps("/dev/full"), 0);
+  EXPECT_EQ(tests::read_text(dir / "file"), "");
+  ::close(reader);
+  EXPECT_EQ(steps(dir / "pipe"), 0) << "nobody reads: it does not wait";
 }
 
 TEST_F(WorkloadProcessTest, AProgramThatHangsTimesOut) {
@@ -512,7 +634,7 @@ TEST_F(WorkloadProcessTest, ThePythonModuleNeverRaisesNorWritesToAnotherFile) {
 
 TEST_F(WorkloadProcessTest, ThePythonModuleDoesNothingElsewhere) {
   for (const std::string fd : {"x", "0", "99999999999999999999"}) {
-    auto options = shell("exec 3>&-; export FEWWATT_STEP_FD=" + fd + "; " +
+    auto options = shell("exec 3>&-; unset FEWWATT_STEP_PATH; export FEWWATT_STEP_FD=" + fd + "; " +
                          python("from fewwatt_steps import step\nstep()\nstep()\nprint(\"fine\")\n"));
     WorkloadProcess process(options, clock_);
     EXPECT_TRUE(comes_true([&] { return process.next_steps(times_, clock_.now_s()) == Wait::ended; }));

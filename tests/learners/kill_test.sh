@@ -10,6 +10,8 @@ export ASAN_OPTIONS=detect_leaks=0  # leaks cannot be looked for in a process th
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# What a killed run leaves among the temporary files goes with the rest.
+mkdir -m 1777 "$work/tmp" && chmod 1777 "$work/tmp" && export TMPDIR=$work/tmp
 "$bin/fake_tree" agx-orin-jp6 "$work/tree"
 cat >"$work/program" <<'END'
 #!/bin/sh

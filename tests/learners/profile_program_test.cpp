@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -240,15 +241,59 @@ TEST(ProfileProgram, AClockThatSomebodyElseSetsDuringTheRunIsNoticed) {
 TEST(ProfileProgram, AProgramThatEndsByItselfIsStartedAgain) {
   const TempDir dir;
   const BoardFolder board;
-  const auto run = [&](const std::string& name, const std::string& steps) {
-    return run_program("profile", options_of(board) + "--modes 2 --retries 0 --out " + (dir / name) + " -- " +
-                                      kToy + " --step-ms 3 --steps " + steps);
+  const auto run = [&](const std::string& name, const std::string& program) {
+    return run_program("profile", options_of(board) + "--modes 2 --out " + (dir / name) + " -- " + program);
   };
-  const auto enough = run("a.h5", "150");
+  // Ends by itself after too few steps the first time, and never again, however slow the machine.
+  const auto program = dir / "program", starts = dir / "starts";
+  write_text(program, "#!/bin/sh\necho >>" + starts + "\n[ $(wc -l <" + starts + ") = 1 ] && exec " + kToy +
+                          " --step-ms 3 --steps 5\nexec " + kToy + " --step-ms 3\n");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const auto enough = run("a.h5", program);
   EXPECT_EQ(enough.code, 0) << enough.err;
-  const auto too_few = run("b.h5", "5");
+  EXPECT_GE(read_text(starts).size(), 2U);
+  const auto too_few = run("b.h5", kToy + " --step-ms 3 --steps 5");
   EXPECT_EQ(too_few.code, 1);
   EXPECT_NE(too_few.err.find("let it run longer"), std::string::npos) << too_few.err;
+}
+
+TEST(ProfileProgram, LaunchersThatCloseDescriptorsAreNoHindrance) {
+  const TempDir dir;
+  write_text(dir / "launch.py", "import subprocess, sys\nsys.exit(subprocess.call(sys.argv[1:]))\n");
+  write_text(dir / "replace.py",
+             "import os, sys\nos.closerange(3, 256)\nos.execv(sys.argv[1], sys.argv[1:])\n");
+  write_text(dir / "launch.sh", "\"$@\" 3>&-\n");
+  for (const std::string& launcher :
+       {"python3 " + (dir / "launch.py"), "python3 " + (dir / "replace.py"),
+        "python3 " + (dir / "launch.py") + " python3 " + (dir / "launch.py"), "sh " + (dir / "launch.sh")}) {
+    const auto result = run_program("profile", kSimulated + "--modes 1 --simulated-speed 100 --out " +
+                                                   (dir / "p.h5") + " -- " + launcher + ' ' + kToy);
+    EXPECT_EQ(result.code, 0) << launcher << result.err;
+    std::filesystem::remove(dir / "p.h5");
+  }
+}
+
+// Within ten seconds of the program's start, long before it would time out.
+TEST(ProfileProgram, WhereNoStepCanComeWhatWasClosedIsNamed) {
+  const TempDir dir;
+  write_text(dir / "launch.py", "import subprocess, sys\nsys.exit(subprocess.call(sys.argv[1:], env={}))\n");
+  const auto started = std::chrono::steady_clock::now();
+  const auto stripped = run_program("profile", kSimulated + "--modes 1 --out " + (dir / "a.h5") +
+                                                   " -- python3 " + (dir / "launch.py") + " /bin/sleep 1000");
+  EXPECT_EQ(stripped.code, 1);
+  EXPECT_NE(stripped.err.find("no step can be reported: "), std::string::npos) << stripped.err;
+  EXPECT_NE(stripped.err.find("(sleep 1000) has not got the descriptor of FEWWATT_STEP_FD"),
+            std::string::npos)
+      << stripped.err;
+  EXPECT_NE(stripped.err.find("launch.py sleep 1000), which started it, closed it"), std::string::npos)
+      << stripped.err;
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(120));
+  // It might use the other way yet.
+  const auto kept = run_program("profile", kSimulated + "--modes 1 --retries 0 --start-s 9 --out " +
+                                               (dir / "b.h5") + " -- sh -c '/bin/sleep 1000 3>&-; true'");
+  EXPECT_EQ(kept.code, 1);
+  EXPECT_NE(kept.err.find("no step was reported yet: process"), std::string::npos) << kept.err;
+  EXPECT_NE(kept.err.find("it may open FEWWATT_STEP_PATH instead"), std::string::npos) << kept.err;
 }
 
 TEST(ProfileProgram, AFloodOfNewlinesIsNoStreamOfSteps) {

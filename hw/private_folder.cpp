@@ -1,0 +1,42 @@
+#include "hw/private_folder.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "hw/device.hpp"
+
+namespace fewwatt::hw {
+
+PrivateFolder::PrivateFolder() {
+  std::error_code error;
+  const auto above = std::filesystem::absolute(std::filesystem::temp_directory_path(error), error);
+  if (error) throw DeviceError("no folder for temporary files: " + error.message());
+  path_ = (above / "fewwatt-XXXXXX").string();
+  if (::mkdtemp(path_.data()) == nullptr)
+    throw DeviceError(path_ + ": cannot create: " + std::strerror(errno));
+  struct stat status {};
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd_ >= 0 && ::fstat(fd_, &status) == 0 && status.st_uid == ::geteuid() && (status.st_mode & 077) == 0)
+    return;
+  if (fd_ >= 0) ::close(fd_);
+  throw DeviceError(path_ + ": expected the folder that was just made, found another");
+}
+
+PrivateFolder::~PrivateFolder() {
+  // Of what is open: the path may be another's by now.
+  if (DIR* folder = ::fdopendir(::fcntl(fd_, F_DUPFD_CLOEXEC, 0)); folder != nullptr) {
+    while (const auto* entry = ::readdir(folder)) ::unlinkat(fd_, entry->d_name, 0);
+    ::closedir(folder);
+  }
+  ::close(fd_);
+  ::rmdir(path_.c_str());
+}
+
+}  // namespace fewwatt::hw

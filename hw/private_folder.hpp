@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+namespace fewwatt::hw {
+
+// A folder of our own among the temporary files, which nobody else may enter; gone at the end, with the files in it. Its name cannot be
+// guessed. Where others may rename what is in the folder above (a TMPDIR of theirs), the path may lead elsewhere one day, but never
+// what is done through the descriptor.
+class PrivateFolder {
+ public:
+  PrivateFolder();  // throws DeviceError where it cannot be made
+  ~PrivateFolder();
+  PrivateFolder(const PrivateFolder&) = delete;
+  PrivateFolder& operator=(const PrivateFolder&) = delete;
+
+  const std::string& path() const { return path_; }  // absolute
+  int descriptor() const { return fd_; }             // of the folder; close-on-exec
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
+
+}  // namespace fewwatt::hw
