@@ -193,7 +193,7 @@ std::string command_of(const std::string& folder, const std::string& name) {
   for (std::string argument; std::getline(arguments, argument, '\0');)
     text += (text.empty() ? "" : " ") + argument.substr(argument.rfind('/') + 1);
   if (text.empty()) text = name;
-  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
+  if (text.size() > kMost) text.replace(kMost, text.npos, "...");
   return printable(text);
 }
 
