@@ -8,6 +8,7 @@
 #include "datasets/profile_io.hpp"
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
+#include "hw/printable.hpp"
 #include "hw/private_folder.hpp"
 #include "hw/random.hpp"
 #include "hw/simulated_device.hpp"
@@ -193,6 +194,7 @@ std::unique_ptr<MeasuredWorkload> open_jetson(const hw::MeasuringOptions& option
     notices.push_back("a run before this one did not end: " + std::to_string(board->replayed()) +
                       " controls are put back");
   attributes.merge(board->setting());
+  for (auto& [name, value] : attributes) value = hw::printable(value);  // a file of profiles holds UTF-8
   const auto boot = board->state().boot_id;
   auto opened = std::make_unique<ProgramOnBoard>(std::move(board), options,
                                                  std::map<std::string, std::string>(), time, std::move(stop));

@@ -32,7 +32,8 @@ PrivateFolder::PrivateFolder() {
 PrivateFolder::~PrivateFolder() {
   // Of what is open: the path may be another's by now.
   if (DIR* folder = ::fdopendir(::fcntl(fd_, F_DUPFD_CLOEXEC, 0)); folder != nullptr) {
-    while (const auto* entry = ::readdir(folder)) ::unlinkat(fd_, entry->d_name, 0);
+    while (const auto* entry = ::readdir(folder))
+      if (entry->d_type != DT_DIR) ::unlinkat(fd_, entry->d_name, 0);
     ::closedir(folder);
   }
   ::close(fd_);

@@ -1,10 +1,10 @@
 #!/bin/bash
-# kill_test.sh BIN SOURCE STEP RANDOM: kills a profiling run of three modes with SIGKILL at every STEP-th of the system calls
+# kill_test.sh BIN SOURCE STEP RANDOM: kills a profiling run of two modes with SIGKILL at every STEP-th of the system calls
 # that change something, and at RANDOM points in time. After each, a new start must put every control back, lose no finished
 # mode, and end with a readable profile. Then RANDOM runs of profile, goal search and govern by turns, which root starts for a
 # user as sudo does: the program or its helper is killed. BIN: folder of the programs and of fake_tree; SOURCE: the checkout.
 set -euo pipefail
-bin=$1 source=$2 step=$3 random=$4
+bin=$1 source=$2 step=$3 random=$4 modes=2
 calls=write,pwrite64,writev,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,ftruncate,fdatasync,fsync
 export ASAN_OPTIONS=detect_leaks=0  # leaks cannot be looked for in a process that is traced
 
@@ -20,7 +20,7 @@ END
 chmod +x "$work/program"
 
 arguments() {  # FOLDER [OPTION...]: of a run in it, to `run`
-  run=("$bin/fewwatt-profile" --quiet --device jetson --root "$1/tree" --workload toy --modes 3 --window-s 0.05
+  run=("$bin/fewwatt-profile" --quiet --device jetson --root "$1/tree" --workload toy --modes $modes --window-s 0.05
        --minibatches 2 --stop-grace-s 1 --counters-s 0 --out "$1/p.h5" "${@:2}" -- "$work/program")
 }
 controls() {  # FOLDER: what its files hold
@@ -28,6 +28,16 @@ controls() {  # FOLDER: what its files hold
 }
 controls "$work" >"$work/before"
 
+number() {  # NAME: of the report
+  sed -n "s/^ *\"$1\": \([0-9]*\),\$/\1/p" "$work/report"
+}
+went_on() {  # FINISHED WHEN RESUMED: the report is that of a run that had so many modes before
+  local before measured
+  before=$(number measured_before) measured=$(number measured)
+  if [ "$3" != 0 ] && { [ "$before" != "$1" ] || [ $((measured + $1)) != $modes ]; }; then
+    echo "$2: $1 modes were in the log, then $measured were measured, $before before" && exit 1
+  fi
+}
 check() {  # FOLDER WHEN
   local log="$1/p.h5.log" finished=0
   "$bin/fewwatt-device" restore --quiet --root "$1/tree" || { echo "$2: restore failed"; exit 1; }
@@ -38,16 +48,12 @@ check() {  # FOLDER WHEN
   arguments "$1" --json "${resume[@]}"
   "${run[@]}" >"$work/report" || { echo "$2: the run did not go on"; exit 1; }
   diff "$work/before" <(controls "$1") >"$work/diff" || { echo "$2: controls are not as before, at the end"; exit 1; }
-  python3 - "$work/report" "$finished" "$2" "${#resume[@]}" <<'END'
-import json, sys
-report, finished, when, resumed = json.load(open(sys.argv[1])), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-if resumed and (report["measured_before"] != finished or report["measured"] + finished != 3):
-    sys.exit(f"{when}: {finished} modes were in the log, then {report}")
-END
-  "$bin/fewwatt-inspect" "$1/p.h5" | grep -q "modes: 3 of" || { echo "$2: the profile lacks modes"; exit 1; }
+  went_on "$finished" "$2" "${#resume[@]}"
+  "$bin/fewwatt-inspect" "$1/p.h5" | grep -q "modes: $modes of" || { echo "$2: the profile lacks modes"; exit 1; }
 }
-fresh() {
-  rm -rf "$work/run" && mkdir "$work/run" && cp -a "$work/tree" "$work/run/tree"
+fresh() {  # the board is as before: check() has seen to that
+  rm -rf "$work"/run/p.h5* "$work/run/tree/run"
+  [ -d "$work/run" ] || { mkdir "$work/run" && cp -a "$work/tree" "$work/run/tree"; }
 }
 
 fresh
@@ -98,9 +104,9 @@ as_user=(env SUDO_UID=$user SUDO_GID=$user)
 arguments_of() {  # KIND [OPTION...]: of a run for the user, to `run`
   local quick=(--quiet --root "$board/tree" --window-s 0.05 --minibatches 2 --stop-grace-s 1)
   case $1 in
-    profile) run=("$bin/fewwatt-profile" "${quick[@]}" --device jetson --workload toy --modes 3 --counters-s 0 --out p.h5) ;;
+    profile) run=("$bin/fewwatt-profile" "${quick[@]}" --device jetson --workload toy --modes $modes --counters-s 0 --out p.h5) ;;
     goal) run=("$bin/fewwatt-profile" "${quick[@]}" --device jetson --workload toy --counters-s 0 --out p.h5 --learner gp
-               --goal fastest --max-power-w 12 --measurements 3) ;;
+               --goal fastest --max-power-w 12 --measurements $modes) ;;
     govern) run=("$bin/fewwatt-govern" "${quick[@]}" --learner gp --max-power-w 12 --log g.csv) ;;
   esac
   run=("${as_user[@]}" "${run[@]}" "${@:2}" -- "$work/program")
@@ -142,11 +148,6 @@ for ((i = 0; i < random; ++i)); do
   fi
   arguments_of $kind --json "${resume[@]}"
   "${run[@]}" >"$work/report" || { echo "$when: the run did not go on"; exit 1; }
-  python3 - "$work/report" "$finished" "$when" "${#resume[@]}" <<'END'
-import json, sys
-report, finished, when, resumed = json.load(open(sys.argv[1])), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-if resumed and (report["measured_before"] != finished or report["measured"] + finished != 3):
-    sys.exit(f"{when}: {finished} modes were in the log, then {report}")
-END
+  went_on "$finished" "$when" "${#resume[@]}"
 done
 echo "killed the program or its helper $killed times at random: all was put back, no finished mode was lost"

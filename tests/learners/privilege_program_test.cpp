@@ -178,6 +178,15 @@ TEST_F(PrivilegeProgram, UnderSudoAllButTheClocksIsTheUsers) {
   expect_nothing_of_roots_changed();
 }
 
+TEST_F(PrivilegeProgram, TheNamedPipeOfStepsIsTheUsersAlone) {
+  const auto result = run(as_sudo() + profile("--program-output -- ") +
+                          workload("stat -c '%u %a' \"$FEWWATT_STEP_PATH\" \"${FEWWATT_STEP_PATH%/*}\" >&2\n"
+                                   "exec 3>&-\nexec 3>\"$FEWWATT_STEP_PATH\""));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "65534 600\n65534 700\n");
+  EXPECT_EQ(not_the_users(), "");
+}
+
 TEST_F(PrivilegeProgram, RootMayNameTheUserOrStayRoot) {
   const auto workload_says = workload("id -u >&2");
   const auto named = run(profile("--user nobody --program-output -- ") + workload_says);

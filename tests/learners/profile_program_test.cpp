@@ -273,6 +273,20 @@ TEST(ProfileProgram, LaunchersThatCloseDescriptorsAreNoHindrance) {
   }
 }
 
+TEST(ProfileProgram, ABoardWhoseNamesAreNotUtf8IsMeasured) {
+  const TempDir dir;
+  auto fake = agx_orin(true);
+  fake.model = "Jetson \xff\xfe Orin";
+  fake.sensors[1].rails[1].label = "VDDQ_\xc3";
+  const BoardFolder board(fake);
+  const auto out = dir / "p.h5";
+  const auto result = run_program(
+      "profile", options_of(board) + "--modes 1 --json --out " + out + " -- " + kToy + " --step-ms 3");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(json::parse(result.out).at("measured"), 1);
+  EXPECT_EQ(inspected(out).at("devices").at("jetson----orin").at("board"), "Jetson \\xff\\xfe Orin");
+}
+
 // Within ten seconds of the program's start, long before it would time out.
 TEST(ProfileProgram, WhereNoStepCanComeWhatWasClosedIsNamed) {
   const TempDir dir;
