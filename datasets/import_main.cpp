@@ -28,7 +28,7 @@ nlohmann::json to_json(const ImportReport& report, const std::string& out) {
           {"repeated", report.repeated},
           {"comments", report.comments},
           {"skipped_lines", report.skipped_lines},
-          {"notices", report.notices},
+          {"notices", notices},
           {"profiles", profiles}};
 }
 
