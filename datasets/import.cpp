@@ -137,6 +137,7 @@ struct Plausible {
 };
 constexpr Plausible kClock{2e4, 2e7, "clock", {"Hz", "kHz", "MHz", "GHz"}};
 constexpr Plausible kPower{0.1, 1500, "power", {"uW", "mW", "W", "kW"}};
+constexpr Plausible kPowerOfCores{0.01, 1500, "power", {"uW", "mW", "W", "kW"}};  // of a phone, say
 constexpr Plausible kPowerLimit{1e3, 2e6, "power limit", {"uW", "mW", "W", "kW"}};
 
 const Plausible* plausible(hw::KnobRole role) {
@@ -251,7 +252,7 @@ class FileReader {
         break;
       case Metric::power_w:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
-        check_plausible(row, gives, value, expression.scale, &kPower, unit_of(metric));
+        check_plausible(row, gives, value, expression.scale, &power_bounds(), unit_of(metric));
         break;
       case Metric::duration_ms:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
@@ -271,6 +272,15 @@ class FileReader {
   }
 
  private:
+  // A module with a GPU takes more than the cores of a processor alone.
+  const Plausible& power_bounds() const {
+    const auto roles = mapping_.roles();
+    const bool cores = std::all_of(roles.begin(), roles.end(), [](auto role) {
+      return role == hw::KnobRole::cpu_cores || role == hw::KnobRole::cpu_khz;
+    });
+    return cores ? kPowerOfCores : kPower;
+  }
+
   // Where an operand of a formula comes from.
   struct Source {
     std::optional<std::size_t> column;

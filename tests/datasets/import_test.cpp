@@ -272,6 +272,16 @@ TEST_F(Import, WhatNoDeviceHasIsRefusedWithAGuess) {
   EXPECT_NO_THROW(run(columns));
 }
 
+TEST_F(Import, CoresAloneMayTakeLittlePower) {
+  trust_units_ = false;
+  write("a.csv", "clock,ms,watts\n300,50,0.02\n700,41,0.09\n");
+  const auto of = [](const std::string& knob) {
+    return kOne + "[file *.csv]\n" + knob + " = clock [MHz]\ntime_ms = ms [ms]\npower_w = watts [W]\n";
+  };
+  EXPECT_NO_THROW(run(of("cpu_khz")));
+  expect_refused(of("gpu_khz"), {"a.csv:2", "power_w = 0.02 W", "looks like kW"});
+}
+
 TEST_F(Import, TheGuessGoesByTheUnitThatTheMappingSays) {
   trust_units_ = false;
   write("a.csv", "gpu,ms,watts\n300,0.05,9000\n500,0.04,9900\n700,41,9500\n");

@@ -424,7 +424,7 @@ std::string csv_of(const hw::PowerModeSpace& space, std::size_t step) {
   text << "time_ms,power_w\n";
   for (std::size_t i = 0; i < space.size(); i += step) {
     for (const int setting : space.at(i)) text << setting << ',';
-    text << 100.0 / static_cast<double>(i + 1) << ',' << 2 + 0.01 * static_cast<double>(i) << '\n';
+    text << 100.0 / static_cast<double>(i / step + 1) << ',' << 2 + 0.01 * static_cast<double>(i) << '\n';
   }
   return text.str();
 }
