@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <stdexcept>
 
 #include "learners/registry.hpp"
@@ -9,6 +11,12 @@
 
 namespace fewwatt::learners {
 namespace {
+
+// How many standard deviations rows are from what would be predicted of them from the others.
+Vector off(const Predictor& predictor, tasks::Target target) {
+  const auto left_out = predictor.left_out(target);
+  return left_out.error.array().abs() / left_out.variance.array().sqrt();
+}
 
 void forget(Samples& support, const Doubted& doubted) {
   for (std::size_t i = 0; i < support.modes.size(); ++i)
@@ -56,6 +64,31 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
   members_.push_back({"gp", make_learner("gp"), options_.fitted, options_.gp_from, prior});
 }
 
+// A wrong value makes its neighbours suspect too, as it is what they are predicted from: of the rows that are off most, the one without
+// which the others are most likely.
+std::size_t Auto::most_suspect(const Samples& support, tasks::Target target, const Vector& z,
+                               const SimulatedSupport& simulated) const {
+  constexpr std::size_t kSuspects = 4;
+  std::vector<std::size_t> suspects(static_cast<std::size_t>(z.size()));
+  std::iota(suspects.begin(), suspects.end(), std::size_t{0});
+  std::stable_sort(suspects.begin(), suspects.end(), [&](std::size_t a, std::size_t b) {
+    return z[static_cast<Eigen::Index>(a)] > z[static_cast<Eigen::Index>(b)];
+  });
+  suspects.resize(std::min(kSuspects, suspects.size()));
+  const auto modes = rows_of(support, target).modes;
+  std::pair<double, std::size_t> best{-std::numeric_limits<double>::infinity(), suspects.front()};
+  for (const auto suspect : suspects) {
+    auto others = support;
+    forget(others, {modes[suspect], target});
+    const auto left_out = doubter_->adapt(others, simulated)->left_out(target);
+    const double log_density =
+        -(left_out.error.array().square() / left_out.variance.array() + left_out.variance.array().log())
+             .sum();
+    if (log_density > best.first) best = {log_density, suspect};
+  }
+  return best.second;
+}
+
 Auto::Believed Auto::believed(const Samples& given, const SimulatedSupport& simulated) const {
   Believed found{given, {}, nullptr};
   auto& support = found.support;
@@ -68,11 +101,9 @@ Auto::Believed Auto::believed(const Samples& given, const SimulatedSupport& simu
       if (rows.size() < options_.doubt_from || had - rows.size() >= std::max<std::size_t>(1, had / 10))
         continue;
       if (!found.simulated) found.simulated = doubter_->adapt(support, simulated);
-      const auto left_out = found.simulated->left_out(target);
-      Eigen::Index worst = 0;
-      const double z = (left_out.error.array().abs() / left_out.variance.array().sqrt()).maxCoeff(&worst);
-      if (z < options_.doubt) continue;
-      found.doubted.push_back({rows[static_cast<std::size_t>(worst)], target});
+      const Vector z = off(*found.simulated, target);
+      if (z.maxCoeff() < options_.doubt) continue;
+      found.doubted.push_back({rows[most_suspect(support, target, z, simulated)], target});
       forget(support, found.doubted.back());
       again = true;
     }

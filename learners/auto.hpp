@@ -19,9 +19,9 @@ struct AutoOptions {
   // EnsembleOptions::calm where the modes are others than those of the checkpoint: a board that nobody trained for tells sooner that
   // candidates are too sure of themselves.
   double calm_elsewhere = 5;
-  // A row whose log y is so many standard deviations from what simulated workloads make of the other rows is left out, the
-  // worst one first and at most one row of ten, or one of fewer; supports of less than doubt_from rows are believed. Predictors
-  // name them (Predictor::doubted).
+  // A row whose log y is so many standard deviations from what simulated workloads make of the other rows is left out, first the
+  // one without which the others are most likely, and at most one row of ten, or one of fewer; supports of less than doubt_from
+  // rows are believed. Predictors name them (Predictor::doubted).
   double doubt = 5;
   std::size_t doubt_from = 5;
   std::string error() const;  // "" when valid
@@ -47,6 +47,8 @@ class Auto final : public Learner {
     std::unique_ptr<const Predictor> simulated;
   };
   Believed believed(const Samples& support, const SimulatedSupport& simulated) const;
+  std::size_t most_suspect(const Samples& support, tasks::Target target, const Vector& z,
+                           const SimulatedSupport& simulated) const;
 
   bool trained_ = false;
   std::shared_ptr<const SimPrior> sim_prior_;  // without a checkpoint, one that needs none

@@ -28,18 +28,22 @@ Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMo
   return encode(FeatureSet::raw, space, modes).array().log().matrix();
 }
 
-// What a workload has of its own: smooth as those before it, or rough in each knob besides. [n,m]
-Matrix own_covariance(const FactorTarget& target, bool rough, const Matrix& a, const Matrix& b) {
-  Matrix sum = std::exp(2 * target.log_signal) * matern(a, b, target.log_lengths);
-  if (!rough) return sum;
+// What a workload has of its own: smooth as those before it; rough in each knob besides; or, from kFlat on, smooth and the same
+// whatever one of the knobs is.
+constexpr std::size_t kSmooth = 0, kRoughToo = 1, kFlat = 2;
+Matrix own_covariance(const FactorTarget& target, std::size_t kind, const Matrix& a, const Matrix& b) {
+  Vector log_lengths = target.log_lengths;
+  if (kind >= kFlat) log_lengths[static_cast<Index>(kind - kFlat)] = kMostLog;
+  Matrix sum = std::exp(2 * target.log_signal) * matern(a, b, log_lengths);
+  if (kind != kRoughToo) return sum;
   const auto d = a.cols();
   const Vector length = Vector::Constant(1, std::log(kRoughLength));
   for (Index k = 0; k < d; ++k)
     sum += kRough * kRough / static_cast<double>(d) * matern(a.col(k), b.col(k), length);
   return sum;
 }
-double own_variance(const FactorTarget& target, bool rough) {
-  return std::exp(2 * target.log_signal) + (rough ? kRough * kRough : 0);
+double own_variance(const FactorTarget& target, std::size_t kind) {
+  return std::exp(2 * target.log_signal) + (kind == kRoughToo ? kRough * kRough : 0);
 }
 
 Vector centred(const Vector& values) {
@@ -179,7 +183,7 @@ FactorModel FactorModel::from_checkpoint(const Checkpoint& c) {
 
 namespace {
 
-// Smooth or rough, averaged over all else. With the functions u(x) = [1, F(x)'F(support), K(x, support), m(x)] of a mode, less their
+// One kind of what is a workload's own, averaged over all else. With the functions u(x) = [1, F(x)'F(support), K(x, support), m(x)] of a mode, less their
 // levels on the support, and K what is its own, the mean of log y is level + u . mean_of, and its second moment about the level
 //   a F(x)'F(x) + b K(x,x) + constant + u' moment u.
 struct Part {
@@ -188,7 +192,7 @@ struct Part {
   Eigen::MatrixXd moment;  // [2 + 2 k, 2 + 2 k]
 };
 
-// One target of one support: the sum of both.
+// One target of one support: the sum over kinds.
 struct Fit {
   double level = 0;
   Matrix knobs;          // [k,d] of the support
@@ -196,7 +200,7 @@ struct Fit {
   Vector factor_levels;  // [r]
   double mean_level = 0;
   double noise_variance = 0;
-  std::array<Part, 2> parts;  // smooth, rough
+  std::vector<Part> parts;
   LeftOut left_out;
 };
 
@@ -239,16 +243,16 @@ class FactorPredictor final : public Predictor {
             functions(t, modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)));
         const Vector shared = at.factors.colwise().squaredNorm().transpose();
         Vector mean = Vector::Zero(count), second = Vector::Zero(count);
-        for (const bool rough : {false, true}) {
-          const auto& part = fit.parts[rough ? 1 : 0];
+        for (std::size_t kind = 0; kind < fit.parts.size(); ++kind) {
+          const auto& part = fit.parts[kind];
           if (part.mean_of.size() == 0) continue;
-          set_own(t, rough, at);
+          set_own(t, kind, at);
           mean += at.u * part.mean_of;
           // u' moment u, by half of what is symmetric.
           Eigen::MatrixXd half = 2 * part.moment;
           half.diagonal() = part.moment.diagonal();
           const Matrix product = at.u * half.triangularView<Eigen::Upper>();
-          second.array() += part.a * shared.array() + part.b * own_variance(*model->targets[t], rough) +
+          second.array() += part.a * shared.array() + part.b * own_variance(*model->targets[t], kind) +
                             part.constant + product.cwiseProduct(at.u).rowwise().sum().array();
         }
         means.segment(from, count) = mean.array() + fit.level;
@@ -271,13 +275,13 @@ class FactorPredictor final : public Predictor {
     const auto n = static_cast<Index>(modes.size());
     Vector mean = Vector::Zero(n);
     Matrix second = Matrix::Constant(n, n, -fit.noise_variance);
-    for (const bool rough : {false, true}) {
-      const auto& part = fit.parts[rough ? 1 : 0];
+    for (std::size_t kind = 0; kind < fit.parts.size(); ++kind) {
+      const auto& part = fit.parts[kind];
       if (part.mean_of.size() == 0) continue;
-      set_own(t, rough, at);
+      set_own(t, kind, at);
       mean += at.u * part.mean_of;
       second += part.a * at.factors.transpose() * at.factors +
-                part.b * own_covariance(*model->targets[t], rough, at.knobs, at.knobs) +
+                part.b * own_covariance(*model->targets[t], kind, at.knobs, at.knobs) +
                 at.u * part.moment * at.u.transpose();
       second.array() += part.constant;
     }
@@ -302,16 +306,17 @@ class FactorPredictor final : public Predictor {
     at.u.col(1 + 2 * k) = here.mean.array() - fit.mean_level;
     return at;
   }
-  void set_own(int t, bool rough, At& at) const {
+  void set_own(int t, std::size_t kind, At& at) const {
     const auto k = fits[t]->knobs.rows();
-    at.u.middleCols(1 + k, k) = own_covariance(*model->targets[t], rough, at.knobs, fits[t]->knobs);
+    at.u.middleCols(1 + k, k) = own_covariance(*model->targets[t], kind, at.knobs, fits[t]->knobs);
   }
 };
 
 // A combination of factors, with or without the mean of the training workloads.
 struct Member {
   double a, b, noise_variance;
-  bool rough, with_mean;
+  std::size_t kind;  // of its own
+  bool with_mean;
   double log_evidence;
 };
 
@@ -328,8 +333,10 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
   fit.mean_level = curves.mean.mean();
   const Vector mean = curves.mean.array() - fit.mean_level;
   const Matrix shared = fit.factors.transpose() * fit.factors;
-  const std::array<Matrix, 2> own = {own_covariance(target, false, knobs, knobs),
-                                     own_covariance(target, true, knobs, knobs)};
+  std::vector<Matrix> own;
+  for (std::size_t kind = 0; kind < kFlat + static_cast<std::size_t>(knobs.cols()); ++kind)
+    own.push_back(own_covariance(target, kind, knobs, knobs));
+  fit.parts.resize(own.size());
 
   // One of w + 1 workloads is like none of the others.
   const double log_unlike = -std::log1p(static_cast<double>(target.workloads));
@@ -339,7 +346,7 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
       shares.emplace_back(std::exp(2 * kOwnSpread * step), -0.5 * step * step);
   const double noise = std::exp(2 * target.log_noise);
   const auto factorise = [&](const Member& m) {
-    Eigen::MatrixXd sum = m.a * shared + m.b * own[m.rough ? 1 : 0];
+    Eigen::MatrixXd sum = m.a * shared + m.b * own[m.kind];
     sum.array() += kSimLevelVariance;
     sum.diagonal() += m.noise_variance * rows.noise_factors;
     return Eigen::LLT<Eigen::MatrixXd>(sum);
@@ -361,15 +368,22 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
       members.push_back(m);
     }
   };
-  for (const auto& [share, log_prior] : shares)
-    for (const bool rough : {false, true})
-      for (const double own_step :
-           rough ? std::vector<double>{-1, 0, 1} : std::vector<double>{-2, -1, 0, 1, 2})
-        for (const double noise_step : rough ? std::vector<double>{0, 1} : std::vector<double>{-1, 0, 1, 2})
-          weigh({share, std::exp(2 * kOwnSpread * own_step), noise * std::exp(2 * kNoiseApart * noise_step),
-                 rough, false, 0},
-                log_prior + (rough && share > 0 ? log_unlike : 0) - 0.5 * own_step * own_step -
-                    0.5 * noise_step * noise_step);
+  const auto weigh_all = [&](double share, double log_prior, std::size_t kind,
+                             std::initializer_list<double> own_steps,
+                             std::initializer_list<double> noise_steps) {
+    for (const double own_step : own_steps)
+      for (const double noise_step : noise_steps)
+        weigh({share, std::exp(2 * kOwnSpread * own_step), noise * std::exp(2 * kNoiseApart * noise_step),
+               kind, false, 0},
+              log_prior - 0.5 * own_step * own_step - 0.5 * noise_step * noise_step);
+  };
+  for (const auto& [share, log_prior] : shares) {
+    weigh_all(share, log_prior, kSmooth, {-2, -1, 0, 1, 2}, {-1, 0, 1, 2});
+    weigh_all(share, log_prior + (share > 0 ? log_unlike : 0), kRoughToo, {-1, 0, 1}, {0, 1});
+  }
+  for (std::size_t kind = kFlat; kind < own.size(); ++kind)  // it is like none of the others
+    weigh_all(0, log_unlike - std::log(static_cast<double>(knobs.cols())), kind, {-2, -1, 0, 1, 2},
+              {-1, 0, 1});
   if (members.empty())
     throw std::runtime_error("factor: no covariance of " + std::to_string(k) +
                              " support rows is positive definite");
@@ -380,7 +394,7 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
   Vector error = Vector::Zero(k), second = Vector::Zero(k);
   for (const auto& m : members) {
     const double w = std::exp(m.log_evidence - best) / sum;
-    auto& part = fit.parts[m.rough ? 1 : 0];
+    auto& part = fit.parts[m.kind];
     if (part.mean_of.size() == 0) {
       part.mean_of = Vector::Zero(2 + 2 * k);
       part.moment = Eigen::MatrixXd::Zero(2 + 2 * k, 2 + 2 * k);

@@ -82,7 +82,8 @@ Factors factors_of(const Matrix& logs);
 //   log y ~ N(level + m, a F'F + b (signal^2 Matern + rough) + q^2 noise^2)
 // in the modes that all training workloads have; in a space with others m and F are none. How a new workload differs from those
 // before it is not known: m, or no mean, the factors a, b, q, and whether it is rough in single knobs, 0 or a Matern function of each
-// that hardly reaches from level to level, are averaged over, weighed by evidence and a prior. With uncertainty.
+// that hardly reaches from level to level, are averaged over, weighed by evidence and a prior; and so is, with a = 0, that one of the
+// knobs does not matter. With uncertainty.
 class Factor final : public Learner {
  public:
   explicit Factor(FactorModel model);  // throws std::invalid_argument for a bad one

@@ -192,6 +192,17 @@ TEST(Factor, AWorkloadLikeNoneOfThemIsLearnedFromItsRows) {
   EXPECT_LT(worst_error(factor, family.support(against, 10), against, family.modes), 0.1);
 }
 
+TEST(Factor, AKnobThatDoesNotMatterIsRecognised) {
+  const Family family;
+  auto model = family.model(5);
+  for (auto& target : model.targets) target->log_signal = std::log(0.5);
+  const Factor factor(model);
+  Vector flat(static_cast<Index>(family.modes.size()));
+  for (Index i = 0; i < flat.size(); ++i)
+    flat[i] = -0.8 * std::log(family.modes[static_cast<std::size_t>(i)][1]);
+  EXPECT_LT(worst_error(factor, family.support(flat, 6), flat, family.modes), 0.05);
+}
+
 // What is averaged over is normal, one by one: predictions are those of the dense average.
 TEST(Factor, PredictsWhatTheDenseAverageDoes) {
   const Family family;
@@ -214,6 +225,10 @@ TEST(Factor, PredictsWhatTheDenseAverageDoes) {
   Matrix rough = smooth;
   for (Index j = 0; j < 2; ++j)
     rough += 0.05 * 0.05 / 2 * matern(knobs.col(j), knobs.col(j), Vector::Constant(1, std::log(0.5)));
+  std::vector<Matrix> owns = {smooth, rough};
+  for (Index j = 0; j < 2; ++j)
+    owns.push_back(std::exp(2 * target.log_signal) *
+                   matern(knobs.col(1 - j), knobs.col(1 - j), target.log_lengths.segment(1 - j, 1)));
   Matrix f = target.factors.colwise() - target.factors(Eigen::all, at).rowwise().mean();
   Vector mean = target.mean.array() - target.mean(at).mean();
   Vector y = rows.values.array().log();
@@ -225,23 +240,25 @@ TEST(Factor, PredictsWhatTheDenseAverageDoes) {
   for (const double a : {0.0, std::exp(-2), 1.0, std::exp(2)})
     for (const double own_step : {-2, -1, 0, 1, 2})
       for (const double noise_step : {-1, 0, 1, 2})
-        for (const int kind : {0, 1, 2, 3}) {
-          const bool with_mean = kind % 2 == 1, is_rough = kind >= 2;
+        for (const int kind : {0, 1, 2, 3, 4, 5, 6, 7}) {  // smooth, rough, flat in either knob; with a mean
+          const bool with_mean = kind % 2 == 1, is_rough = kind / 2 == 1, is_flat = kind >= 4;
           if (is_rough && (std::abs(own_step) > 1 || noise_step < 0 || noise_step > 1)) continue;
+          if (is_flat && (a > 0 || noise_step > 1)) continue;
           const double b = std::exp(2 * own_step), q = std::exp(2 * (target.log_noise + 0.6 * noise_step));
-          Eigen::MatrixXd all = a * f.transpose() * f + b * (is_rough ? rough : smooth);
+          Eigen::MatrixXd all = a * f.transpose() * f + b * owns[static_cast<std::size_t>(kind / 2)];
           all.array() += kSimLevelVariance;
           Eigen::MatrixXd among = all(at, at);
           among.diagonal().array() += q;
           const Vector prior = with_mean ? mean : Vector(Vector::Zero(g));
           const Vector left = y - prior(at);
           const Eigen::LLT<Eigen::MatrixXd> llt(among);
-          const double evidence =
-              -0.5 * left.dot(llt.solve(left)) - llt.matrixLLT().diagonal().array().log().sum() +
-              (a == 0      ? unlike
-               : with_mean ? -0.5 * std::pow(0.5 * std::log(a), 2)
-                           : unlike - 0.5 * std::pow(0.5 * std::log(a), 2)) +
-              (is_rough && a > 0 ? unlike : 0) - 0.5 * own_step * own_step - 0.5 * noise_step * noise_step;
+          const double evidence = -0.5 * left.dot(llt.solve(left)) -
+                                  llt.matrixLLT().diagonal().array().log().sum() +
+                                  (a == 0      ? unlike
+                                   : with_mean ? -0.5 * std::pow(0.5 * std::log(a), 2)
+                                               : unlike - 0.5 * std::pow(0.5 * std::log(a), 2)) +
+                                  (is_rough && a > 0 ? unlike : 0) - (is_flat ? std::log(2) : 0) -
+                                  0.5 * own_step * own_step - 0.5 * noise_step * noise_step;
           const double w = std::exp(evidence);
           const Eigen::MatrixXd cross = all(Eigen::all, at);
           const Vector predicted = prior + cross * llt.solve(left);
