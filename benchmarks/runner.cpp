@@ -143,6 +143,8 @@ Subject make_subject(const Suite& suite, const SplitRun& split, const datasets::
   if (!subject.decides) return subject;
   for (std::size_t i = 0; i < subject.all.size(); ++i)
     if (subject.all.targets.row(static_cast<Eigen::Index>(i)).allFinite()) subject.deciding_rows.push_back(i);
+  subject.decides = !subject.deciding_rows.empty();
+  if (!subject.decides) return subject;
   subject.deciding = rows_of(subject.all.targets, subject.deciding_rows);
   const Eigen::VectorXd power_w = subject.deciding.col(tasks::kPowerW);
   subject.budgets_w = budgets_of(*suite.budgets, {power_w.data(), static_cast<std::size_t>(power_w.size())});
@@ -280,6 +282,7 @@ bool answers(const Contestant& contestant, std::size_t shots) {
 // What a workload is guessed to be without knowing anything of it: like the mean of the training workloads, in logs. Empty
 // unless all of them were measured in its modes.
 Matrix training_mean(const Subject& subject) {
+  if (subject.split->profiles.train.empty()) return {};
   Matrix sum = Matrix::Zero(subject.all.targets.rows(), tasks::kNumTargets);
   for (const auto& profile : subject.split->profiles.train) {
     if (profile.modes != subject.profile->modes) return {};
@@ -361,7 +364,7 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
   RowWriter writer(result.rows,
                    common_row(suite, subject, contestant.name, *job.sampler, job.shots, job.draw, seconds));
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
-    if (suite.targets[target]) {
+    if (suite.targets[target] && subject.all.has(target)) {
       Calibration calibration{contestant.name, target, job.shots, {}};
       score_target(writer, target, subject, in_support, prediction, calibration);
       if (prediction.stddev.size() > 0) result.calibrations.push_back(std::move(calibration));
@@ -541,7 +544,7 @@ std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) 
     const std::vector<bool> no_support(subject.all.size(), false);
     Calibration unused;
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
-      if (suite.targets[target])
+      if (suite.targets[target] && subject.all.has(target))
         score_target(writer, target, subject, no_support, {.mean = guess, .stddev = {}}, unused);
   }
   if (!subject.decides) return rows;
@@ -596,6 +599,13 @@ std::vector<Combination> mean_of_draws(const std::vector<Combination>& all) {
   return means;
 }
 
+std::string names_of(const std::vector<datasets::Profile>& profiles) {
+  std::string names;
+  for (const auto& profile : profiles)
+    names += (names.empty() ? "" : ", ") + profile.device + '/' + profile.workload;
+  return names;
+}
+
 std::size_t nearest(const std::vector<std::size_t>& values, std::size_t wanted) {
   const auto distance = [&](std::size_t v) { return v > wanted ? v - wanted : wanted - v; };
   return *std::min_element(values.begin(), values.end(),
@@ -619,7 +629,10 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
   std::vector<SplitRun> splits;
   for (const auto& rule : rules) {
     splits.push_back({&rule, make_split(suite, rule, store), {}, {}});
-    const auto& first = splits.back().profiles.train.front();
+    const auto& profiles = splits.back().profiles;
+    log("split " + rule.name + ": tests " + names_of(profiles.test) +
+        (profiles.train.empty() ? ", trained on nothing" : ", trained on " + names_of(profiles.train)));
+    const auto& first = (profiles.train.empty() ? profiles.test : profiles.train).front();
     splits.back().population =
         datasets::generate_population(first.space, first.modes, suite.population, {.seed = options.seed});
     splits.back().contestants.resize(suite.learners.size());
@@ -627,11 +640,16 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
   std::vector<Subject> subjects;
   for (const auto& split : splits)
     for (const auto& profile : split.profiles.test) {
-      const auto most = *std::max_element(suite.shots.begin(), suite.shots.end());
-      if (profile.modes.size() <= most)
+      const auto least = *std::min_element(suite.shots.begin(), suite.shots.end());
+      if (profile.modes.size() <= least)
         throw std::invalid_argument("workload " + profile.workload + " has " +
-                                    std::to_string(profile.modes.size()) + " modes; " + std::to_string(most) +
-                                    " shots need more than that");
+                                    std::to_string(profile.modes.size()) + " modes; " +
+                                    std::to_string(least) + " shots need more than that");
+      for (const auto shots : suite.shots)
+        if (profile.modes.size() <= shots)
+          log("workload " + profile.device + '/' + profile.workload + " has " +
+              std::to_string(profile.modes.size()) + " modes: left out of those with " +
+              std::to_string(shots) + " shots");
       subjects.push_back(make_subject(suite, split, profile));
     }
 
@@ -680,7 +698,8 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     const bool first_of_split = subject.profile == &subject.split->profiles.test.front();
     for (const auto& sampler : suite.samplers)
       for (const auto shots : suite.shots)
-        for (std::uint64_t draw = 0; draw < (shots > 0 ? suite.seeds : 1); ++draw)
+        for (std::uint64_t draw = 0;
+             shots < subject.profile->modes.size() && draw < (shots > 0 ? suite.seeds : 1); ++draw)
           jobs.push_back(
               {&subject, &sampler, shots, draw,
                first_of_split && shots == shown && draw == 0 && sampler == suite.samplers.front()});
@@ -711,12 +730,13 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
 
   if (suite.searches.empty()) return result;
   std::vector<SearchSubject> searched;
-  for (const auto& subject : subjects) searched.push_back(search_subject_of(subject));
+  for (const auto& subject : subjects)
+    searched.push_back(subject.decides ? search_subject_of(subject) : SearchSubject());
   std::vector<SearchJob> search_jobs;  // those that are pooled together come one after the other
   for (const auto& search : suite.searches)
     for (const auto measured : search.measured ? std::vector{*search.measured} : suite.measured)
       for (std::size_t i = 0; i < subjects.size(); ++i)
-        for (std::uint64_t draw = 0; draw < suite.seeds; ++draw)
+        for (std::uint64_t draw = 0; subjects[i].decides && draw < suite.seeds; ++draw)
           search_jobs.push_back({&subjects[i], &searched[i], &search, measured, draw});
   std::vector<std::vector<SearchOutcome>> outcomes(search_jobs.size());
   std::vector<double> seconds(search_jobs.size());
@@ -745,6 +765,7 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
   for (const bool maximum : {true, false}) {
     if (!maximum && suite.module.empty()) continue;
     for (std::size_t i = 0; i < subjects.size(); ++i) {
+      if (!subjects[i].decides) continue;
       const auto answers = answer_among(searched[i], preset_rows(suite, subjects[i], maximum));
       pool.insert(pool.end(), answers.begin(), answers.end());
     }

@@ -108,6 +108,15 @@ bool matches_any(const std::vector<std::string>& globs, const datasets::Profile&
   return std::any_of(globs.begin(), globs.end(), [&](const auto& glob) { return matches(glob, profile); });
 }
 
+// Whether a learner of a suite is trained on the profiles of a split.
+bool is_trained(const std::string& name) {
+  const auto learner = parse_learner(name);
+  if (learner.training == LearnerName::Training::none || learner.training == LearnerName::Training::simulated)
+    return false;
+  const auto facts = meta::meta_learner_facts();
+  return std::any_of(facts.begin(), facts.end(), [&](const auto& one) { return one.name == learner.base; });
+}
+
 // Throws where one matches nothing.
 void check_globs(const std::string& where, const std::vector<std::string>& globs,
                  const datasets::ProfileStore& store) {
@@ -340,15 +349,13 @@ datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data
       std::move(part.profiles.begin(), part.profiles.end(), std::back_inserter(store.profiles));
     }
   }
-  for (auto& profile : store.profiles) {
-    for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
-      const bool has = target == tasks::kTimeMs ? profile.has_time() : profile.has_power();
-      if (!suite.targets[target])
-        remove_target(profile, target);
-      else if (!has)
-        throw DataError(suite.path + ": targets: profile " + profile.device + '/' + profile.workload +
-                        " has no " + tasks::kTargetNames[target]);
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    bool known = !suite.targets[target];
+    for (auto& profile : store.profiles) {
+      known = known || (target == tasks::kTimeMs ? profile.has_time() : profile.has_power());
+      if (!suite.targets[target]) remove_target(profile, target);
     }
+    if (!known) throw DataError(suite.path + ": targets: no profile has " + tasks::kTargetNames[target]);
   }
   return store;
 }
@@ -367,6 +374,7 @@ std::vector<SplitRule> split_rules(const Suite& suite, const datasets::ProfileSt
       for (const auto& other : store.profiles)
         if (matches_any(rule.test, other) && other.workload != tested.workload)
           one.train.push_back(full_name(other));
+      one.untrained = one.train.empty();
       rules.push_back(std::move(one));
     }
   }
@@ -391,10 +399,13 @@ tasks::Split make_split(const Suite& suite, const SplitRule& rule, const dataset
       if (matches(glob, profile) && (is_tested || (!other_workload && !names_device(glob))))
         throw DataError(where + "workload " + profile.workload + " is both trained on and tested");
     }
-    if (rule.train.empty() ? other_workload : matches_any(rule.train, profile))
+    if (rule.train.empty() ? other_workload && !rule.untrained : matches_any(rule.train, profile))
       split.train.push_back(profile);
   }
-  if (split.train.empty()) throw DataError(where + "no workload is left to train on");
+  const auto trained = std::find_if(suite.learners.begin(), suite.learners.end(), is_trained);
+  if (split.train.empty() && trained != suite.learners.end())
+    throw DataError(where + "no workload is left to train " + *trained + " on" +
+                    (rule.untrained ? ", one_out matches no other" : ""));
   return split;
 }
 

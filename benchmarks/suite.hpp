@@ -22,6 +22,7 @@ struct SplitRule {
   std::vector<std::string> test;
   bool one_out =
       false;  // test has the profiles that are tested one after the other, each without its own workload
+  bool untrained = false;  // of one_out: no other profile is left to train on
 };
 
 // A benchmark as a file:
@@ -64,7 +65,7 @@ struct SplitRule {
 //   train = inceptionv3_*    globs of workloads, or of DEVICE/WORKLOAD; without it, all workloads that are not tested
 //   test = xception_*
 //   one_out = v100/*         in place of train and test: as many splits as profiles match, each testing one of them and
-//                            trained on the others
+//                            trained on the others. Where none is left, only learners that need no training can be tested
 struct Suite {
   std::string path;  // of the file
   std::string name;
@@ -122,7 +123,8 @@ datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data
 std::vector<SplitRule> split_rules(const Suite& suite, const datasets::ProfileStore& store);
 
 // Throws datasets::DataError naming the suite and the split when a glob matches nothing, a profile is both trained on and
-// tested, or its workload is where the globs of train do not name devices, or nothing is left to train on.
+// tested, or its workload is where the globs of train do not name devices, or nothing is left to train on and a learner of the
+// suite is trained.
 tasks::Split make_split(const Suite& suite, const SplitRule& rule, const datasets::ProfileStore& store);
 
 bool glob_matches(std::string_view glob, std::string_view text);

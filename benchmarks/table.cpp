@@ -51,26 +51,41 @@ Table make_table(std::string_view metric, std::span<const Row> rows) {
   const std::vector<std::vector<std::optional<Cell>>> no_cells(table.series.size(), none);
   table.cells.assign(table.workloads.size(), no_cells);
   table.mean = no_cells;
-  for (std::size_t s = 0; s < table.series.size(); ++s) {
-    for (std::size_t k = 0; k < table.shots.size(); ++k) {
-      Cell sum;
-      std::size_t found = 0;
-      for (std::size_t w = 0; w < table.workloads.size(); ++w) {
+  for (std::size_t w = 0; w < table.workloads.size(); ++w)
+    for (std::size_t s = 0; s < table.series.size(); ++s)
+      for (std::size_t k = 0; k < table.shots.size(); ++k) {
         auto draws = values.find({w, s, table.shots[k]});
         if (draws == values.end() && without_modes(table.series[s])) draws = values.find({w, s, 0});
-        if (draws == values.end()) continue;
-        const Cell cell = cell_of(draws->second);
-        table.cells[w][s][k] = cell;
-        sum.median += cell.median;
-        sum.lower += cell.lower;
-        sum.upper += cell.upper;
+        if (draws != values.end()) table.cells[w][s][k] = cell_of(draws->second);
+      }
+  // A workload with too few modes is in no series of a column, and does not count there.
+  const auto counts = [&](std::size_t w, std::size_t k) {
+    bool measured = false, any = false;
+    for (std::size_t s = 0; s < table.series.size(); ++s) {
+      if (without_modes(table.series[s])) continue;
+      any = true;
+      measured = measured || table.cells[w][s][k];
+    }
+    return measured || !any;
+  };
+  for (std::size_t s = 0; s < table.series.size(); ++s)
+    for (std::size_t k = 0; k < table.shots.size(); ++k) {
+      Cell sum;
+      std::size_t found = 0, all = 0;
+      for (std::size_t w = 0; w < table.workloads.size(); ++w) {
+        if (!counts(w, k)) continue;
+        ++all;
+        const auto& cell = table.cells[w][s][k];
+        if (!cell) continue;
+        sum.median += cell->median;
+        sum.lower += cell->lower;
+        sum.upper += cell->upper;
         ++found;
       }
-      if (found != table.workloads.size()) continue;
+      if (found == 0 || found != all) continue;
       const auto n = static_cast<double>(found);
       table.mean[s][k] = Cell{sum.median / n, sum.lower / n, sum.upper / n};
     }
-  }
   return table;
 }
 

@@ -32,7 +32,9 @@ struct Table {
   std::vector<std::size_t> shots;
   std::vector<std::string> workloads;                                // "tx2/xception_200x200"
   std::vector<std::vector<std::vector<std::optional<Cell>>>> cells;  // [workload][series][shots]
-  std::vector<std::vector<std::optional<Cell>>> mean;  // [series][shots]; none unless every workload has one
+  std::vector<std::vector<std::optional<Cell>>>
+      mean;  // [series][shots]; none unless every workload has one, those aside that no
+             // series has with so many modes
 };
 
 // The table of every metric that has rows, in the order of metric_facts(); series by their first row.

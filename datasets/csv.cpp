@@ -25,11 +25,11 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// What separates the columns of a line: comma, semicolon or tab, whichever stands most often outside quotes.
+// What separates the columns of a line: comma, semicolon, tab or bar, whichever stands most often outside quotes.
 char separator_of(std::string_view line) {
   char best = ',';
   std::ptrdiff_t most = 0;
-  for (const char c : {',', ';', '\t'}) {
+  for (const char c : {',', ';', '\t', '|'}) {
     std::ptrdiff_t found = 0;
     bool quoted = false;
     for (const char at : line) {
@@ -42,6 +42,20 @@ char separator_of(std::string_view line) {
     }
   }
   return best;
+}
+
+std::string_view line_of(std::string_view text) {
+  return text.substr(0, text.find_first_of(kLineEnds));
+}
+
+bool is_comment(std::string_view line) {
+  return line.starts_with('#') && !line.starts_with("#N/A");
+}
+
+// What is one where it stands before the header and has fewer fields.
+bool may_be_comment(std::string_view line) {
+  return is_comment(line) || line.starts_with('%') || line.starts_with(';') || line.starts_with('!') ||
+         line.starts_with("//");
 }
 
 // The character that a line `sep=;`, as spreadsheets write it, names; nullopt for any other line.
@@ -66,13 +80,11 @@ class Parser {
       rest_.remove_prefix(first_line().size());
       return;
     }
-    const auto all = rest_;
-    skip_comments();
-    separator_ = separator_of(first_line());
-    rest_ = all;
-    line_ = 1;
-    comment_ = {};
-    comments_ = 0;
+    // Of the first line that is no comment, of whichever kind.
+    auto rest = rest_;
+    while (!rest.empty() && (may_be_comment(trim(line_of(rest))) || trim(line_of(rest)).empty()))
+      rest.remove_prefix(std::min(line_of(rest).size() + 1, rest.size()));
+    separator_ = separator_of(line_of(rest.empty() ? rest_ : rest));
   }
 
   // False at the end of the text.
@@ -110,7 +122,7 @@ class Parser {
     throw DataError(path_ + ":" + std::to_string(line) + ": " + what);
   }
 
-  std::string_view first_line() const { return rest_.substr(0, rest_.find_first_of(kLineEnds)); }
+  std::string_view first_line() const { return line_of(rest_); }
 
   bool skip(char c) {
     if (rest_.empty() || rest_.front() != c) return false;
@@ -132,7 +144,7 @@ class Parser {
       }
       const auto line = first_line();
       const auto text = trim(line);
-      if (text.empty() ? line.empty() || separator_ == '\t' : text.front() != '#') return;
+      if (text.empty() ? line.empty() || separator_ == '\t' : !is_comment(text)) return;
       if (!text.empty()) {
         comment_ = text.substr(1);
         ++comments_;
@@ -260,9 +272,8 @@ bool has_number(const std::vector<std::string>& fields) {
 
 bool is_marked(const Record& record) {
   const auto& first = record.fields.front();
-  const bool empty_before_semicolon = first.empty() && record.fields.size() > 1;
-  return empty_before_semicolon || first.starts_with('%') || first.starts_with(';') ||
-         first.starts_with('!') || first.starts_with("//");
+  return may_be_comment(first) ||
+         (first.empty() && record.fields.size() > 1);  // a semicolon may be the separator
 }
 
 // How many records stand before the header: lines that are marked as comments and have fewer fields than what follows.

@@ -41,7 +41,7 @@ struct CsvTable {
   double number(std::size_t row, std::size_t column) const;
 };
 
-// RFC 4180, with commas, semicolons or tabs, whichever the header has most, or what a first line `sep=;` says: quoted fields
+// RFC 4180, with commas, semicolons, tabs or bars, whichever the header has most, or what a first line `sep=;` says: quoted fields
 // may hold separators, quotes (doubled) and line ends. Lines end as on Unix, Windows or old Macs; text is UTF-8 or UTF-16
 // (read_text). Blank lines, and those that start with #, are skipped; before the header also those that start with % ; ! or //
 // and have fewer fields. Where the first row has numbers and the comment before it as many names, that comment is the header,

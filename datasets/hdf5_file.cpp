@@ -233,6 +233,13 @@ std::vector<double> Hdf5Reader::doubles(const std::string& name) const {
   return dataset(name, 1, FlatTag::doubles).doubles;
 }
 
+std::vector<double> Hdf5Reader::numbers(const std::string& name) const {
+  const auto* found = find(name);
+  if (found == nullptr || found->tag != FlatTag::ints) return doubles(name);
+  const auto values = ints(name);
+  return {values.begin(), values.end()};
+}
+
 std::vector<int> Hdf5Reader::ints(const std::string& name) const {
   return dataset(name, 1, FlatTag::ints).ints;
 }

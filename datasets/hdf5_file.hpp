@@ -49,6 +49,8 @@ class Hdf5Reader {
   std::int64_t integer(const std::string& object, const std::string& name) const;
 
   std::vector<double> doubles(const std::string& dataset) const;  // one-dimensional
+  std::vector<double> numbers(
+      const std::string& dataset) const;  // doubles, or integers that somebody else wrote for them
   std::vector<int> ints(const std::string& dataset) const;
   Hdf5Table<double> double_table(const std::string& dataset) const;  // two-dimensional
   Hdf5Table<int> int_table(const std::string& dataset) const;

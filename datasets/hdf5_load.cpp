@@ -8,6 +8,7 @@
 #include <limits>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datasets/hdf5_flat.hpp"
@@ -64,6 +65,17 @@ Handle open_image(Image& image) {
   Handle file(H5Fopen("/dev/null/image", H5F_ACC_RDONLY, access), H5Fclose);
   check(file.ok(), " is a truncated or damaged HDF5 file");
   return file;
+}
+
+// Those that The HDF Group has registered and others use, by number.
+std::string filter_name(H5Z_filter_t filter) {
+  constexpr std::pair<int, const char*> kKnown[] = {{4, "szip"},      {5, "nbit"},     {6, "scaleoffset"},
+                                                    {305, "lzo"},     {307, "bzip2"},  {32000, "lzf"},
+                                                    {32001, "blosc"}, {32004, "lz4"},  {32008, "bitshuffle"},
+                                                    {32013, "zfp"},   {32015, "zstd"}, {32026, "blosc2"}};
+  for (const auto& [number, name] : kKnown)
+    if (number == filter) return std::to_string(filter) + " (" + name + ')';
+  return std::to_string(filter);
 }
 
 struct Link {
@@ -176,8 +188,9 @@ class Loader {
       const auto filter =
           H5Pget_filter2(list, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, nullptr);
       check(filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_FLETCHER32,
-            ": " + object + ": filter " + std::to_string(filter) +
-                " is not read, only deflate, shuffle and fletcher32");
+            ": " + object + ": filter " + filter_name(filter) +
+                " is not read, only deflate (gzip), shuffle and fletcher32: write the file again with one of "
+                "these or none");
     }
 
     const auto what = H5Tget_class(type);

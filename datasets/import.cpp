@@ -137,6 +137,7 @@ struct Plausible {
 };
 constexpr Plausible kClock{2e4, 2e7, "clock", {"Hz", "kHz", "MHz", "GHz"}};
 constexpr Plausible kPower{0.1, 1500, "power", {"uW", "mW", "W", "kW"}};
+constexpr Plausible kPowerOfCores{0.01, 1500, "power", {"uW", "mW", "W", "kW"}};  // of a phone, say
 constexpr Plausible kPowerLimit{1e3, 2e6, "power limit", {"uW", "mW", "W", "kW"}};
 
 const Plausible* plausible(hw::KnobRole role) {
@@ -177,6 +178,10 @@ class FileReader {
       table_ = read_csv(input.path, of.decimal);
     else
       take_log(input.path);
+    const auto& named = mapping_.pattern.parts;
+    if (table_.has_column("folder") &&
+        std::none_of(named.begin(), named.end(), [](const auto& part) { return part.name == "folder"; }))
+      parts_.erase("folder");
     for (const auto& [column, pattern] : mapping_.cells) take_cells(table_.column(column), pattern);
     for (const auto& [role, expression] : mapping_.knobs) columns_[&expression] = find_columns(expression);
     for (const auto& [metric, expression] : mapping_.metrics)
@@ -239,7 +244,7 @@ class FileReader {
     const auto require = [&](bool holds, const char* expected) {
       if (holds) return;
       throw DataError(where(row) + ": " + gives + ": expected " + expected + ", found " +
-                      (std::isnan(value) ? "an empty cell" : in_text(value)));
+                      (std::isnan(value) ? "an empty cell, nan or the like" : in_text(value)));
     };
     switch (metric) {
       case Metric::time_ms:
@@ -247,7 +252,7 @@ class FileReader {
         break;
       case Metric::power_w:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
-        check_plausible(row, gives, value, expression.scale, &kPower, unit_of(metric));
+        check_plausible(row, gives, value, expression.scale, &power_bounds(), unit_of(metric));
         break;
       case Metric::duration_ms:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
@@ -267,6 +272,15 @@ class FileReader {
   }
 
  private:
+  // A module with a GPU takes more than the cores of a processor alone.
+  const Plausible& power_bounds() const {
+    const auto roles = mapping_.roles();
+    const bool cores = std::all_of(roles.begin(), roles.end(), [](auto role) {
+      return role == hw::KnobRole::cpu_cores || role == hw::KnobRole::cpu_khz;
+    });
+    return cores ? kPowerOfCores : kPower;
+  }
+
   // Where an operand of a formula comes from.
   struct Source {
     std::optional<std::size_t> column;
@@ -445,24 +459,20 @@ bool is_clock(hw::KnobRole role) {
   return plausible(role) == &kClock;
 }
 
-// The level that a clock is but for rounding: within half a percent, or the same when cut or rounded to MHz.
-std::optional<int> level_of(const hw::Knob& knob, int setting) {
-  constexpr double kNear = 0.005;
-  if (std::binary_search(knob.levels.begin(), knob.levels.end(), setting)) return setting;
-  if (!is_clock(knob.role)) return std::nullopt;
-  for (const int level : knob.levels) {
-    const int mhz = setting / 1000;
-    if (std::abs(setting - level) <= kNear * level ||
-        (setting % 1000 == 0 && (level / 1000 == mhz || (level + 500) / 1000 == mhz)))
-      return level;
-  }
-  return std::nullopt;
-}
-
 int nearest_level(const hw::Knob& knob, int setting) {
   return *std::min_element(knob.levels.begin(), knob.levels.end(), [&](int a, int b) {
     return std::abs(std::log(double(a) / setting)) < std::abs(std::log(double(b) / setting));
   });
+}
+
+// The level that a clock is but for rounding: the nearest, within half a percent, or one that it is when cut or rounded to MHz.
+std::optional<int> level_of(const hw::Knob& knob, int setting) {
+  constexpr double kNear = 0.005;
+  if (std::binary_search(knob.levels.begin(), knob.levels.end(), setting)) return setting;
+  if (!is_clock(knob.role)) return std::nullopt;
+  const int level = nearest_level(knob, setting), mhz = setting / 1000;
+  const bool in_mhz = setting % 1000 == 0 && (level / 1000 == mhz || (level + 500) / 1000 == mhz);
+  return in_mhz || std::abs(setting - level) <= kNear * level ? std::optional(level) : std::nullopt;
 }
 
 class Importer {
@@ -523,9 +533,12 @@ class Importer {
   void find_levels() {
     std::vector<std::map<int, std::string>> found(roles_.size());  // setting, where it stands first
     for (const auto& file : files_)
-      for (std::size_t row = 0; row < file->size(); ++row)
+      for (std::size_t row = 0; row < file->size(); ++row) {
         for (std::size_t k = 0; k < roles_.size(); ++k)
           found[k].try_emplace(file->setting(row, roles_[k]), file->where(row));
+        // A number that is none, or in another unit, comes first.
+        for (const auto& [metric, expression] : file->mapping().metrics) file->metric(row, metric);
+      }
     settled_.resize(roles_.size());
     for (std::size_t k = 0; k < roles_.size(); ++k) {
       const auto& knob = levels_->knobs()[*levels_->knob_with(roles_[k])];

@@ -20,6 +20,8 @@ nlohmann::json to_json(const ImportReport& report, const std::string& out) {
                         {"modes", profile.modes},
                         {"left_out", profile.left_out}});
   }
+  auto notices = nlohmann::json::array();
+  for (const auto& notice : report.notices) notices.push_back(fewwatt::hw::printable(notice));
   return {{"out", out},
           {"files", report.files},
           {"skipped_files", report.skipped_files},
@@ -28,7 +30,7 @@ nlohmann::json to_json(const ImportReport& report, const std::string& out) {
           {"repeated", report.repeated},
           {"comments", report.comments},
           {"skipped_lines", report.skipped_lines},
-          {"notices", report.notices},
+          {"notices", notices},
           {"profiles", profiles}};
 }
 

@@ -31,7 +31,7 @@ namespace fewwatt::datasets {
 //   trust_units = yes                optional: clocks, powers and times that look as if they had another unit are taken as they are
 //   source = ...                     optional, as licence, model, dataset (text), batch_size,
 //                                    minibatches_per_epoch, layers, parameters, flops (numbers); all may use {x}, and {folder}:
-//                                    the name of the folder that the file lies in
+//                                    the name of the folder that the file lies in, where no column is called so
 //   [rename]
 //   CIFAR-10/ResNet 18 = resnet18    a device or workload as the lines above give it = as it is to be called. After
 //                                    that, characters other than letters, digits and . _ + - become -

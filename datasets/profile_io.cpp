@@ -45,7 +45,7 @@ Profile read_profile(const Hdf5Reader& file, const std::string& device, const st
   const std::size_t n = profile.modes.size();
   const auto doubles = [&](const char* name) {
     const std::string dataset = group + "/" + name;
-    return file.exists(dataset) ? checked(file.doubles(dataset), n, file, dataset) : std::vector<double>();
+    return file.exists(dataset) ? checked(file.numbers(dataset), n, file, dataset) : std::vector<double>();
   };
   const auto ints = [&](const char* name) {
     const std::string dataset = group + "/" + name;

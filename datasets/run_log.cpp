@@ -357,18 +357,24 @@ std::optional<std::string_view> checked_body(std::string_view line) {
   return body;
 }
 
-// A whole record and then something else than a newline: not what a write that was cut short leaves.
-bool has_lost_newline(std::string_view line) {
+// Where a whole record ends that has something else than a newline behind it; nullopt where there is none.
+std::optional<std::size_t> lost_newline(std::string_view line) {
   for (auto at = line.find(kChecksum); at != line.npos; at = line.find(kChecksum, at + 1)) {
     const auto end = at + kChecksum.size() + kChecksumDigits;
-    if (end < line.size() && checked_body(line.substr(0, end))) return true;
+    if (end < line.size() && checked_body(line.substr(0, end))) return end;
   }
-  return false;
+  return std::nullopt;
 }
 
+struct Line {
+  std::string_view body;  // without newline and checksum
+  std::size_t number;     // from 1
+};
+
 struct Lines {
-  std::vector<std::string_view> bodies;  // the header's first, without newlines and checksums
-  std::size_t end_bytes = 0;             // of the last whole line
+  std::vector<Line> whole;    // the header first
+  std::size_t skipped = 0;    // blank or damaged ones between them
+  std::size_t end_bytes = 0;  // of all but a last line that is not whole
 };
 
 std::string at_line(const std::string& path, std::size_t line) {
@@ -380,20 +386,25 @@ Lines read_lines(std::string_view text, const std::string& path) {
   if (text.substr(0, start.size()) != std::string_view(start).substr(0, text.size()))
     throw DataError(path + ": is no run log, it does not start with " + start);
   Lines lines;
-  while (lines.end_bytes < text.size()) {
+  std::size_t number = 1;
+  for (; lines.end_bytes < text.size(); ++number) {
     const auto rest = text.substr(lines.end_bytes);
     const auto newline = rest.find('\n');
     const auto line = rest.substr(0, newline);
-    const auto body = newline == rest.npos ? std::nullopt : checked_body(line);
-    if (!body) {
-      const bool is_last = newline == rest.npos || newline + 1 == rest.size();
-      if (!is_last || has_lost_newline(line))
-        throw DataError(at_line(path, lines.bodies.size() + 1) +
-                        ": the checksum does not fit, the line is damaged");
+    const auto glued = lost_newline(line);
+    const auto body = glued                  ? checked_body(line.substr(0, *glued))
+                      : newline == rest.npos ? std::nullopt
+                                             : checked_body(line);
+    if (body) {
+      lines.whole.push_back({*body, number});
+    } else if (newline == rest.npos || newline + 1 == rest.size()) {
       return lines;
+    } else if (lines.whole.empty()) {
+      throw DataError(at_line(path, number) + ": the checksum does not fit, the line is damaged");
+    } else {
+      ++lines.skipped;
     }
-    lines.bodies.push_back(*body);
-    lines.end_bytes += newline + 1;
+    lines.end_bytes += glued.value_or(line.size()) + 1;
   }
   return lines;
 }
@@ -402,9 +413,10 @@ Lines read_lines(std::string_view text, const std::string& path) {
 RunRecords parse(const Lines& lines, std::size_t file_bytes, const std::string& path) {
   RunRecords run;
   run.path = path;
-  run.header = parse_header(lines.bodies.front(), at_line(path, 1));
-  for (std::size_t i = 1; i < lines.bodies.size(); ++i)
-    run.records.push_back(parse_record(lines.bodies[i], *run.header.space, at_line(path, i + 1)));
+  run.header = parse_header(lines.whole.front().body, at_line(path, lines.whole.front().number));
+  for (const auto& line : std::span(lines.whole).subspan(1))
+    run.records.push_back(parse_record(line.body, *run.header.space, at_line(path, line.number)));
+  run.skipped_lines = lines.skipped;
   run.dropped_bytes = file_bytes - lines.end_bytes;
   return run;
 }
@@ -714,7 +726,7 @@ std::optional<RunStatus> parse_run_status(std::string_view name) {
 RunRecords read_run_log(const std::string& path) {
   const auto text = read_file(path);
   const auto lines = read_lines(text, path);
-  if (lines.bodies.empty()) throw DataError(path + ": holds no whole header, the run had not started");
+  if (lines.whole.empty()) throw DataError(path + ": holds no whole header, the run had not started");
   return parse(lines, text.size(), path);
 }
 
@@ -761,7 +773,7 @@ RunLog RunLog::open_to_append(const std::string& path, const RunHeader& expected
   RunLog log(path, 0);
   const auto text = read_all(log.file_, path);
   const auto lines = read_lines(text, path);
-  if (lines.bodies.empty()) {
+  if (lines.whole.empty()) {
     log.start(expected);
     log.records_.dropped_bytes = text.size();
     return log;

@@ -71,12 +71,14 @@ struct RunRecords {
   std::string path;  // of the log, for messages
   RunHeader header;
   std::vector<RunRecord> records;
+  std::size_t skipped_lines = 0;  // blank or damaged, between others
   std::size_t dropped_bytes = 0;  // of a last line that was cut short
 };
 
-// Throws DataError naming the file and the line: unreadable, no run log, no whole header, a newer version, a
-// checksum that does not fit, or fields that do not make sense. A last line without its newline or with a
-// wrong checksum is what a crash in the middle of a write leaves: it is dropped.
+// Throws DataError naming the file and the line: unreadable, no run log, no whole header, a newer version, or fields that do not
+// make sense. A last line without its newline or with a wrong checksum is what a crash in the middle of a write leaves: it is
+// dropped. Any other line that is blank, or whose checksum does not fit, is skipped and counted; where two records stand in one
+// line because their newline was lost, both are read.
 RunRecords read_run_log(const std::string& path);
 
 // A log open for appending, locked: a second RunLog of the same file, in whichever process, is refused.

@@ -342,6 +342,9 @@ int profile(Options& options) {
                                   " are of a run that ended; without --resume more are measured");
   auto log = exists ? datasets::RunLog::open_to_append(log_path(options), header)
                     : datasets::RunLog::create(log_path(options), header);
+  if (const auto skipped = log.records().skipped_lines; skipped > 0)
+    bench->notices.push_back(log_path(options) + ": " + std::to_string(skipped) +
+                             " lines are blank or damaged and are left out");
   if (const auto dropped = log.records().dropped_bytes; dropped > 0)
     bench->notices.push_back(log_path(options) + ": its last line, of " + std::to_string(dropped) +
                              " bytes, was not whole and is left out");

@@ -297,9 +297,30 @@ TEST(Split, GlobsWithASlashNameDevices) {
   EXPECT_THROW(split_rules(each, store), DataError);
 }
 
+TEST(Split, OneOutOfOneIsRefusedUnlessNothingIsTrained) {
+  const TempDir dir;
+  Suite suite = read_suite(tests::write_made_up_suite(dir));
+  const auto store = load_profiles(suite, dir / "data");
+  suite.splits = {{.name = "each", .train = {}, .test = {"beta"}, .one_out = true}};
+  const auto rules = split_rules(suite, store);
+  ASSERT_EQ(rules.size(), 1u);
+  suite.learners = {"gp", "maml"};
+  try {
+    make_split(suite, rules[0], store);
+    FAIL() << "trained on what was not named";
+  } catch (const DataError& e) {
+    EXPECT_HAS(std::string(e.what()), "left to train maml on, one_out matches no other");
+  }
+  suite.learners = {"gp", "auto:0", "physics"};
+  const auto split = make_split(suite, rules[0], store);
+  EXPECT_TRUE(split.train.empty());
+  EXPECT_EQ(split.test.size(), 1u);
+}
+
 TEST(Split, ThatMakesNoSenseThrows) {
   const TempDir dir;
-  const Suite suite = read_suite(tests::write_made_up_suite(dir));
+  Suite suite = read_suite(tests::write_made_up_suite(dir));
+  suite.learners = {"maml"};
   const auto store = load_profiles(suite, dir / "data");
   EXPECT_THROW(make_split(suite, {"s", {}, {"delta*"}}, store), DataError);
   EXPECT_THROW(make_split(suite, {"s", {"delta*"}, {"beta"}}, store), DataError);

@@ -41,10 +41,19 @@ TEST(Table, IsTheMedianOverDrawsAndTheMeanOverWorkloads) {
 }
 
 TEST(Table, HasNoSuiteFigureUnlessEveryWorkloadHasOne) {
-  const auto tables = make_tables(std::vector<Row>{row("a", "gp", 5, 0, 1), row("b", "gp", 10, 0, 2)});
+  const auto tables = make_tables(
+      std::vector<Row>{row("a", "gp", 5, 0, 1), row("a", "maml", 5, 0, 3), row("b", "maml", 5, 0, 2)});
   EXPECT_FALSE(tables[0].mean[0][0]);
+  EXPECT_EQ(tables[0].mean[1][0]->median, 2.5);
   EXPECT_TRUE(tables[0].cells[0][0][0]);
   EXPECT_FALSE(tables[0].cells[1][0][0]);
+}
+
+TEST(Table, AWorkloadWithTooFewModesDoesNotCountInThatColumn) {
+  const auto tables = make_tables(
+      std::vector<Row>{row("a", "gp", 5, 0, 1), row("b", "gp", 5, 0, 3), row("a", "gp", 30, 0, 0.5)});
+  EXPECT_EQ(tables[0].mean[0][0]->median, 2);
+  EXPECT_EQ(tables[0].mean[0][1]->median, 0.5);
 }
 
 TEST(Table, AnswersWithoutMeasuredModesStandInEveryColumn) {

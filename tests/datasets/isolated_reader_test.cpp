@@ -170,14 +170,23 @@ TEST(IsolatedReader, FiltersAreTheThreeThatAreKnown) {
                         H5Pset_nbit(list);
                         make_dataset(file, "/x", {10}, list);
                       }),
-                 {"nbit.h5: /x", "filter 5"});
+                 {"nbit.h5: /x", "filter 5 (nbit)"});
   expect_refused(made(dir / "unknown.h5",
                       [](hid_t file) {
                         const hid_t list = chunked({10});
-                        H5Pset_filter(list, 32013, H5Z_FLAG_OPTIONAL, 0, nullptr);
+                        H5Pset_filter(list, 32999, H5Z_FLAG_OPTIONAL, 0, nullptr);
                         make_dataset(file, "/x", {10}, list);
                       }),
-                 {"unknown.h5: /x", "filter 32013"});
+                 {"unknown.h5: /x", "filter 32999 is not read"});
+  for (const auto& [filter, name] :
+       {std::pair(32000, "lzf"), std::pair(32001, "blosc"), std::pair(32015, "zstd")})
+    expect_refused(made(dir / "other.h5",
+                        [of = filter](hid_t file) {
+                          const hid_t list = chunked({10});
+                          H5Pset_filter(list, of, H5Z_FLAG_OPTIONAL, 0, nullptr);
+                          make_dataset(file, "/x", {10}, list);
+                        }),
+                   {"other.h5: /x", std::to_string(filter) + " (" + name + ")", "gzip"});
 }
 
 TEST(IsolatedReader, SizesThatAreOnlyClaimedAreRefused) {

@@ -27,16 +27,52 @@ void expect_refused(const std::string& text, std::initializer_list<std::string> 
   expect_data_error([&] { read(text); }, fragments);
 }
 
-TEST(Mapping, ExpressionsHaveColumnsSignsAndScale) {
-  const auto mapping = read(
-      kProfile + "[file *.csv]\ngpu_khz = \"GPU \"\"f\"\"\" [Hz]\npower_w = in - \"wi - fi\" + x * 2 [mW]\n");
-  const auto& file = mapping.files.at(0);
-  const auto& gpu = file.knobs.at(hw::KnobRole::gpu_khz);
-  EXPECT_EQ(gpu.terms, (std::vector<std::pair<double, std::string>>{{1, "GPU \"f\""}}));
-  EXPECT_DOUBLE_EQ(gpu.scale, 1e-3);
-  const auto& power = file.metrics.at(Metric::power_w);
-  EXPECT_EQ(power.terms, (std::vector<std::pair<double, std::string>>{{1, "in"}, {-1, "wi - fi"}, {1, "x"}}));
-  EXPECT_DOUBLE_EQ(power.scale, 2e-3);
+// The steps of a power as text: columns as they are called, constants, and what joins the two before.
+std::string steps_of(const std::string& formula) {
+  using Kind = datasets::Expression::Kind;
+  std::string text;
+  const auto mapping = read(kProfile + "[file *]\ngpu_khz = g [Hz]\npower_w = " + formula + "\n");
+  for (const auto& step : mapping.files.at(0).metrics.at(Metric::power_w).steps) {
+    if (!text.empty()) text += ' ';
+    if (step.kind == Kind::column) text += step.column;
+    if (step.kind == Kind::constant) text += std::to_string(std::lround(step.number));
+    if (step.kind == Kind::add) text += '+';
+    if (step.kind == Kind::subtract) text += '-';
+    if (step.kind == Kind::multiply) text += '*';
+    if (step.kind == Kind::divide) text += '/';
+  }
+  return text;
+}
+
+TEST(Mapping, FormulasHaveTheUsualOrder) {
+  EXPECT_EQ(steps_of("in - \"wi - fi\" + x * 2 [mW]"), "in wi - fi - x 2 * +");
+  EXPECT_EQ(steps_of("(a - b) * 2 [mW]"), "a b - 2 *");
+  EXPECT_EQ(steps_of("1000 / fps / (a + b) [W]"), "1000 fps / a b + /");
+  EXPECT_EQ(steps_of("a-b - \"2\" [W]"), "a-b 2 -") << "blanks part, quotes make a name";
+  EXPECT_EQ(steps_of("((f(x) - off) + a) [W]"), "f(x) off - a +");
+  EXPECT_EQ(steps_of("7 [W]"), "7");
+}
+
+TEST(Mapping, TheTextOfAFormulaIsItsColumnsWithoutUnits) {
+  const auto mapping =
+      read(kProfile + "[file *]\ngpu_khz = \"GPU \"\"f\"\"\" [Hz]\npower_w = (in - \"wi fi\") * 2 [mW]\n");
+  EXPECT_EQ(mapping.files[0].knobs.at(hw::KnobRole::gpu_khz).text, "GPU \"f\"");
+  EXPECT_DOUBLE_EQ(mapping.files[0].knobs.at(hw::KnobRole::gpu_khz).scale, 1e-3);
+  EXPECT_EQ(mapping.files[0].metrics.at(Metric::power_w).text, "(in - wi fi) * 2");
+}
+
+TEST(Mapping, UnitsOfAFormulaAreChecked) {
+  EXPECT_EQ(steps_of("energy [J] / time [s]"), "energy time /");
+  EXPECT_EQ(steps_of("u [mV] * i [mA] - 2 [W]"), "u i * 2000 -") << "constants in the unit that all share";
+  for (const char* formula :
+       {"energy [J] * time [s]", "energy [J] / time [s] + u [V]", "energy [J] / time [s] [W]", "a [W] + b",
+        "a [W] / b [W]", "(a [W] / 2", "a [W] / )", "a [s] + b [s] [W]"}) {
+    expect_refused(kProfile + "[file *]\ngpu_khz = g [Hz]\npower_w = " + formula + "\n",
+                   {"m.ini", "power_w"});
+  }
+  std::string deep;
+  for (int i = 0; i < 100'000; ++i) deep += "( ";
+  expect_refused(kProfile + "[file *]\ngpu_khz = g [Hz]\npower_w = " + deep + "a [W]\n", {"power_w"});
 }
 
 TEST(Mapping, UnitsScaleToTheNamesUnit) {
@@ -147,6 +183,47 @@ TEST(Mapping, GlobsFitAsInAShell) {
   EXPECT_FALSE(datasets::fits_glob(stars + "*b", std::string(100'000, 'a')));
 }
 
+TEST(Mapping, CellsHavePatternsToo) {
+  const auto mapping =
+      read(kProfile + "[file *]\ncell mode = {cpu_cores:count}c_{cpu_khz:MHz}MHz\ntime_ms = t [s]\n");
+  EXPECT_EQ(mapping.files[0].roles(), (std::vector{hw::KnobRole::cpu_cores, hw::KnobRole::cpu_khz}));
+  EXPECT_EQ(mapping.files[0].cells.at("mode").parts.at(1).scale, 1000);
+  expect_refused(kProfile + "[file *]\ncell mode = {cpu_khz:MHz}\ncpu_khz = f [kHz]\ntime_ms = t [s]\n",
+                 {"cpu_khz"});
+  expect_refused(kProfile + "[file *]\npattern = {cpu_khz:MHz}\ncell mode = {cpu_khz:MHz}\ntime_ms = t [s]\n",
+                 {"cpu_khz", "two patterns"});
+}
+
+TEST(Mapping, HowToReadNumbersIsSaidOnce) {
+  const auto mapping = read(kProfile + "decimal = comma\ntrust_units = yes\nrepeated = trimmed\n" + kFile);
+  EXPECT_EQ(mapping.decimal, datasets::DecimalSign::comma);
+  EXPECT_TRUE(mapping.trust_units);
+  EXPECT_EQ(mapping.repeated, datasets::Average::trimmed);
+  EXPECT_FALSE(read(kProfile + "repeated = refused\n" + kFile).repeated);
+  expect_refused(kProfile + "decimal = dot\n" + kFile, {"decimal", "point or comma", "'dot'"});
+  expect_refused(kProfile + "trust_units = maybe\n" + kFile, {"trust_units", "'maybe'"});
+}
+
+datasets::FileMapping standard(const std::string& header) {
+  const TempDir dir;
+  std::string row = "1";
+  for (const char c : header) row += c == ',' ? ",1" : "";
+  write_text(dir / "m.csv", header + "\n" + row + "\n");
+  return datasets::standard_columns(datasets::read_csv(dir / "m.csv"));
+}
+
+TEST(Mapping, StandardColumnsMaySayAnotherUnit) {
+  const auto file = standard("cpu_cores,cpu_mhz,GPU [Hz],mem_khz,time_s,power (mW)");
+  EXPECT_EQ(file.roles().size(), 4u);
+  EXPECT_EQ(file.knobs.at(hw::KnobRole::cpu_khz).scale, 1000);
+  EXPECT_EQ(file.knobs.at(hw::KnobRole::gpu_khz).scale, 1e-3);
+  EXPECT_EQ(file.metrics.at(Metric::time_ms).scale, 1000);
+  EXPECT_EQ(file.metrics.at(Metric::power_w).scale, 1e-3);
+  for (const char* header :
+       {"cpu_khz,cpu_mhz,time_ms", "cpu_khz,cpu_khz,time_ms", "cpu_khz,watts", "cpu_ms,time_ms"})
+    expect_data_error([&] { standard(header); }, {"m.csv"});
+}
+
 TEST(Mapping, AnUnknownRoleIsNamedWithTheKnownOnes) {
   expect_refused(kProfile + "[file *.csv]\nwarp_khz = g [MHz]\ntime_ms = t [s]\n",
                  {"m.ini", "[file *.csv]", "'warp_khz'", "gpu_khz", "time_ms"});
@@ -169,7 +246,7 @@ TEST(Mapping, WhatIsMissingIsNamed) {
 
 TEST(Mapping, BadExpressionsAreRefused) {
   for (const char* text :
-       {"g", "[Hz]", "g h [Hz]", "g + [Hz]", "- g [Hz]", "g * two [Hz]", "\"g [Hz]", "g [Hz", ""}) {
+       {"g", "[Hz]", "g h [Hz]", "g + [Hz]", "- g [Hz]", "g * [Hz]", "\"g [Hz]", "g [Hz", ""}) {
     expect_refused(kProfile + "[file *]\ntime_ms = t [s]\ngpu_khz = " + text + "\n",
                    {"m.ini", "[file *]", "gpu_khz"});
   }

@@ -167,8 +167,9 @@ TEST(ProfileIo, WrongShapesAreRefused) {
   expect_refused({.time_ms = {1, 2, 3}}, "/profiles/d/w/time_ms", "expected 2 values, found 3");
 }
 
-TEST(ProfileIo, AWrongTypeIsRefused) {
-  const TempDir dir;
+// One mode of one knob, with time and mode in the type of the values given.
+template <class Times, class Modes>
+std::string typed(const TempDir& dir, const Times& times, const Modes& modes) {
   const std::string path = dir / "p.h5", group = "/profiles/d/w";
   Hdf5Writer file(path, "fewwatt-profiles", 1);
   file.group(group + "/knobs");
@@ -177,10 +178,23 @@ TEST(ProfileIo, AWrongTypeIsRefused) {
   file.text(group + "/knobs", "roles", "gpu_khz");
   file.integer(group + "/knobs", "grid", 1);
   file.write(group + "/knobs/gpu_khz", std::vector<int>{100});
-  file.write_table(group + "/modes", 1, 1, std::vector<int>{100});
-  file.write(group + "/time_ms", std::vector<int>{5});
+  file.write_table(group + "/modes", 1, 1, modes);
+  file.write(group + "/time_ms", times);
   file.commit();
-  expect_data_error([&] { read_profiles(path); }, {path, group + "/time_ms", "floating-point", "integers"});
+  return path;
+}
+
+TEST(ProfileIo, IntegerTimesAreRead) {
+  const TempDir dir;
+  const auto store = read_profiles(typed(dir, std::vector<int>{5}, std::vector<int>{100}));
+  EXPECT_EQ(store.profiles.at(0).measurements.at(0).time_ms, 5);
+}
+
+TEST(ProfileIo, AWrongTypeIsRefused) {
+  const TempDir dir;
+  const auto path = typed(dir, std::vector<double>{5}, std::vector<double>{100});
+  expect_data_error([&] { read_profiles(path); },
+                    {path, "/profiles/d/w/modes", "integers", "floating-point"});
 }
 
 TEST(ProfileIo, BadValuesAreRefused) {

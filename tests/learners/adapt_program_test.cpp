@@ -291,7 +291,7 @@ TEST_F(UpdateProgram, AModeMeasuredAgainCountsWithTheMean) {
 TEST_F(UpdateProgram, ModesOfAnotherBoardAreRefused) {
   make_model("physics");
   tests::write_text(csv_, "cpu_khz,gpu_khz,time_ms,power_w\n300000,250000,5,5\n");
-  expect_failure(update(), 1, "cpu_khz=300000 gpu_khz=250000 is no mode of board");
+  expect_failure(update(), 1, "cpu_khz=300000 is no level of board");
   tests::write_text(csv_, "cpu_khz,mem_khz,time_ms,power_w\n250000,250000,5,5\n");
   expect_failure(update(), 1, "board has the knobs cpu_khz, gpu_khz, found cpu_khz, mem_khz");
 }
@@ -424,7 +424,7 @@ std::string csv_of(const hw::PowerModeSpace& space, std::size_t step) {
   text << "time_ms,power_w\n";
   for (std::size_t i = 0; i < space.size(); i += step) {
     for (const int setting : space.at(i)) text << setting << ',';
-    text << 100.0 / static_cast<double>(i + 1) << ',' << 2 + 0.01 * static_cast<double>(i) << '\n';
+    text << 100.0 / static_cast<double>(i / step + 1) << ',' << 2 + 0.01 * static_cast<double>(i) << '\n';
   }
   return text.str();
 }
@@ -445,14 +445,14 @@ TEST_F(AdaptProgram, ModeThatTheSpaceLacksIsNamed) {
   const auto space = hw::module_space("nano");
   auto mode = space.at(0);
   std::string header, row;
-  mode[1] += 1;
+  mode[1] += mode[1] / 20;  // far from any level
   for (const auto& knob : space.knobs()) header += std::string(hw::to_string(knob.role)) + ",";
   for (const int setting : mode) row += std::to_string(setting) + ",";
   const auto result = adapt_csv(header + "time_ms\n" + row + "5\n", "--space nano");
-  expect_failure(result, 1, csv_ + ": ");
+  expect_failure(result, 1, csv_ + ":2: ");
   expect_failure(result, 1,
                  std::string(hw::to_string(space.knobs()[1].role)) + "=" + std::to_string(mode[1]));
-  expect_failure(result, 1, "is no mode of nano");
+  expect_failure(result, 1, "is no level of nano");
 }
 
 TEST_F(AdaptProgram, OwnMeasurementsGiveAModelOfTheirGrid) {
@@ -505,8 +505,8 @@ TEST_F(AdaptProgram, WhereMemoryEndsItIsSaidWhatItWasFor) {
   tests::write_text(csv_, text.str());
   // A list of four million modes takes 160 MB.
   const std::string command = "ulimit -v 150000; exec " + tests::program_command("adapt") +
-                              " --learner physics --max-modes 4000000 --measurements " + csv_ + " --out " +
-                              out_ + " 2>" + (dir_ / "err") + " >" + (dir_ / "out");
+                              " --learner physics --trust-units --max-modes 4000000 --measurements " + csv_ +
+                              " --out " + out_ + " 2>" + (dir_ / "err") + " >" + (dir_ / "out");
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   const auto said = tests::read_text(dir_ / "err");
@@ -540,7 +540,7 @@ TEST_F(AdaptProgram, WhichOfManyRowsAreUsedIsSaid) {
 }
 
 TEST_F(AdaptProgram, RowsOfOneModeCountWithTheirMean) {
-  ASSERT_EQ(adapt_csv("cpu_khz,time_ms\n1000,5\n2000,2\n2000,8\n").code, 0);
+  ASSERT_EQ(adapt_csv("cpu_mhz,time_ms\n1000,5\n2000,2\n2000,8\n").code, 0);
   const auto support = learners::read_model(out_).support;
   ASSERT_EQ(support.size(), 2U);
   EXPECT_NEAR(support.targets(1, 0), 5, 1e-9);
@@ -549,7 +549,7 @@ TEST_F(AdaptProgram, RowsOfOneModeCountWithTheirMean) {
   // 2 and 8 are far apart: their mean is less sure than one usual measurement.
   EXPECT_NEAR(support.noise_factors(1, 0), tasks::noise_factor(2, std::sqrt(18) / 5), 1e-6);
   EXPECT_GT(support.noise_factors(1, 0), 1);
-  ASSERT_EQ(adapt_csv("cpu_khz,time_ms\n1000,5\n2000,4\n2000,4.02\n").code, 0);
+  ASSERT_EQ(adapt_csv("cpu_mhz,time_ms\n1000,5\n2000,4\n2000,4.02\n").code, 0);
   EXPECT_DOUBLE_EQ(learners::read_model(out_).support.noise_factors(1, 0), 0.5);
 }
 
@@ -630,15 +630,56 @@ TEST_F(AdaptProgram, SpaceOfABoardIsPredictedInOneGo) {
   EXPECT_EQ(adapt_csv(text, "--space orin-agx-64:powertrain").code, 1);  // its grid lacks some of these modes
 }
 
+TEST_F(AdaptProgram, NumbersMayBeWrittenAsElsewhere) {
+  ASSERT_EQ(adapt_csv(example_csv(9)).code, 0);
+  const auto plain = learners::read_model(out_).prediction.mean;
+  std::string comma = "gpu (MHz);cpu_hz;time_s;power [mW]\n";
+  const auto modes = tests::example_space()->modes();
+  const auto text = [](double value) {
+    std::string digits = std::to_string(value);
+    digits[digits.find('.')] = ',';
+    return digits;
+  };
+  for (std::size_t i = 0; i < 9; ++i) {
+    const auto& mode = modes[(5 * i) % modes.size()];
+    comma += text(mode[1] / 1e3) + ';' + std::to_string(mode[0]) + "000;" +
+             text(tests::example_time_ms(mode) / 1e3) + ';' + text(tests::example_power_w(mode) * 1e3) + '\n';
+  }
+  const auto result = adapt_csv(comma, "--decimal comma");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_LT((learners::read_model(out_).prediction.mean.array() / plain.array() - 1).abs().maxCoeff(), 1e-2);
+  std::filesystem::remove(out_);
+  expect_failure(adapt_csv(comma), 1, "decimal = comma");
+  expect_failure(adapt_csv(comma, "--decimal dot"), 2, "point or comma");
+  expect_failure(adapt_profile("--learner physics --trust-units"), 2, "--measurements");
+}
+
+TEST_F(AdaptProgram, WhatLooksLikeAnotherUnitIsRefusedUnlessItIsTrusted) {
+  const std::string cut = "cpu_khz,time_ms,power_w\n1000,5,11\n2000,3,12\n";
+  expect_failure(adapt_csv(cut), 1, "m.csv:2: column 'cpu_khz' gives cpu_khz = 1000 kHz");
+  expect_failure(adapt_csv(cut), 1, "looks like MHz");
+  EXPECT_EQ(adapt_csv(cut, "--trust-units").code, 0);
+}
+
+TEST_F(AdaptProgram, ClocksCutToMhzBecomeLevelsOfTheSpace) {
+  const auto result = adapt_csv(
+      "cpu_cores,cpu_mhz,gpu_mhz,mem_mhz,time_ms\n4,883,522,2133,40\n12,2188,1300,3199,15\n2,345,114,204,"
+      "90\n",
+      "--space orin-agx-64");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(holds(result.err, "3 settings of gpu_khz are taken for levels of orin-agx-64")) << result.err;
+  EXPECT_EQ(learners::read_model(out_).support.modes.at(1), (hw::PowerMode{4, 883200, 522750, 2133000}));
+}
+
 TEST_F(AdaptProgram, BadMeasurementsFailAndAreNamed) {
-  const std::string good = "cpu_khz,time_ms\n1000,5\n2000,3\n";
+  const std::string good = "cpu_khz,time_ms\n1000000,5\n2000000,3\n";
   expect_failure(adapt_csv(""), 1, "m.csv");
   expect_failure(adapt_csv("cpu_khz,time_ms\n"), 1, "m.csv");
   expect_failure(adapt_csv("a,b\n1,2\n"), 1, "time_ms or power_w, found a, b");
-  expect_failure(adapt_csv("cpu_khz\n1000\n"), 1, "time_ms or power_w");
-  expect_failure(adapt_csv(good + "3000\n"), 1, "m.csv:4");
-  expect_failure(adapt_csv(good + "3000,fast\n"), 1, "m.csv:4");
-  expect_failure(adapt_csv(good + "3000,-1\n"), 1, "time_ms");
+  expect_failure(adapt_csv("cpu_khz\n1000000\n"), 1, "time_ms or power_w");
+  expect_failure(adapt_csv(good + "3000000\n"), 1, "m.csv:4");
+  expect_failure(adapt_csv(good + "3000000,fast\n"), 1, "m.csv:4");
+  expect_failure(adapt_csv(good + "3000000,-1\n"), 1, "time_ms");
   expect_failure(adapt_csv(good, "--space tx2"), 1, "cpu_cores");
   expect_failure(adapt("--learner physics --measurements " + (dir_ / "none.csv")), 1, "none.csv");
 }
