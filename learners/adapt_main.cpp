@@ -598,7 +598,7 @@ void add_doubted(const learners::Model& model, Problem& problem, Json& report) {
     one[name] = {{"measured", measured}, {"expected", expected}};
     report["left_out"].push_back(std::move(one));
     std::ostringstream text;
-    text << std::setprecision(4) << "left out: " << name << ' ' << measured << " measured in "
+    text << std::setprecision(6) << "left out: " << name << ' ' << measured << " measured in "
          << hw::describe(*model.space, mode) << "; the other rows make about " << expected
          << " expected there";
     problem.notices.push_back(text.str());

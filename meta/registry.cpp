@@ -264,7 +264,7 @@ learners::Checkpoint without_characteristics(const learners::Checkpoint& trained
 // ---- auto ----
 
 // An embedding of workloads is not learned from few rows, but a step costs as much as with many. So auto trains proto in as many
-// steps as are the rows' share of kRowsForAllSteps, and with fewer than kRowsForProto does without.
+// steps as are the rows' share of kRowsForAllSteps, and with fewer than kRowsForProto does without, unless steps are asked for.
 constexpr std::size_t kRowsForProto = 100, kRowsForAllSteps = 1000;
 std::size_t rows_in(const Profiles& training) {
   std::size_t rows = 0;
@@ -272,7 +272,7 @@ std::size_t rows_in(const Profiles& training) {
   return rows;
 }
 bool pays_in_auto(const InitializerRequest& request, const Profiles& training) {
-  return !request.also.empty() || rows_in(training) >= kRowsForProto;
+  return request.steps > 0 || !request.also.empty() || rows_in(training) >= kRowsForProto;
 }
 
 // proto learns from simulated workloads too, in the modes of the first profile, where no others are given.
