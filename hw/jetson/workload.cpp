@@ -283,15 +283,17 @@ StepWays ways_of(pid_t first, const StepEnds& ends) {
   const auto& [pid, process] = *lacking;
   const auto parent = processes.find(process.parent);
   ways.closed = "process " + named(pid, process) + " has not got the descriptor of " + kStepFdVariable + ": ";
-  ways.closed += parent == processes.end()
-                     ? std::string("it was closed")
-                     : named(parent->first, parent->second) + ", which started it, closed it";
-  ways.closed += ", as torchrun, accelerate, conda run and docker do";
-  if (!process.can_report)
-    ways.closed += std::string(", and it has no ") + kStepPathVariable + " that leads to our pipe either";
+  if (parent == processes.end())
+    ways.closed += "it was closed";
   else
-    ways.closed +=
-        std::string("; it may open ") + kStepPathVariable + " instead, as fewwatt_steps.py does by itself";
+    ways.closed.append(named(parent->first, parent->second)).append(", which started it, closed it");
+  ways.closed += ", as torchrun, accelerate, conda run and docker do";
+  if (process.can_report)
+    ways.closed.append("; it may open ")
+        .append(kStepPathVariable)
+        .append(" instead, as fewwatt_steps.py does by itself");
+  else
+    ways.closed.append(", and it has no ").append(kStepPathVariable).append(" that leads to our pipe either");
   return ways;
 }
 

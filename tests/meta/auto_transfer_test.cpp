@@ -69,7 +69,8 @@ datasets::Profile workload(const Space& space, std::uint64_t seed, Kind kind) {
   return profile;
 }
 
-constexpr double kLittle = 0.7;  // %, about half of what a measurement is off
+// In points of error. 5 % more than the better one is what is wanted; this is what is missing, most of it at five modes.
+constexpr double kMissing = 0.7;
 
 // Mean error of a target, %, over draws of workloads and of so many modes of each.
 double error_of(const learners::Learner& learner, const Space& space, Kind kind, std::size_t shots,
@@ -103,7 +104,7 @@ TEST_P(AutoTransfer, IsAsGoodAsTheBetterOfWithAndWithoutTraining) {
       if (GetParam() == Kind::constant_power && t == tasks::kTimeMs) continue;  // as smooth as before
       const double better = std::min(error_of(*with, space, GetParam(), shots, t),
                                      error_of(untrained, space, GetParam(), shots, t));
-      EXPECT_LT(error_of(trained, space, GetParam(), shots, t), 1.05 * better + kLittle)
+      EXPECT_LT(error_of(trained, space, GetParam(), shots, t), 1.05 * better + kMissing)
           << shots << ", target " << t;
     }
   }
