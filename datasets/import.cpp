@@ -162,10 +162,9 @@ std::string short_text(double value) {
 }
 
 std::string hint_of(const std::string& unit) {
-  return (unit.empty()
-              ? std::string(": is the unit right? If so, add")
-              : ": looks like " + unit + ": write [" + unit +
-                    "] as its unit, in the mapping or behind the column's name; if it is right, add") +
+  return (unit.empty() ? std::string(": is the unit right? If so, add")
+                       : ": looks like " + unit + ": write [" + unit + "] in the mapping, or " + unit +
+                             " into the column's name (cpu_mhz, power_mw) or the cell; if it is right, add") +
          " --trust-units, or trust_units = yes to the mapping";
 }
 
@@ -639,7 +638,8 @@ class Importer {
       if (!inserted && before != value && !(std::isnan(before) && std::isnan(value))) {
         throw DataError(file.where(row) + ": " + std::string(to_string(metric)) + " is " + in_text(value) +
                         ", but was " + in_text(before) + " for the same mode of " + name.first + "/" +
-                        name.second + " at " + cell->second.where);
+                        name.second + " at " + cell->second.where +
+                        "; repeated = mean, median or trimmed in the mapping takes both");
       }
     }
     if (!is_new) ++(mapping_.repeated ? report_.repeated : report_.duplicates);

@@ -53,7 +53,7 @@ namespace fewwatt::datasets {
 // An empty cell, or nan and the like (CsvTable::value), is a missing power; knobs and times must be there.
 //
 // With a known board, clocks that are its levels but for less than half a percent, or cut or rounded to MHz, are these levels.
-// Clocks, powers and times that no device has, or that are 1000 times off the others of a profile, are refused with the unit
+// Clocks and powers that no device has, and powers and times that are 1000 times off the others of a profile, are refused with the unit
 // that they seem to have.
 //
 // Rows of all files that give the same device, workload and mode are joined. Where two give the same metric:
@@ -153,7 +153,7 @@ struct Mapping {
   std::vector<FileMapping> files;  // at least one, all with the same roles
 };
 
-// Columns that are called as knob roles and metrics are, or as their stems with a unit: power_w, power (mW), power [mW],
+// Columns that are called as knob roles, time_ms and power_w are, or as their stems with a unit: power_w, power (mW), power [mW],
 // power_mw, gpu_mhz, time_s. Those that are not used go to `unused`, where given: one may be misspelt. Throws DataError when
 // there is no knob, or neither time nor power, or two columns are the same.
 FileMapping standard_columns(const CsvTable& table, std::vector<std::string>* unused = nullptr);

@@ -61,7 +61,7 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
   }
   const double prior = trained_ ? options_.untrained : 1;
   if (trained_) members_.push_back({"sim_only", doubter_, 0, 0, prior});
-  members_.push_back({"gp", make_learner("gp"), options_.fitted, options_.gp_from, prior});
+  members_.push_back({"gp", make_learner("gp"), options_.fitted, trained_ ? options_.gp_from : 0, prior});
 }
 
 // A wrong value makes its neighbours suspect too, as it is what they are predicted from: of the rows that are off most, the one without

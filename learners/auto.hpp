@@ -14,7 +14,7 @@ namespace fewwatt::learners {
 struct AutoOptions {
   EnsembleOptions ensemble = {};
   double fitted = 5;        // hyper-parameters that gp and proto fit to the support, about
-  std::size_t gp_from = 3;  // rows from which on gp has a weight
+  std::size_t gp_from = 3;  // rows from which on gp has a weight beside trained candidates
   double untrained = 0.25;  // prior of a candidate without training, beside 1 of each with
   // EnsembleOptions::calm where the modes are others than those of the checkpoint: a board that nobody trained for tells sooner that
   // candidates are too sure of themselves.
@@ -28,8 +28,8 @@ struct AutoOptions {
 };
 
 // The default. Candidates adapt to the same rows; each is weighed by how well it predicts rows from the others, and the
-// logs they predict are averaged. Candidates: sim_only (beside trained ones, a smaller one) and gp, which other workloads cannot mislead; and the trained learners that a
-// checkpoint holds, a checkpoint_of_members() with sim_prior as the first.
+// logs they predict are averaged. Candidates: sim_only (beside trained ones, a smaller one) and gp, which other workloads cannot
+// mislead; and the trained learners that a checkpoint holds, a checkpoint_of_members() with sim_prior as the first.
 class Auto final : public Learner {
  public:
   // With no checkpoint: what needs no training. Throws std::invalid_argument for a bad one.

@@ -350,11 +350,10 @@ std::string describe(const learners::PowerBudget& budget) {
   };
   add("power", budget.max_power_w, "W");
   add("time", budget.max_time_ms, "ms");
-  add("predicted time", budget.max_predicted_ms, "ms");
   add("energy", budget.max_energy_j, "J");
-  if (text.str().empty()) return "no limit";
-  if (budget.confidence != 0.5) text << " at confidence " << budget.confidence;
-  return text.str();
+  if (!text.str().empty() && budget.confidence != 0.5) text << " at confidence " << budget.confidence;
+  add("predicted time", budget.max_predicted_ms, "ms");
+  return text.str().empty() ? "no limit" : text.str();
 }
 
 // What was asked for, in numbers.
@@ -546,7 +545,7 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
 
 int run(Options options) {
   std::vector<std::vector<learners::Model>> models;
-  std::string names;
+  std::string names, unsure;  // unsure: of those that do not know how sure they are
   for (const auto& files : options.models) {
     models.emplace_back();
     for (const auto& file : files) {
@@ -555,20 +554,19 @@ int run(Options options) {
       }));
       auto& model = models.back().back();
       model.prediction = model.with_measurements();
-      names += (names.empty() ? "" : ", ") + file + " (" + model.learner + ")";
+      const auto name = file + " (" + model.learner + ")";
+      names += (names.empty() ? "" : ", ") + name;
+      if (model.prediction.stddev.size() == 0) unsure += (unsure.empty() ? "" : ", ") + name;
     }
   }
   // Without a limit there is nothing to be sure of, and a learner that does not know how sure it is decides by what it predicts.
-  const auto unsure = [](const auto& ways) {
-    return std::any_of(ways.begin(), ways.end(),
-                       [](const learners::Model& model) { return model.prediction.stddev.size() == 0; });
-  };
-  if (!options.confidence && std::any_of(models.begin(), models.end(), unsure)) {
+  if (!options.confidence && !unsure.empty()) {
     options.budget.confidence = 0.5;
     const bool limited = options.budget.limits_time() || options.budget.limits_power() ||
                          options.budget.limits_energy() || options.max_epoch_s;
     if (limited && !options.common.quiet)
-      std::cerr << "fewwatt optimize: " << names << " gives no uncertainty: limits are compared with what is "
+      std::cerr << "fewwatt optimize: " << unsure
+                << " gives no uncertainty: all limits are compared with what is "
                 << "predicted, which breaks them about as often as not\n";
   }
   try {

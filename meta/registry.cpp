@@ -300,8 +300,7 @@ learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& t
   request.name = "sim_prior";
   request.steps = 0;  // they are proto's
   if (request.init) request.init = learners::member_checkpoint(*request.init, "sim_prior");
-  std::vector<learners::MemberCheckpoint> members = {{"sim_prior", train_sim_prior(request, training, log)},
-                                                     {"factor", train_factor(request, training, log)}};
+  std::vector<learners::MemberCheckpoint> members = {{"sim_prior", train_sim_prior(request, training, log)}};
   if (!proto.learner.empty()) members.push_back({"proto", proto});
   return learners::checkpoint_of_members("auto", members);
 }
@@ -376,7 +375,7 @@ const auto& entries() {
       {{"transfer-log", "transfer with log targets", "transfer-log", "", false, false},
        nullptr,
        train_transfer},
-      {{"auto", "sim_prior, factor, and proto with simulated workloads too, which auto weighs", "auto", ""},
+      {{"auto", "sim_prior, and proto with simulated workloads too, which auto weighs", "auto", ""},
        plan_proto,
        nullptr,
        nullptr,

@@ -103,7 +103,7 @@ void find_name(const Sysfs& files, Board& board) {
   if (board.model.empty()) board.model = "Jetson";
   board.missing.push_back(
       {"model", tree + "/compatible is not there (is this a container without /proc and /sys of the "
-                       "board?): what the kernel does not list is not known either"});
+                       "board?), so clocks that the kernel does not list are not known"});
 }
 
 // kHz that all clusters have.

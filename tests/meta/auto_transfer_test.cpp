@@ -10,7 +10,6 @@
 #include "learners/auto.hpp"
 #include "learners/ensemble.hpp"
 #include "learners/registry.hpp"
-#include "meta/factor_fit.hpp"
 #include "meta/sim_prior_fit.hpp"
 
 namespace fewwatt::meta {
@@ -94,9 +93,7 @@ TEST_P(AutoTransfer, IsAsGoodAsTheBetterOfWithAndWithoutTraining) {
   std::vector<datasets::Profile> training;
   for (std::uint64_t w = 0; w < 3; ++w) training.push_back(workload(space, 100 + w, Kind::smooth));
   const auto sim_prior = fit_sim_prior(training, {}, 0).to_checkpoint();
-  const auto factor = fit_factor(training, {}, 0).to_checkpoint();
-  const auto checkpoint =
-      learners::checkpoint_of_members("auto", {{"sim_prior", sim_prior}, {"factor", factor}});
+  const auto checkpoint = learners::checkpoint_of_members("auto", {{"sim_prior", sim_prior}});
   const learners::Auto trained(&checkpoint), untrained;
   const auto with = learners::make_learner(sim_prior);
   for (const std::size_t shots : {5u, 10u, 25u}) {
