@@ -251,8 +251,10 @@ void objects(std::string_view input) {
   Editor editor(kind.tree);
   for (int edits = 0; edits < 100 && std::getline(lines, line); ++edits) editor.edit(line);
   const auto path = scratch_folder() + "/edited.h5";
-  editor.write(path, kind.format);
-  answered([&] { kind.use(path); });
+  answered([&] {
+    editor.write(path, kind.format);
+    kind.use(path);
+  });
   std::filesystem::remove(path);
 }
 
