@@ -14,8 +14,8 @@ that variable, and the pipe's folder:
 
     sh -c 'd=${FEWWATT_STEP_PATH%/*}; exec docker run -e FEWWATT_STEP_PATH -v "$d:$d" IMAGE python3 train.py'
 
-In other languages: write one newline per minibatch to the descriptor whose number is in FEWWATT_STEP_FD, or to what is opened of
-FEWWATT_STEP_PATH.
+In other languages: write one newline per minibatch to the descriptor whose number is in FEWWATT_STEP_FD, or open
+the pipe FEWWATT_STEP_PATH and write there.
 """
 import os
 import stat
