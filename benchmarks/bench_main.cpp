@@ -23,6 +23,7 @@
 #include "benchmarks/table.hpp"
 #include "datasets/atomic_file.hpp"
 #include "hw/json_text.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -329,7 +330,9 @@ int bench(const Options& options, const std::string& command) {
   apply(options, suite);
   const std::string root = suite.simulation ? "" : data_root(options);
   make_output_folder(options.out);
-  const auto store = benchmarks::load_profiles(suite, root);
+  std::vector<std::string> notices;
+  const auto store = benchmarks::load_profiles(suite, root, &notices);
+  for (const auto& notice : notices) std::cerr << "fewwatt bench: " << fewwatt::hw::printable(notice) << '\n';
   const auto result = benchmarks::run_suite(
       suite, store, {.seed = options.common.seed, .threads = options.threads}, progress(options.common));
 

@@ -429,7 +429,7 @@ class Report {
     for (const auto& group : groups) {
       const Showcase& first = *group.front();
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
-        if (!suite_.targets[target]) continue;
+        if (!suite_.targets[target] || !first.measured.col(target).array().isFinite().any()) continue;
         const std::string what = tasks::kTargetNames[target];
         text +=
             "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +

@@ -638,13 +638,11 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     splits.back().contestants.resize(suite.learners.size());
   }
   std::vector<Subject> subjects;
+  const auto least = *std::min_element(suite.shots.begin(), suite.shots.end());
+  std::size_t most_modes = 0;
   for (const auto& split : splits)
     for (const auto& profile : split.profiles.test) {
-      const auto least = *std::min_element(suite.shots.begin(), suite.shots.end());
-      if (profile.modes.size() <= least)
-        throw std::invalid_argument("workload " + profile.workload + " has " +
-                                    std::to_string(profile.modes.size()) + " modes; " +
-                                    std::to_string(least) + " shots need more than that");
+      most_modes = std::max(most_modes, profile.modes.size());
       for (const auto shots : suite.shots)
         if (profile.modes.size() <= shots)
           log("workload " + profile.device + '/' + profile.workload + " has " +
@@ -652,6 +650,9 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
               std::to_string(shots) + " shots");
       subjects.push_back(make_subject(suite, split, profile));
     }
+  if (most_modes <= least)
+    throw std::invalid_argument("no workload has more than " + std::to_string(most_modes) + " modes; " +
+                                std::to_string(least) + " shots need more than that");
 
   // Where a learner's training starts, position among the suite's learners: its own, or that of the one it is
   // the twin of.

@@ -324,7 +324,8 @@ Suite read_suite(const std::string& path) {
   return suite;
 }
 
-datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root) {
+datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root,
+                                     std::vector<std::string>* notices) {
   std::vector<std::string> inputs;
   for (const auto& input : suite.inputs) {
     const fs::path path = fs::path(data_root) / input;
@@ -357,6 +358,12 @@ datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data
     }
     if (!known) throw DataError(suite.path + ": targets: no profile has " + tasks::kTargetNames[target]);
   }
+  std::erase_if(store.profiles, [&](const auto& profile) {
+    const bool empty = !profile.has_time() && !profile.has_power();
+    if (empty && notices != nullptr)
+      notices->push_back("workload " + full_name(profile) + " has none of the suite's targets: left out");
+    return empty;
+  });
   return store;
 }
 

@@ -115,9 +115,10 @@ void check_searches(const Suite& suite);
 void check_learner(const std::string& name);
 void check_sampler(const std::string& name);
 
-// Imports or simulates the suite's profiles and removes the targets it does not use. Throws datasets::DataError, also when
-// a target is missing.
-datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root);
+// Imports or simulates the suite's profiles and removes the targets it does not use, and the profiles that have no other; each of
+// these gives a sentence in `notices`. Throws datasets::DataError, also when no profile has a target.
+datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root,
+                                     std::vector<std::string>* notices = nullptr);
 
 // One after the other, those of one_out as the splits they stand for. Throws datasets::DataError as make_split.
 std::vector<SplitRule> split_rules(const Suite& suite, const datasets::ProfileStore& store);

@@ -15,10 +15,18 @@ namespace {
 constexpr std::string_view kLineEnds = "\r\n";
 
 std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const auto first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+  constexpr std::string_view kBlanks = " \t\r\n", kNoBreak = "\xC2\xA0";
+  for (;;) {
+    const auto first = text.find_first_not_of(kBlanks);
+    if (first == std::string_view::npos) return {};
+    text = text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+    if (text.starts_with(kNoBreak))
+      text.remove_prefix(kNoBreak.size());
+    else if (text.ends_with(kNoBreak))
+      text.remove_suffix(kNoBreak.size());
+    else
+      return text;
+  }
 }
 
 bool is_digit(char c) {
@@ -48,8 +56,16 @@ std::string_view line_of(std::string_view text) {
   return text.substr(0, text.find_first_of(kLineEnds));
 }
 
+// Not what spreadsheets write for a value that they cannot compute, #N/A or #DIV/0!, in the first column.
 bool is_comment(std::string_view line) {
-  return line.starts_with('#') && !line.starts_with("#N/A");
+  constexpr std::string_view kErrors[] = {"#N/A",  "#NA",   "#DIV/0!", "#VALUE!",
+                                          "#REF!", "#NUM!", "#NULL!",  "#NAME?"};
+  return line.starts_with('#') && std::none_of(std::begin(kErrors), std::end(kErrors), [&](auto error) {
+           return line.starts_with(error) &&
+                  (line.size() == error.size() || line[error.size()] == '"' ||
+                   std::ispunct(static_cast<unsigned char>(line[error.size()])) != 0 ||
+                   line[error.size()] == '\t');
+         });
 }
 
 // What is one where it stands before the header and has fewer fields.

@@ -614,6 +614,9 @@ class Importer {
     };
     const double repeats = value_of(Metric::repeats, 1), time_ms = value_of(Metric::time_ms, kNan),
                  duration_ms = value_of(Metric::duration_ms, kNan);
+    if (columns.metrics.contains(Metric::duration_ms) && std::isnan(duration_ms))
+      throw DataError(file.where(row) +
+                      ": duration_ms is missing; rows of one mode are weighed by it, so all have it");
     bool is_new = false;
     const auto keep = [&](Metric metric, Repeated& all, Metric spread, double lasted) {
       const auto found = columns.metrics.find(metric);

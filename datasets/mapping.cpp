@@ -429,8 +429,10 @@ const Unit& unit_of(Metric metric) {
 void check_named_units(const Expression& expression, const std::string& where) {
   using Kind = Expression::Kind;
   bool all_named = true;
+  if (std::any_of(expression.steps.begin(), expression.steps.end(),
+                  [](const auto& step) { return step.kind == Kind::constant; }))
+    return;
   for (const auto& step : expression.steps) {
-    if (step.kind == Kind::constant) return;
     if (step.kind != Kind::column) continue;
     const auto* named = unit_in_brackets(step.column);
     all_named = all_named && named != nullptr;
@@ -590,22 +592,35 @@ std::string_view stem_of(std::string_view name) {
   return name;
 }
 
-// The unit of a column that is to give `name`; nullptr where it is called otherwise.
+std::string lower(std::string_view text) {
+  std::string small(text);
+  for (auto& c : small) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return small;
+}
+
+// The unit of a column that is to give `name`, whose unit is `kept`; nullptr where it is called otherwise. What comes behind the
+// name, or its stem: nothing, or a unit behind a blank, a bar, a slash or in brackets.
 const Unit* unit_of_column(std::string_view column, std::string_view name, const Unit& kept) {
-  constexpr std::pair<std::string_view, std::string_view> kEndings[] = {
-      {"_hz", "Hz"}, {"_khz", "kHz"}, {"_mhz", "MHz"}, {"_ghz", "GHz"}, {"_mw", "mW"},
-      {"_w", "W"},   {"_us", "us"},   {"_ms", "ms"},   {"_s", "s"}};
-  const auto stem = stem_of(name);
   if (column == name) return &kept;
-  if (const auto* unit = unit_in_brackets(column)) {
-    std::string plain(without_unit(column));
-    for (auto& c : plain) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return (plain == stem || plain == name) && unit->dimension == kept.dimension ? unit : nullptr;
-  }
-  for (const auto& [ending, unit] : kEndings) {
-    if (!column.ends_with(ending) || column.substr(0, column.size() - ending.size()) != stem) continue;
-    const auto* found = datasets::find_unit(unit);
-    return found->dimension == kept.dimension ? found : nullptr;
+  const auto small = lower(column);
+  for (const auto called : {name, stem_of(name)}) {
+    if (!small.starts_with(called)) continue;
+    auto rest = column.substr(called.size());
+    if (rest.empty()) continue;
+    const bool blank = rest.front() == ' ';
+    const auto at = rest.find_first_not_of(' ');
+    if (at == rest.npos) continue;
+    rest.remove_prefix(at);
+    const char opens = rest.front();
+    const bool bracket = (opens == '(' && rest.back() == ')') || (opens == '[' && rest.back() == ']');
+    if (bracket)
+      rest = rest.substr(1, rest.size() - 2);
+    else if (opens == '_' || opens == '/' || opens == '-')
+      rest.remove_prefix(1);
+    else if (!blank)
+      continue;
+    const auto* unit = datasets::find_unit(rest);
+    if (unit != nullptr && unit->dimension == kept.dimension) return unit;
   }
   return nullptr;
 }

@@ -21,7 +21,8 @@ struct Unit {
   double scale = 1;  // to a unit that all of the dimension share
 };
 
-// us ms s min h; W mW kW uW; J mJ uJ kJ Wh mWh; Hz kHz MHz GHz fps; V mV A mA; count and %. nullptr for any other name.
+// ns us ms s min h; W mW kW uW; J mJ uJ kJ Wh mWh; Hz kHz MHz GHz fps; V mV A mA; count and %; or what people write for them:
+// sec, watts, mhz, and the sign of micro. nullptr for any other name.
 const Unit* find_unit(std::string_view name);
 std::string known_units();  // their names, with commas between
 

@@ -147,8 +147,12 @@ hw::Settings parse_settings(const std::string& text) {
       throw program::UsageError("--mode " + part +
                                 ": expected a whole number as the setting, clocks in kHz, of at most " +
                                 std::to_string(std::numeric_limits<int>::max()));
+    for (const auto& [other, value] : settings)
+      if (other == *role)
+        throw program::UsageError("--mode names " + std::string(hw::to_string(*role)) + " twice");
     settings.emplace_back(*role, *setting);
   }
+  program::require(!settings.empty(), "--mode: expected settings, such as cpu_cores=8,gpu_khz=918000");
   return settings;
 }
 

@@ -169,6 +169,10 @@ bool has_word(std::string_view text, std::string_view word) {
 bool is_gpu_by_name(const Sysfs& files, const std::string& all, const std::string& name) {
   if (files.exists(all + '/' + name + "/device/of_node") || !has_word(name, "gpu")) return false;
   if (has_word(name, "gpc")) return true;
+  // gpu-nvd-0 is a part of a GPU; 17000000.gpu is one.
+  const bool is_part =
+      name.starts_with("gpu-") && name.size() > 4 && std::isalpha(static_cast<unsigned char>(name[4])) != 0;
+  if (is_part) return false;
   for (const auto& other : files.list(all))
     if (other != name && has_word(other, "gpu")) return false;
   return true;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <set>
@@ -7,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "benchmarks/report.hpp"
 #include "benchmarks/runner.hpp"
 #include "tests/benchmarks/made_up.hpp"
 
@@ -51,6 +53,17 @@ std::vector<std::string> trained_here(const Result& result) {
     EXPECT_GT(row.value, 0);
   }
   return names;
+}
+
+TEST(Report, AWorkloadWithoutPowerHasNoPictureOfIt) {
+  auto [suite, store] = small_suite({"gp"});
+  for (auto& profile : store.profiles)
+    for (auto& measurement : profile.measurements) measurement.power_w = std::nan("");
+  const auto result = run_suite(suite, store, {});
+  const auto tables = make_tables(result.rows);
+  const auto html = to_html(suite, suite.learners, tables, result, {});
+  EXPECT_NE(html.find(": time from 5 modes"), std::string::npos);
+  EXPECT_EQ(html.find(": power from 5 modes"), std::string::npos);
 }
 
 TEST(Training, CombinationsAndCalibrationAreSummedOverDraws) {

@@ -90,6 +90,21 @@ TEST(Csv, WhatIsMissingMayBeWrittenInManyWays) {
     EXPECT_TRUE(std::isnan(read(std::string("a,b\n") + text + ",1\n").number(0, 0))) << text;
 }
 
+TEST(Csv, WhatASpreadsheetCannotComputeIsNoComment) {
+  for (const char* text : {"#NA", "#DIV/0!", "#VALUE!", "#N/A"})
+    EXPECT_EQ(read(std::string("a,b\n1,2\n") + text + ",3\n").rows.size(), 2U) << text;
+  EXPECT_EQ(read("a,b\n1,2\n#NAMES of runs\n#note,3\n").rows.size(), 1U);
+}
+
+TEST(Csv, BlanksThatDoNotBreakALineAreBlanks) {
+  const auto table = read(
+      "a,b\n729.6\xC2\xA0MHz,\xC2\xA0"
+      "4\n");
+  EXPECT_EQ(table.value(0, 0).number, 729.6);
+  EXPECT_EQ(table.value(0, 0).unit, datasets::find_unit("MHz"));
+  EXPECT_EQ(table.number(0, 1), 4);
+}
+
 TEST(Csv, AUnitMayFollowTheNumber) {
   const auto table = read("a,b,c\n2.04GHz,1.2 W,-3mA\n1e3 ms,7,12.ms\n");
   EXPECT_EQ(table.value(0, 0).number, 2.04);

@@ -161,6 +161,9 @@ TEST_F(Import, AMeasurementsPowerCountsForItsTime) {
   write("a.csv", "gpu,ms,watts,secs\n200,20,5,30\n200,20,25,10\n");
   row = run(kOne + kBoth + "duration_ms = secs [s]\n").profiles.at(0).measurements.at(0);
   EXPECT_DOUBLE_EQ(row.power_w, 10);
+  write("a.csv", "gpu,ms,watts,secs\n200,20,5,60\n200,20,25,\n");
+  expect_data_error([&] { run(kOne + kBoth + "duration_ms = secs [s]\n"); },
+                    {"a.csv:3", "duration_ms is missing"});
   write("a.csv", "gpu,ms,watts,n\n200,20,5,3\n200,20,25,1\n");
   const auto counted = run(kOne + kBoth + "repeats = n [count]\n").profiles.at(0).measurements.at(0);
   EXPECT_DOUBLE_EQ(counted.power_w, 10);

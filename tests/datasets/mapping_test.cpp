@@ -224,6 +224,18 @@ TEST(Mapping, StandardColumnsMaySayAnotherUnit) {
     expect_data_error([&] { standard(header); }, {"m.csv"});
 }
 
+TEST(Mapping, StandardColumnsMaySpellTheirUnitsOtherwise) {
+  for (const char* column : {"cpu (mhz)", "cpu MHz", "cpu_MHz", "cpu/MHz", "CPU [MHZ]", "cpu-mhz"})
+    EXPECT_EQ(standard(std::string(column) + ",time_ms").knobs.at(hw::KnobRole::cpu_khz).scale, 1000)
+        << column;
+  for (const char* column : {"power (Watt)", "power_W", "power [w]"})
+    EXPECT_EQ(standard(std::string("cpu_khz,") + column).metrics.at(Metric::power_w).scale, 1) << column;
+  for (const char* column : {"time (sec)", "time_seconds", "time s"})
+    EXPECT_EQ(standard(std::string("cpu_khz,") + column).metrics.at(Metric::time_ms).scale, 1000) << column;
+  for (const char* column : {"time of day", "time_std_ms", "power (MW)", "times"})
+    EXPECT_TRUE(standard(std::string("cpu_khz,power_w,time_ms,") + column).metrics.size() == 2) << column;
+}
+
 TEST(Mapping, AnUnknownRoleIsNamedWithTheKnownOnes) {
   expect_refused(kProfile + "[file *.csv]\nwarp_khz = g [MHz]\ntime_ms = t [s]\n",
                  {"m.ini", "[file *.csv]", "'warp_khz'", "gpu_khz", "time_ms"});

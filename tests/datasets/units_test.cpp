@@ -32,6 +32,22 @@ TEST(Units, ProductsAndQuotientsFollowPhysics) {
   EXPECT_EQ(find_unit("count")->dimension - find_unit("fps")->dimension, second.dimension);
 }
 
+TEST(Units, AreKnownAsPeopleWriteThem) {
+  for (const auto& [written, name] : {std::pair{"mhz", "MHz"},
+                                      {"KHz", "kHz"},
+                                      {"sec", "s"},
+                                      {"Seconds", "s"},
+                                      {"msec", "ms"},
+                                      {"Watt", "W"},
+                                      {"mw", "mW"},
+                                      {"\u00b5s", "us"},
+                                      {"\u03bcW", "uW"},
+                                      {"w", "W"}})
+    EXPECT_EQ(find_unit(written), find_unit(name)) << written;
+  for (const char* name : {"MW", "MJ", "mph", "", "hertz per second"})
+    EXPECT_EQ(find_unit(name), nullptr) << name;
+}
+
 TEST(Units, BracketsEndAName) {
   EXPECT_EQ(datasets::unit_in_brackets("power (mW)"), find_unit("mW"));
   EXPECT_EQ(datasets::unit_in_brackets("gpu[MHz]"), find_unit("MHz"));

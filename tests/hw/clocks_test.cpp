@@ -502,6 +502,7 @@ TEST(Board, AGpuWithoutANodeIsFoundByWhatDevfreqCallsIt) {
   EXPECT_EQ(gpu_called({"gpu-nvd-0", "gpu-gpc-1"}), "gpu-gpc-1");
   EXPECT_EQ(gpu_called({"0000:01:00.0-gpu", "bwmgr"}), "0000:01:00.0-gpu");
   EXPECT_EQ(gpu_called({"gpu-nvd-0", "gpu-sys-0"}), "gpu_khz") << "nobody knows which";
+  EXPECT_EQ(gpu_called({"gpu-nvd-0"}), "gpu_khz") << "a part of it";
   EXPECT_EQ(gpu_called({"notagpu", "bwmgr"}), "gpu_khz");
 }
 
