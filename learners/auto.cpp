@@ -35,6 +35,7 @@ std::string AutoOptions::error() const {
 
 Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
     : trained_(checkpoint != nullptr),
+      sim_only_(std::make_shared<SimPrior>()),
       doubter_(std::make_shared<SimPrior>(
           std::nullopt,
           SimPriorOptions{
@@ -42,8 +43,8 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
       options_(options) {
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   if (!trained_) {
-    sim_prior_ = std::make_shared<SimPrior>();
-    members_.push_back({"sim_only", sim_prior_});
+    sim_prior_ = sim_only_;
+    members_.push_back({"sim_only", sim_only_});
   } else {
     for (const auto& name : member_names(*checkpoint)) {
       const bool first = members_.empty();
@@ -60,7 +61,7 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options)
     }
   }
   const double prior = trained_ ? options_.untrained : 1;
-  if (trained_) members_.push_back({"sim_only", doubter_, 0, 0, prior});
+  if (trained_) members_.push_back({"sim_only", sim_only_, 0, 0, prior});
   members_.push_back({"gp", make_learner("gp"), options_.fitted, trained_ ? options_.gp_from : 0, prior});
 }
 
@@ -90,18 +91,18 @@ std::size_t Auto::most_suspect(const Samples& support, tasks::Target target, con
 }
 
 Auto::Believed Auto::believed(const Samples& given, const SimulatedSupport& simulated) const {
-  Believed found{given, {}, nullptr};
+  Believed found{given, {}};
   auto& support = found.support;
   for (bool again = true; again;) {
     again = false;
-    found.simulated.reset();
+    std::unique_ptr<const Predictor> by_doubter;
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
       const auto rows = rows_of(support, target).modes;
       const auto had = rows_of(given, target).modes.size();
       if (rows.size() < options_.doubt_from || had - rows.size() >= std::max<std::size_t>(1, had / 10))
         continue;
-      if (!found.simulated) found.simulated = doubter_->adapt(support, simulated);
-      const Vector z = off(*found.simulated, target);
+      if (!by_doubter) by_doubter = doubter_->adapt(support, simulated);
+      const Vector z = off(*by_doubter, target);
       if (z.maxCoeff() < options_.doubt) continue;
       found.doubted.push_back({rows[most_suspect(support, target, z, simulated)], target});
       forget(support, found.doubted.back());
@@ -116,13 +117,12 @@ std::unique_ptr<const Predictor> Auto::update(const Samples& given, const Fitted
   if (given.modes.empty()) return sim_prior_->adapt(given);
   const auto support = spread_support(given);
   const auto simulated = sim_prior_->simulate(support);
-  auto [believed, doubted, by_simulated] = this->believed(support, simulated);
+  auto [believed, doubted] = this->believed(support, simulated);
   std::vector<std::unique_ptr<const Predictor>> adapted(members_.size());
   adapted.front() = sim_prior_->adapt(believed, simulated);
   auto options = options_.ensemble;
   if (trained_) {
-    if (!by_simulated) by_simulated = doubter_->adapt(believed, simulated);
-    adapted[adapted.size() - 2] = std::move(by_simulated);
+    adapted[adapted.size() - 2] = sim_only_->adapt(believed, simulated);
     if (!sim_prior_->trained_in(*support.space))
       options.calm = std::min(options.calm, options_.calm_elsewhere);
   }

@@ -28,8 +28,8 @@ struct AutoOptions {
 };
 
 // The default. Candidates adapt to the same rows; each is weighed by how well it predicts rows from the others, and the
-// logs they predict are averaged. Candidates: sim_only (beside trained ones, a smaller one) and gp, which other workloads cannot
-// mislead; and the trained learners that a checkpoint holds, a checkpoint_of_members() with sim_prior as the first.
+// logs they predict are averaged. Candidates: sim_only and gp, which other workloads cannot mislead; and the trained learners that a
+// checkpoint holds, a checkpoint_of_members() with sim_prior as the first.
 class Auto final : public Learner {
  public:
   // With no checkpoint: what needs no training. Throws std::invalid_argument for a bad one.
@@ -40,23 +40,20 @@ class Auto final : public Learner {
   std::unique_ptr<const Predictor> update(const Samples& support, const Fitted& fitted) const override;
 
  private:
-  // What is believed of a support, and what fewer simulated workloads make of that.
   struct Believed {
     Samples support;
     std::vector<Doubted> doubted;
-    std::unique_ptr<const Predictor> simulated;
   };
   Believed believed(const Samples& support, const SimulatedSupport& simulated) const;
   std::size_t most_suspect(const Samples& support, tasks::Target target, const Vector& z,
                            const SimulatedSupport& simulated) const;
 
   bool trained_ = false;
-  std::shared_ptr<const SimPrior> sim_prior_;  // without a checkpoint, one that needs none
-  // Of fewer simulated workloads, with one residual: what doubts rows, and, since it has adapted for that, what stands for sim_only
-  // beside a trained sim_prior_.
-  std::shared_ptr<const SimPrior> doubter_;
+  std::shared_ptr<const SimPrior> sim_only_;   // needs no training
+  std::shared_ptr<const SimPrior> sim_prior_;  // without a checkpoint, sim_only_
+  std::shared_ptr<const SimPrior> doubter_;    // of fewer simulated workloads, with one residual: doubts rows
   std::vector<Member>
-      members_;  // the first is sim_prior_, the last gp, and doubter_ before that where there is a checkpoint
+      members_;  // the first is sim_prior_, the last gp, and sim_only_ before that where there is a checkpoint
   AutoOptions options_;
 };
 

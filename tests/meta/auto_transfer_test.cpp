@@ -68,13 +68,13 @@ datasets::Profile workload(const Space& space, std::uint64_t seed, Kind kind) {
   return profile;
 }
 
-// In points of error. 5 % more than the better one is what is wanted; this is what is missing, most of it at five modes.
-constexpr double kMissing = 0.7;
+// Five rows do not tell which candidate is the better one, where both err by 1 or 2 %: points of error.
+constexpr double kUndecided = 0.3;
 
 // Mean error of a target, %, over draws of workloads and of so many modes of each.
 double error_of(const learners::Learner& learner, const Space& space, Kind kind, std::size_t shots,
                 int target) {
-  constexpr std::uint64_t kDraws = 6;
+  constexpr std::uint64_t kDraws = 12;
   double sum = 0;
   for (std::uint64_t draw = 0; draw < kDraws; ++draw) {
     const auto all = tasks::samples_of(workload(space, 200 + draw, kind));
@@ -101,14 +101,14 @@ TEST_P(AutoTransfer, IsAsGoodAsTheBetterOfWithAndWithoutTraining) {
       if (GetParam() == Kind::constant_power && t == tasks::kTimeMs) continue;  // as smooth as before
       const double better = std::min(error_of(*with, space, GetParam(), shots, t),
                                      error_of(untrained, space, GetParam(), shots, t));
-      EXPECT_LT(error_of(trained, space, GetParam(), shots, t), 1.05 * better + kMissing)
+      EXPECT_LT(error_of(trained, space, GetParam(), shots, t), 1.05 * better + kUndecided)
           << shots << ", target " << t;
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, AutoTransfer,
-                         testing::Values(Kind::rough, Kind::constant_power, Kind::flat_clock));
+                         testing::Values(Kind::smooth, Kind::rough, Kind::constant_power, Kind::flat_clock));
 
 }  // namespace
 }  // namespace fewwatt::meta
