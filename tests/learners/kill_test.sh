@@ -111,6 +111,15 @@ arguments_of() {  # KIND [OPTION...]: of a run for the user, to `run`
   esac
   run=("${as_user[@]}" "${run[@]}" "${@:2}" -- "$work/program")
 }
+put_back() { diff "$work/before" <(controls "$board") >"$work/diff"; }
+within_ten_seconds() {  # COMMAND...: does it until it succeeds
+  for ((try = 0; try < 200; ++try)); do
+    "$@" && return
+    sleep 0.05
+  done
+  return 1
+}
+
 killed=0
 for ((i = 0; i < random; ++i)); do
   kinds=(profile goal govern) victims=(program helper)
@@ -122,21 +131,18 @@ for ((i = 0; i < random; ++i)); do
   sleep 0.$(printf %03d $((RANDOM % 1000)))
   target=$program
   [ $victim = program ] || target=$(pgrep -P $program fewwatt_board || echo $program)
-  helper=$(pgrep -P $program fewwatt_board || true)
   kill -KILL "$target" 2>/dev/null && killed=$((killed + 1))
   code=0
   wait $program 2>/dev/null || code=$?
-  # The helper is no child of this shell; until it has ended it holds the lock.
-  for ((wait = 0; wait < 1000; ++wait)); do
-    [ -n "$helper" ] && [ -e "/proc/$helper/exe" ] || break
-    sleep 0.01
-  done
+  # The helper is no child of this shell; until it has ended it holds the lock. It may have been about to start only when its
+  # program was killed, so that it is not known here.
   # A helper that is killed after its work was done is not missed. One that lives has put back by itself.
   if [ "$target" = $program ] || [ $code != 1 ]; then
-    diff "$work/before" <(controls "$board") >"$work/diff" || { echo "$when: controls are not as before"; head -4 "$work/diff"; exit 1; }
+    within_ten_seconds put_back || { echo "$when: controls are not as before"; head -4 "$work/diff"; exit 1; }
   fi
-  "${as_user[@]}" "$bin/fewwatt-device" restore --quiet --root "$board/tree" || { echo "$when: restore failed"; exit 1; }
-  diff "$work/before" <(controls "$board") >"$work/diff" || { echo "$when: controls are not as before, after restore"; head -4 "$work/diff"; exit 1; }
+  within_ten_seconds "${as_user[@]}" "$bin/fewwatt-device" restore --quiet --root "$board/tree" 2>"$work/said" ||
+    { echo "$when: restore failed"; cat "$work/said"; exit 1; }
+  put_back || { echo "$when: controls are not as before, after restore"; head -4 "$work/diff"; exit 1; }
   [ -z "$(find "$work/user" ! -user $user)" ] || { echo "$when: some outputs are not the user's"; exit 1; }
   if [ $kind = govern ]; then
     [ ! -s g.csv ] || [ -z "$(tail -c 1 g.csv)" ] || { echo "$when: a torn last line"; exit 1; }
