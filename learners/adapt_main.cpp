@@ -199,7 +199,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "CSV file with a row per measured mode; columns cpu_cores, cpu_khz, gpu_khz, mem_khz, ..., time_ms, "
       "power_w, or with another unit: gpu_mhz, \"power (mW)\"");
   add("mapping", po::value(&options.mapping)->value_name("FILE"),
-      "what the columns of --measurements are, as for fewwatt import");
+      "what the columns of --measurements are, as for fewwatt import (docs/mappings.md)");
   add("decimal", po::value(&decimal)->value_name("SIGN"),
       "what stands before fractions in --measurements, point or comma; the other one groups thousands");
   add("trust-units", po::bool_switch(&options.trust_units),
