@@ -178,11 +178,13 @@ std::optional<Options> parse(int argc, char** argv) {
       "Fits a learner to few measured modes of a workload and writes what it predicts of all modes of the "
       "device.\n"
       "The measurements are your own, or drawn from a profile by a sampler; then the error on the profile's "
-      "other modes is printed.\n"
+      "other\n"
+      "modes is printed.\n"
       "With --shots 0, or --space alone, nothing is measured: an --init that was trained on workloads which "
-      "state batch_size, layers, parameters or flops says what to expect of one that states them too.\n"
+      "state\n"
+      "batch_size, layers, parameters or flops says what to expect of one that states them too.\n"
       "--update adds measurements to a model: the same as adapting to all of its rows and the new ones with "
-      "the "
+      "the\n"
       "hyper-parameters that it has; a mode that the model has already counts with the mean.";
   auto add = manual.options.add_options();
   add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
