@@ -72,9 +72,9 @@ int import(int argc, char** argv) {
   manual.synopsis = "--mapping M.ini --out P.h5 INPUT...";
   manual.about =
       "Makes profiles of measurements in CSV files or tegrastats logs. The mapping says what their columns "
-      "are;\n"
-      "datasets/mapping.hpp says how to write one. An INPUT is a file, or a folder whose fitting files are "
-      "taken.";
+      "are:\n"
+      "docs/mappings.md says how to write one (of a package: /usr/share/doc/fewwatt/docs/mappings.md).\n"
+      "An INPUT is a file, or a folder whose fitting files are taken.";
   program::CommonOptions common;
   std::string mapping_path, out;
   std::vector<std::string> inputs;

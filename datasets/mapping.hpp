@@ -14,58 +14,15 @@
 
 namespace fewwatt::datasets {
 
-// How to read files that somebody else made into profiles. An INI file; a comment is a line of its own:
-//
-//   [profile]
-//   device = tx2                     what the profiles are of: text, where {x} stands for, in this order, a part of
-//   workload = {model_name}_{size}   the file's name (see pattern), the file's name without extension ({file}), or
-//                                    the row's cell in column x
-//   kind = dnn-inference             dnn-training, dnn-inference or non-dnn
-//   time_of = minibatch              what one time is of: minibatch, epoch or run
-//   space = from-data                levels are those in the data; or the name of a known board, whose levels are
-//                                    then the only ones accepted
-//   repeated = mean                  optional: several rows of a mode are measurements of it, and become one by their mean, median
-//                                    or trimmed mean (datasets/average.hpp); refused, the default: they are a mistake
-//   decimal = comma                  optional: what stands before fractions, comma or point; the other one groups thousands.
-//                                    Where neither is said, a comma in a number is refused
-//   trust_units = yes                optional: clocks, powers and times that look as if they had another unit are taken as they are
-//   source = ...                     optional, as licence, model, dataset (text), batch_size,
-//                                    minibatches_per_epoch, layers, parameters, flops (numbers); all may use {x}, and {folder}:
-//                                    the name of the folder that the file lies in, where no column is called so
-//   [rename]
-//   CIFAR-10/ResNet 18 = resnet18    a device or workload as the lines above give it = as it is to be called. After
-//                                    that, characters other than letters, digits and . _ + - become -
-//   [device tx2]
-//   board = Jetson TX2               optional free text about a device
-//   [file *_results.csv]             what the columns of a kind of file are; the first whose glob (* ? [a-z]) fits a file's name
-//   format = csv                     csv (the default) or tegrastats: a log, whose mean rails are its columns
-//   pattern = Tegra_{app}_C_{cpu_khz:kHz}.csv    optional: parts of the file's name; with a unit, a knob's setting. One with / is
-//                                    of so many folders above it, too: {board}/{app}/{gpu_khz:MHz}.csv
-//   cell mode = {cpu_cores:count}c_{cpu_khz:MHz}MHz    optional: parts of the text in a column's cells
-//   cpu_khz = core_freq [kHz]        a knob role or a metric = a formula [unit]: columns, parts of names and cells, and
-//   power_w = "VDD IN" - wifi * 1.05 [mW]        constants with + - * / and parentheses, blanks around them. In double
-//   power_w = energy [J] / time [s]  quotes where a name has blanks or is a number, quotes doubled. One unit at the end is that
-//   time_ms = 1000 / fps [ms]        of the result; or each column has its own, and the result's follows
-//
-// Knob roles: see hw::KnobRole. Metrics: time_ms, power_w, time_std_ms, power_std_w, repeats, throttled, and duration_ms: how long
-// what a row tells was measured, its weight in a mean. Units: see datasets/units.hpp. A unit behind the number in a cell counts
-// before the mapping's; one in brackets at the end of a column's name must agree with it. Settings must be whole numbers in the role's unit.
-// An empty cell, or nan and the like (CsvTable::value), is a missing power; knobs and times must be there.
-//
-// With a known board, clocks that are its levels but for less than half a percent, or cut or rounded to MHz, are these levels.
-// Clocks and powers that no device has, and powers and times that are 1000 times off the others of a profile, are refused with the unit
-// that they seem to have.
-//
-// Rows of all files that give the same device, workload and mode are joined. Where two give the same metric:
-// equal, one is dropped; different, the import fails. With repeated = mean and the like, times and powers of all count. A
-// row's power counts for duration_ms, else for its time; the spread of the rows becomes that of the mode. Where a profile has
-// times, modes without one are left out.
+// A mapping says how to read files that somebody else made into profiles: an INI file, whose every key docs/mappings.md explains.
 
+// What a row may tell of a mode, each in the unit of its name (unit_of). duration_ms: how long it was measured, its weight in a mean.
 enum class Metric { time_ms, power_w, time_std_ms, power_std_w, repeats, throttled, duration_ms };
 
 std::string_view to_string(Metric metric);
 
-// value = scale * what the steps leave, in the unit that the knob's or metric's name says.
+// value = scale * what the steps leave, in the unit that the knob's or metric's name says; missing where a cell is. A column counts
+// before a part of a name or cell that is called the same.
 struct Expression {
   enum class Kind { column, constant, add, subtract, multiply, divide };
   struct Step {
@@ -92,7 +49,8 @@ void check_named_units(const Expression& expression, const std::string& where);
 const Unit& unit_of(hw::KnobRole role);
 const Unit& unit_of(Metric metric);
 
-// Text with {x} in it.
+// Text where {x} stands for, in this order: a part of the file's name (NamePattern), the file's name without extension ({file}) or its
+// folder's ({folder}, where no column is called so), a part of a cell, the row's cell in column x.
 struct Template {
   std::string text;
 

@@ -300,12 +300,13 @@ int main(int argc, char** argv) {
     manual.access = &options.access;
     manual.synopsis = "list | show [BOARD] | apply --mode KNOB=SETTING,... | restore | export-nvpmodel";
     manual.about =
-        "list: the boards that are known. show: the knobs, levels and presets of one; without a name, of "
-        "this board, with "
-        "its mode, its power sensors and what is missing. apply: sets this board to a mode; knobs that are "
-        "not named stay. "
-        "restore: puts back what was before, also after a crash. export-nvpmodel: the mode as a stanza for "
-        "/etc/nvpmodel.conf, so that it survives a restart.";
+        "list: the boards that are known.\n"
+        "show: the knobs, levels and presets of a board; without a name, of this one, with its mode, its "
+        "power\n"
+        "  sensors and what is missing.\n"
+        "apply: sets this board to a mode; knobs that are not named stay.\n"
+        "restore: puts back what was before, also after a crash.\n"
+        "export-nvpmodel: the mode as a stanza for /etc/nvpmodel.conf, so that it survives a restart.";
     manual.options.add_options()("action", po::value<std::string>(), kActions)(
         "board", po::value<std::string>(), "name of a board, as listed")(
         "mode", po::value(&options.mode), "settings, such as cpu_cores=8,gpu_khz=918000")(

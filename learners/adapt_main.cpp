@@ -178,11 +178,13 @@ std::optional<Options> parse(int argc, char** argv) {
       "Fits a learner to few measured modes of a workload and writes what it predicts of all modes of the "
       "device.\n"
       "The measurements are your own, or drawn from a profile by a sampler; then the error on the profile's "
-      "other modes is printed.\n"
+      "other\n"
+      "modes is printed.\n"
       "With --shots 0, or --space alone, nothing is measured: an --init that was trained on workloads which "
-      "state batch_size, layers, parameters or flops says what to expect of one that states them too.\n"
+      "state\n"
+      "batch_size, layers, parameters or flops says what to expect of one that states them too.\n"
       "--update adds measurements to a model: the same as adapting to all of its rows and the new ones with "
-      "the "
+      "the\n"
       "hyper-parameters that it has; a mode that the model has already counts with the mean.";
   auto add = manual.options.add_options();
   add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
@@ -199,7 +201,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "CSV file with a row per measured mode; columns cpu_cores, cpu_khz, gpu_khz, mem_khz, ..., time_ms, "
       "power_w, or with another unit: gpu_mhz, \"power (mW)\"");
   add("mapping", po::value(&options.mapping)->value_name("FILE"),
-      "what the columns of --measurements are, as for fewwatt import");
+      "what the columns of --measurements are, as for fewwatt import (docs/mappings.md)");
   add("decimal", po::value(&decimal)->value_name("SIGN"),
       "what stands before fractions in --measurements, point or comma; the other one groups thousands");
   add("trust-units", po::bool_switch(&options.trust_units),

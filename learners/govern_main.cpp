@@ -412,16 +412,13 @@ int main(int argc, char** argv) {
     manual.verb = "govern";
     manual.synopsis = "--max-power-w W [--budget-file F] [--init INIT.h5] -- CMD...";
     manual.about =
-        "Runs a program inside a power budget, as fast as it can be there, until it ends or is stopped. "
-        "Measures time per "
-        "step and power in one window after the other, moves to another mode where that is sure to fit and "
-        "worth a "
-        "window, leaves a mode that was over the budget, and starts anew when the workload changes. The "
-        "program "
-        "writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe FEWWATT_STEP_PATH, "
-        "after each step. The clocks are put back "
-        "whatever "
-        "happens.";
+        "Runs a program inside a power budget, as fast as it can be there, until it ends or is stopped.\n"
+        "Measures time per step and power in one window after the other, moves to another mode where that is "
+        "sure\n"
+        "to fit and worth a window, leaves a mode that was over the budget, and starts anew when the "
+        "workload\n"
+        "changes. The program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe\n"
+        "FEWWATT_STEP_PATH, after each step. The clocks are put back whatever happens.";
     auto add = manual.options.add_options();
     add("max-power-w", po::value(&options.max_power_w)->required()->value_name("W"), "the budget");
     add("budget-file", po::value(&options.budget_file)->value_name("FILE"),

@@ -13,7 +13,7 @@
 
 namespace fewwatt::learners {
 
-// Standard deviation of the level around the support's mean, log units: as good as free.
+// Standard deviation of the level around the support's mean, log units: so large that the level is hardly held to anything.
 inline constexpr double kGpLevel = 3.0;
 
 // ---- without training on other workloads ----

@@ -32,10 +32,10 @@ std::optional<Options> parse(int argc, char** argv) {
   manual.synopsis = "--model MODEL.h5 --out modes.csv";
   manual.about =
       "Writes the predicted time, power and energy of all modes of the device as CSV. Columns: one per "
-      "knob; "
+      "knob;\n"
       "time_ms, power_w, time_std_ms, power_std_w, time_latent_std_ms, power_latent_std_w, energy_j and "
-      "epoch_s where they are known; "
-      "measured, 1 for the modes that the model rests on.";
+      "epoch_s\n"
+      "where they are known; measured, 1 for the modes that the model rests on.";
   auto add = manual.options.add_options();
   add("model", program::po::value(&options.model)->required()->value_name("FILE"),
       "model, written by fewwatt adapt");

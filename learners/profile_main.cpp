@@ -519,18 +519,17 @@ int main(int argc, char** argv) {
         "--device jetson --workload NAME --out P.h5 -- CMD... (or --merge A.h5 --merge B.h5 --out P.h5)";
     manual.about =
         "Runs a program in one power mode after the other and measures its time per step and the module's "
-        "power. The "
-        "program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe "
-        "FEWWATT_STEP_PATH, after each step (minibatch). A mode "
-        "counts once "
-        "time and power are steady; measurements that throttling spoiled are made again. Every mode is kept "
-        "at once in "
-        "P.h5.log, and goes to P.h5; the clocks are put back whatever happens.";
+        "power.\n"
+        "The program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe\n"
+        "FEWWATT_STEP_PATH, after each step (minibatch). A mode counts once time and power are steady;\n"
+        "measurements that throttling spoiled are made again. Every mode is kept at once in P.h5.log, and "
+        "goes to\n"
+        "P.h5. The clocks are put back whatever happens.";
     const std::string samplers = "what chooses them: " + program::join(learners::sampler_names()),
                       searches = "how to reach the goal: " + program::join(learners::search_names()) +
                                  "; designed-ei if not said";
     auto add = manual.options.add_options();
-    add("name", po::value(&options.name), "of the device, in the profile; the board's model");
+    add("name", po::value(&options.name), "of the device, in the profile; the board's model if not given");
     add("workload", po::value(&options.measuring.workload), "name of what is measured, in the profile");
     add("out", po::value(&options.out), "file of profiles; others in it stay");
     add("modes", po::value(&options.modes)->default_value(options.modes), "how many to measure");
@@ -563,9 +562,9 @@ int main(int argc, char** argv) {
     add("cool-s", po::value(&profiler.cool_s)->default_value(profiler.cool_s),
         "to cool down before a mode, at most");
     add("counters-s", po::value(&profiler.counters_s)->default_value(profiler.counters_s),
-        "waited for the kernel's counters of over-current events, where there are any");
+        "how long to wait for the kernel's counters of over-current events, where there are any");
     add("margin-c", po::value(&profiler.margin_c)->default_value(profiler.margin_c),
-        "below the nearest trip temperature before a mode");
+        "how far below the nearest trip temperature the board must be before a mode");
     add("restart", po::bool_switch(&profiler.restart), "start the program anew in every mode");
     add("program-output", po::bool_switch(&options.measuring.program_output), "show what the program prints");
     add("go-on", po::bool_switch(&options.go_on),

@@ -11,7 +11,7 @@
 
 namespace fewwatt::learners {
 
-// Of the level around the support's mean, squared units of the target: as good as free.
+// Of the level around the support's mean, squared units of the target: so large that it is hardly held to anything.
 inline constexpr double kRidgeLevelVariance = 10;
 
 // Outputs of the net: the covariance of their weights has the square of them.

@@ -19,11 +19,10 @@ struct PretrainOptions {
 };
 
 // The reference of transfer. With power: the profile with the widest power range, max / min, as published.
-// Where none has power, a range of times says how slow a workload is and not how well it transfers: then the
-// profile from which the others are learned best, by the mean over the others of log time error at 10 and 50
-// shots, each relative to the mean over all references for that workload, of eight evenly spread over time ranges where there are
-// more; and with fewer than three profiles
-// the one with the widest time range, max / min.
+// Where none has power, a range of times says how slow a workload is and not how well it transfers: then it is the
+// profile from which the others are learned best. Tried are all profiles, or eight evenly spread over time ranges where there
+// are more; each is scored by the mean over the others of log time error at 10 and 50 shots, relative to the mean over all
+// references for that workload. With fewer than three profiles it is the one with the widest time range, max / min.
 const datasets::Profile& choose_reference(std::span<const datasets::Profile> training,
                                           const PretrainOptions& options,
                                           const std::function<void(const std::string&)>& log = {});

@@ -61,6 +61,13 @@ grep -qx 'seeds = 1' said
 ```python
 step()
 ```
+```
+cat names
+echo last >&2
+```
+```output
+last
+```
 END
 passes
 says 'page.md:6 '
@@ -92,6 +99,10 @@ printf '```\n a ──> b (c)\n```\n' | page;              fails 'page.md:2: bas
 printf '```\ncat <<END\ntext\n```\n' | page;           fails 'page.md:2: bash cannot read this'
 printf '```\ntrue\n' | page;                           fails 'page.md:1: this block has no end'
 printf '```console\n$ true\n```\n' | page;             fails "page.md:1: unknown language 'console'"
+printf '```output\na\n```\n' | page;                  fails 'page.md:1: no command before this output'
+printf '```\nseq 9\n```\n```output\n2\n4\n```\n' | page; passes
+printf '```\nseq 9\n```\n```output\n2\n1\n```\n' | page; fails 'page.md:6: the command of line 2 did not write this line here'
+printf '```\nseq 9\n```\n```output\n12\n```\n' | page;  fails 'page.md:5: the command of line 2'
 printf 'a\n\n```python\nif x\n```\n' | page;           fails 'page.md:4: Python cannot read this'
 printf '```\ntrue\nexit 0\nfalse\n```\n' | page;      fails 'page.md:3: the command ends the shell'
 printf '```\nexec true\nfalse\n```\n' | page;         fails 'what follows is not run: exec true'

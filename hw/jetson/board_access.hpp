@@ -67,7 +67,7 @@ struct Undone {
   ControlWrites writes;           // with a dry run: what would be written
 };
 
-// Everything for which fewwatt needs the rights of root, on this board; a seam between what runs as root and what does not.
+// Everything for which fewwatt needs the rights of root, on this board: the border between what runs as root and what does not.
 class BoardAccess {
  public:
   virtual ~BoardAccess() = default;

@@ -2,7 +2,7 @@
 
 namespace fewwatt::hw {
 
-// Time that only goes forward, and waiting; a seam, so that tests need not wait. Safe to use from several threads.
+// Time that only goes forward, and waiting. Tests put another one in its place, and need not wait. Safe to use from several threads.
 class Monotonic {
  public:
   virtual ~Monotonic() = default;

@@ -16,7 +16,7 @@
 
 namespace fewwatt::hw {
 
-// Where readings of power come from; a seam. power_w() is called by one thread at a time, the others at any time.
+// Where readings of power come from: sensors, or what a test makes up. power_w() is called by one thread at a time, the others at any time.
 class PowerSource {
  public:
   virtual ~PowerSource() = default;

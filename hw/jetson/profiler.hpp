@@ -14,7 +14,7 @@
 
 namespace fewwatt::hw {
 
-// What a profiling run acts on: a board that can be set, and whose power can be measured; a seam.
+// What a profiling run acts on: a board that can be set, and whose power can be measured. Tests have their own.
 class MeasuredBoard {
  public:
   virtual ~MeasuredBoard() = default;
