@@ -79,13 +79,14 @@ std::string from_utf16(std::string_view bytes, bool little_endian) {
   return text;
 }
 
-// Whether every second byte of the beginning, from `first` on, is 0 and no other is: UTF-16 of plain text without a mark.
+// Whether of every two bytes the one at `first` is mostly 0 and the other is not: UTF-16 without a mark, in which digits, separators
+// and line ends have such a byte, whatever the letters are.
 bool has_zeros(std::string_view bytes, std::size_t first) {
-  bytes = bytes.substr(0, std::min<std::size_t>(64, bytes.size() / 2 * 2));
-  if (bytes.size() < 4) return false;
+  std::size_t zeros[2] = {0, 0};
   for (std::size_t i = 0; i < bytes.size(); ++i)
-    if ((bytes[i] == 0) != (i % 2 == first)) return false;
-  return true;
+    if (bytes[i] == 0) ++zeros[i % 2];
+  const auto half = bytes.size() / 4;
+  return bytes.size() >= 4 && zeros[first] > half && zeros[1 - first] < half;
 }
 
 }  // namespace
@@ -125,6 +126,19 @@ std::string read_text(const std::string& path) {
   if (has_zeros(bytes, 1)) return from_utf16(bytes, true);
   if (has_zeros(bytes, 0)) return from_utf16(bytes, false);
   return text;
+}
+
+std::string read_lines(const std::string& path) {
+  const auto text = read_text(path);
+  std::string lines;
+  lines.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\r')
+      lines += text[i];
+    else if (i + 1 == text.size() || text[i + 1] != '\n')
+      lines += '\n';
+  }
+  return lines;
 }
 
 }  // namespace fewwatt::datasets
