@@ -399,10 +399,15 @@ class FileReader {
     if (trust_units_ || bounds == nullptr || !(value > 0) ||
         (value >= bounds->least && value <= bounds->most))
       return;
+    // Of several that would do, the one with which it is the least extreme.
     std::string guess;
+    double least_extreme = std::numeric_limits<double>::infinity();
     for (const auto* name : bounds->units) {
       const double other = value / scale * scale_between(*find_unit(name), kept).value();
-      if (guess.empty() && other >= bounds->least && other <= bounds->most) guess = name;
+      const double extreme = std::abs(std::log(other * other / (bounds->least * bounds->most)));
+      if (other < bounds->least || other > bounds->most || extreme >= least_extreme) continue;
+      guess = name;
+      least_extreme = extreme;
     }
     throw DataError(where(row) + ": " + gives + " = " + short_text(value) + ' ' + std::string(kept.name) +
                     ", no " + bounds->what + " of a device" + hint_of(guess));

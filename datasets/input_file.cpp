@@ -79,14 +79,19 @@ std::string from_utf16(std::string_view bytes, bool little_endian) {
   return text;
 }
 
-// Whether of every two bytes the one at `first` is mostly 0 and the other is not: UTF-16 without a mark, in which digits, separators
-// and line ends have such a byte, whatever the letters are.
-bool has_zeros(std::string_view bytes, std::size_t first) {
-  std::size_t zeros[2] = {0, 0};
+// Text without a mark whose characters have more than a byte: of every four bytes some are mostly 0, as digits, separators and line ends
+// have them whatever the letters are.
+enum class Wide { no, utf16_le, utf16_be, utf32 };
+Wide wide_of(std::string_view bytes) {
+  std::size_t zeros[4] = {0, 0, 0, 0};
   for (std::size_t i = 0; i < bytes.size(); ++i)
-    if (bytes[i] == 0) ++zeros[i % 2];
-  const auto half = bytes.size() / 4;
-  return bytes.size() >= 4 && zeros[first] > half && zeros[1 - first] < half;
+    if (bytes[i] == 0) ++zeros[i % 4];
+  const auto mostly = [&](std::size_t i) { return zeros[i] > bytes.size() / 8; };
+  std::string found;
+  for (std::size_t i = 0; i < 4; ++i) found += mostly(i) ? '0' : 'x';
+  if (found == "x0x0") return Wide::utf16_le;
+  if (found == "0x0x") return Wide::utf16_be;
+  return found == "x000" || found == "000x" ? Wide::utf32 : Wide::no;
 }
 
 }  // namespace
@@ -119,12 +124,13 @@ std::string read_text(const std::string& path) {
   std::string text = read_file(path);
   const std::string_view bytes = text;
   if (bytes.starts_with("\xEF\xBB\xBF"sv)) return text.substr(3);
-  if (bytes.starts_with("\xFF\xFE\0\0"sv) || bytes.starts_with("\0\0\xFE\xFF"sv))
+  const auto wide = wide_of(bytes);
+  if (bytes.starts_with("\xFF\xFE\0\0"sv) || bytes.starts_with("\0\0\xFE\xFF"sv) || wide == Wide::utf32)
     fail(path, "it is text in UTF-32: save it as UTF-8");
   if (bytes.starts_with("\xFF\xFE"sv)) return from_utf16(bytes.substr(2), true);
   if (bytes.starts_with("\xFE\xFF"sv)) return from_utf16(bytes.substr(2), false);
-  if (has_zeros(bytes, 1)) return from_utf16(bytes, true);
-  if (has_zeros(bytes, 0)) return from_utf16(bytes, false);
+  if (wide == Wide::utf16_le) return from_utf16(bytes, true);
+  if (wide == Wide::utf16_be) return from_utf16(bytes, false);
   return text;
 }
 

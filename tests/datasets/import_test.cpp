@@ -307,6 +307,8 @@ TEST_F(Import, CoresAloneMayTakeLittlePower) {
   };
   EXPECT_NO_THROW(run(of("cpu_khz")));
   expect_refused(of("gpu_khz"), {"a.csv:2", "power_w = 0.02 W", "looks like kW"});
+  write("a.csv", "clock,ms,watts\n300,50,11000\n700,41,12000\n");
+  expect_refused(of("cpu_khz"), {"a.csv:2", "power_w = 11000 W", "looks like mW"});
 }
 
 TEST_F(Import, TheGuessGoesByTheUnitThatTheMappingSays) {
