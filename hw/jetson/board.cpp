@@ -107,7 +107,13 @@ void find_name(const Sysfs& files, Board& board) {
   });
   read_if_possible("release", board.missing, [&] { board.release = release_of(files); });
   board.jetpack = jetpack_of(board.release);
-  if (board.is("nvidia,tegra") || board.model.find("Jetson") != std::string::npos) return;
+  if (board.is("nvidia,tegra") || board.model.find("Jetson") != std::string::npos) {
+    if (board.model.empty()) {
+      board.model = "Jetson";
+      board.missing.push_back({"name", tree + "/model: no name of the board"});
+    }
+    return;
+  }
   const bool tegra = !board.release.empty() || (files.exists(family) && files.read(family) == "Tegra");
   if (!board.compatible.empty() || !tegra)
     throw DeviceError(
@@ -223,6 +229,8 @@ std::optional<GpuClock> find_gpu(const Sysfs& files, std::vector<Missing>& missi
       return std::nullopt;
     }
     if (!gpu.levels.empty()) return gpu;
+    missing.push_back({"gpu_khz", gpu.devfreq + "/available_frequencies: lists no clock"});
+    return std::nullopt;
   }
   missing.push_back(
       {"gpu_khz",

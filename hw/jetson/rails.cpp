@@ -122,6 +122,7 @@ double averaging_s(const Sysfs& files, const std::string& folder, int channels) 
 void add(const Sysfs& files, Rail rail, const std::string& label_path, std::vector<Rail>& rails) {
   rail.has_label = files.exists(label_path);
   if (rail.has_label) rail.problem = problem_of([&] { rail.label = files.read(label_path); });
+  if (rail.problem.empty() && rail.label.empty()) rail.has_label = false;
   if (is_unconnected(rail.label)) {
     rail.unused = "not connected (label " + rail.label + ')';
     rail.label.clear();  // it names nothing

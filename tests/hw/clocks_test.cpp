@@ -571,6 +571,9 @@ TEST(Board, WhatCannotBeReadIsNamedAndTheRestIsThere) {
         {cpus + "cpu3/online", "yes\n", "cpu_cores", "cpu3/online", "cpu_khz, gpu_khz, mem_khz"},
         {cpus + "cpufreq/policy0/scaling_max_freq", "", "cpu_khz", "scaling_max_freq",
          "cpu_cores, gpu_khz, mem_khz"},
+        {"/proc/device-tree/model", "", "name", "no name of the board", all},
+        {"/sys/devices/platform/17000000.gpu/devfreq/17000000.gpu/available_frequencies", "\n", "gpu_khz",
+         "lists no clock", "cpu_cores, cpu_khz, mem_khz"},
         {"/sys/kernel/debug/bpmp/debug/clk/emc/max_rate", "", "mem_khz", "max_rate",
          "cpu_cores, cpu_khz, gpu_khz"}}) {
     const BoardWith with(tests::agx_orin(true), [&, &gone = path, &content = text](auto& tree) {

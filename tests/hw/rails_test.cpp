@@ -253,6 +253,9 @@ TEST(Rails, ASensorWithoutLabelsIsThereAndSaysSo) {
   EXPECT_NEAR(total_w(tree.files(), kOrinNano), 4.5, 1e-9);
   EXPECT_NE(total_of(find_rails(tree.files()), kOrinNano).note.find("not added: channel 1 (no label)"),
             std::string::npos);
+  // An empty one names nothing either.
+  tree.put(folder + "/in2_label", "");
+  EXPECT_EQ(find_rails(tree.files())[1].name(), "channel 2 (no label)");
   // A label that may not be read is another matter.
   tree.put(folder + "/in1_label", "VDD_IN");
   const auto files = tree.files();
