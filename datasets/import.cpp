@@ -163,6 +163,11 @@ std::string short_text(double value) {
   return text.data();
 }
 
+// What makes the unit that is kept of the one that a formula has; of a formula whose columns have their own, that is the one kept.
+double scale_of(const Expression& expression) {
+  return expression.unit != nullptr ? expression.scale : 1;
+}
+
 std::string hint_of(const std::string& unit) {
   return (unit.empty() ? std::string(": is the unit right? If so, add")
                        : ": looks like " + unit + ": write [" + unit + "] in the mapping, or " + unit +
@@ -211,7 +216,7 @@ class FileReader {
     double value = kNan, scale = 1;
     if (const auto knob = mapping_.knobs.find(role); knob != mapping_.knobs.end()) {
       value = evaluate(row, knob->second);
-      scale = knob->second.scale;
+      scale = scale_of(knob->second);
       if (std::isnan(value))
         throw DataError(where(row) + ": column '" + knob->second.text + "' is empty, it gives " + name);
       check_plausible(row, "column '" + knob->second.text + "' gives " + name, value, scale, plausible(role),
@@ -253,7 +258,7 @@ class FileReader {
         break;
       case Metric::power_w:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
-        check_plausible(row, gives, value, expression.scale, &power_bounds(), unit_of(metric));
+        check_plausible(row, gives, value, scale_of(expression), &power_bounds(), unit_of(metric));
         break;
       case Metric::duration_ms:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");

@@ -318,6 +318,9 @@ TEST_F(Import, TheGuessGoesByTheUnitThatTheMappingSays) {
   expect_refused(gpu + "time_ms = ms [s]\npower_w = watts [mW]\n", {"a.csv:4", "looks like ms"});
   write("a.csv", "gpu,ms,watts\n300,50,9000\n500,40,9.9\n700,41,9500\n");
   expect_refused(gpu + "time_ms = ms [ms]\npower_w = watts [mW]\n", {"a.csv:3", "looks like W"});
+  write("a.csv", "gpu,secs,joule\n300,0.05,5\n");
+  expect_refused(gpu + "time_ms = secs [s]\npower_w = joule [kJ] / secs [s]\n",
+                 {"a.csv:2", "power_w = 100000 W", "looks like mW"});
   write("a_700.csv", "t\n5\n");
   expect_refused(kOne + "[file a_*.csv]\npattern = a_{gpu_khz:kHz}.csv\ntime_ms = t [ms]\n",
                  {"a_700.csv:2", "looks like MHz"});
