@@ -359,16 +359,16 @@ TEST_F(Import, FewRowsAndSeveralOddOnesAreEnoughToTell) {
 TEST_F(Import, WhatIsExpectedTellsUnits) {
   trust_units_ = false;
   options_.expected = [](const hw::PowerMode& mode, datasets::Metric metric) {
-    return metric == datasets::Metric::time_ms ? 4e7 / mode[0] : 12.0;
+    return metric == datasets::Metric::time_ms ? 4e7 / mode[0] : 120.0;
   };
-  write("a.csv", "gpu,ms,watts\n100,0.4,12\n");
+  write("a.csv", "gpu,ms,watts\n100,0.4,120\n");
   expect_refused(kOne + kBoth,
                  {"a.csv:2: time_ms = 0.4 ms", "about 400 ms is expected there", "looks like s"});
-  write("a.csv", "gpu,ms,watts\n100,400000,12\n200,200000,12\n");
+  write("a.csv", "gpu,ms,watts\n100,400000,120\n200,200000,120\n");
   expect_refused(kOne + kBoth, {"a.csv:2: time_ms", "looks like us"});
-  write("a.csv", "gpu,ms,watts\n100,400,12\n200,200,0.13\n");
-  expect_refused(kOne + kBoth, {"a.csv:3: power_w = 0.13 W", "about 12 W", "looks like"});
-  write("a.csv", "gpu,ms,watts\n100,4000,12\n200,60,1.2\n");
+  write("a.csv", "gpu,ms,watts\n100,400,120\n200,200,0.13\n");
+  expect_refused(kOne + kBoth, {"a.csv:3: power_w = 0.13 W", "about 120 W", "looks like kW"});
+  write("a.csv", "gpu,ms,watts\n100,4000,120\n200,60,12\n");
   EXPECT_NO_THROW(run(kOne + kBoth)) << "ten times off is no unit";
 }
 
