@@ -201,8 +201,9 @@ TEST(GovernProgram, AProgramThatCannotBeStartedEndsIt) {
 
 TEST(GovernProgram, WhatWasNotMeasuredIsSaidInWords) {
   const auto result = run_program(
-      "govern",
-      kSimulated + "--max-power-w 30 --window-s 0.1 --start-s 0.2 --minutes 0.01 -- /bin/sleep 1000");
+      "govern", kSimulated +
+                    "--max-power-w 30 --learner gp --window-s 0.1 --start-s 0.2 --step-timeout-s 0.2 "
+                    "--stop-grace-s 1 --minutes 0.03 -- /bin/sleep 1000");
   EXPECT_NE(result.code, 0);
   EXPECT_NE(result.err.find("nothing measured, budget 30 W  "), std::string::npos) << result.err;
   EXPECT_EQ(result.err.find("nan"), std::string::npos) << result.err;
