@@ -74,12 +74,17 @@ bool may_be_comment(std::string_view line) {
          line.starts_with("//");
 }
 
-// The character that a line `sep=;`, as spreadsheets write it, names; nullopt for any other line.
+// The character that a line `sep=;`, as spreadsheets write it, in whichever case, names; nullopt for any other line. One that was saved
+// again ends in more of it.
 std::optional<char> said_separator(std::string_view line) {
   line = line.substr(0, line.find_last_not_of(kLineEnds) + 1);
   if (line.size() > 2 && line.front() == '"' && line.back() == '"') line = line.substr(1, line.size() - 2);
-  const bool said = line.size() == 5 && (line.starts_with("sep=") || line.starts_with("SEP="));
-  return said ? std::optional(line[4]) : std::nullopt;
+  constexpr std::string_view kSep = "sep=";
+  const bool said = line.size() > kSep.size() &&
+                    std::equal(kSep.begin(), kSep.end(), line.begin(),
+                               [](char a, unsigned char b) { return a == std::tolower(b); }) &&
+                    line.find_first_not_of(line[kSep.size()], kSep.size()) == std::string_view::npos;
+  return said ? std::optional(line[kSep.size()]) : std::nullopt;
 }
 
 struct Record {

@@ -14,7 +14,9 @@
 #include "datasets/average.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/tegrastats.hpp"
+#include "datasets/thousands.hpp"
 #include "datasets/units.hpp"
+#include "hw/counted.hpp"
 #include "hw/modules.hpp"
 #include "hw/numbers.hpp"
 
@@ -161,6 +163,11 @@ std::string short_text(double value) {
   return text.data();
 }
 
+// What makes the unit that is kept of the one that a formula has; of a formula whose columns have their own, that is the one kept.
+double scale_of(const Expression& expression) {
+  return expression.unit != nullptr ? expression.scale : 1;
+}
+
 std::string hint_of(const std::string& unit) {
   return (unit.empty() ? std::string(": is the unit right? If so, add")
                        : ": looks like " + unit + ": write [" + unit + "] in the mapping, or " + unit +
@@ -209,7 +216,7 @@ class FileReader {
     double value = kNan, scale = 1;
     if (const auto knob = mapping_.knobs.find(role); knob != mapping_.knobs.end()) {
       value = evaluate(row, knob->second);
-      scale = knob->second.scale;
+      scale = scale_of(knob->second);
       if (std::isnan(value))
         throw DataError(where(row) + ": column '" + knob->second.text + "' is empty, it gives " + name);
       check_plausible(row, "column '" + knob->second.text + "' gives " + name, value, scale, plausible(role),
@@ -251,7 +258,7 @@ class FileReader {
         break;
       case Metric::power_w:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
-        check_plausible(row, gives, value, expression.scale, &power_bounds(), unit_of(metric));
+        check_plausible(row, gives, value, scale_of(expression), &power_bounds(), unit_of(metric));
         break;
       case Metric::duration_ms:
         require(std::isnan(value) || value > 0, "a number above 0 or nothing");
@@ -334,7 +341,7 @@ class FileReader {
       if (const auto rail = log_.rail_lines.find(step.column);
           rail != log_.rail_lines.end() && rail->second < log_.lines)
         notices_.push_back(table_.path + ": rail " + step.column + " is in " + std::to_string(rail->second) +
-                           " of " + std::to_string(log_.lines) + " lines, their mean counts");
+                           " of " + hw::counted(log_.lines, "line") + ", their mean counts");
     }
     check_named_units(expression, table_.path);
     return sources;
@@ -397,10 +404,15 @@ class FileReader {
     if (trust_units_ || bounds == nullptr || !(value > 0) ||
         (value >= bounds->least && value <= bounds->most))
       return;
+    // Of several that would do, the one with which it is the least extreme.
     std::string guess;
+    double least_extreme = std::numeric_limits<double>::infinity();
     for (const auto* name : bounds->units) {
       const double other = value / scale * scale_between(*find_unit(name), kept).value();
-      if (guess.empty() && other >= bounds->least && other <= bounds->most) guess = name;
+      const double extreme = std::abs(std::log(other * other / (bounds->least * bounds->most)));
+      if (other < bounds->least || other > bounds->most || extreme >= least_extreme) continue;
+      guess = name;
+      least_extreme = extreme;
     }
     throw DataError(where(row) + ": " + gives + " = " + short_text(value) + ' ' + std::string(kept.name) +
                     ", no " + bounds->what + " of a device" + hint_of(guess));
@@ -423,35 +435,6 @@ std::string scaled_unit(const Unit& unit, double factor) {
     if (scale && std::abs(*scale / factor - 1) < 1e-9) return name;
   }
   return "";
-}
-
-// Throws where some values of a profile seem to be in another unit than the others: 1000 times off.
-void check_spread(const std::string& profile, Metric metric, const Repeated& all, bool leave_odd) {
-  constexpr double kOff = 1000, kFarBetter = 20;
-  std::vector<std::size_t> order(all.values.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(),
-            [&](auto a, auto b) { return all.values[a].value < all.values[b].value; });
-  if (order.size() < 2) return;
-  const auto at = [&](std::size_t i) { return all.values[order[i]].value; };
-  const double lowest = at(0), highest = at(order.size() - 1), widest = highest / lowest;
-  double narrowest = widest;
-  std::size_t low = 0;  // how many are to be multiplied for that
-  for (std::size_t i = 1; i < order.size(); ++i) {
-    const double spread = std::max(highest, kOff * at(i - 1)) / std::min(at(i), kOff * lowest);
-    if (spread >= narrowest) continue;
-    narrowest = spread;
-    low = i;
-  }
-  if (widest < kOff && widest < kFarBetter * narrowest) return;
-  if (leave_odd && order.size() > 2 && std::min(low, order.size() - low) == 1) return;
-  const bool few_low = 2 * low <= order.size();
-  const auto odd = few_low ? order.front() : order.back();
-  const auto kept = ' ' + std::string(unit_of(metric).name);
-  throw DataError(all.where[odd] + ": " + std::string(to_string(metric)) + " = " +
-                  short_text(few_low ? lowest : highest) + kept + ", while " + profile + " has " +
-                  short_text(few_low ? highest : lowest) + kept + " too" +
-                  hint_of(scaled_unit(*all.unit, few_low ? kOff : 1 / kOff)));
 }
 
 bool is_clock(hw::KnobRole role) {
@@ -477,7 +460,7 @@ std::optional<int> level_of(const hw::Knob& knob, int setting) {
 class Importer {
  public:
   Importer(const Mapping& mapping, ImportReport& report, const ImportOptions& options)
-      : mapping_(mapping), report_(report) {
+      : mapping_(mapping), report_(report), options_(options) {
     roles_ = mapping.files.front().roles();
     levels_of_ = options.levels_of;
     if (mapping.board.empty()) {
@@ -555,9 +538,9 @@ class Importer {
         if (++count == 1) moved = std::to_string(setting) + " for " + std::to_string(*level);
       }
       if (count > 0)
-        report_.notices.push_back(std::to_string(count) + " settings of " + name +
-                                  " are taken for levels of " + levels_of_ + ": " + moved +
-                                  (count > 1 ? ", ..." : ""));
+        report_.notices.push_back(hw::counted(count, "setting") + " of " + name +
+                                  (count > 1 ? " are taken for levels of " : " is taken for a level of ") +
+                                  levels_of_ + ": " + moved + (count > 1 ? ", ..." : ""));
     }
   }
 
@@ -584,12 +567,18 @@ class Importer {
       used_renames_.insert(text);
       text = renamed->second;
     }
-    for (auto& c : text) {
+    auto cleaned = text;
+    for (auto& c : cleaned) {
       if (!is_profile_name(std::string("x") + c)) c = '-';
     }
-    if (!is_profile_name(text))
-      throw DataError(file.where(row) + ": '" + name.text + "' gives no name, but '" + text + "'");
-    return text;
+    if (!is_profile_name(cleaned))
+      throw DataError(file.where(row) + ": '" + name.text + "' gives no name, but '" + cleaned + "'");
+    const auto [known, inserted] = names_[&name].try_emplace(cleaned, text, file.where(row));
+    if (const auto& [other, stands] = known->second; other != text)
+      throw DataError(file.where(row) + ": '" + text + "' and '" + other + "' at " + stands +
+                      " would both be called " + cleaned +
+                      ": give them names under [rename] in a mapping, one name if they are the same");
+    return cleaned;
   }
 
   hw::PowerMode mode_of(const FileReader& file, std::size_t row) const {
@@ -708,7 +697,7 @@ class Importer {
 
   Profile make_profile(const std::string& device, const std::string& workload, const Draft& draft) const {
     const std::string name = device + "/" + workload;
-    check_units_of(name, draft);
+    check_units_of(device, workload, draft);
     std::map<hw::PowerMode, Row> rows;
     for (const auto& [mode, of] : draft.modes) rows[mode] = row_of(of);
     const bool timed = std::any_of(rows.begin(), rows.end(),
@@ -772,29 +761,90 @@ class Importer {
     return row;
   }
 
+  // The values of a metric, where each stands, and its mode.
+  struct Column {
+    std::vector<double> values;
+    std::vector<std::string> where;
+    std::vector<const hw::PowerMode*> modes;
+    const Unit* unit = nullptr;
+
+    void add(double value, const std::string& stands, const hw::PowerMode& mode) {
+      values.push_back(value);
+      where.push_back(stands);
+      modes.push_back(&mode);
+    }
+  };
+
   // Median and trimmed mean bear a measurement that is far off: then what is made of the measurements counts.
-  void check_units_of(const std::string& name, const Draft& draft) const {
+  Column column_of(const Draft& draft, Repeated ModeDraft::*member) const {
+    Column all;
+    for (const auto& [mode, of] : draft.modes) {
+      const auto& repeated = of.*member;
+      if (repeated.values.empty()) continue;
+      if (all.unit == nullptr) all.unit = repeated.unit;
+      if (mapping_.repeated.value_or(Average::mean) != Average::mean) {
+        all.add(average(repeated.values, *mapping_.repeated).value, repeated.where.front(), mode);
+        continue;
+      }
+      for (std::size_t i = 0; i < repeated.values.size(); ++i)
+        all.add(repeated.values[i].value, repeated.where[i], mode);
+    }
+    return all;
+  }
+
+  // What is expected of a column's modes; empty where that is not known of all.
+  std::vector<double> expected_of(const Column& all, Metric metric) const {
+    std::vector<double> expected;
+    for (const auto* mode : all.modes) {
+      const double value = options_.expected ? options_.expected(*mode, metric) : kNan;
+      if (!(value > 0)) return {};
+      expected.push_back(value);
+    }
+    return expected;
+  }
+
+  // Throws where some values of a profile seem to be in another unit than the others, or than what is expected.
+  void check_units_of(const std::string& device, const std::string& workload, const Draft& draft) const {
     if (mapping_.trust_units) return;
     for (const auto& [metric, member] :
          {std::pair(Metric::time_ms, &ModeDraft::times), std::pair(Metric::power_w, &ModeDraft::powers)}) {
-      Repeated all;
-      for (const auto& [mode, of] : draft.modes) {
-        const auto& repeated = of.*member;
-        if (repeated.values.empty()) continue;
-        if (all.unit == nullptr) all.unit = repeated.unit;
-        if (mapping_.repeated.value_or(Average::mean) != Average::mean) {
-          all.add(average(repeated.values, *mapping_.repeated), repeated.where.front());
-          continue;
-        }
-        for (std::size_t i = 0; i < repeated.values.size(); ++i)
-          all.add(repeated.values[i], repeated.where[i]);
+      const auto all = column_of(draft, member);
+      const auto expected = expected_of(all, metric);
+      std::vector<int> off;
+      if (expected.empty()) {
+        off = thousands_off(all.values);
+      } else {
+        std::vector<double> ratios{1};
+        for (std::size_t i = 0; i < expected.size(); ++i) ratios.push_back(all.values[i] / expected[i]);
+        off = thousands_off(ratios, true);
+        off.erase(off.begin());
       }
-      check_spread(name, metric, all, mapping_.leave_odd);
+      const auto text = [&, of = metric](double value) {
+        return short_text(value) + ' ' + std::string(unit_of(of).name);
+      };
+      for (std::size_t i = 0; i < off.size(); ++i) {
+        if (off[i] == 0) continue;
+        std::string why = all.where[i] + ": " + std::string(to_string(metric)) + " = " + text(all.values[i]);
+        if (!expected.empty()) {
+          why += ", while about " + text(expected[i]) + " is expected there";
+        } else {
+          std::vector<double> right;
+          for (std::size_t k = 0; k < off.size(); ++k)
+            if (off[k] == 0) right.push_back(all.values[k]);
+          const auto [least, most] = std::minmax_element(right.begin(), right.end());
+          why += ", while " + device + '/' + workload + " has " + text(off[i] < 0 ? *most : *least) + " too";
+        }
+        why += hint_of(scaled_unit(*all.unit, std::pow(1000, -off[i])));
+        if (!options_.leave_odd || std::count(all.modes.begin(), all.modes.end(), all.modes[i]) > 1)
+          throw DataError(why);
+        report_.odd.push_back({device, workload, *all.modes[i], metric, why});
+      }
     }
   }
 
   const Mapping& mapping_;
   ImportReport& report_;
+  const ImportOptions& options_;
   std::vector<hw::KnobRole> roles_;  // the order of a mode's settings
   std::shared_ptr<const hw::PowerModeSpace> board_;
   std::shared_ptr<const hw::PowerModeSpace> levels_;  // that clocks must have; nullptr for any
@@ -802,6 +852,8 @@ class Importer {
   std::vector<std::map<int, int>> settled_;  // by role: a setting as it stands, its level
   std::vector<std::unique_ptr<FileReader>> files_;
   std::set<std::string> used_renames_;
+  // By template: a name as it is kept, what it was made of, and where that stands first.
+  std::map<const Template*, std::map<std::string, std::pair<std::string, std::string>>> names_;
   std::map<std::pair<std::string, std::string>, Draft> drafts_;  // by device, workload
 };
 

@@ -3,6 +3,7 @@
 
 #include "datasets/import.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
@@ -49,20 +50,23 @@ const char* name_of(Average average) {
 
 void print(const ImportReport& report, const Mapping& mapping, const std::string& out) {
   for (const auto& profile : report.profiles) {
-    std::cout << profile.device << '/' << profile.workload << ": " << profile.modes << " modes";
+    std::cout << profile.device << '/' << profile.workload << ": "
+              << fewwatt::hw::counted(profile.modes, "mode");
     if (profile.left_out > 0) std::cout << ", " << profile.left_out << " left out for want of a value";
     std::cout << '\n';
   }
-  std::cout << report.profiles.size() << " profiles of " << report.rows << " rows in " << report.files
-            << " files -> " << out;
+  using fewwatt::hw::counted;
+  std::cout << counted(report.profiles.size(), "profile") << " of " << counted(report.rows, "row") << " in "
+            << counted(report.files, "file") << " -> " << out;
   if (report.repeated > 0)
-    std::cout << ", " << report.repeated << " rows of modes measured before, their "
+    std::cout << ", " << counted(report.repeated, "row") << " of modes measured before, their "
               << name_of(mapping.repeated.value_or(Average::mean)) << " counts";
-  if (report.duplicates > 0) std::cout << ", " << report.duplicates << " repeated rows dropped";
+  if (report.duplicates > 0) std::cout << ", " << counted(report.duplicates, "repeated row") << " dropped";
   if (report.skipped_lines > 0)
-    std::cout << ", " << report.skipped_lines << " cut or torn lines of logs skipped";
-  if (report.comments > 0) std::cout << ", " << report.comments << " lines of comments skipped";
-  if (report.skipped_files > 0) std::cout << ", " << report.skipped_files << " other files skipped";
+    std::cout << ", " << counted(report.skipped_lines, "cut or torn line") << " of logs skipped";
+  if (report.comments > 0) std::cout << ", " << counted(report.comments, "line") << " of comments skipped";
+  if (report.skipped_files > 0)
+    std::cout << ", " << counted(report.skipped_files, "other file") << " skipped";
   std::cout << '\n';
 }
 

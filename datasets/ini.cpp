@@ -62,7 +62,7 @@ const IniSection& IniFile::section(std::string_view name) const {
 }
 
 IniFile read_ini(const std::string& path) {
-  std::istringstream stream(read_text(path));
+  std::istringstream stream(read_lines(path));
   boost::property_tree::ptree tree;
   try {
     boost::property_tree::read_ini(stream, tree);

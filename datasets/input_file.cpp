@@ -79,13 +79,19 @@ std::string from_utf16(std::string_view bytes, bool little_endian) {
   return text;
 }
 
-// Whether every second byte of the beginning, from `first` on, is 0 and no other is: UTF-16 of plain text without a mark.
-bool has_zeros(std::string_view bytes, std::size_t first) {
-  bytes = bytes.substr(0, std::min<std::size_t>(64, bytes.size() / 2 * 2));
-  if (bytes.size() < 4) return false;
+// Text without a mark whose characters have more than a byte: of every four bytes some are mostly 0, as digits, separators and line ends
+// have them whatever the letters are.
+enum class Wide { no, utf16_le, utf16_be, utf32 };
+Wide wide_of(std::string_view bytes) {
+  std::size_t zeros[4] = {0, 0, 0, 0};
   for (std::size_t i = 0; i < bytes.size(); ++i)
-    if ((bytes[i] == 0) != (i % 2 == first)) return false;
-  return true;
+    if (bytes[i] == 0) ++zeros[i % 4];
+  const auto mostly = [&](std::size_t i) { return zeros[i] > bytes.size() / 8; };
+  std::string found;
+  for (std::size_t i = 0; i < 4; ++i) found += mostly(i) ? '0' : 'x';
+  if (found == "x0x0") return Wide::utf16_le;
+  if (found == "0x0x") return Wide::utf16_be;
+  return found == "x000" || found == "000x" ? Wide::utf32 : Wide::no;
 }
 
 }  // namespace
@@ -118,13 +124,27 @@ std::string read_text(const std::string& path) {
   std::string text = read_file(path);
   const std::string_view bytes = text;
   if (bytes.starts_with("\xEF\xBB\xBF"sv)) return text.substr(3);
-  if (bytes.starts_with("\xFF\xFE\0\0"sv) || bytes.starts_with("\0\0\xFE\xFF"sv))
+  const auto wide = wide_of(bytes);
+  if (bytes.starts_with("\xFF\xFE\0\0"sv) || bytes.starts_with("\0\0\xFE\xFF"sv) || wide == Wide::utf32)
     fail(path, "it is text in UTF-32: save it as UTF-8");
   if (bytes.starts_with("\xFF\xFE"sv)) return from_utf16(bytes.substr(2), true);
   if (bytes.starts_with("\xFE\xFF"sv)) return from_utf16(bytes.substr(2), false);
-  if (has_zeros(bytes, 1)) return from_utf16(bytes, true);
-  if (has_zeros(bytes, 0)) return from_utf16(bytes, false);
+  if (wide == Wide::utf16_le) return from_utf16(bytes, true);
+  if (wide == Wide::utf16_be) return from_utf16(bytes, false);
   return text;
+}
+
+std::string read_lines(const std::string& path) {
+  const auto text = read_text(path);
+  std::string lines;
+  lines.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\r')
+      lines += text[i];
+    else if (i + 1 == text.size() || text[i + 1] != '\n')
+      lines += '\n';
+  }
+  return lines;
 }
 
 }  // namespace fewwatt::datasets

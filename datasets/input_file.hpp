@@ -23,4 +23,7 @@ std::string read_file(const std::string& path);
 // write it, with a mark or without. Other bytes stay as they are. Throws DataError as read_file(), and for UTF-32.
 std::string read_text(const std::string& path);
 
+// The same with every line end as \n, be it \r\n or \r.
+std::string read_lines(const std::string& path);
+
 }  // namespace fewwatt::datasets

@@ -4,6 +4,7 @@
 #include "datasets/hdf5_file.hpp"
 #include "datasets/inspect.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
@@ -107,15 +108,17 @@ void print_profile(const json& profile) {
   print_attributes(profile["attributes"], "  ");
   for (const auto& knob : profile["knobs"]) {
     const auto& levels = knob["levels"];
-    std::cout << "  " << knob["role"].get<std::string>() << ": " << levels.size() << " levels, "
-              << levels.front() << " .. " << levels.back() << '\n';
+    std::cout << "  " << knob["role"].get<std::string>() << ": " << hw::counted(levels.size(), "level")
+              << ", " << levels.front() << " .. " << levels.back() << '\n';
   }
   std::cout << "  modes: " << profile["modes"] << " of " << profile["space_size"] << '\n';
   print_range(profile["time_ms"], "time", "ms");
   print_range(profile["power_w"], "power", "W");
   if (profile["missing_power"] != 0)
-    std::cout << "  without a power: " << profile["missing_power"] << " modes\n";
-  if (profile["throttled"] != 0) std::cout << "  throttled: " << profile["throttled"] << " modes\n";
+    std::cout << "  without a power: " << hw::counted(profile["missing_power"].get<std::size_t>(), "mode")
+              << '\n';
+  if (profile["throttled"] != 0)
+    std::cout << "  throttled: " << hw::counted(profile["throttled"].get<std::size_t>(), "mode") << '\n';
   for (const auto& suspect : profile["suspects"]) {
     std::cout << "  suspicious: " << suspect["column"].get<std::string>() << ' '
               << suspect["value"].get<double>() << " where its neighbours suggest "

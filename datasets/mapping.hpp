@@ -103,7 +103,6 @@ struct Mapping {
   std::optional<Average> repeated;  // nullopt: refused
   DecimalSign decimal = DecimalSign::unsaid;
   bool trust_units = false;
-  bool leave_odd = false;  // one value that is 1000 times off its column is left to who reads the profile
   std::map<std::string, Template>
       attributes;  // of the workload, beside kind and time_of, as named in a file of profiles
   std::map<std::string, std::string> renamed;

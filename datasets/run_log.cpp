@@ -30,7 +30,7 @@ constexpr std::string_view kFormat = "fewwatt-run-log";
 constexpr std::string_view kChecksum = "\tcrc=";
 constexpr std::size_t kChecksumDigits = 8;
 
-constexpr std::array<std::pair<RunStatus, std::string_view>, 9> kStatuses{
+constexpr std::array<std::pair<RunStatus, std::string_view>, 10> kStatuses{
     {{RunStatus::ok, "ok"},
      {RunStatus::over_current, "over-current"},
      {RunStatus::cooling_device, "cooling-device"},
@@ -39,6 +39,7 @@ constexpr std::array<std::pair<RunStatus, std::string_view>, 9> kStatuses{
      {RunStatus::boot_changed, "boot-changed"},
      {RunStatus::timed_out, "timed-out"},
      {RunStatus::program_died, "program-died"},
+     {RunStatus::no_steps, "no-steps"},
      {RunStatus::device_error, "device-error"}}};
 
 constexpr std::pair<const char*, double RunRecord::*> kRecordNumbers[] = {

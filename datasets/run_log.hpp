@@ -36,6 +36,7 @@ enum class RunStatus {
   boot_changed,
   timed_out,
   program_died,
+  no_steps,
   device_error
 };
 

@@ -7,6 +7,7 @@
 #include "datasets/generate.hpp"
 #include "datasets/inspect.hpp"
 #include "datasets/profile_io.hpp"
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/program.hpp"
 
@@ -58,11 +59,13 @@ void print(const json& report) {
   std::cout << std::setprecision(4);
   for (const auto& profile : report["profiles"]) {
     std::cout << profile["device"].get<std::string>() << '/' << profile["workload"].get<std::string>() << ": "
-              << profile["modes"] << " modes, " << profile["time_ms"]["min"].get<double>() << " .. "
-              << profile["time_ms"]["max"].get<double>() << " ms, " << profile["power_w"]["min"].get<double>()
-              << " .. " << profile["power_w"]["max"].get<double>() << " W\n";
+              << fewwatt::hw::counted(profile["modes"].get<std::size_t>(), "mode") << ", "
+              << profile["time_ms"]["min"].get<double>() << " .. " << profile["time_ms"]["max"].get<double>()
+              << " ms, " << profile["power_w"]["min"].get<double>() << " .. "
+              << profile["power_w"]["max"].get<double>() << " W\n";
   }
-  std::cout << report["profiles"].size() << " profiles -> " << report["out"].get<std::string>() << '\n';
+  std::cout << fewwatt::hw::counted(report["profiles"].size(), "profile") << " -> "
+            << report["out"].get<std::string>() << '\n';
 }
 
 ProfileStore population_like(const std::string& path, const SimulationRequest& request) {

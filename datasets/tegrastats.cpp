@@ -117,7 +117,7 @@ std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
 }
 
 TegrastatsLog read_tegrastats(const std::string& path) {
-  const std::string text = read_text(path);
+  const std::string text = read_lines(path);
   std::vector<TegrastatsLine> lines;
   std::size_t all = 0;
   std::string first_bad;

@@ -4,14 +4,17 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
+#include "hw/counted.hpp"
 #include "hw/jetson/board_access.hpp"
 #include "hw/jetson/clocks.hpp"
 #include "hw/jetson/nvpmodel.hpp"
 #include "hw/json_text.hpp"
 #include "hw/modules.hpp"
 #include "hw/numbers.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -34,13 +37,13 @@ std::size_t num_modes(const std::vector<hw::Knob>& knobs) {
 }
 
 Json settings_to_json(const std::vector<hw::Knob>& knobs, const hw::PowerMode& mode) {
-  Json settings;
+  Json settings = Json::object();
   for (std::size_t k = 0; k < mode.size(); ++k) settings[std::string(hw::to_string(knobs[k].role))] = mode[k];
   return settings;
 }
 
 Json levels_to_json(const std::vector<hw::Knob>& knobs) {
-  Json levels;
+  Json levels = Json::object();
   for (const auto& knob : knobs) levels[std::string(hw::to_string(knob.role))] = knob.levels;
   return levels;
 }
@@ -81,7 +84,7 @@ void list(bool json) {
     return;
   }
   for (const auto& module : hw::modules()) {
-    std::cout << module.name << "  " << module.title << ", " << num_modes(module.knobs) << " modes";
+    std::cout << module.name << "  " << module.title << ", " << hw::counted(num_modes(module.knobs), "mode");
     for (const auto* grid : grids_of(module))
       std::cout << "; " << grid->name << ' ' << num_modes(grid->knobs);
     std::cout << '\n';
@@ -102,15 +105,15 @@ void show(const hw::Module& module, bool json) {
     return;
   }
   const auto space = hw::PowerModeSpace::grid(module.knobs);
-  std::cout << module.name << ": " << module.title << ", " << space.size() << " modes\n";
+  std::cout << module.name << ": " << module.title << ", " << hw::counted(space.size(), "mode") << '\n';
   print_levels(module.knobs);
   for (const auto& preset : module.presets) {
     std::cout << "preset " << preset.name << ": "
               << hw::describe(space, hw::apply_limits(space, module.knobs, preset.limits)) << '\n';
   }
   for (const auto* grid : grids_of(module)) {
-    std::cout << "grid " << grid->name << ": " << num_modes(grid->knobs) << " modes (" << grid->source
-              << ")\n";
+    std::cout << "grid " << grid->name << ": " << hw::counted(num_modes(grid->knobs), "mode") << " ("
+              << grid->source << ")\n";
     print_levels(grid->knobs);
   }
 }
@@ -168,15 +171,19 @@ std::string power_text(double watt) {
   return text.str();
 }
 
+// What is to be said of a sensor beside its power, or in its place; "" for nothing.
+std::string problem_of(const hw::BoardView::Sensor& sensor) {
+  if (!sensor.problem.empty() || !sensor.power_w || *sensor.power_w >= 0) return sensor.problem;
+  return "below 0, by no more than the sensor's offset: hardly any power";
+}
+
 // Sensors, and the sum that is the module's power, or why there is none.
 Json sensors_to_json(const hw::BoardView& view) {
   Json sensors = {{"rails", Json::array()}};
   for (const auto& sensor : view.sensors) {
     Json row = {{"label", sensor.label}, {"sensor", sensor.bus_address}};
-    if (sensor.power_w)
-      row["power_w"] = *sensor.power_w;
-    else
-      row["problem"] = sensor.problem;
+    if (sensor.power_w) row["power_w"] = *sensor.power_w;
+    if (const auto problem = problem_of(sensor); !problem.empty()) row["problem"] = problem;
     sensors["rails"].push_back(row);
   }
   if (view.total_w) {
@@ -191,7 +198,8 @@ Json sensors_to_json(const hw::BoardView& view) {
 void show_this(const LiveOptions& options) {
   const auto view = view_of(options);
   const auto& board = view.board;
-  const auto space = hw::space_of(board);
+  const auto space = hw::has_knobs(board) ? std::optional(hw::space_of(board)) : std::nullopt;
+  const auto knobs = space ? space->knobs() : std::vector<hw::Knob>();
   if (options.common.json) {
     Json missing = Json::array(), refused = Json::object();
     for (const auto& [what, why] : board.missing) missing.push_back({{"what", what}, {"why", why}});
@@ -200,9 +208,9 @@ void show_this(const LiveOptions& options) {
                       {"compatible", board.compatible},
                       {"l4t", board.release},
                       {"jetpack", board.jetpack},
-                      {"modes", space.size()},
-                      {"knobs", levels_to_json(space.knobs())},
-                      {"now", settings_to_json(space.knobs(), view.now)},
+                      {"modes", space ? space->size() : 0},
+                      {"knobs", levels_to_json(knobs)},
+                      {"now", settings_to_json(knobs, view.now)},
                       {"sensors", sensors_to_json(view)},
                       {"missing", missing},
                       {"notes", board.notes},
@@ -210,29 +218,35 @@ void show_this(const LiveOptions& options) {
     std::cout << hw::json_text(report, 2) << '\n';
     return;
   }
-  std::cout << board.model << ", JetPack " << (board.jetpack.empty() ? "not known" : board.jetpack) << ", "
-            << space.size() << " modes\n";
-  print_levels(space.knobs());
-  std::cout << "now: " << hw::describe(space, view.now) << '\n';
-  for (const auto& sensor : view.sensors)
-    std::cout << "sensor " << sensor.bus_address << ' ' << sensor.label << ": "
-              << (sensor.power_w ? power_text(*sensor.power_w) : sensor.problem) << '\n';
+  // The board's tree tells texts, as a file does.
+  const auto shown = [](const std::string& text) { return hw::printable(text); };
+  std::cout << shown(board.model) << ", JetPack " << (board.jetpack.empty() ? "not known" : board.jetpack)
+            << ", " << hw::counted(space ? space->size() : 0, "mode") << '\n';
+  print_levels(knobs);
+  if (space) std::cout << "now: " << hw::describe(*space, view.now) << '\n';
+  for (const auto& sensor : view.sensors) {
+    const auto problem = problem_of(sensor);
+    std::cout << "sensor " << shown(sensor.bus_address) << ' ' << shown(sensor.label) << ": "
+              << (sensor.power_w ? power_text(*sensor.power_w) : "")
+              << (sensor.power_w && !problem.empty() ? ", " : "") << shown(problem) << '\n';
+  }
   if (view.total_w)
-    std::cout << "module: " << power_text(*view.total_w) << " (" << view.total << ")\n";
+    std::cout << "module: " << power_text(*view.total_w) << " (" << shown(view.total) << ")\n";
   else
-    std::cout << "module: " << view.total << '\n';
-  for (const auto& [what, why] : board.missing) std::cout << "missing " << what << ": " << why << '\n';
-  for (const auto& note : board.notes) std::cout << "note: " << note << '\n';
+    std::cout << "module: " << shown(view.total) << '\n';
+  for (const auto& [what, why] : board.missing)
+    std::cout << "missing " << shown(what) << ": " << shown(why) << '\n';
+  for (const auto& note : board.notes) std::cout << "note: " << shown(note) << '\n';
   for (const auto& [why, paths] : view.refused)
-    std::cout << "cannot be written (" << why << "): " << paths.size() << " controls, " << paths.front()
-              << " the first; root may write them\n";
+    std::cout << "cannot be written (" << shown(why) << "): " << hw::counted(paths.size(), "control") << ", "
+              << shown(paths.front()) << " the first; root may write them\n";
 }
 
 Json print_writes(const hw::ControlWrites& writes, bool json) {
   Json rows = Json::array();
   for (const auto& [path, value] : writes) {
     rows.push_back({{"path", path}, {"value", value}});
-    if (!json) std::cout << "would write " << value << " to " << path << '\n';
+    if (!json) std::cout << "would write " << hw::printable(value) << " to " << hw::printable(path) << '\n';
   }
   return rows;
 }
@@ -263,16 +277,18 @@ void restore_here(const LiveOptions& options) {
     if (options.common.json) std::cout << hw::json_text(Json{{"writes", writes}}, 2) << '\n';
     return;
   }
-  for (const auto& left : undone.left) std::cerr << "left as it is: " << left << '\n';
+  for (const auto& left : undone.left) std::cerr << "left as it is: " << hw::printable(left) << '\n';
   if (options.common.json)
     std::cout << hw::json_text(Json{{"controls", undone.controls}}, 2) << '\n';
   else if (!options.common.quiet)
     std::cout << (undone.controls == 0 ? std::string("nothing to put back")
-                                       : "put back " + std::to_string(undone.controls) + " controls")
+                                       : "put back " + hw::counted(undone.controls, "control"))
               << '\n';
 }
 
 void export_here(const LiveOptions& options) {
+  program::require(hw::is_nvpmodel_name(options.name),
+                   "--name: letters, digits and . _ + - only, found \"" + hw::printable(options.name) + '"');
   const auto view = view_of(options);
   const auto settings = settings_for("export-nvpmodel", options);
   const auto space = hw::space_of(view.board);
@@ -283,10 +299,15 @@ void export_here(const LiveOptions& options) {
   const auto stanza = hw::nvpmodel_stanza(files, conf, *conf.find(hw::nvpmodel_now(files, conf)), view.board,
                                           mode, roles, options.name);
   if (options.common.json)
-    std::cout << hw::json_text(Json{{"mode", settings_to_json(space.knobs(), mode)}, {"stanza", stanza}}, 2)
+    std::cout << hw::json_text(Json{{"mode", settings_to_json(space.knobs(), mode)},
+                                    {"stanza", stanza.text},
+                                    {"notes", stanza.notes}},
+                               2)
               << '\n';
   else
-    std::cout << stanza;
+    std::cout << stanza.text;
+  if (!options.common.quiet)
+    for (const auto& note : stanza.notes) std::cerr << "note: " << note << '\n';
 }
 
 }  // namespace

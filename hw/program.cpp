@@ -112,10 +112,21 @@ po::parsed_options parse_config(const std::string& path, const po::options_descr
   return all;
 }
 
+constexpr const char* kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
 }  // namespace
 
 void require(bool holds, const std::string& otherwise) {
   if (!holds) throw UsageError(otherwise);
+}
+
+std::string of_option(const std::string& error) {
+  const auto colon = error.find(": ");
+  if (colon == std::string::npos || error.find_first_not_of(kLetters) != colon) return error;
+  const auto field = error.substr(colon + 2, error.find(' ', colon + 2) - colon - 2);
+  std::string option = "--" + field;
+  std::replace(option.begin(), option.end(), '_', '-');
+  return option + error.substr(colon + 2 + field.size());
 }
 
 std::string join(std::span<const std::string_view> names) {

@@ -32,6 +32,10 @@ class UsageError : public std::runtime_error {
 // Throws UsageError(otherwise) unless it holds.
 void require(bool holds, const std::string& otherwise);
 
+// What is wrong with a struct of options, "PowerBudget: max_power_w must be > 0", as the user has typed it: "--max-power-w must be > 0".
+// Other text as it is.
+std::string of_option(const std::string& error);
+
 std::string join(std::span<const std::string_view> names);  // "a, b"
 
 // Runs `body`. Where memory, threads or processes run out, throws std::runtime_error saying that it was while `doing`: "reading P.h5".

@@ -23,6 +23,7 @@
 #include "datasets/import.hpp"
 #include "datasets/profile_io.hpp"
 #include "datasets/replay_device.hpp"
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/modules.hpp"
 #include "hw/printable.hpp"
@@ -80,6 +81,7 @@ struct Problem {
   datasets::Profile profile;
   tasks::Samples support;
   std::vector<std::string> notices;  // for people, on stderr
+  std::vector<datasets::ImportReport::Odd> odd;
 };
 
 // Runs `check`, whose std::invalid_argument is about an option.
@@ -282,8 +284,8 @@ Problem draw_from_profile(const Options& options, std::shared_ptr<const learners
   const auto shots = options.shots.value;
   if (profile.modes.size() < shots) {
     throw datasets::DataError(options.profiles + ": " + profile.device + "/" + profile.workload + " has " +
-                              std::to_string(profile.modes.size()) + " modes, fewer than the " +
-                              std::to_string(shots) + " shots asked for");
+                              hw::counted(profile.modes.size(), "mode") + ", fewer than the " +
+                              hw::counted(shots, "shot") + " asked for");
   }
   if (shots == 0) {
     problem.support = tasks::samples_of(profile, {});
@@ -361,25 +363,36 @@ void count_repeats(Problem& problem) {
     }
 }
 
-// leaves_out: the learner does so with a value that the others speak against.
-Problem take_measurements(const Options& options, bool leaves_out) {
+// leaves_out: the learner does so with a value that the others speak against. before: what is updated, or nullptr.
+Problem take_measurements(const Options& options, bool leaves_out, const learners::Model* before) {
   Problem problem;
   const bool own = options.mapping.empty();
   std::vector<std::string> unused;
   auto mapping = own ? standard_mapping(options, unused) : datasets::read_mapping(options.mapping);
   if (options.decimal != datasets::DecimalSign::unsaid) mapping.decimal = options.decimal;
   mapping.trust_units = mapping.trust_units || options.trust_units;
-  mapping.leave_odd = leaves_out;
   for (const auto& name : unused)
     problem.notices.push_back(options.measurements + ": column " + name + " was not used");
-  datasets::ImportOptions levels;
-  if (options.space)
-    levels = {std::make_shared<const hw::PowerModeSpace>(*options.space), options.space_name};
+  datasets::ImportOptions known;
+  known.leave_odd = leaves_out;
+  if (options.space) {
+    known.levels = std::make_shared<const hw::PowerModeSpace>(*options.space);
+    known.levels_of = options.space_name;
+  }
+  if (before != nullptr)
+    known.expected = [before](const hw::PowerMode& mode, datasets::Metric metric) {
+      const auto at = before->space->index_of(mode);
+      const auto target = metric == datasets::Metric::time_ms ? tasks::kTimeMs : tasks::kPowerW;
+      return at ? before->prediction.mean(static_cast<Eigen::Index>(*at), target) : std::nan("");
+    };
   datasets::ImportReport report;
-  auto store = datasets::import_profiles(mapping, {options.measurements}, &report, levels);
+  auto store = datasets::import_profiles(mapping, {options.measurements}, &report, known);
   problem.notices.insert(problem.notices.end(), report.notices.begin(), report.notices.end());
   problem.profile =
       pick(std::move(store), options.measurements, own ? "" : options.device, own ? "" : options.workload);
+  for (auto& one : report.odd)
+    if (one.device == problem.profile.device && one.workload == problem.profile.workload)
+      problem.odd.push_back(std::move(one));
   if (own) state_own(problem.profile, options);
   const auto& knobs = problem.profile.space->knobs();
   const auto most = options.max_modes.value_or(kMostFromData);
@@ -479,10 +492,11 @@ void print(const Json& report) {
             << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
             << (report["shots"] == 0
                     ? std::string(" without measured modes in ")
-                    : " adapted to " + report["shots"].dump() + " measured modes" +
+                    : " adapted to " + hw::counted(report["shots"].get<std::size_t>(), "measured mode") +
                           (report.contains("fresh") ? ", " + report["fresh"].dump() + " of them new," : "") +
                           " in ")
-            << report["adapt_ms"].get<double>() << " ms, predicted " << report["modes"] << " modes in "
+            << report["adapt_ms"].get<double>() << " ms, predicted "
+            << hw::counted(report["modes"].get<std::size_t>(), "mode") << " in "
             << report["predict_ms"].get<double>() << " ms\n";
   for (const auto& [name, unit] : {std::pair("time", "ms"), std::pair("power", "W")}) {
     if (!report.contains(name)) continue;
@@ -601,9 +615,23 @@ void add_doubted(const learners::Model& model, Problem& problem, Json& report) {
     report["left_out"].push_back(std::move(one));
     std::ostringstream text;
     text << std::setprecision(6) << "left out: " << name << ' ' << measured << " measured in "
-         << hw::describe(*model.space, mode) << "; the other rows make about " << expected
-         << " expected there";
+         << hw::describe(*model.space, mode) << "; by the other rows it should be about " << expected;
     problem.notices.push_back(text.str());
+  }
+}
+
+// Throws DataError for a value that seems to be in another unit, unless the learner has left it out. In a mode that the model had before
+// it is part of a mean.
+void check_odd(const Problem& problem, const std::optional<learners::Model>& before,
+               const learners::Model& model) {
+  for (const auto& odd : problem.odd) {
+    const bool known =
+        before && std::count(before->support.modes.begin(), before->support.modes.end(), odd.mode) > 0;
+    const auto target = odd.metric == datasets::Metric::time_ms ? tasks::kTimeMs : tasks::kPowerW;
+    const bool left_out = std::any_of(model.doubted.begin(), model.doubted.end(), [&](const auto& doubted) {
+      return doubted.mode == odd.mode && doubted.target == target;
+    });
+    if (known || !left_out) throw datasets::DataError(odd.why);
   }
 }
 
@@ -639,15 +667,16 @@ int run(Options options) {
   }
   const auto& input = options.profiles.empty() ? options.measurements : options.profiles;
   auto problem = program::during("reading " + (input.empty() ? options.space_name : input), [&] {
-    return !options.profiles.empty()       ? draw_from_profile(options, learner)
-           : !options.measurements.empty() ? take_measurements(options, model.learner == "auto")
-                                           : take_nothing(options);
+    return !options.profiles.empty() ? draw_from_profile(options, learner)
+           : !options.measurements.empty()
+               ? take_measurements(options, model.learner == "auto", before ? &*before : nullptr)
+               : take_nothing(options);
   });
   move_to_space(problem, options);
   if (before) add_to(*before, problem, options);
 
   const auto start = std::chrono::steady_clock::now();
-  const auto count = std::to_string(problem.support.size()) + " measured modes";
+  const auto count = hw::counted(problem.support.size(), "measured mode");
   const auto predictor = program::during("adapting " + model.learner + " to " + count, [&] {
     return learner->update(problem.support, before && !options.refit ? before->fitted : learners::Fitted{});
   });
@@ -664,6 +693,7 @@ int run(Options options) {
   model.support = problem.support;
   model.doubted = predictor->doubted();
   model.fitted = predictor->fitted();
+  check_odd(problem, before, model);
   require_prediction(options, model);
   learners::write_model(options.out, model);
 

@@ -19,6 +19,7 @@
 #include "datasets/atomic_file.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/measured_workload.hpp"
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/program.hpp"
 #include "hw/regular_file.hpp"
@@ -220,6 +221,23 @@ void write_measurements(const std::string& path, const tasks::Samples& samples) 
                        }));
 }
 
+// "12.5 ms, 20.1 W", with what is not known in words.
+std::string text_of(const hw::Measurement& measured) {
+  const bool timed = !std::isnan(measured.time_ms), has_power = !std::isnan(measured.power_w);
+  if (!timed && !has_power) return "nothing measured";
+  std::ostringstream text;
+  text << std::setprecision(4);
+  if (timed)
+    text << measured.time_ms << " ms, ";
+  else
+    text << "no time, ";
+  if (has_power)
+    text << measured.power_w << " W";
+  else
+    text << "no power";
+  return text.str();
+}
+
 constexpr std::size_t kHopeless = 3;  // windows
 
 struct Outcome {
@@ -287,13 +305,13 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
     tell(log.notice());
     if (!options.common.quiet && (!event.empty() || isatty(STDERR_FILENO) != 0))
       std::cerr << std::lround(runner.now_s()) << " s  " << hw::describe(runner.space(), move.mode) << "  "
-                << std::setprecision(4) << attempt.measured.time_ms << " ms, " << attempt.measured.power_w
-                << " W of " << budget_w << "  " << learners::to_string(move.reason)
-                << (event.empty() ? "" : ", ") << event << '\n';
+                << text_of(attempt.measured) << std::setprecision(4) << ", budget " << budget_w << " W  "
+                << learners::to_string(move.reason) << (event.empty() ? "" : ", ") << event << '\n';
     // What never began is not going to.
     const bool hopeless = attempt.status == hw::AttemptStatus::device_error && outcome.windows == 0 &&
                           outcome.rejected >= kHopeless;
-    if (attempt.status == hw::AttemptStatus::program_died || hopeless) {
+    if (attempt.status == hw::AttemptStatus::program_died || attempt.status == hw::AttemptStatus::no_steps ||
+        hopeless) {
       outcome.died = outcome.rejection;
       return;
     }
@@ -364,10 +382,10 @@ int govern(Options& options) {
     }
     std::cout << hw::json_text(report, 2) << '\n';
   } else if (outcome.mode) {
-    std::cout << std::setprecision(4) << outcome.windows << " windows, " << inside
-              << " % of their time inside the budget, " << outcome.moves << " moves, " << governor.changes()
-              << " changes of the workload; last " << hw::describe(runner->space(), *outcome.mode) << ": "
-              << outcome.measured.time_ms << " ms, " << outcome.measured.power_w << " W\n";
+    std::cout << std::setprecision(4) << hw::counted(outcome.windows, "window") << ", " << inside
+              << " % of their time inside the budget, " << hw::counted(outcome.moves, "move") << ", "
+              << hw::counted(governor.changes(), "change") << " of the workload; last "
+              << hw::describe(runner->space(), *outcome.mode) << ": " << text_of(outcome.measured) << '\n';
   }
   if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
   if (!outcome.died.empty()) throw hw::DeviceError(outcome.died);
@@ -389,8 +407,9 @@ void check(const Options& options) {
   program::require(options.init.empty() || options.learner.empty(),
                    "give one of --init and --learner, or neither for auto");
   if (auto error = options.forgetting.error(); !error.empty())
-    throw program::UsageError("--forget: " + error);
-  if (auto error = options.measuring.error(); !error.empty()) throw program::UsageError(error);
+    throw program::UsageError(program::of_option(error));
+  if (auto error = options.measuring.error(); !error.empty())
+    throw program::UsageError(program::of_option(error));
   program::require(!options.measuring.command.empty() || options.minutes > 0,
                    "without a program give --minutes, after which to end");
   if (!options.out.empty()) {

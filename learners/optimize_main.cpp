@@ -121,7 +121,8 @@ std::optional<Options> parse(int argc, char** argv) {
     throw program::UsageError("--pareto minimises time and power: give no --objective");
   if (values->count("confidence") > 0) options.confidence = (*values)["confidence"].as<double>();
   options.budget.confidence = options.confidence.value_or(learners::kUsualConfidence);
-  if (const auto error = options.budget.error(); !error.empty()) throw program::UsageError(error);
+  if (const auto error = options.budget.error(); !error.empty())
+    throw program::UsageError(program::of_option(error));
   const auto at_least = [&](const char* name, double least, bool itself) -> std::optional<double> {
     if (values->count(name) == 0) return std::nullopt;
     const double value = (*values)[name].as<double>();
@@ -180,9 +181,13 @@ std::optional<Options> parse(int argc, char** argv) {
       throw program::UsageError("--together is for two workloads, of one model each");
   }
   if (values->count("slow-switch-s") == 0) slow_switch_s = switch_s;
+  program::require(switch_s >= 0 && std::isfinite(switch_s), "--switch-s must be >= 0");
+  program::require(slow_switch_s >= switch_s && std::isfinite(slow_switch_s),
+                   "--slow-switch-s must be at least --switch-s");
   options.switching.fast_ms = 1000 * switch_s;
   options.switching.slow_ms = 1000 * slow_switch_s;
-  if (const auto error = options.switching.error(); !error.empty()) throw program::UsageError(error);
+  if (const auto error = options.switching.error(); !error.empty())
+    throw program::UsageError(program::of_option(error));
   if (slow_switch_s > 0 && values->count("units") == 0)
     throw program::UsageError("--switch-s needs --units: how much work lies between the changes");
 #ifndef FEWWATT_PAGMO

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "datasets/atomic_file.hpp"
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
@@ -114,7 +115,7 @@ int run(const Options& options) {
                                         {"modes", model.space->size()}};
     std::cout << hw::json_text(report) << '\n';
   } else if (!options.common.quiet) {
-    std::cout << options.out << ": " << model.space->size() << " modes of "
+    std::cout << options.out << ": " << hw::counted(model.space->size(), "mode") << " of "
               << hw::printable(model.device + '/' + model.workload) << '\n';
   }
   return program::kDone;

@@ -20,6 +20,7 @@
 #include "datasets/measured_workload.hpp"
 #include "datasets/profile_io.hpp"
 #include "datasets/run_log.hpp"
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/program.hpp"
 #include "learners/checkpoint_io.hpp"
@@ -118,7 +119,9 @@ bool measure(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const hw:
     last = std::string(hw::to_string(done.status)) + ": " + done.detail;
     if (!options.common.quiet)
       std::cerr << hw::describe(bench.space(), mode) << " rejected, " << last << '\n';
-    if (done.status == hw::AttemptStatus::program_died && !options.go_on) {
+    const bool in_vain =
+        done.status == hw::AttemptStatus::program_died || done.status == hw::AttemptStatus::no_steps;
+    if (in_vain && !options.go_on) {
       outcome.stopped = last;
       return false;
     }
@@ -349,11 +352,11 @@ int profile(Options& options) {
   auto log = exists ? datasets::RunLog::open_to_append(log_path(options), header)
                     : datasets::RunLog::create(log_path(options), header);
   if (const auto skipped = log.records().skipped_lines; skipped > 0)
-    bench->notices.push_back(log_path(options) + ": " + std::to_string(skipped) +
-                             " lines are blank or damaged and are left out");
+    bench->notices.push_back(log_path(options) + ": " + hw::counted(skipped, "line") +
+                             (skipped == 1 ? " is" : " are") + " blank or damaged and left out");
   if (const auto dropped = log.records().dropped_bytes; dropped > 0)
-    bench->notices.push_back(log_path(options) + ": its last line, of " + std::to_string(dropped) +
-                             " bytes, was not whole and is left out");
+    bench->notices.push_back(log_path(options) + ": its last line, of " + hw::counted(dropped, "byte") +
+                             ", was not whole and is left out");
   if (!options.common.quiet)
     for (const auto& notice : bench->notices) std::cerr << notice << '\n';
   Outcome outcome;
@@ -404,11 +407,12 @@ int profile(Options& options) {
     for (std::size_t i = told; i < bench->notices.size(); ++i) std::cerr << bench->notices[i] << '\n';
     std::cout << header.device << '/' << header.workload << ": ";
     if (modes < outcome.measured + outcome.before)
-      std::cout << outcome.measured << " measurements, " << modes << " modes";
+      std::cout << hw::counted(outcome.measured, "measurement") << ", " << hw::counted(modes, "mode");
     else
-      std::cout << outcome.measured << " modes measured";
+      std::cout << hw::counted(outcome.measured, "mode") << " measured";
     if (outcome.before > 0) std::cout << ", " << outcome.before << " before";
-    if (outcome.rejected_attempts > 0) std::cout << ", " << outcome.rejected_attempts << " attempts rejected";
+    if (outcome.rejected_attempts > 0)
+      std::cout << ", " << hw::counted(outcome.rejected_attempts, "attempt") << " rejected";
     std::cout << (any ? " -> " + options.out : "") << '\n';
     if (outcome.out_of_time)
       std::cout << "  --max-s is over with " << outcome.measured + outcome.before << " of " << outcome.wanted
@@ -449,7 +453,7 @@ int merge(const Options& options) {
   if (options.common.json)
     std::cout << hw::json_text(Json{{"out", options.out}, {"profiles", merged.profiles.size()}}, 2) << '\n';
   else if (!options.common.quiet)
-    std::cout << merged.profiles.size() << " profiles -> " << options.out << '\n';
+    std::cout << hw::counted(merged.profiles.size(), "profile") << " -> " << options.out << '\n';
   return program::kDone;
 }
 
@@ -476,7 +480,8 @@ void read_goal(Options& options) {
   const bool predicts = options.search == kPredict;
   options.aim.limits.confidence =
       options.confidence.value_or(predicts ? learners::kUsualConfidence : kConfidence);
-  if (const auto error = options.aim.error(); !error.empty()) throw program::UsageError(error);
+  if (const auto error = options.aim.error(); !error.empty())
+    throw program::UsageError(program::of_option(error));
   program::require(!predicts || options.modes.value > 1, "--search predict measures 2 modes or more");
   program::require(
       options.stop_gain == 0 || (learners::needs_learner(options.search) && !predicts),
@@ -496,7 +501,8 @@ void check(const Options& options) {
                    "--workload: letters, digits and . _ + - only");
   program::require(options.name.empty() || datasets::is_profile_name(options.name),
                    "--name: letters, digits and . _ + - only");
-  if (auto error = options.measuring.error(); !error.empty()) throw program::UsageError(error);
+  if (auto error = options.measuring.error(); !error.empty())
+    throw program::UsageError(program::of_option(error));
   program::require(options.modes.value > 0, "--modes, or --measurements, must be > 0");
   const auto samplers = learners::sampler_names();
   program::require(std::find(samplers.begin(), samplers.end(), options.sampler) != samplers.end(),

@@ -68,11 +68,13 @@ if _pipe is None:
 
 def step():
     """Says that one minibatch is done. Never raises; falls silent when nobody listens any more."""
-    global _pipe
+    global _fd, _pipe
     if _pipe is None:
         return
     try:
-        if _pipe_of(_fd) == _pipe:
+        if _pipe_of(_fd) != _pipe:  # closed since, as by what makes a daemon of the program
+            _fd, _pipe = _opened()
+        if _pipe is not None:
             os.write(_fd, b"\n")
             return
     except OSError:

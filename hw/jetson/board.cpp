@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "hw/jetson/clocks.hpp"
 #include "hw/modules.hpp"
 #include "hw/numbers.hpp"
 
@@ -84,15 +85,35 @@ std::vector<std::int64_t> sorted(std::vector<std::int64_t> values) {
   return values;
 }
 
+// Runs `read`; what cannot be read, though it is there, is missing.
+template <class Read>
+void read_if_possible(const char* what, std::vector<Missing>& missing, const Read& read) {
+  try {
+    read();
+  } catch (const DeviceError& e) {
+    missing.push_back({what, e.what()});
+  }
+}
+
 // What the board is called, and its software. Throws DeviceError where nothing says that it is a Jetson.
 void find_name(const Sysfs& files, Board& board) {
   const std::string tree = "/proc/device-tree", family = "/sys/devices/soc0/family";
-  if (files.exists(tree + "/compatible")) board.compatible = read_strings(files, tree + "/compatible");
+  read_if_possible("board", board.missing, [&] {
+    if (files.exists(tree + "/compatible")) board.compatible = read_strings(files, tree + "/compatible");
+  });
   std::erase(board.compatible, "");
-  if (files.exists(tree + "/model")) board.model = files.read(tree + "/model");
-  board.release = release_of(files);
+  read_if_possible("name", board.missing, [&] {
+    if (files.exists(tree + "/model")) board.model = files.read(tree + "/model");
+  });
+  read_if_possible("release", board.missing, [&] { board.release = release_of(files); });
   board.jetpack = jetpack_of(board.release);
-  if (board.is("nvidia,tegra") || board.model.find("Jetson") != std::string::npos) return;
+  if (board.is("nvidia,tegra") || board.model.find("Jetson") != std::string::npos) {
+    if (board.model.empty()) {
+      board.model = "Jetson";
+      board.missing.push_back({"name", tree + "/model: no name of the board"});
+    }
+    return;
+  }
   const bool tegra = !board.release.empty() || (files.exists(family) && files.read(family) == "Tegra");
   if (!board.compatible.empty() || !tegra)
     throw DeviceError(
@@ -208,6 +229,8 @@ std::optional<GpuClock> find_gpu(const Sysfs& files, std::vector<Missing>& missi
       return std::nullopt;
     }
     if (!gpu.levels.empty()) return gpu;
+    missing.push_back({"gpu_khz", gpu.devfreq + "/available_frequencies: lists no clock"});
+    return std::nullopt;
   }
   missing.push_back(
       {"gpu_khz",
@@ -266,6 +289,7 @@ std::vector<std::int64_t> assumed_memory_levels(Board& board, const std::string&
   levels.push_back(highest);
   levels = sorted(std::move(levels));
   keep_within(levels, lowest, highest);
+  if (levels.empty()) return levels;
   std::string text;
   for (const auto level : levels) text += ' ' + std::to_string(level / 1000);
   board.notes.push_back(
@@ -284,6 +308,8 @@ std::optional<MemoryClock> find_memory(const Sysfs& files, Board& board) {
     memory.zero_uncaps = true;
   }
   const auto bpmp = kBpmp + "/clk/emc";
+  std::string list;  // where the kernel lists the clocks, or would
+  std::int64_t lowest = 0, highest = 0;
   try {
     if (files.exists(bpmp + "/rate")) {
       memory.kind = MemoryClock::Kind::bpmp;
@@ -294,23 +320,28 @@ std::optional<MemoryClock> find_memory(const Sysfs& files, Board& board) {
       if (memory.levels.empty())
         for (const auto& name : files.list(kBpmp + "/emc/tables/regular"))
           memory.levels.push_back(1000 * parse_number(name, kBpmp + "/emc/tables/regular", kKhz));
-      const auto lowest = read_number(files, bpmp + "/min_rate", kHz),
-                 highest = read_number(files, bpmp + "/max_rate", kHz);
-      if (memory.levels.empty())
-        memory.levels = assumed_memory_levels(board, kBpmp + "/emc", lowest, highest);
-      memory.levels = sorted(std::move(memory.levels));
-      keep_within(memory.levels, lowest, highest);
+      lowest = read_number(files, bpmp + "/min_rate", kHz);
+      highest = read_number(files, bpmp + "/max_rate", kHz);
+      list = kBpmp + "/emc";
     } else if (files.exists(kOverrideEmc + "/clk_update_rate")) {
       memory.kind = MemoryClock::Kind::override_emc;
       memory.folder = kOverrideEmc;
       const std::string bounds = "/sys/kernel/debug/tegra_bwmgr/";
-      const auto lowest = read_number(files, bounds + "emc_min_rate", kHz),
-                 highest = read_number(files, bounds + "emc_max_rate", kHz);
-      memory.levels = assumed_memory_levels(board, kOverrideEmc, lowest, highest);
+      lowest = read_number(files, bounds + "emc_min_rate", kHz);
+      highest = read_number(files, bounds + "emc_max_rate", kHz);
+      list = kOverrideEmc;
     } else if (files.exists(kMemoryDevfreq + "/available_frequencies")) {
       memory.kind = MemoryClock::Kind::devfreq;
       memory.folder = files.resolve(kMemoryDevfreq);
-      memory.levels = sorted(read_numbers(files, memory.folder + "/available_frequencies", kHz));
+      list = memory.folder + "/available_frequencies";
+      memory.levels = sorted(read_numbers(files, list, kHz));
+      if (memory.levels.empty()) {
+        lowest = read_number(files, memory.folder + "/min_freq", kHz);
+        highest = read_number(files, memory.folder + "/max_freq", kHz);
+      } else {
+        lowest = memory.levels.front();
+        highest = memory.levels.back();
+      }
     } else {
       const bool mounted = files.exists("/sys/kernel/debug/clk") || files.exists(kBpmp);
       missing.push_back(
@@ -324,9 +355,17 @@ std::optional<MemoryClock> find_memory(const Sysfs& files, Board& board) {
     missing.push_back({"mem_khz", e.what()});
     return std::nullopt;
   }
+  memory.levels = sorted(std::move(memory.levels));
+  const bool is_listed = !memory.levels.empty();
+  if (!is_listed) memory.levels = assumed_memory_levels(board, list, lowest, highest);
+  keep_within(memory.levels, lowest, highest);
   if (memory.levels.empty()) {
     missing.push_back(
-        {"mem_khz", memory.folder + ": the kernel lists no rates, and none are known of this board"});
+        {"mem_khz", list +
+                        (is_listed ? ": the kernel lists no rate"
+                                   : ": the kernel lists no rates, and of this board none is known") +
+                        " from " + std::to_string(lowest / 1000) + " to " + std::to_string(highest / 1000) +
+                        " kHz"});
     return std::nullopt;
   }
   return memory;
@@ -360,37 +399,113 @@ bool is_online(const Sysfs& files, int cpu) {
   return !files.exists(path) || read_number(files, path) != 0;
 }
 
-std::vector<CpuCluster> clusters(const Sysfs& files) {
+std::vector<CpuCluster> clusters(const Sysfs& files, std::vector<Missing>* missing) {
   const auto folder = kCpus + "/cpufreq";
   std::map<std::int64_t, CpuCluster> found;  // by number of the policy
   for (const auto& name : files.list(folder)) {
     if (!name.starts_with("policy")) continue;
-    const auto number = parse_number(name.substr(6), folder + '/' + name, kCpuNumbers);
     CpuCluster cluster{folder + '/' + name, {}};
     try {
+      const auto number = parse_number(name.substr(6), cluster.folder, kCpuNumbers);
       cluster.cpus = read_cpu_list(files, cluster.folder + "/affected_cpus");
       if (cluster.cpus.empty()) continue;  // all off
       cluster.cpus = read_cpu_list(files, cluster.folder + "/related_cpus");
+      found.emplace(number, std::move(cluster));
     } catch (const SysfsError&) {
       continue;  // all off
+    } catch (const DeviceError& e) {
+      if (missing != nullptr) missing->push_back({"cpu_khz of " + name, e.what()});
     }
-    found.emplace(number, std::move(cluster));
   }
   std::vector<CpuCluster> all;
   for (auto& [number, cluster] : found) all.push_back(std::move(cluster));
   return all;
 }
 
+namespace {
+
+std::string listed(const std::vector<int>& numbers) {
+  std::string text;
+  for (const int number : numbers) text += (text.empty() ? "" : ", ") + std::to_string(number);
+  return text;
+}
+
+// All CPUs that the kernel lists; without that list, those that have a folder.
+std::vector<int> find_cpus(const Sysfs& files, std::vector<Missing>& missing) {
+  std::string why;
+  try {
+    auto cpus = read_cpu_list(files, kCpus + "/present");
+    if (!cpus.empty()) return cpus;
+    why = kCpus + "/present: expected CPUs, found none";
+  } catch (const DeviceError& e) {
+    why = e.what();
+  }
+  std::set<int> found;
+  for (const auto& name : files.list(kCpus))
+    if (name.starts_with("cpu"))
+      if (const auto number = whole_int(name.substr(3), 0, static_cast<int>(kCpuNumbers.most)))
+        found.insert(*number);
+  const std::vector<int> cpus(found.begin(), found.end());
+  if (cpus.empty())
+    missing.push_back({"cpu_cores", why});
+  else
+    missing.push_back(
+        {"list of cores", why + "; those that have a folder in " + kCpus + " are taken: " + listed(cpus)});
+  return cpus;
+}
+
+// Cores that are on and have no clock that can be read: those of the others are set alone.
+void find_cores_without_clock(const Sysfs& files, const std::vector<CpuCluster>& of, Board& board) {
+  std::set<int> with;
+  for (const auto& cluster : of) with.insert(cluster.cpus.begin(), cluster.cpus.end());
+  std::vector<int> without;
+  for (const int cpu : board.cpus)
+    if (with.count(cpu) == 0 && is_online(files, cpu)) without.push_back(cpu);
+  std::sort(without.begin(), without.end());
+  if (without.empty() || with.empty()) return;
+  board.missing.push_back({"cpu_khz of the cores " + listed(without),
+                           kCpus + "/cpufreq: no policy has them; their clock stays as it is"});
+}
+
+// A knob whose setting cannot be read can be neither shown nor put back.
+void drop_unreadable_knobs(const Sysfs& files, Board& board) {
+  const auto try_knob = [&](KnobRole role, bool is_there, const auto& drop) {
+    if (!is_there) return;
+    try {
+      setting_now(files, board, role);
+    } catch (const DeviceError& e) {
+      board.missing.push_back({std::string(to_string(role)), e.what()});
+      drop();
+    }
+  };
+  try_knob(KnobRole::cpu_khz, !board.cpu_levels.empty(), [&] { board.cpu_levels.clear(); });
+  try_knob(KnobRole::gpu_khz, board.gpu.has_value(), [&] { board.gpu.reset(); });
+  try_knob(KnobRole::mem_khz, board.memory.has_value(), [&] { board.memory.reset(); });
+}
+
+}  // namespace
+
 Board find_board(const Sysfs& files) {
   Board board;
   find_name(files, board);
-  const auto on = clusters(files);
-  board.cpus = switching_order(read_cpu_list(files, kCpus + "/present"), on);
-  if (board.cpus.empty()) throw DeviceError(kCpus + "/present: expected CPUs, found none");
+  const auto on = clusters(files, &board.missing);
+  board.cpus = switching_order(find_cpus(files, board.missing), on);
+  try {
+    find_cores_without_clock(files, on, board);
+    for (const int cpu : board.cpus) is_online(files, cpu);
+  } catch (const DeviceError& e) {
+    board.missing.push_back({"cpu_cores", e.what()});
+    board.cpus.clear();
+  }
   board.cpu_levels = find_cpu_levels(files, on, board.missing);
   board.gpu = find_gpu(files, board.missing);
   board.memory = find_memory(files, board);
+  drop_unreadable_knobs(files, board);
   return board;
+}
+
+bool has_knobs(const Board& board) {
+  return !board.cpus.empty() || !board.cpu_levels.empty() || board.gpu || board.memory;
 }
 
 PowerModeSpace space_of(const Board& board) {
@@ -403,9 +518,11 @@ PowerModeSpace space_of(const Board& board) {
     }
     return all;
   };
+  if (!has_knobs(board)) throw DeviceError("this board has no clock and no core that could be set");
   Knob cores{KnobRole::cpu_cores, {}};
   for (int n = 1; n <= static_cast<int>(board.cpus.size()); ++n) cores.levels.push_back(n);
-  std::vector<Knob> knobs = {std::move(cores)};
+  std::vector<Knob> knobs;
+  if (!cores.levels.empty()) knobs.push_back(std::move(cores));
   if (!board.cpu_levels.empty()) knobs.push_back({KnobRole::cpu_khz, khz(board.cpu_levels, 1)});
   if (board.gpu) knobs.push_back({KnobRole::gpu_khz, khz(board.gpu->levels, 1000)});
   if (board.memory) knobs.push_back({KnobRole::mem_khz, khz(board.memory->levels, 1000)});

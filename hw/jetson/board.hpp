@@ -60,11 +60,12 @@ struct Board {
   bool is(const std::string& part) const;  // whether a compatible string contains it
 };
 
-// Throws DeviceError saying in one sentence that this is no Jetson, or that it has no CPUs. What else is missing is listed in
-// `missing`, and the space lacks its knob.
+// Throws DeviceError saying in one sentence that this is no Jetson. What is missing is listed in `missing`, and the space lacks
+// the knob that cannot be read without it.
 Board find_board(const Sysfs& files);
 
-// Every combination of settings. Throws DeviceError where the clocks that the kernel lists make none.
+bool has_knobs(const Board& board);
+// Every combination of settings. Throws DeviceError where the clocks that the kernel lists make none, or !has_knobs(board).
 PowerModeSpace space_of(const Board& board);
 
 // Clusters with a core that is on, as there are now: those of cores that are off may have no files.
@@ -73,7 +74,8 @@ struct CpuCluster {
   std::vector<int> cpus;
   ClockLimits limits() const;
 };
-std::vector<CpuCluster> clusters(const Sysfs& files);
+// Those that cannot be read are left out, and named in `missing`, where given.
+std::vector<CpuCluster> clusters(const Sysfs& files, std::vector<Missing>* missing = nullptr);
 
 std::string cpu_online_path(int cpu);
 std::string cpu_policy_path(int number);      // folder of a cluster

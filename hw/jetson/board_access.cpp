@@ -31,20 +31,28 @@ class Unhurried {
 
 // Sensors, and the sum that is the module's power, or why there is none.
 void add_sensors(const Sysfs& files, BoardView& view) {
-  const auto rails = find_rails(files);
-  for (const auto& rail : rails) {
-    BoardView::Sensor sensor{rail.name(), rail.bus_address, std::nullopt, ""};
+  const auto channels = find_channels(files);
+  for (const auto& rail : channels) {
+    // On every board some are not connected.
+    if (rail.unused.starts_with("not connected")) continue;
+    BoardView::Sensor sensor{rail.name(), rail.bus_address, std::nullopt, rail.unused};
     try {
-      sensor.power_w = read_power_w(files, rail);
+      if (rail.unused.empty()) {
+        sensor.problem = rail.problem;
+        sensor.power_w = read_power_w(files, rail);
+      }
     } catch (const DeviceError& e) {
-      sensor.problem = rail.problem.empty() ? e.what() : rail.problem;
+      if (sensor.problem.empty()) sensor.problem = e.what();
     }
     view.sensors.push_back(sensor);
   }
   try {
-    const auto total = total_of(rails, view.board.compatible);
+    const auto total = total_of(channels, view.board.compatible);
     double watt = 0;
     for (const auto& rail : total.rails) watt += read_power_w(files, rail);
+    if (!(watt > 0))
+      throw DeviceError("cannot tell the power of the module: its rails read " + std::to_string(watt) +
+                        " W in all (" + total.note + ')');
     view.total_w = watt;
     view.total = total.note;
   } catch (const DeviceError& e) {
@@ -97,9 +105,10 @@ BoardView DirectAccess::view(const std::string& root) {
   SystemMonotonic time;
   BoardView view;
   view.board = find_board(files);
+  add_sensors(files, view);
+  if (!has_knobs(view.board)) return view;
   const Clocks clocks(files, time, view.board);
   view.now = clocks.current();
-  add_sensors(files, view);
   for (const auto& path : clocks.controls())
     if (const int code = files.write_error(path); code != 0)
       view.refused[std::strerror(code)].push_back(path);

@@ -38,10 +38,10 @@ struct BoardView {
   struct Sensor {
     std::string label, bus_address;  // label: as Rail::name()
     std::optional<double> power_w;   // none: `problem` says why
-    std::string problem;
+    std::string problem;             // also where the power cannot be
   };
   Board board;
-  PowerMode now;  // of space_of(board)
+  PowerMode now;  // of space_of(board); empty where that has no knobs
   std::vector<Sensor> sensors;
   std::optional<double> total_w;                            // power of the module
   std::string total;                                        // what it is the sum of, or why there is none

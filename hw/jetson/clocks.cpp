@@ -63,6 +63,26 @@ int khz(std::int64_t value) {
   return as_int(value).value();
 }
 
+// The rate that is locked, or the highest that the kernel may choose.
+std::int64_t memory_limit(const Sysfs& files, const MemoryClock& memory) {
+  const auto free = [&](const std::string& path) {
+    return files.exists(path) && read_number(files, path) == 0;
+  };
+  const auto rate = [&](const std::string& path) { return read_number(files, path, kHz); };
+  switch (memory.kind) {
+    case MemoryClock::Kind::bpmp:
+      if (!free(memory.folder + "/mrq_rate_locked")) return rate(memory_rate_path(memory));
+      break;
+    case MemoryClock::Kind::override_emc:
+      if (!free(memory.folder + "/clk_state")) return rate(memory_rate_path(memory));
+      break;
+    case MemoryClock::Kind::devfreq:
+      return rate(memory_limits(memory).max_path);
+  }
+  const auto cap = memory.cap.empty() ? 0 : rate(memory.cap);
+  return cap > 0 ? std::min(cap, memory.levels.back()) : memory.levels.back();
+}
+
 // The levels below and above a setting that is none of them.
 std::string nearest(const Knob& knob, int setting) {
   const auto above = std::upper_bound(knob.levels.begin(), knob.levels.end(), setting);
@@ -258,42 +278,21 @@ void Clocks::apply(const PowerMode& mode, const std::set<KnobRole>& roles) {
 
 PowerMode Clocks::current() const {
   std::vector<int> settings;
-  for (const auto& knob : space_.knobs()) {
-    if (knob.role == KnobRole::cpu_cores) {
-      settings.push_back(static_cast<int>(std::count_if(board_.cpus.begin(), board_.cpus.end(),
-                                                        [&](int cpu) { return is_online(files_, cpu); })));
-    } else if (knob.role == KnobRole::cpu_khz) {
-      const auto on = clusters(files_);
-      if (on.empty()) throw DeviceError("no clock of the CPU can be read");
-      settings.push_back(khz(read_number(files_, on.front().limits().max_path, kKhz)));
-    } else if (knob.role == KnobRole::gpu_khz) {
-      settings.push_back(khz(read_number(files_, board_.gpu->limits().max_path, kHz) / 1000));
-    } else {
-      settings.push_back(khz(memory_limit() / 1000));
-    }
-  }
+  for (const auto& knob : space_.knobs()) settings.push_back(setting_now(files_, board_, knob.role));
   return PowerMode(settings);
 }
 
-// The rate that is locked, or the highest that the kernel may choose.
-std::int64_t Clocks::memory_limit() const {
-  const auto& memory = *board_.memory;
-  const auto free = [&](const std::string& path) {
-    return files_.exists(path) && read_number(files_, path) == 0;
-  };
-  const auto rate = [&](const std::string& path) { return read_number(files_, path, kHz); };
-  switch (memory.kind) {
-    case MemoryClock::Kind::bpmp:
-      if (!free(memory.folder + "/mrq_rate_locked")) return rate(memory_rate_path(memory));
-      break;
-    case MemoryClock::Kind::override_emc:
-      if (!free(memory.folder + "/clk_state")) return rate(memory_rate_path(memory));
-      break;
-    case MemoryClock::Kind::devfreq:
-      return rate(memory_limits(memory).max_path);
+int setting_now(const Sysfs& files, const Board& board, KnobRole role) {
+  if (role == KnobRole::cpu_cores)
+    return static_cast<int>(
+        std::count_if(board.cpus.begin(), board.cpus.end(), [&](int cpu) { return is_online(files, cpu); }));
+  if (role == KnobRole::cpu_khz) {
+    const auto on = clusters(files);
+    if (on.empty()) throw DeviceError("no clock of the CPU can be read");
+    return khz(read_number(files, on.front().limits().max_path, kKhz));
   }
-  const auto cap = memory.cap.empty() ? 0 : rate(memory.cap);
-  return cap > 0 ? std::min(cap, memory.levels.back()) : memory.levels.back();
+  if (role == KnobRole::gpu_khz) return khz(read_number(files, board.gpu->limits().max_path, kHz) / 1000);
+  return khz(memory_limit(files, *board.memory) / 1000);
 }
 
 std::vector<std::string> Clocks::controls() const {

@@ -71,7 +71,6 @@ class Clocks {
   void set_memory(std::int64_t rate);
   void reach(const std::string& path, std::int64_t wanted, std::int64_t before, double deadline_s,
              const std::function<Outcome(std::int64_t found)>& otherwise);
-  std::int64_t memory_limit() const;
 
   Sysfs& files_;
   Monotonic& time_;
@@ -79,6 +78,9 @@ class Clocks {
   ClocksOptions options_;
   PowerModeSpace space_;
 };
+
+// What the control files say of one knob that the board has, as Clocks::current(). Throws DeviceError.
+int setting_now(const Sysfs& files, const Board& board, KnobRole role);
 
 // Throws std::invalid_argument for a setting of one of the knobs that is none of its levels, naming the two nearest.
 void check_settings(const PowerModeSpace& space, const PowerMode& mode, const std::set<KnobRole>& roles);

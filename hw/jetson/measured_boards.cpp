@@ -25,6 +25,7 @@ std::string MeasuringOptions::error() const {
   if (replay && !command.empty()) return "--device replay runs no program";
   if (profiler.minibatches < 2) return "--minibatches must be >= 2";
   if (!(profiler.window_s > 0) || !std::isfinite(profiler.window_s)) return "--window-s must be > 0";
+  if (!(stop_grace_s >= 0) || !std::isfinite(stop_grace_s)) return "--stop-grace-s must be >= 0";
   return profiler.error();
 }
 
@@ -34,7 +35,7 @@ JetsonBoard::JetsonBoard(const JetsonOptions& options, Monotonic& time) : files_
   check_may_set(files_, time, board);
   if (options.rails_only) {
     try {
-      power_ = std::make_unique<RailPower>(files_, total_of(find_rails(files_), compatible));
+      power_ = std::make_unique<RailPower>(files_, total_of(find_channels(files_), compatible));
     } catch (const DeviceError& e) {
       no_power_ = e.what();
     }

@@ -1,11 +1,13 @@
 #include "hw/jetson/nvpmodel.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <string_view>
 
 #include "hw/numbers.hpp"
@@ -64,7 +66,34 @@ bool is_of_gpu(const Sysfs& files, const std::string& path, const GpuClock& gpu)
   }
 }
 
+// The cores of the cluster whose clock `path` holds, of which `core` is one.
+std::vector<int> cluster_of(const Sysfs& files, const std::string& path, int core) {
+  try {
+    return read_cpu_list(files, std::filesystem::path(path).parent_path().string() + "/related_cpus");
+  } catch (const DeviceError&) {
+    return {core};  // off: there are no files
+  }
+}
+
+std::string listed(const std::set<int>& numbers) {
+  std::string text;
+  for (const int number : numbers) text += (text.empty() ? "" : ", ") + std::to_string(number);
+  return text;
+}
+
+std::set<int> without(std::set<int> numbers, const std::set<int>& others) {
+  std::erase_if(numbers, [&](int number) { return others.count(number) > 0; });
+  return numbers;
+}
+
 }  // namespace
+
+bool is_nvpmodel_name(const std::string& name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return (c < 128 && std::isalnum(c) != 0) ||
+           std::string_view("._+-").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+}
 
 const NvpmodelConf::Mode* NvpmodelConf::find(int id) const {
   const auto found =
@@ -138,9 +167,11 @@ int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf) {
                     "; found the IDs " + known);
 }
 
-std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
-                            const Board& board, const PowerMode& mode, const std::set<KnobRole>& roles,
-                            const std::string& name) {
+NvpmodelStanza nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
+                               const Board& board, const PowerMode& mode, const std::set<KnobRole>& roles,
+                               const std::string& name) {
+  if (!is_nvpmodel_name(name))
+    throw std::invalid_argument("the name of a POWER_MODEL: letters, digits and . _ + - only");
   const auto space = space_of(board);
   const auto setting = [&](KnobRole role) -> std::optional<std::int64_t> {
     const auto knob = space.knob_with(role);
@@ -151,6 +182,9 @@ std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const 
 
   std::map<std::pair<std::string, std::string>, std::string> values;  // of parameter and argument
   std::set<KnobRole> covered;
+  std::set<int> switched;                        // cores that have a parameter
+  std::map<std::string, std::set<int>> clocked;  // by argument: cores whose clock has one
+  std::set<std::string> gpu_ends;
   const auto put = [&](KnobRole role, const std::string& param, const std::string& arg, std::int64_t value) {
     if (roles.count(role) > 0) values[{param, arg}] = std::to_string(value);
     covered.insert(role);
@@ -164,10 +198,13 @@ std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const 
       const auto core = core_of(path);
       if (!param.is_clock) {
         if (!core || !path.ends_with("/online")) continue;
+        switched.insert(*core);
         put(KnobRole::cpu_cores, param.name, arg, on.count(*core) > 0 ? 1 : 0);
       } else if (of_clock && core) {
+        for (const int cpu : cluster_of(files, path, *core)) clocked[arg].insert(cpu);
         put_clock(KnobRole::cpu_khz, param.name, arg, 1);
       } else if (of_clock && board.gpu && is_of_gpu(files, path, *board.gpu)) {
+        gpu_ends.insert(arg);
         put_clock(KnobRole::gpu_khz, param.name, arg, 1000);
       } else if (arg == "MAX_FREQ" && board.memory && path == board.memory->cap) {
         put_clock(KnobRole::mem_khz, param.name, arg, 1000);
@@ -178,9 +215,33 @@ std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const 
     if (roles.count(knob.role) > 0 && covered.count(knob.role) == 0)
       throw DeviceError("nvpmodel.conf has no parameter for " + std::string(to_string(knob.role)));
 
+  NvpmodelStanza stanza;
+  if (roles.count(KnobRole::cpu_cores) > 0) {
+    switched.insert(board.cpus.front());  // it is always on, and has no file on many boards
+    const auto left = without({board.cpus.begin(), board.cpus.end()}, switched), off = without(left, on);
+    if (!left.empty())
+      stanza.notes.push_back(
+          "nvpmodel.conf has no parameter for the cores " + listed(left) + ": they stay as they are" +
+          (off.empty()
+               ? std::string()
+               : "; with cpu_cores=" + std::to_string(cores) + " these should be off: " + listed(off)));
+  }
+  for (const char* arg : {"MIN_FREQ", "MAX_FREQ"}) {
+    std::set<int> with_clock;
+    if (roles.count(KnobRole::cpu_khz) > 0)
+      for (const auto& cluster : clusters(files)) with_clock.insert(cluster.cpus.begin(), cluster.cpus.end());
+    if (const auto left = without(with_clock, clocked[arg]); !left.empty())
+      stanza.notes.push_back("nvpmodel.conf has no parameter for the " + std::string(arg) + " of the cores " +
+                             listed(left) + ": it stays as it is");
+    if (roles.count(KnobRole::gpu_khz) > 0 && gpu_ends.count(arg) == 0)
+      stanza.notes.push_back("nvpmodel.conf has no parameter for the " + std::string(arg) +
+                             " of the GPU: it stays as it is");
+  }
+
   int id = 0;
   for (const auto& other : conf.modes) id = std::max(id, other.id + 1);
-  std::string text = "< POWER_MODEL ID=" + std::to_string(id) + " NAME=" + name + " >\n";
+  auto& text = stanza.text;
+  text = "< POWER_MODEL ID=" + std::to_string(id) + " NAME=" + name + " >\n";
   const auto add = [&](const std::string& param, const std::string& arg, const std::string& value) {
     text += param + ' ' + arg + ' ' + value + '\n';
   };
@@ -191,7 +252,7 @@ std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const 
     if (found != values.end()) values.erase(found);
   }
   for (const auto& [key, value] : values) add(key.first, key.second, value);
-  return text;
+  return stanza;
 }
 
 }  // namespace fewwatt::hw

@@ -39,11 +39,21 @@ NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where);
 // DeviceError where the file has neither, and more than one.
 int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf);
 
+// Letters, digits and . _ + - only, one at least: what a POWER_MODEL may be called.
+bool is_nvpmodel_name(const std::string& name);
+
+struct NvpmodelStanza {
+  std::string text;
+  std::vector<std::string>
+      notes;  // sentences: cores and clocks that the file has no parameter for, and so stay as they are
+};
+
 // A POWER_MODEL stanza to append to the file: that of `base`, with the settings that `mode`, a mode of space_of(board), has for
 // the knobs `roles`. CPU and GPU clocks are pinned, their lowest is their highest; nvpmodel can only cap the memory's. Its id
-// is one more than the highest. Throws DeviceError when the file has no parameter for one of the knobs.
-std::string nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
-                            const Board& board, const PowerMode& mode, const std::set<KnobRole>& roles,
-                            const std::string& name);
+// is one more than the highest. Throws DeviceError when the file has no parameter for one of the knobs, and
+// std::invalid_argument where !is_nvpmodel_name(name).
+NvpmodelStanza nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
+                               const Board& board, const PowerMode& mode, const std::set<KnobRole>& roles,
+                               const std::string& name);
 
 }  // namespace fewwatt::hw

@@ -258,7 +258,7 @@ std::unique_ptr<PowerSource> find_power_source(const Sysfs& files, Monotonic& cl
                                                const std::vector<std::string>& compatible,
                                                TegrastatsOptions fall_back) {
   try {
-    return std::make_unique<RailPower>(files, total_of(find_rails(files), compatible));
+    return std::make_unique<RailPower>(files, total_of(find_channels(files), compatible));
   } catch (const DeviceError& rails) {
     fall_back.why = rails.what();
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 namespace fewwatt::hw {
 namespace {
@@ -78,6 +79,8 @@ std::string_view to_string(AttemptStatus status) {
       return "timed-out";
     case AttemptStatus::program_died:
       return "program-died";
+    case AttemptStatus::no_steps:
+      return "no-steps";
     case AttemptStatus::device_error:
       return "device-error";
     case AttemptStatus::interrupted:
@@ -90,12 +93,18 @@ std::string_view to_string(AttemptStatus status) {
 
 std::string ProfilerOptions::error() const {
   if (minibatches < 2) return "ProfilerOptions: minibatches must be >= 2";
-  for (const double value : {window_s, start_s, warm_up_s, timeout_s, step_timeout_s, meter_interval_s})
+  for (const auto& [name, value] : {std::pair("window_s", window_s),
+                                    {"start_s", start_s},
+                                    {"warm_up_s", warm_up_s},
+                                    {"timeout_s", timeout_s},
+                                    {"step_timeout_s", step_timeout_s},
+                                    {"meter_interval_s", meter_interval_s}})
     if (!(value > 0) || !std::isfinite(value))
-      return "ProfilerOptions: times, and meter_interval_s, must be > 0";
-  for (const double value : {margin_c, cool_s, counters_s})
+      return "ProfilerOptions: " + std::string(name) + " must be > 0";
+  for (const auto& [name, value] :
+       {std::pair("margin_c", margin_c), {"cool_s", cool_s}, {"counters_s", counters_s}})
     if (!(value >= 0) || !std::isfinite(value))
-      return "ProfilerOptions: margin_c, cool_s and counters_s must be >= 0";
+      return "ProfilerOptions: " + std::string(name) + " must be >= 0";
   if (auto bad = time_steady.error(); !bad.empty()) return bad;
   return power_steady.error();
 }
@@ -150,7 +159,8 @@ Attempt Profiler::attempt(const PowerMode& mode) {
   }
   mode_ = attempt.status == AttemptStatus::ok ? std::optional(mode) : std::nullopt;
   const bool stuck = attempt.status == AttemptStatus::timed_out && !options_.keeps_running;
-  if (attempt.status == AttemptStatus::program_died || stuck) drop_program();
+  if (attempt.status == AttemptStatus::program_died || attempt.status == AttemptStatus::no_steps || stuck)
+    drop_program();
   attempt.took_s = time_.now_s() - start_s;
   return attempt;
 }
@@ -226,8 +236,7 @@ void Profiler::look_for_steps() {
   look_for_steps_s_ = time_.now_s() + kLookForSteps_s;
   const auto ways = program_->step_ways();
   if (ways.none && no_way_)
-    throw Failed{AttemptStatus::program_died,
-                 "no step can be reported: " + ways.closed + lines_of(*program_)};
+    throw Failed{AttemptStatus::no_steps, "no step can be reported: " + ways.closed + lines_of(*program_)};
   no_way_ = ways.none;
   if (no_way_ || ways.closed.empty() || told_of_closed_) return;
   told_of_closed_ = true;
@@ -253,8 +262,8 @@ void Profiler::next_step(double until_s) {
         throw Failed{AttemptStatus::program_died,
                      "the program " + program_->describe_end() + lines_of(*program_)};
       case Wait::closed:
-        throw Failed{AttemptStatus::program_died, std::string("the program closed the descriptor of ") +
-                                                      kStepFdVariable + lines_of(*program_)};
+        throw Failed{AttemptStatus::no_steps, std::string("the program closed the descriptor of ") +
+                                                  kStepFdVariable + lines_of(*program_)};
       case Wait::timed_out:
         break;
     }

@@ -35,6 +35,7 @@ enum class AttemptStatus {
   boot_changed,
   timed_out,
   program_died,
+  no_steps,  // it runs, and cannot report a step
   device_error,
   interrupted,    // told to stop: neither good nor bad
   program_ended,  // by itself, with exit code 0; only where the program keeps running

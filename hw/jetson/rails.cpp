@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <iterator>
 #include <set>
+#include <sstream>
 #include <tuple>
 
 namespace fewwatt::hw {
 namespace {
 
+// What an INA3221 reads below 0 for nothing: its offset of at most 80 uV is 16 mA at a shunt of 5 mOhm, 0.3 W at 20 V.
+constexpr double kOffset_w = 0.5;
 constexpr double kShortestConversion_s = 140e-6;  // of an INA3221, for a voltage or a current
 
 // What there is to add up, by the labels of NVIDIA's modules. The first label marks the rule: where it is, all must be.
@@ -55,8 +59,12 @@ std::string bus_address_in(const std::string& path) {
   return found;
 }
 
+// NC as a word: not SYNC.
 bool is_unconnected(const std::string& label) {
-  return label.find("NC") != std::string::npos || label == "sum of shunt voltages";
+  const auto is_part = [&](std::size_t i) { return std::isalnum(static_cast<unsigned char>(label[i])) != 0; };
+  for (auto at = label.find("NC"); at != std::string::npos; at = label.find("NC", at + 1))
+    if ((at == 0 || !is_part(at - 1)) && (at + 2 == label.size() || !is_part(at + 2))) return true;
+  return label == "sum of shunt voltages";
 }
 
 std::string with_advice(const SysfsError& error) {
@@ -71,14 +79,26 @@ std::string with_advice(const SysfsError& error) {
 // Runs `read`; what went wrong, or "".
 template <class Read>
 std::string problem_of(const Read& read) {
+  constexpr const char* kCannot = "cannot be read: ";
   try {
     read();
     return "";
   } catch (const SysfsError& error) {
-    return with_advice(error);
+    return kCannot + with_advice(error);
   } catch (const DeviceError& error) {
-    return error.what();
+    return kCannot + std::string(error.what());
   }
+}
+
+// What is wrong with the rail's power, or "".
+std::string problem_of_power(const Sysfs& files, const Rail& rail) {
+  double power_w = 0;
+  auto problem = problem_of([&] { power_w = read_power_w(files, rail); });
+  if (power_w >= -kOffset_w) return problem;
+  std::ostringstream text;
+  text << "reads " << power_w
+       << " W, which no rail takes: its shunt is connected the other way round, or the sensor is broken";
+  return text.str();
 }
 
 double number_or(const Sysfs& files, const std::string& path, double otherwise) {
@@ -98,24 +118,38 @@ double averaging_s(const Sysfs& files, const std::string& folder, int channels) 
   return interval_s > 0 ? std::max(interval_s, conversions_s) : kSensorAveraging_s;
 }
 
-// Adds the channel, unless it is not connected. One that nobody has named is read, and no part of any sum.
+// Adds the channel. One that nobody has named is read, and no part of any sum.
 void add(const Sysfs& files, Rail rail, const std::string& label_path, std::vector<Rail>& rails) {
   rail.has_label = files.exists(label_path);
   if (rail.has_label) rail.problem = problem_of([&] { rail.label = files.read(label_path); });
-  if (is_unconnected(rail.label)) return;
-  if (rail.problem.empty()) rail.problem = problem_of([&] { read_power_w(files, rail); });
+  if (rail.problem.empty() && rail.label.empty()) rail.has_label = false;
+  if (is_unconnected(rail.label)) {
+    rail.unused = "not connected (label " + rail.label + ')';
+    rail.label.clear();  // it names nothing
+  }
+  if (rail.unused.empty() && rail.problem.empty()) rail.problem = problem_of_power(files, rail);
   rails.push_back(std::move(rail));
 }
 
+// A sensor that is there, and has nothing to read.
+std::vector<Rail> without_channels(const std::string& address, const std::string& expected) {
+  Rail rail;
+  rail.bus_address = address;
+  rail.channel = 0;
+  rail.unused = "without channels (no " + expected + ')';
+  return {rail};
+}
+
 std::vector<Rail> ina3221_hwmon(const Sysfs& files, const std::string& folder, const std::string& address) {
-  std::vector<int> channels;
+  std::vector<int> channels, off;
   for (const int channel : {1, 2, 3}) {
     const auto in = folder + "/in" + std::to_string(channel);
-    if ((files.exists(in + "_label") || files.exists(in + "_input")) &&
-        number_or(files, in + "_enable", 1) != 0)
-      channels.push_back(channel);
+    if (!files.exists(in + "_label") && !files.exists(in + "_input")) continue;
+    channels.push_back(channel);
+    if (number_or(files, in + "_enable", 1) == 0) off.push_back(channel);
   }
-  const double averaging = averaging_s(files, folder, static_cast<int>(channels.size()));
+  if (channels.empty()) return without_channels(address, "in1_input");
+  const double averaging = averaging_s(files, folder, static_cast<int>(channels.size() - off.size()));
   std::vector<Rail> rails;
   for (const int channel : channels) {
     const auto number = std::to_string(channel);
@@ -125,6 +159,8 @@ std::vector<Rail> ina3221_hwmon(const Sysfs& files, const std::string& folder, c
     rail.voltage_path = folder + "/in" + number + "_input";
     rail.current_path = folder + "/curr" + number + "_input";
     rail.averaging_s = averaging;
+    if (std::count(off.begin(), off.end(), channel) > 0)
+      rail.unused = "switched off (in" + number + "_enable is 0)";
     add(files, std::move(rail), folder + "/in" + number + "_label", rails);
   }
   return rails;
@@ -137,7 +173,7 @@ std::vector<Rail> ina238_hwmon(const Sysfs& files, const std::string& folder, co
   rail.bus_address = address;
   rail.power_path = folder + "/power1_input";
   rail.power_unit_w = 1e-6;
-  rail.problem = problem_of([&] { read_power_w(files, rail); });
+  rail.problem = problem_of_power(files, rail);
   return {rail};
 }
 
@@ -152,7 +188,7 @@ std::vector<Rail> ina3221_iio(const Sysfs& files, const std::string& folder, con
     if (!files.exists(label_path) && !files.exists(rail.power_path)) continue;
     add(files, std::move(rail), label_path, rails);
   }
-  return rails;
+  return rails.empty() ? without_channels(address, "in_power0_input") : rails;
 }
 
 std::string text_or_empty(const Sysfs& files, const std::string& path) {
@@ -202,7 +238,9 @@ std::string name_of(const Rail& rail) {
 std::string listed(const std::vector<Rail>& rails) {
   std::vector<std::string> names;
   for (const auto& rail : rails)
-    names.push_back(name_of(rail) + (rail.problem.empty() ? "" : ", not readable: " + rail.problem));
+    names.push_back(name_of(rail) + (!rail.unused.empty()    ? ", " + rail.unused
+                                     : !rail.problem.empty() ? ", " + rail.problem
+                                                             : ""));
   return joined(names, "; ");
 }
 
@@ -210,8 +248,10 @@ DeviceError no_total(const std::string& why, const std::vector<Rail>& rails) {
   return DeviceError("cannot tell the power of the module: " + why + "; rails found: " + listed(rails));
 }
 
-// The rule to follow: the board's own; else the first whose mark is there, else the one that lacks least.
-const Rule& rule_for(const std::vector<Rail>& rails, const std::vector<std::string>& compatible) {
+// The rule to follow: the board's own; else the first whose mark is there, else the one that lacks least. `channels`: those that are
+// no rails, too.
+const Rule& rule_for(const std::vector<Rail>& rails, const std::vector<Rail>& channels,
+                     const std::vector<std::string>& compatible) {
   const auto is_there = [&](const std::string& label) { return !labelled(rails, label, compatible).empty(); };
   const Rule* best = nullptr;
   std::ptrdiff_t most = 0;
@@ -232,12 +272,18 @@ const Rule& rule_for(const std::vector<Rail>& rails, const std::vector<std::stri
   for (const auto& rule : rules()) marks.push_back(joined(rule.labels, " + "));
   throw no_total(
       "no rail is known to carry all of it, nor parts that add up to it (" + joined(marks, ", or ") + ')',
-      rails);
+      channels);
 }
 
 }  // namespace
 
 std::vector<Rail> find_rails(const Sysfs& files) {
+  auto rails = find_channels(files);
+  std::erase_if(rails, [](const Rail& rail) { return !rail.unused.empty(); });
+  return rails;
+}
+
+std::vector<Rail> find_channels(const Sysfs& files) {
   std::vector<Rail> rails;
   std::set<std::string> seen;  // bus addresses, real paths of sensors without one
   const auto add_all = [&](std::vector<Rail> more, const std::string& key) {
@@ -284,7 +330,12 @@ double read_power_w(const Sysfs& files, const Rail& rail) {
   return millivolts * milliamperes * 1e-6;
 }
 
-TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::string>& compatible) {
+TotalPower total_of(const std::vector<Rail>& channels, const std::vector<std::string>& compatible) {
+  std::vector<Rail> rails;
+  std::copy_if(channels.begin(), channels.end(), std::back_inserter(rails),
+               [](const Rail& rail) { return rail.unused.empty(); });
+  if (rails.empty() && !channels.empty())
+    throw no_total("there are power sensors, but none of their channels is in use", channels);
   if (rails.empty())
     throw DeviceError(
         "no power sensor found: no ina3221 among /sys/class/hwmon/*/name, nothing in "
@@ -294,8 +345,8 @@ TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::strin
         "an INA3221 is there, but has no labels (in1_label): nothing tells which rails it measures; they "
         "come from NVIDIA's "
         "device tree, which kernels from elsewhere may lack",
-        rails);
-  const auto& rule = rule_for(rails, compatible);
+        channels);
+  const auto& rule = rule_for(rails, channels, compatible);
   TotalPower total;
   std::vector<std::string> missing, names, left_out;
   for (const auto& label : rule.labels) {
@@ -304,9 +355,9 @@ TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::strin
       missing.push_back(label);
       continue;
     }
-    if (found.size() > 1) throw no_total(label + " is there more than once", rails);
+    if (found.size() > 1) throw no_total(label + " is there more than once", channels);
     if (!found.front().problem.empty())
-      throw no_total(name_of(found.front()) + " cannot be read: " + found.front().problem, rails);
+      throw no_total(name_of(found.front()) + ' ' + found.front().problem, channels);
     total.rails.push_back(found.front());
     names.push_back(name_of(found.front()));
   }
@@ -314,7 +365,7 @@ TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::strin
     throw no_total("missing " + joined(missing, ", ") + " (not there, or switched off) of " +
                        (rule.board.empty() ? joined(rule.labels, " + ")
                                            : rule.board + ", whose power is " + joined(rule.labels, " + ")),
-                   rails);
+                   channels);
   for (const auto& rail : rails) {
     const bool taken = std::any_of(total.rails.begin(), total.rails.end(), [&](const Rail& other) {
       return std::tie(rail.bus_address, rail.channel) == std::tie(other.bus_address, other.channel);

@@ -20,13 +20,17 @@ struct Rail {
   std::string power_path;
   double power_unit_w = 1e-3;  // of power_path: 1e-3 = mW, 1e-6 = uW
   double averaging_s = kSensorAveraging_s;
-  std::string problem;  // "" = could be read; else path, errno and what to do
+  std::string
+      problem;  // "" = could be read; else "cannot be read: " with path, errno and what to do, or "reads -3 W, ..."
+  std::string unused;  // "" = it is a rail; else "switched off (...)", "not connected (label NC)"
 
   std::string name() const;  // the label, else "channel 1 (no label)"
 };
 
-// All connected channels of all power sensors, by bus address and channel: INA3221 and INA238 through hwmon, INA3221
-// through iio (JetPack 4). Without those that are off or not connected (label NC). A sensor seen twice is listed once.
+// All channels of all power sensors, by bus address and channel: INA3221 and INA238 through hwmon, INA3221 through iio
+// (JetPack 4). A sensor seen twice is listed once; one without channels is an unused channel 0.
+std::vector<Rail> find_channels(const Sysfs& files);
+// Those that are rails.
 std::vector<Rail> find_rails(const Sysfs& files);
 
 // Throws DeviceError naming the path.
@@ -37,8 +41,8 @@ struct TotalPower {
   std::vector<Rail> rails;
   std::string note;  // what is added up, and what is not
 };
-// `compatible`: the strings of /proc/device-tree/compatible. Throws DeviceError listing the rails found where one that
-// is needed is not there, cannot be read, or is there more than once.
-TotalPower total_of(const std::vector<Rail>& rails, const std::vector<std::string>& compatible);
+// `channels`: what find_channels() or find_rails() gives. `compatible`: the strings of /proc/device-tree/compatible. Throws DeviceError listing the rails found where one that
+// is needed is not there, has a problem, or is there more than once.
+TotalPower total_of(const std::vector<Rail>& channels, const std::vector<std::string>& compatible);
 
 }  // namespace fewwatt::hw

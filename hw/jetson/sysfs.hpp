@@ -41,7 +41,8 @@ class Sysfs {
 };
 
 // Real files below `root` ("" for the board's own). Writes go to files below /sys only: another path, one with "..", and a link
-// that leads out of /sys are DeviceErrors. A file of more than 1 MiB is not read.
+// that leads out of /sys are DeviceErrors. A file of more than 1 MiB is not read. Below another root links lead where they do on the
+// board itself: one that begins with / begins at the root, and none leads out of it.
 class FileSysfs final : public Sysfs {
  public:
   explicit FileSysfs(std::string root = "");  // throws DeviceError when there is no such folder
@@ -53,6 +54,8 @@ class FileSysfs final : public Sysfs {
   std::string resolve(const std::string& path) const override;
 
  private:
+  std::string located(const std::string& path) const;
+
   std::string root_;
 };
 

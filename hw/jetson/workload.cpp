@@ -178,11 +178,19 @@ struct Process {
   bool dead = false;
   std::string command;
   bool has_descriptor = true, can_report = true;  // true also where /proc does not tell
+  bool is_told = true;                            // by its environment, of one of the ways; likewise
 };
 
-std::string text_of(const std::string& path) {
+bool read_text(const std::string& path, std::string& text) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  text.assign(std::istreambuf_iterator<char>(file), {});
+  return file.good() || file.eof();
+}
+
+std::string text_of(const std::string& path) {
+  std::string text;
+  read_text(path, text);
+  return text;
 }
 
 // "python3 train.py --epochs 3": without folders, shortened.
@@ -211,22 +219,27 @@ void find_ways(const std::string& folder, const StepEnds& ends, Process& process
   }
   if (error) return;
   process.has_descriptor = pipe_open;
-  if (pipe_open || path_open) return;
+  if (path_open) return;
   // What a process was started with; one that has written its title over it tells nothing any more.
-  const auto environment = text_of(folder + "/environ");
-  const std::string entry = std::string(kStepPathVariable) + '=' + ends.path;
-  bool has_path = false;
+  std::string environment;
+  if (!read_text(folder + "/environ", environment)) return;
+  const std::string path_entry = std::string(kStepPathVariable) + '=' + ends.path,
+                    fd_entry = std::string(kStepFdVariable) + '=' + std::to_string(kStepFd);
+  bool has_path = false, has_fd = false;
   for (std::size_t at = 0; at < environment.size();) {
     const auto stop = std::min(environment.find('\0', at), environment.size());
     const auto one = std::string_view(environment).substr(at, stop - at);
     if (one.find('=') == one.npos) return;
-    has_path = has_path || one == entry;
+    has_path = has_path || (one == path_entry && !ends.path.empty());
+    has_fd = has_fd || one == fd_entry;
     at = stop + 1;
   }
+  process.is_told = has_path || has_fd;
+  if (pipe_open) return;  // it may know the number without being told
   // In a container the path may lead nowhere.
   struct stat status {};
   const bool reachable = ::stat((folder + "/root" + ends.path).c_str(), &status) == 0 || errno == EACCES;
-  process.can_report = has_path && reachable && !ends.path.empty();
+  process.can_report = has_path && reachable;
 }
 
 std::map<pid_t, Process> processes_of(pid_t first, const StepEnds& ends) {
@@ -274,7 +287,8 @@ StepWays ways_of(pid_t first, const StepEnds& ends) {
   for (const auto& entry : processes) {
     const bool is_last = parents.count(entry.first) == 0;
     if (is_last && entry.second.can_report) ways.none = false;
-    if (!entry.second.has_descriptor && (lacking == nullptr || is_last)) lacking = &entry;
+    if (!(entry.second.has_descriptor && entry.second.is_told) && (lacking == nullptr || is_last))
+      lacking = &entry;
   }
   if (lacking == nullptr) return ways;
   const auto named = [](pid_t pid, const Process& process) {
@@ -282,12 +296,20 @@ StepWays ways_of(pid_t first, const StepEnds& ends) {
   };
   const auto& [pid, process] = *lacking;
   const auto parent = processes.find(process.parent);
-  ways.closed = "process " + named(pid, process) + " has not got the descriptor of " + kStepFdVariable + ": ";
-  if (parent == processes.end())
-    ways.closed += "it was closed";
-  else
-    ways.closed.append(named(parent->first, parent->second)).append(", which started it, closed it");
-  ways.closed += ", as torchrun, accelerate, conda run and docker do";
+  const auto starter = parent == processes.end()
+                           ? std::string()
+                           : named(parent->first, parent->second) + ", which started it, ";
+  ways.closed = "process " + named(pid, process) + " has ";
+  if (process.has_descriptor) {
+    ways.closed.append("neither ").append(kStepFdVariable).append(" nor ").append(kStepPathVariable);
+    ways.closed += " in its environment: " +
+                   (starter.empty() ? "it was started without them" : starter + "left them out") +
+                   ", as env -i and sudo do";
+    return ways;
+  }
+  ways.closed.append("not got the descriptor of ").append(kStepFdVariable).append(": ");
+  ways.closed += (starter.empty() ? "it was closed" : starter + "closed it") +
+                 ", as torchrun, accelerate, conda run and docker do";
   if (process.can_report)
     ways.closed.append("; it may open ")
         .append(kStepPathVariable)

@@ -53,7 +53,8 @@ enum class Wait {
 struct StepWays {
   // Of the processes that have started no other, or whose others have ended, not one can report steps. The others only wait.
   bool none = false;
-  // A sentence that names a process that lacks the descriptor, who started it, and what is left; "" = none lacks it.
+  // A sentence that names a process that lacks the descriptor, or was told of neither way, who started it, and what is left; "" = none
+  // lacks them.
   std::string closed;
 };
 

@@ -1,5 +1,6 @@
 #include "datasets/csv.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/datasets/expect_data_error.hpp"
@@ -166,7 +167,8 @@ TEST(Csv, AHeaderInACommentIsOne) {
 }
 
 TEST(Csv, ASpreadsheetMaySayTheSeparator) {
-  for (const char* first : {"sep=;\r\n", "SEP=;\n", "\"sep=;\"\n"})
+  for (const char* first :
+       {"sep=;\r\n", "SEP=;\n", "Sep=;\n", "sEp=;\r", "\"sep=;\"\n", "\"Sep=;\"\n", "sep=;;;\n"})
     EXPECT_EQ(read(std::string(first) + "a;b,c\n1;2\n").header, (std::vector<std::string>{"a", "b,c"}))
         << first;
   EXPECT_EQ(read("sep=|\na|b\n1|2\n").rows[0], (std::vector<std::string>{"1", "2"}));
@@ -203,10 +205,20 @@ TEST(Csv, Utf16IsReadInEitherByteOrderWithAndWithoutMark) {
     EXPECT_EQ(table.header, (std::vector<std::string>{"a", "b"}));
     EXPECT_EQ(table.rows.at(0), (std::vector<std::string>{"1", "2"}));
   }
+  // Letters without a zero byte, Greek here, are fewer than digits and separators; the last byte may be lost.
+  const std::string greek("\xA9\x03\xA9\x03", 4), rest = utf16("\ta\tb\r\nx\t1\t2\r\n", true);
+  for (const auto& bytes : {greek + rest, utf16("a\t", true) + greek + utf16("\n" + text, true),
+                            greek + rest.substr(0, rest.size() - 1)}) {
+    const auto table = read(bytes);
+    EXPECT_NE(std::find(table.header.begin(), table.header.end(), "\xCE\xA9\xCE\xA9"), table.header.end());
+    EXPECT_GE(table.rows.size(), 1u);
+  }
   EXPECT_EQ(read(std::string("\xFF\xFE\xB5\x00\n\x00\x31\x00", 8)).header.at(0), "\xC2\xB5");
   EXPECT_EQ(read(std::string("\xFF\xFE\x3D\xD8\x00\xDE\n\x00\x31\x00", 10)).header.at(0), "\xF0\x9F\x98\x80");
   EXPECT_EQ(read(std::string("\xFF\xFE\x3D\xD8\n\x00\x31\x00", 8)).header.at(0), "\xEF\xBF\xBD");
   expect_refused(std::string("\xFF\xFE\0\0a\0\0\0", 8), {"t.csv", "UTF-32"});
+  expect_refused(utf16(utf16(text, true), true), {"t.csv", "UTF-32"});
+  expect_refused(utf16(utf16(text, false), false), {"t.csv", "UTF-32"});
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "datasets/import.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/datasets/expect_data_error.hpp"
@@ -87,9 +88,32 @@ TEST_F(Import, NamesComeFromColumnsAndAreRenamedAndCleaned) {
   EXPECT_EQ(store.devices.at("board").at("colour"), "red");
 }
 
+TEST_F(Import, TwoNamesThatWouldBecomeOneAreRefused) {
+  const auto profile = [](const std::string& renamed) {
+    return "[profile]\ndevice = {board}\nworkload = {net}\nkind = non-dnn\ntime_of = run\nspace = "
+           "from-data\n" +
+           renamed + "[file *.csv]\ngpu_khz = gpu [MHz]\ntime_ms = secs [s]\n";
+  };
+  write("a.csv", "board,net,gpu,secs\nb,x y,1,1\nb,x/y,2,1\n");
+  expect_refused(profile(""),
+                 {"a.csv:3: 'x/y' and 'x y' at ", "a.csv:2 would both be called x-y", "[rename]"});
+  EXPECT_EQ(run(profile("[rename]\nx/y = other\n")).profiles.size(), 2u);
+  EXPECT_EQ(run(profile("[rename]\nx/y = one\nx y = one\n")).profiles.size(), 1u) << "meant to be one";
+  write("a.csv", "board,net,gpu,secs\nb (1),x,1,1\nb [1],x,2,1\n");
+  expect_refused(profile(""), {"'b [1]' and 'b (1)'", "b--1-"});
+  write("a.csv", "board,net,gpu,secs\nb,\xC3\xA4,1,1\nb,\xC3\xB6,2,1\n");
+  expect_refused(profile(""), {"would both be called --"});
+  write("a.csv", "board,net,gpu,secs\nx-y,x y,1,1\nx-y,x y,2,1\n");
+  EXPECT_EQ(run(profile("")).profiles.size(), 1u) << "a device may be called as a workload is";
+}
+
 TEST_F(Import, WindowsLineEndsAndByteOrderMarkAreAccepted) {
   write("t_a.csv", "\xEF\xBB\xBFgpu,mem,secs\r\n200,50000,1\r\n");
-  EXPECT_EQ(run(kProfile + kTimes).profiles.at(0).measurements.at(0).time_ms, 1000);
+  auto mapping = kProfile + kTimes;
+  EXPECT_EQ(run(mapping).profiles.at(0).measurements.at(0).time_ms, 1000);
+  // A mapping as an old Mac writes it.
+  std::replace(mapping.begin(), mapping.end(), '\n', '\r');
+  EXPECT_EQ(run(mapping).profiles.at(0).measurements.at(0).time_ms, 1000);
 }
 
 TEST_F(Import, SpreadRepeatsAndThrottlingAreKept) {
@@ -283,6 +307,8 @@ TEST_F(Import, CoresAloneMayTakeLittlePower) {
   };
   EXPECT_NO_THROW(run(of("cpu_khz")));
   expect_refused(of("gpu_khz"), {"a.csv:2", "power_w = 0.02 W", "looks like kW"});
+  write("a.csv", "clock,ms,watts\n300,50,11000\n700,41,12000\n");
+  expect_refused(of("cpu_khz"), {"a.csv:2", "power_w = 11000 W", "looks like mW"});
 }
 
 TEST_F(Import, TheGuessGoesByTheUnitThatTheMappingSays) {
@@ -292,6 +318,9 @@ TEST_F(Import, TheGuessGoesByTheUnitThatTheMappingSays) {
   expect_refused(gpu + "time_ms = ms [s]\npower_w = watts [mW]\n", {"a.csv:4", "looks like ms"});
   write("a.csv", "gpu,ms,watts\n300,50,9000\n500,40,9.9\n700,41,9500\n");
   expect_refused(gpu + "time_ms = ms [ms]\npower_w = watts [mW]\n", {"a.csv:3", "looks like W"});
+  write("a.csv", "gpu,secs,joule\n300,0.05,5\n");
+  expect_refused(gpu + "time_ms = secs [s]\npower_w = joule [kJ] / secs [s]\n",
+                 {"a.csv:2", "power_w = 100000 W", "looks like mW"});
   write("a_700.csv", "t\n5\n");
   expect_refused(kOne + "[file a_*.csv]\npattern = a_{gpu_khz:kHz}.csv\ntime_ms = t [ms]\n",
                  {"a_700.csv:2", "looks like MHz"});
@@ -310,6 +339,51 @@ TEST_F(Import, TimesOfOneWorkloadMayDifferByAHundred) {
   median.replace(median.find("mean"), 4, "median");
   EXPECT_DOUBLE_EQ(run(median + kBoth).profiles.at(0).measurements.at(1).time_ms, 12.5)
       << "it bears one that is far off";
+}
+
+TEST_F(Import, FewRowsAndSeveralOddOnesAreEnoughToTell) {
+  trust_units_ = false;
+  const std::tuple<const char*, const char*, const char*> cases[] = {
+      {"100,400,11\n200,0.121,12\n300,90,13\n", "a.csv:3: time_ms = 0.121 ms", "looks like s"},
+      {"100,400,11\n200,120,12\n300,90,13\n400,70000,14\n", "a.csv:5: time_ms", "looks like us"},
+      {"100,400,11\n200,0.121,12\n300,90,13\n400,80000,14\n500,70,14\n", "a.csv:3: time_ms",
+       "d/w has 400 ms"},
+      {"100,400,0.3\n200,120,0.4\n300,90,500\n", "a.csv:4: power_w = 500 W", "looks like mW"},
+      {"100,400,11\n200,0.1,12\n300,90,13\n400,0.08,14\n500,70,14\n", "a.csv:3: time_ms", "looks like s"}};
+  for (const auto& [rows, what, guess] : cases) {
+    write("a.csv", std::string("gpu,ms,watts\n") + rows);
+    expect_refused(kOne + kBoth, {what, guess, "--trust-units"});
+  }
+}
+
+TEST_F(Import, WhatIsExpectedTellsUnits) {
+  trust_units_ = false;
+  options_.expected = [](const hw::PowerMode& mode, datasets::Metric metric) {
+    return metric == datasets::Metric::time_ms ? 4e7 / mode[0] : 120.0;
+  };
+  write("a.csv", "gpu,ms,watts\n100,0.4,120\n");
+  expect_refused(kOne + kBoth,
+                 {"a.csv:2: time_ms = 0.4 ms", "about 400 ms is expected there", "looks like s"});
+  write("a.csv", "gpu,ms,watts\n100,400000,120\n200,200000,120\n");
+  expect_refused(kOne + kBoth, {"a.csv:2: time_ms", "looks like us"});
+  write("a.csv", "gpu,ms,watts\n100,400,120\n200,200,0.13\n");
+  expect_refused(kOne + kBoth, {"a.csv:3: power_w = 0.13 W", "about 120 W", "looks like kW"});
+  write("a.csv", "gpu,ms,watts\n100,4000,120\n200,60,12\n");
+  EXPECT_NO_THROW(run(kOne + kBoth)) << "ten times off is no unit";
+}
+
+TEST_F(Import, AModesOnlyValueMayBeLeftToTheReader) {
+  trust_units_ = false;
+  options_.leave_odd = true;
+  write("a.csv", "gpu,ms,watts\n100,400,11\n200,0.121,12\n300,90,13\n");
+  ImportReport report;
+  run(kOne + kBoth, &report);
+  ASSERT_EQ(report.odd.size(), 1u);
+  EXPECT_EQ(report.odd[0].mode, hw::PowerMode{200000});
+  EXPECT_EQ(report.odd[0].metric, datasets::Metric::time_ms);
+  EXPECT_NE(report.odd[0].why.find("looks like s"), std::string::npos);
+  write("a.csv", "gpu,ms,watts\n100,400,11\n200,0.121,12\n200,120,12\n300,90,13\n");
+  expect_refused(kOne + kBoth, {"a.csv:3", "looks like s"});
 }
 
 TEST_F(Import, NamesOfTheMappingThatNothingHasAreTold) {

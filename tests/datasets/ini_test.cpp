@@ -31,6 +31,10 @@ TEST(Ini, WindowsLineEndsAndByteOrderMarkAreAccepted) {
   EXPECT_EQ(read("\xEF\xBB\xBF[a]\r\nb = c\r\n").section("a").text("b"), "c");
 }
 
+TEST(Ini, LinesMayEndAsOnOldMacs) {
+  EXPECT_EQ(read("[a]\rx = 1\r; said\r[b]\ry = 2\r").sections.size(), 2u);
+}
+
 TEST(Ini, NumbersAndDefaults) {
   const auto file = read("[a]\nx = 2.5\ny = two\n");
   const auto& section = file.section("a");

@@ -189,6 +189,19 @@ TEST(Tegrastats, TwoSensorsOfOneNameAreTold) {
   EXPECT_TRUE(parsed(kOrin).twice.empty()) << "NC may stand there as often as it likes";
 }
 
+TEST(Tegrastats, LinesMayEndAsOnOldMacs) {
+  const TempDir dir;
+  for (const std::string end : {"\r", "\r\n", "\n", "\r\r\n"}) {
+    write_text(dir / "log", kNano + end + kNano + end);
+    const auto log = datasets::read_tegrastats(dir / "log");
+    EXPECT_EQ(log.lines, 2u);
+    EXPECT_EQ(log.skipped, 0u);
+    EXPECT_EQ(log.rails_mw.at("POM_5V_IN"), 933);
+  }
+  write_text(dir / "log", kNano + '\r' + kNano + "\rnothing\r");
+  EXPECT_EQ(datasets::read_tegrastats(dir / "log").skipped, 1u);
+}
+
 TEST(Tegrastats, ALogOfPowerShellIsRead) {
   const TempDir dir;
   std::string bytes = "\xFF\xFE";

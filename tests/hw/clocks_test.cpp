@@ -9,7 +9,9 @@
 #include <set>
 #include <sstream>
 #include <stdexcept>
+#include <tuple>
 
+#include "hw/jetson/board_access.hpp"
 #include "hw/jetson/dry_run.hpp"
 #include "hw/jetson/measured_boards.hpp"
 #include "hw/jetson/session.hpp"
@@ -390,7 +392,8 @@ class BoardWith {
     change(tree);
     tree.write(folder_.path().string());
   }
-  FileSysfs files() const { return FileSysfs(folder_.path().string()); }
+  FileSysfs files() const { return FileSysfs(root()); }
+  std::string root() const { return folder_.path().string(); }
 
  private:
   tests::TempDir folder_;
@@ -486,6 +489,7 @@ TEST(Board, AGpuWithoutANodeIsFoundByWhatDevfreqCallsIt) {
       const auto folder = "/sys/devices/pci0000:00/0000:01:00.0/devfreq/" + name;
       tree.files[folder + "/available_frequencies"] =
           std::to_string(300000000 + 1000000 * name.size()) + '\n';
+      tree.files[folder + "/max_freq"] = "300000000\n";
       tree.links[folder + "/device"] = "../..";
       tree.links["/sys/class/devfreq/" + name] = tests::relative_link("/sys/class/devfreq/" + name, folder);
     }
@@ -529,24 +533,140 @@ TEST(Board, NumbersThatNoKnobCanHoldAreNamedAndNotCutOff) {
       why(board_with(rates, "204000 9223372036854775807 (kHz)\n"), "mem_khz").find("9223372036854775807"),
       std::string::npos);
   for (const std::string number : {"4294967296", "99999999999999999999", "-4", "4096"})
-    EXPECT_THROW(board_with(kPolicies + "policy" + number + "/affected_cpus", "4\n"), DeviceError) << number;
-  // What a control holds now.
-  for (const auto& [path, text] :
-       {std::pair<std::string, std::string>{kPolicies + "policy0/scaling_max_freq", "4295696896\n"},
-        {gpu + "max_freq", "99999999999999999\n"},
-        {"/sys/kernel/nvpmodel_clk_cap/emc", "18446744073709551615\n"}}) {
-    const BoardWith with(tests::agx_orin(true), [&](auto& tree) { tree.files[path] = text; });
-    auto files = with.files();
-    FakeTime time;
-    const Clocks clocks(files, time, find_board(files));
-    try {
-      clocks.current();
-      ADD_FAILURE() << path;
-    } catch (const DeviceError& e) {
-      EXPECT_NE(std::string(e.what()).find(path + ": expected a whole number from 0 to "), std::string::npos)
-          << e.what();
-    }
+    EXPECT_NE(
+        why(board_with(kPolicies + "policy" + number + "/affected_cpus", "4\n"), "cpu_khz of policy" + number)
+            .find(number),
+        std::string::npos)
+        << number;
+  // What a control holds now: the other knobs are there.
+  for (const auto& [knob, path, text] :
+       {std::tuple<std::string, std::string, std::string>{"cpu_khz", kPolicies + "policy0/scaling_max_freq",
+                                                          "4295696896\n"},
+        {"gpu_khz", gpu + "max_freq", "99999999999999999\n"},
+        {"mem_khz", "/sys/kernel/nvpmodel_clk_cap/emc", "18446744073709551615\n"}}) {
+    const auto board = board_with(path, text);
+    EXPECT_NE(why(board, knob).find(path + ": expected a whole number from 0 to "), std::string::npos)
+        << why(board, knob);
+    EXPECT_EQ(space_of(board).knobs().size(), 3U) << path;
+    EXPECT_FALSE(space_of(board).knob_with(*parse_knob_role(knob)));
   }
+}
+
+// What `show` can tell of a board of which something cannot be read.
+TEST(Board, WhatCannotBeReadIsNamedAndTheRestIsThere) {
+  const std::string cpus = "/sys/devices/system/cpu/";
+  struct Broken {
+    std::string path, text;  // text "": the file is gone
+    const char *what, *why;  // of the first that is missing
+    std::string roles;
+  };
+  const std::string all = "cpu_cores, cpu_khz, gpu_khz, mem_khz";
+  for (const auto& [path, text, what, why, roles] :
+       {Broken{cpus + "present", "", "list of cores", "present: cannot read: No such file", all},
+        {cpus + "present", "all of them\n", "list of cores", "expected a whole number", all},
+        {cpus + "present", "\n", "list of cores", "expected CPUs, found none", all},
+        {cpus + "present", "11-0\n", "list of cores", "are taken: 0, 1, 2, 3", all},
+        {cpus + "cpufreq/policy4/", "", "cpu_khz of the cores 4, 5, 6, 7", "no policy has them", all},
+        {cpus + "cpufreq/policy4/related_cpus", "four\n", "cpu_khz of policy4", "four", all},
+        {cpus + "cpu3/online", "yes\n", "cpu_cores", "cpu3/online", "cpu_khz, gpu_khz, mem_khz"},
+        {cpus + "cpufreq/policy0/scaling_max_freq", "", "cpu_khz", "scaling_max_freq",
+         "cpu_cores, gpu_khz, mem_khz"},
+        {"/proc/device-tree/model", "", "name", "no name of the board", all},
+        {"/sys/devices/platform/17000000.gpu/devfreq/17000000.gpu/available_frequencies", "\n", "gpu_khz",
+         "lists no clock", "cpu_cores, cpu_khz, mem_khz"},
+        {"/sys/kernel/debug/bpmp/debug/clk/emc/max_rate", "", "mem_khz", "max_rate",
+         "cpu_cores, cpu_khz, gpu_khz"}}) {
+    const BoardWith with(tests::agx_orin(true), [&, &gone = path, &content = text](auto& tree) {
+      if (content.empty())
+        remove(tree, gone);
+      else
+        tree.files[gone] = content;
+    });
+    const auto files = with.files();
+    const auto board = find_board(files);
+    ASSERT_FALSE(board.missing.empty()) << path;
+    EXPECT_EQ(board.missing[0].what, what) << board.missing[0].why;
+    EXPECT_NE(board.missing[0].why.find(why), std::string::npos) << board.missing[0].why;
+    EXPECT_EQ(describe_roles(space_of(board)), roles) << path;
+    EXPECT_EQ(board.cpus.size(), roles.starts_with("cpu_cores") ? 12U : 0U) << path;
+    EXPECT_EQ(DirectAccess().view(with.root()).now.size(), space_of(board).knobs().size());
+  }
+}
+
+TEST(Board, WithoutAnyKnobTheRestIsShown) {
+  const BoardWith with(tests::agx_orin(true), [](auto& tree) {
+    for (const std::string gone : {"/sys/devices/system/cpu", "/devfreq", "/sys/kernel/debug"})
+      remove(tree, gone);
+  });
+  const auto files = with.files();
+  const auto board = find_board(files);
+  EXPECT_FALSE(has_knobs(board));
+  EXPECT_THROW(space_of(board), DeviceError);
+  EXPECT_EQ(board.missing.size(), 4U);
+  const auto view = DirectAccess().view(with.root());
+  EXPECT_TRUE(view.total_w.has_value());
+  EXPECT_EQ(view.now.size(), 0U);
+}
+
+TEST(Board, AnEmptyListOfMemoryClocksIsNoList) {
+  const std::string emc = "/sys/kernel/debug/bpmp/debug/";
+  for (const std::string list : {"", "(kHz)\n", "0 (kHz)\n"}) {
+    const BoardWith with(tests::agx_orin(true),
+                         [&](auto& tree) { tree.files[emc + "emc/possible_rates"] = list; });
+    const auto board = find_board(with.files());
+    ASSERT_EQ(board.notes.size(), 1U) << list;
+    EXPECT_NE(board.notes[0].find("204000 665600 2133000 3199000"), std::string::npos) << board.notes[0];
+  }
+  // Nothing is assumed where nothing lies within the bounds, and no note says so of nothing.
+  const BoardWith none(tests::agx_orin(true), [&](auto& tree) {
+    tree.files[emc + "emc/possible_rates"] = "";
+    tree.files[emc + "clk/emc/max_rate"] = "0\n";
+  });
+  const auto without = find_board(none.files());
+  EXPECT_TRUE(without.notes.empty());
+  ASSERT_EQ(without.missing.size(), 1U);
+  EXPECT_NE(without.missing[0].why.find("of this board none is known from 204000 to 0 kHz"),
+            std::string::npos)
+      << without.missing[0].why;
+  const BoardWith outside(tests::agx_orin(true),
+                          [&](auto& tree) { tree.files[emc + "clk/emc/max_rate"] = "100000000\n"; });
+  EXPECT_NE(find_board(outside.files()).missing.at(0).why.find("the kernel lists no rate from"),
+            std::string::npos);
+}
+
+TEST(FileSysfs, LinksBelowARootLeadBelowIt) {
+  const tests::TempDir root;
+  tests::write_text(root / "etc/nvpmodel/orin.conf", "of the root");
+  tests::write_text(root / "sys/kernel/cap", "1");
+  const auto link = [&](const std::string& at, const std::string& to) {
+    std::filesystem::create_directories(std::filesystem::path(root / at).parent_path());
+    std::filesystem::create_symlink(to, root / at);
+  };
+  link("etc/nvpmodel.conf", "/etc/nvpmodel/orin.conf");
+  link("etc/again.conf", "/etc/nvpmodel.conf");
+  link("etc/up.conf", "../../../../../../../../etc/nvpmodel/orin.conf");
+  link("configs", "/etc");
+  link("etc/hosts", "/etc/hostname");  // which this machine has
+  link("etc/circle", "/etc/circle");
+  link("sys/class/cap", "/sys/kernel/cap");
+  link("sys/class/out", "/etc/nvpmodel/orin.conf");
+  FileSysfs files(root.path().string());
+  for (const std::string path :
+       {"/etc/nvpmodel.conf", "/etc/again.conf", "/etc/up.conf", "/configs/nvpmodel.conf"}) {
+    EXPECT_EQ(files.read(path), "of the root") << path;
+    EXPECT_EQ(files.resolve(path), "/etc/nvpmodel/orin.conf");
+    EXPECT_TRUE(files.exists(path));
+  }
+  EXPECT_EQ(files.list("/configs"), files.list("/etc"));
+  for (const std::string path : {"/etc/hosts", "/etc/circle", "/etc/none"}) {
+    EXPECT_FALSE(files.exists(path)) << path;
+    EXPECT_THROW(files.read(path), SysfsError) << path;
+    EXPECT_THROW(files.resolve(path), SysfsError) << path;
+  }
+  files.write("/sys/class/cap", "2");
+  EXPECT_EQ(files.read("/sys/kernel/cap"), "2");
+  EXPECT_THROW(files.write("/sys/class/out", "2"), DeviceError);
+  EXPECT_EQ(files.read("/etc/nvpmodel.conf"), "of the root");
 }
 
 TEST(Board, AMachineThatIsNoJetsonIsRefusedInOneSentence) {

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -169,6 +170,59 @@ TEST(DeviceProgram, ShowsWhatIsMissingAndWhatElseThereIs) {
   EXPECT_NE(result.out.find("gpu_khz (11)"), std::string::npos) << result.out;
 }
 
+TEST(DeviceProgram, WhatABoardTellsIsShownAsText) {
+  const TempDir dir;
+  auto board = agx_orin(true);
+  board.model = "Jetson \x1b[31mOrin\n\xff";
+  board.sensors[0].rails[1].label = "VDD\x1b]0;x\a";
+  auto tree = tree_of(board, true);
+  tree.write(dir.path().string());
+  const auto shown = run_program("device", "show --root " + dir.path().string());
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_EQ(shown.out.find_first_of("\x1b\a\xff"), std::string::npos) << shown.out;
+  EXPECT_EQ(shown.out.find("Jetson \\x1b[31mOrin\\n\\xff, JetPack 6.2"), 0U) << shown.out;
+  EXPECT_NE(shown.out.find("VDD\\x1b]0;x"), std::string::npos) << shown.out;
+}
+
+TEST(DeviceProgram, SensorsAreDescribedAsTheyAre) {
+  const auto shown = [](const std::function<void(FakeTree&)>& change) {
+    const TempDir dir;
+    auto tree = tree_of(agx_orin(true), true);
+    change(tree);
+    tree.write(dir.path().string());
+    const auto result = run_program("device", "show --root " + dir.path().string());
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  const auto set = [](FakeTree& tree, const std::string& end, const std::string& text) {
+    for (auto& [path, content] : tree.files)
+      if (path.find("hwmon") != std::string::npos && path.ends_with(end)) content = text;
+  };
+  const auto off = shown([&](auto& tree) {
+    for (const std::string channel : {"1", "2", "3"}) set(tree, "/in" + channel + "_enable", "0\n");
+  });
+  EXPECT_NE(off.find("sensor 1-0040 VDD_GPU_SOC: switched off (in1_enable is 0)"), std::string::npos) << off;
+  EXPECT_NE(off.find("module: cannot tell the power of the module: there are power sensors"),
+            std::string::npos)
+      << off;
+  const auto unconnected = shown([&](auto& tree) {
+    for (const std::string channel : {"1", "2", "3"}) set(tree, "/in" + channel + "_label", "NC\n");
+  });
+  EXPECT_EQ(unconnected.find("no power sensor found"), std::string::npos) << unconnected;
+  EXPECT_NE(unconnected.find("not connected (label NC)"), std::string::npos) << unconnected;
+  const auto turned = shown([&](auto& tree) { set(tree, "/curr1_input", "-2000\n"); });
+  EXPECT_NE(turned.find("VDD_GPU_SOC: -40.000 W, reads -40 W, which no rail takes"), std::string::npos)
+      << turned;
+  EXPECT_EQ(turned.find("module: -"), std::string::npos) << turned;
+  const auto offset = shown([&](auto& tree) { set(tree, "/curr2_input", "-8\n"); });
+  EXPECT_NE(offset.find("W, below 0, by no more than the sensor's offset"), std::string::npos) << offset;
+  EXPECT_NE(offset.find("module: 7"), std::string::npos) << offset;
+  const auto nothing = shown([&](auto& tree) {
+    for (const std::string channel : {"1", "2", "3"}) set(tree, "/curr" + channel + "_input", "0\n");
+  });
+  EXPECT_NE(nothing.find("its rails read 0"), std::string::npos) << nothing;
+}
+
 TEST(DeviceProgram, JsonIsOneObjectWhateverBytesABoardTells) {
   const TempDir dir;
   auto board = agx_orin(true);
@@ -307,6 +361,23 @@ TEST(DeviceProgram, AnExportedModeIsThePresentOneWithItsClocks) {
             "GPU MIN_FREQ 726750000\nGPU MAX_FREQ 726750000\n"
             "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto\n"
             "EMC MAX_FREQ 2133000000\n");
+  EXPECT_NE(result.err.find("note: nvpmodel.conf has no parameter for the cores "), std::string::npos)
+      << result.err;
+  for (const std::string name : {"''", "'MY MODE'", "'A>'", "'\"A\"'", "'A\nB'"}) {
+    const auto named =
+        run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root + " --name " + name);
+    EXPECT_EQ(named.code, 2) << name;
+    EXPECT_EQ(named.out, "");
+    EXPECT_NE(named.err.find("--name: letters, digits and . _ + - only"), std::string::npos) << named.err;
+    EXPECT_EQ(std::count(named.err.begin(), named.err.end(), '\n'), 1) << named.err;
+  }
+  // A link that begins with / is one of the board's.
+  std::filesystem::rename(root + "/etc/nvpmodel.conf", root + "/etc/orin.conf");
+  std::filesystem::create_symlink("/etc/orin.conf", root + "/etc/nvpmodel.conf");
+  const auto json_text = run_program("device", "export-nvpmodel --json --mode cpu_cores=6 --root " + root);
+  ASSERT_EQ(json_text.code, 0) << json_text.err;
+  EXPECT_EQ(json::parse(json_text.out)["notes"].size(), 1U) << json_text.out;
+  std::filesystem::remove(root + "/etc/nvpmodel.conf");
   write_text(root + "/var/lib/nvpmodel/status", "pmode:0001\n");
   write_text(root + "/etc/nvpmodel.conf", "< POWER_MODEL ID=5 NAME=A >\n< POWER_MODEL ID=6 NAME=B >\n");
   const auto without = run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root);

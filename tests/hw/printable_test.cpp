@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "hw/counted.hpp"
+
 namespace fewwatt::tests {
 namespace {
 
@@ -34,6 +36,12 @@ TEST(Printable, WhatIsNoUtf8IsEscapedByteByByte) {
   EXPECT_EQ(printable("gr\xf6\xdf"), "gr\\xf6\\xdf");
   EXPECT_EQ(printable("\xc3"), "\\xc3");
   EXPECT_EQ(printable("\xe2\x82"), "\\xe2\\x82");
+}
+
+TEST(Counted, OneIsNotMany) {
+  EXPECT_EQ(hw::counted(1, "setting"), "1 setting");
+  EXPECT_EQ(hw::counted(0, "mode"), "0 modes");
+  EXPECT_EQ(hw::counted(12, "cut or torn line"), "12 cut or torn lines");
 }
 
 TEST(Printable, Utf8IsAsTheStandardSays) {

@@ -123,7 +123,7 @@ double total_w(const Sysfs& files, const std::vector<std::string>& compatible) {
 void expect_no_total(const Sysfs& files, const std::vector<std::string>& compatible,
                      std::initializer_list<std::string> fragments) {
   try {
-    const auto total = total_of(find_rails(files), compatible);
+    const auto total = total_of(find_channels(files), compatible);
     ADD_FAILURE() << "expected a DeviceError, got " << total.note;
   } catch (const DeviceError& e) {
     const std::string message = e.what();
@@ -253,6 +253,9 @@ TEST(Rails, ASensorWithoutLabelsIsThereAndSaysSo) {
   EXPECT_NEAR(total_w(tree.files(), kOrinNano), 4.5, 1e-9);
   EXPECT_NE(total_of(find_rails(tree.files()), kOrinNano).note.find("not added: channel 1 (no label)"),
             std::string::npos);
+  // An empty one names nothing either.
+  tree.put(folder + "/in2_label", "");
+  EXPECT_EQ(find_rails(tree.files())[1].name(), "channel 2 (no label)");
   // A label that may not be read is another matter.
   tree.put(folder + "/in1_label", "VDD_IN");
   const auto files = tree.files();
@@ -290,6 +293,61 @@ TEST(Rails, UnconnectedAndDisabledChannelsAreLeftOut) {
   expect_no_total(tree.files(), kAgxOrin, {"missing VIN_SYS_5V0", "VDD_GPU_SOC of 1-0040", "switched off"});
   tree.put(folder + "/in1_enable", 0);
   expect_no_total(tree.files(), kAgxOrin, {"missing VDD_GPU_SOC, VIN_SYS_5V0"});
+}
+
+TEST(Rails, ASensorThatIsSwitchedOffIsThereAndSaysSo) {
+  const Tree tree;
+  const auto folder =
+      tree.hwmon(1, "/sys/devices/i2c-1/1-0040", {{"VDD_IN", 5000, 1000}, {"VDD_SOC", 5000, 200}});
+  for (const char* enable : {"/in1_enable", "/in2_enable"}) tree.put(folder + enable, 0);
+  EXPECT_TRUE(find_rails(tree.files()).empty());
+  const auto channels = find_channels(tree.files());
+  ASSERT_EQ(channels.size(), 2U);
+  EXPECT_EQ(channels[1].name(), "VDD_SOC");
+  EXPECT_EQ(channels[1].unused, "switched off (in2_enable is 0)");
+  expect_no_total(tree.files(), kOrinNano,
+                  {"there are power sensors, but none of their channels is in use",
+                   "VDD_IN of 1-0040, switched off (in1_enable is 0)"});
+  tree.put(folder + "/in2_enable", 1);
+  expect_no_total(tree.files(), kOrinNano,
+                  {"VDD_IN of 1-0040, switched off (in1_enable is 0); VDD_SOC of 1-0040"});
+}
+
+TEST(Rails, ASensorOfWhichNothingIsConnectedIsThereAndSaysSo) {
+  const Tree tree;
+  tree.hwmon(1, "/sys/devices/i2c-1/1-0040", {{"NC"}, {"NC"}, {"NC"}});
+  expect_no_total(tree.files(), kOrinNano,
+                  {"none of their channels is in use", "channel 3 of 1-0040, not connected (label NC)"});
+  const Tree old;
+  old.iio(0, "/sys/devices/i2c-6/6-0040", {{"NC", 0}, {"NC", 0}});
+  expect_no_total(old.files(), kNano,
+                  {"none of their channels is in use", "channel 1 of 6-0040, not connected"});
+  const Tree bare;
+  bare.hwmon(1, "/sys/devices/i2c-1/1-0040", {});
+  expect_no_total(bare.files(), kOrinNano,
+                  {"none of their channels is in use", "1-0040, without channels (no in1_input)"});
+  // NC is a word.
+  const Tree named;
+  named.hwmon(1, "/sys/devices/i2c-1/1-0040", {{"VDD_IN", 5000, 1000}, {"VDD_SYNC", 5000, 100}});
+  EXPECT_EQ(labels(find_rails(named.files())), (std::vector<std::string>{"VDD_IN", "VDD_SYNC"}));
+}
+
+TEST(Rails, WhatReadsBelowZeroIsNoPower) {
+  const Tree tree;
+  const auto folder = build_agx_orin(tree, "/sys/devices/platform/c240000.i2c");
+  tree.put(folder + "/curr2_input", -8);  // of its offset: the sum is right within that
+  EXPECT_EQ(find_rails(tree.files())[1].problem, "");
+  EXPECT_NEAR(total_w(tree.files(), kAgxOrin), 19.456 * 0.160 - 19.448 * 0.008 + 5.024 * 0.720, 1e-9);
+  tree.put(folder + "/curr2_input", -285);
+  expect_no_total(tree.files(), kAgxOrin,
+                  {"VDD_CPU_CV of 1-0040 reads -5.54", "W, which no rail takes", "shunt"});
+  // The total does not need it.
+  tree.put(folder + "/curr2_input", 72);
+  tree.put("/sys/devices/platform/c240000.i2c/i2c-1/1-0041/hwmon/hwmon4/curr2_input", -400);
+  EXPECT_NEAR(total_w(tree.files(), kAgxOrin), kAgxOrin_w, 1e-9);
+  const Tree old;
+  old.iio(0, "/sys/devices/i2c-6/6-0040", {{"POM_5V_IN", -933}});
+  expect_no_total(old.files(), kNano, {"POM_5V_IN of 6-0040 reads -0.933 W"});
 }
 
 TEST(Rails, UnreadableRailNamesPathErrnoAndRemedy) {

@@ -292,6 +292,33 @@ TEST_F(WorkloadProcessTest, WhoClosedTheDescriptorIsTold) {
   EXPECT_FALSE(ways_of("sleep 1001 & env -i sleep 1000 3>&-; true").none);
 }
 
+TEST_F(WorkloadProcessTest, WhoWipedTheEnvironmentIsTold) {
+  const auto ways_of = [&](const std::string& script) {
+    WorkloadProcess process(shell(script), clock_);
+    comes_true([&] { return process.step_ways().closed.find("(sleep 1000)") != std::string::npos; });
+    return process.step_ways();
+  };
+  for (const std::string wipes : {"exec env -i", "exec env -u FEWWATT_STEP_FD -u FEWWATT_STEP_PATH",
+                                  "unset FEWWATT_STEP_FD FEWWATT_STEP_PATH; exec"}) {
+    const auto wiped = ways_of(wipes + " sleep 1000");
+    EXPECT_FALSE(wiped.none) << "it may know the number of the descriptor";
+    EXPECT_NE(wiped.closed.find(
+                  "(sleep 1000) has neither FEWWATT_STEP_FD nor FEWWATT_STEP_PATH in its environment: "
+                  "it was started without them"),
+              std::string::npos)
+        << wipes << wiped.closed;
+  }
+  const auto by_another = ways_of("env -i sleep 1000; true");
+  EXPECT_NE(by_another.closed.find("which started it, left them out"), std::string::npos)
+      << by_another.closed;
+  // One of them is enough.
+  for (const std::string left : {"FEWWATT_STEP_FD", "FEWWATT_STEP_PATH"}) {
+    WorkloadProcess process(shell("echo up; exec env -u " + left + " sleep 1000"), clock_);
+    ASSERT_TRUE(comes_true([&] { return !process.last_lines().empty(); }));
+    EXPECT_EQ(process.step_ways().closed, "") << left;
+  }
+}
+
 TEST_F(WorkloadProcessTest, AProgramThatHasTheDescriptorIsNotAccused) {
   WorkloadProcess process(shell("sleep 1000; true"), clock_);
   EXPECT_FALSE(process.step_ways().none);
@@ -626,10 +653,29 @@ TEST_F(WorkloadProcessTest, ThePythonModuleNeverRaisesNorWritesToAnotherFile) {
                                        "step()\n")),
                           clock_);
   EXPECT_TRUE(comes_true([&] { return process.next_steps(times_, clock_.now_s()) == Wait::ended; }));
-  EXPECT_EQ(times_.size(), 1u);
+  EXPECT_EQ(times_.size(), 3u) << "through the path";
   EXPECT_EQ(process.last_lines(), std::vector<std::string>{"3"});
   EXPECT_EQ(process.exit_code(), 0);
   EXPECT_EQ(tests::read_text(dir / "other"), "");
+}
+
+TEST_F(WorkloadProcessTest, ThePythonModuleGoesOnThroughThePathWhenItsDescriptorIsClosed) {
+  for (const std::string closes :
+       {"os.close(3)", "os.closerange(3, 256)", "os.dup2(os.open(os.devnull, os.O_WRONLY), 3)"}) {
+    times_.clear();
+    WorkloadProcess process(shell(python("import os\nfrom fewwatt_steps import step\n" + closes +
+                                         "\nfor _ in range(5): step()\n")),
+                            clock_);
+    EXPECT_EQ(take_all(process), Wait::ended);
+    EXPECT_EQ(times_.size(), 5u) << closes;
+  }
+  // Closed again, the pipe is opened again.
+  times_.clear();
+  WorkloadProcess process(shell(python("import os\nfrom fewwatt_steps import step\n"
+                                       "for _ in range(3): os.closerange(3, 256); step()\n")),
+                          clock_);
+  EXPECT_EQ(take_all(process), Wait::ended);
+  EXPECT_EQ(times_.size(), 3u);
 }
 
 TEST_F(WorkloadProcessTest, ThePythonModuleDoesNothingElsewhere) {

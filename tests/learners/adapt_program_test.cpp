@@ -296,6 +296,35 @@ TEST_F(UpdateProgram, ModesOfAnotherBoardAreRefused) {
   expect_failure(update(), 1, "board has the knobs cpu_khz, gpu_khz, found cpu_khz, mem_khz");
 }
 
+TEST_F(UpdateProgram, AValueInAnotherUnitThanTheModelExpectsIsRefused) {
+  const auto one = [&](double time_factor, double power_factor) {
+    auto fresh = all_.subset(std::vector<std::size_t>{7});
+    fresh.targets(0, tasks::kTimeMs) *= time_factor;
+    fresh.targets(0, tasks::kPowerW) *= power_factor;
+    tests::write_text(csv_, table_of(fresh));
+  };
+  make_model("physics");
+  one(1e-3, 1);
+  expect_failure(update(), 1, "is expected there: looks like s");
+  one(1e3, 1);
+  expect_failure(update(), 1, "is expected there: looks like us");
+  one(1, 1e3);
+  expect_failure(update(), 1, "looks like mW");
+  EXPECT_EQ(update(" --trust-units").code, 0);
+  std::filesystem::remove(out_);
+  // What auto leaves out it names; in a mode that the model has it is part of a mean.
+  make_model("auto");
+  one(1e-3, 1);
+  const auto result = update();
+  EXPECT_TRUE(result.code == 0 ? holds(result.err, "left out: time_ms") : holds(result.err, "looks like s"))
+      << result.err;
+  std::filesystem::remove(out_);
+  auto again = all_.subset(std::vector<std::size_t>{2});
+  again.targets(0, tasks::kTimeMs) *= 1e-3;
+  tests::write_text(csv_, table_of(again));
+  expect_failure(update(), 1, "is expected there: looks like s");
+}
+
 TEST_F(UpdateProgram, NeedsTheModelsCheckpoint) {
   auto checkpoint = example_checkpoint("cpu_khz gpu_khz");
   learners::write_checkpoint(dir_ / "init.h5", checkpoint);
@@ -586,6 +615,26 @@ TEST_F(AdaptProgram, AValueThatTheOthersSpeakAgainstIsNamed) {
   tests::write_text(csv_, rows("120", "22"));
   EXPECT_EQ(adapt("--measurements " + csv_).err, "");
   EXPECT_TRUE(learners::read_model(out_).doubted.empty());
+}
+
+TEST_F(AdaptProgram, WhatAutoDoesNotLeaveOutIsRefused) {
+  const std::string start =
+      "cpu_cores,cpu_khz,gpu_khz,mem_khz,time_ms,power_w\n4,729600,318750,665600,400,11.5\n"
+      "12,2201600,1300500,3199000,60,40.0\n8,1497600,624750,2133000,0.12,21.7\n";
+  const std::string rest =
+      "2,1958400,420750,2133000,200,15.2\n6,1344000,522750,3199000,155,19.3\n"
+      "10,1804800,930750,2133000,82,31.0\n";
+  for (const auto& [rows, what] :
+       {std::pair(start, "m.csv:4: time_ms = 0.12 ms"),
+        {start + "12,1190400,828750,3199000,90,27.0\n", "m.csv:4: time_ms = 0.12 ms"},
+        {start + "12,1190400,828750,3199000,0.09,27.0\n" + rest, "time_ms = 0."},
+        {start + "12,1190400,828750,3199000,90000,27.0\n" + rest, "time_ms = "}}) {
+    tests::write_text(csv_, rows);
+    expect_failure(adapt("--measurements " + csv_), 1, what);
+    expect_failure(adapt("--measurements " + csv_), 1, "--trust-units");
+    EXPECT_EQ(adapt("--trust-units --measurements " + csv_).code, 0);
+    std::filesystem::remove(out_);
+  }
 }
 
 TEST_F(AdaptProgram, WindowsFilesAreAccepted) {

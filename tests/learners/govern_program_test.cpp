@@ -199,6 +199,16 @@ TEST(GovernProgram, AProgramThatCannotBeStartedEndsIt) {
   EXPECT_NE(result.err.find("cannot be started"), std::string::npos) << result.err;
 }
 
+TEST(GovernProgram, WhatWasNotMeasuredIsSaidInWords) {
+  const auto result = run_program(
+      "govern", kSimulated +
+                    "--max-power-w 30 --learner gp --window-s 0.1 --start-s 0.2 --step-timeout-s 0.2 "
+                    "--stop-grace-s 1 --minutes 0.03 -- /bin/sleep 1000");
+  EXPECT_NE(result.code, 0);
+  EXPECT_NE(result.err.find("nothing measured, budget 30 W  "), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("nan"), std::string::npos) << result.err;
+}
+
 TEST(GovernProgram, RefusesBadInput) {
   const TempDir dir;
   const auto refused = [](const std::string& arguments, const std::string& part) {
@@ -209,7 +219,8 @@ TEST(GovernProgram, RefusesBadInput) {
   refused("-- true", "max-power-w");
   refused(kSimulated + "--max-power-w 0 --minutes 1", "--max-power-w");
   refused(kSimulated + "--max-power-w 30", "--minutes");
-  refused(kSimulated + "--max-power-w 30 --minutes 1 --forget 0", "--forget");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --forget 0", "fewwatt govern: --forget must be above 0");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --window-s 0", "--window-s must be > 0");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --confidence 1", "--confidence");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --learner physics", "uncertainty");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --learner nobody", "unknown learner");

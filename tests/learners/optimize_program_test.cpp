@@ -463,6 +463,10 @@ TEST_F(OptimizeTurns, WrongUsageExits2) {
     EXPECT_EQ(turns(arguments).code, 2) << arguments;
     EXPECT_EQ(turns(arguments).out, "");
   }
+  EXPECT_TRUE(holds(turns("--switch-s -1 --units 9").err, "--switch-s must be >= 0"));
+  EXPECT_TRUE(holds(turns("--switch-s 1 --slow-switch-s 0.5 --units 9").err,
+                    "--slow-switch-s must be at least --switch-s"));
+  EXPECT_TRUE(holds(turns("--units 0").err, "--units must be > 0"));
   for (const char* arguments : {"--schedule", "--units 9", "--switch-s 0.1 --units 9"})
     EXPECT_EQ(optimize(arguments).code, 2) << arguments;
 }
@@ -480,6 +484,18 @@ TEST_F(OptimizeProgram, WrongUsageExits2) {
   }
   EXPECT_EQ(run_program("optimize", "--max-power-w 3").code, 2);
   EXPECT_EQ(run_program("optimize", "--help").code, 0);
+}
+
+TEST_F(OptimizeProgram, WhatIsWrongIsNamedAsItWasTyped) {
+  for (const auto& [arguments, what] :
+       {std::pair("--confidence 1.5", "--confidence must be in [0.5, 1), found 1.5"),
+        {"--max-power-w -1", "--max-power-w must be > 0, found -1"},
+        {"--max-time-ms 0", "--max-time-ms must be > 0, found 0"},
+        {"--max-energy-j nan", "--max-energy-j must be > 0, found nan"}}) {
+    const auto result = optimize(arguments);
+    EXPECT_EQ(result.code, 2) << arguments;
+    EXPECT_TRUE(holds(result.err, std::string("fewwatt optimize: ") + what)) << result.err;
+  }
 }
 
 TEST_F(OptimizeProgram, ModelThatCannotAnswerExits1) {

@@ -296,6 +296,9 @@ TEST(ProfileProgram, WhereNoStepCanComeWhatWasClosedIsNamed) {
                                                    " -- python3 " + (dir / "launch.py") + " /bin/sleep 1000");
   EXPECT_EQ(stripped.code, 1);
   EXPECT_NE(stripped.err.find("no step can be reported: "), std::string::npos) << stripped.err;
+  EXPECT_NE(stripped.err.find("no-steps: "), std::string::npos) << stripped.err;
+  EXPECT_EQ(stripped.err.find("program-died"), std::string::npos) << stripped.err;
+  EXPECT_NE(read_text(dir / "a.h5.log").find("status=no-steps"), std::string::npos);
   EXPECT_NE(stripped.err.find("(sleep 1000) has not got the descriptor of FEWWATT_STEP_FD"),
             std::string::npos)
       << stripped.err;
@@ -308,6 +311,20 @@ TEST(ProfileProgram, WhereNoStepCanComeWhatWasClosedIsNamed) {
   EXPECT_EQ(kept.code, 1);
   EXPECT_NE(kept.err.find("no step was reported yet: process"), std::string::npos) << kept.err;
   EXPECT_NE(kept.err.find("it may open FEWWATT_STEP_PATH instead"), std::string::npos) << kept.err;
+}
+
+TEST(ProfileProgram, AnEnvironmentThatWasWipedIsNamed) {
+  const TempDir dir;
+  for (const std::string program : {"env -i /bin/sleep 1000", "sh -c 'env -i /bin/sleep 1000; true'"}) {
+    const auto wiped = run_program("profile", kSimulated + "--modes 1 --retries 0 --start-s 9 --out " +
+                                                  (dir / "p.h5") + " -- " + program);
+    EXPECT_EQ(wiped.code, 1);
+    EXPECT_NE(wiped.err.find("no step was reported yet: process"), std::string::npos) << wiped.err;
+    EXPECT_NE(wiped.err.find("has neither FEWWATT_STEP_FD nor FEWWATT_STEP_PATH in its environment"),
+              std::string::npos)
+        << wiped.err;
+    std::filesystem::remove(dir / "p.h5.log");
+  }
 }
 
 TEST(ProfileProgram, AFloodOfNewlinesIsNoStreamOfSteps) {
@@ -587,6 +604,22 @@ TEST(ProfileProgram, WithoutABoardItSaysSoInOneSentence) {
   EXPECT_NE(result.err.find("no Jetson"), std::string::npos) << result.err;
   EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
   EXPECT_FALSE(std::filesystem::exists(dir / "p.h5.log"));
+}
+
+TEST(ProfileProgram, WhatIsWrongIsNamedAsItWasTyped) {
+  const TempDir dir;
+  for (const auto& [arguments, what] :
+       {std::pair<std::string, std::string>{"--goal fastest --confidence 2",
+                                            "--confidence must be in [0.5, 1), found 2"},
+        {"--goal fastest --max-power-w 0", "--max-power-w must be > 0, found 0"},
+        {"--timeout-s 0", "--timeout-s must be > 0"},
+        {"--cool-s -1", "--cool-s must be >= 0"},
+        {"--warm-up-s nan", "--warm-up-s must be > 0"},
+        {"--stop-grace-s -2", "--stop-grace-s must be >= 0"}}) {
+    const auto result = run_program("profile", kSimulated + arguments + " --out " + (dir / "p.h5"));
+    EXPECT_EQ(result.code, 2) << arguments << result.err;
+    EXPECT_EQ(result.err.find("fewwatt profile: " + what), 0U) << result.err;
+  }
 }
 
 TEST(ProfileProgram, WrongUsageExitsWithTwo) {
