@@ -98,15 +98,22 @@ TEST(DeviceProgram, ALineOfTheFileThatIsNotUnderstoodIsNamedAndNotQuoted) {
   }
 }
 
+TEST(DeviceProgram, AMessageQuotesSomeOfAVeryLongText) {
+  const auto result = run_program("device", "show " + std::string(100'000, 'x'));
+  EXPECT_NE(result.code, 0);
+  EXPECT_LT(result.err.size(), 5000U);
+  EXPECT_NE(result.err.find("xxx ... xxx"), std::string::npos) << result.err;
+}
+
 TEST(DeviceProgram, AFileOfOptionsIsARegularOneOfSomeSize) {
   const TempDir dir;
   ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
   write_text(dir / "large", std::string((1 << 20) + 1, '\n'));
   for (const auto& [path, says] :
-       {std::pair<std::string, std::string>{dir / "pipe", "expected a regular file"},
-        {"/dev/zero", "expected a regular file"},
-        {dir.path().string(), "expected a regular file"},
-        {dir / "large", "has more than 1048576 bytes"},
+       {std::pair<std::string, std::string>{dir / "pipe", "expected a file, found a pipe"},
+        {"/dev/zero", "expected a file, found a device"},
+        {dir.path().string(), "it is a folder"},
+        {dir / "large", "it is larger than 1 MB"},
         {dir / "none", "No such file"}}) {
     const auto result = run_program("device", "list --config " + path);
     EXPECT_EQ(result.code, 2) << path;
