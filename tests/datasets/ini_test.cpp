@@ -31,6 +31,10 @@ TEST(Ini, WindowsLineEndsAndByteOrderMarkAreAccepted) {
   EXPECT_EQ(read("\xEF\xBB\xBF[a]\r\nb = c\r\n").section("a").text("b"), "c");
 }
 
+TEST(Ini, AFileHasSomeSize) {
+  expect_refused(std::string((4 << 20) + 1, '\n'), {"t.ini", "larger than 4 MB"});
+}
+
 TEST(Ini, NumbersAndDefaults) {
   const auto file = read("[a]\nx = 2.5\ny = two\n");
   const auto& section = file.section("a");
