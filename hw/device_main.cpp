@@ -12,6 +12,7 @@
 #include "hw/json_text.hpp"
 #include "hw/modules.hpp"
 #include "hw/numbers.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 
 namespace {
@@ -210,19 +211,21 @@ void show_this(const LiveOptions& options) {
     std::cout << hw::json_text(report, 2) << '\n';
     return;
   }
-  std::cout << board.model << ", JetPack " << (board.jetpack.empty() ? "not known" : board.jetpack) << ", "
-            << space.size() << " modes\n";
+  std::cout << hw::printable(board.model) << ", JetPack "
+            << (board.jetpack.empty() ? "not known" : hw::printable(board.jetpack)) << ", " << space.size()
+            << " modes\n";
   print_levels(space.knobs());
   std::cout << "now: " << hw::describe(space, view.now) << '\n';
   for (const auto& sensor : view.sensors)
-    std::cout << "sensor " << sensor.bus_address << ' ' << sensor.label << ": "
-              << (sensor.power_w ? power_text(*sensor.power_w) : sensor.problem) << '\n';
+    std::cout << "sensor " << hw::printable(sensor.bus_address + ' ' + sensor.label) << ": "
+              << (sensor.power_w ? power_text(*sensor.power_w) : hw::printable(sensor.problem)) << '\n';
   if (view.total_w)
-    std::cout << "module: " << power_text(*view.total_w) << " (" << view.total << ")\n";
+    std::cout << "module: " << power_text(*view.total_w) << " (" << hw::printable(view.total) << ")\n";
   else
-    std::cout << "module: " << view.total << '\n';
-  for (const auto& [what, why] : board.missing) std::cout << "missing " << what << ": " << why << '\n';
-  for (const auto& note : board.notes) std::cout << "note: " << note << '\n';
+    std::cout << "module: " << hw::printable(view.total) << '\n';
+  for (const auto& [what, why] : board.missing)
+    std::cout << "missing " << what << ": " << hw::printable(why) << '\n';
+  for (const auto& note : board.notes) std::cout << "note: " << hw::printable(note) << '\n';
   for (const auto& [why, paths] : view.refused)
     std::cout << "cannot be written (" << why << "): " << paths.size() << " controls, " << paths.front()
               << " the first; root may write them\n";
@@ -232,7 +235,7 @@ Json print_writes(const hw::ControlWrites& writes, bool json) {
   Json rows = Json::array();
   for (const auto& [path, value] : writes) {
     rows.push_back({{"path", path}, {"value", value}});
-    if (!json) std::cout << "would write " << value << " to " << path << '\n';
+    if (!json) std::cout << "would write " << hw::printable(value + " to " + path) << '\n';
   }
   return rows;
 }
@@ -263,7 +266,7 @@ void restore_here(const LiveOptions& options) {
     if (options.common.json) std::cout << hw::json_text(Json{{"writes", writes}}, 2) << '\n';
     return;
   }
-  for (const auto& left : undone.left) std::cerr << "left as it is: " << left << '\n';
+  for (const auto& left : undone.left) std::cerr << "left as it is: " << hw::printable(left) << '\n';
   if (options.common.json)
     std::cout << hw::json_text(Json{{"controls", undone.controls}}, 2) << '\n';
   else if (!options.common.quiet)
@@ -286,7 +289,7 @@ void export_here(const LiveOptions& options) {
     std::cout << hw::json_text(Json{{"mode", settings_to_json(space.knobs(), mode)}, {"stanza", stanza}}, 2)
               << '\n';
   else
-    std::cout << stanza;
+    std::cout << hw::printable_lines(stanza);
 }
 
 }  // namespace

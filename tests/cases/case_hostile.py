@@ -255,6 +255,9 @@ def _tables(on):
     adapt = ("adapt", "--learner", "physics", "--out", on.out, "--measurements")
     names = ",".join(f"c{i}" for i in range(300000))
     on.refused("300000 columns", *adapt, on.made("wide.csv", f"cpu_khz,{names}\n1,{'1,' * 299999}1\n"))
+    rows = "".join(f"{1000000 + i},{90 - i},{'1,' * 199999}1\n" for i in range(5))
+    on.read("columns that are not used", *adapt, on.made("wide.csv", f"cpu_khz,time_ms,{names[:names.index(',c200000')]}\n" + rows),
+            saying="199990 more columns")
     on.refused("a million rows of one column", *adapt, on.made("tall.csv", "cpu_khz\n" + "1000000\n" * 1000000))
     on.refused("empty cells", *adapt, on.made("empty.csv", "time_ms\n" + "," * 40000000 + "\n"), saying="cells")
     on.refused("a quote that is never closed", *adapt, on.made("open.csv", 'cpu_khz,time_ms\n"' + '1,""\n' * 3000000))

@@ -198,6 +198,19 @@ TEST(DeviceProgram, JsonIsOneObjectWhateverBytesABoardTells) {
   EXPECT_EQ(shown["sensors"]["rails"][0]["label"], "VDD_\xef\xbf\xbd");
 }
 
+TEST(DeviceProgram, WhatABoardTellsDoesNothingToATerminal) {
+  const TempDir dir;
+  auto board = agx_orin(true);
+  board.model = "Jetson \x1b]0;gone\x07 Orin";
+  board.sensors[0].rails[0].label = "VDD\x1b[2J";
+  tree_of(board, true).write(dir.path().string());
+  const auto shown = run_program("device", "show --root " + dir.path().string());
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_EQ(shown.out.find('\x1b'), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("Jetson \\x1b]0;gone\\x07 Orin"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("VDD\\x1b[2J"), std::string::npos) << shown.out;
+}
+
 TEST(DeviceProgram, WhatIsAppliedIsRestored) {
   const TempDir dir;
   const auto root = dir.path().string();
