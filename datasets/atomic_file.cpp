@@ -35,20 +35,6 @@ constexpr int kTries = 16;
   fail(path, std::strerror(error));
 }
 
-class File {
- public:
-  explicit File(int file) : file_(file) {}
-  ~File() { close(); }
-  File(File&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  File& operator=(File&&) = delete;
-  operator int() const { return file_; }
-  int release() { return std::exchange(file_, -1); }
-  int close() { return file_ >= 0 ? ::close(std::exchange(file_, -1)) : 0; }
-
- private:
-  int file_;
-};
-
 // 0, or the errno of what failed.
 int write_all(int file, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -82,39 +68,39 @@ std::optional<int> own_descriptor(const std::string& path) {
 }
 
 // Not flushed: devices and pipes have no storage.
-void write_in_place(const std::string& path, File file, std::string_view bytes) {
-  int error = write_all(file, bytes);
+void write_in_place(const std::string& path, hw::Descriptor file, std::string_view bytes) {
+  int error = write_all(file.get(), bytes);
   if (file.close() != 0 && error == 0) error = errno;
   if (error != 0) fail(path, error);
 }
 
 // Needed to make, rename and remove files in it; a folder that one may not list is enough for that.
-File open_folder(const std::string& path, const std::string& folder) {
-  File opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (opened < 0 && errno == EACCES) {
-    File unlisted(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (unlisted < 0) fail(path, errno);
+hw::Descriptor open_folder(const std::string& path, const std::string& folder) {
+  hw::Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened && errno == EACCES) {
+    hw::Descriptor unlisted(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!unlisted) fail(path, errno);
     return unlisted;
   }
-  if (opened < 0) fail(path, errno);
+  if (!opened) fail(path, errno);
   return opened;
 }
 
 struct Target {
   Place place;
-  File folder;
+  hw::Descriptor folder;
   bool exists;
   struct stat status;
 };
 
 Target look_at(const std::string& path) {
-  Target target{place_of(path), File(-1), false, {}};
+  Target target{place_of(path), hw::Descriptor(), false, {}};
   if (path.empty()) fail(path, "expected the name of a file, found none");
   auto& name = target.place.name;
   if (name.empty() || name == "." || name == "..") fail(path, "it is a folder");
-  File folder = open_folder(path, target.place.folder);
+  auto folder = open_folder(path, target.place.folder);
   struct stat status {};
-  const bool exists = ::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  const bool exists = ::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
   if (!exists && errno != ENOENT) fail(path, errno);
   if (exists) {
     if (S_ISDIR(status.st_mode)) fail(path, "it is a folder");
@@ -148,40 +134,39 @@ std::string temporary_prefix(const std::string& name) {
 
 // A killed run's are no longer locked. Best effort: what cannot be listed or removed stays.
 void remove_left_overs(int folder, const std::string& name) {
-  const int listed = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (listed < 0) return;
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(listed), ::closedir);
-  if (entries == nullptr) {
-    ::close(listed);
-    return;
-  }
+  hw::Descriptor listed(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(listed ? ::fdopendir(listed.get()) : nullptr, ::closedir);
+  if (entries == nullptr) return;
+  listed.release();  // it is that of the entries
   const std::string prefix = temporary_prefix(name);
   while (const dirent* entry = ::readdir(entries.get())) {
     const std::string_view found = entry->d_name;
     if (!found.starts_with(prefix) || found.size() != prefix.size() + kRandomDigits ||
         found.find_first_not_of("0123456789abcdef", prefix.size()) != std::string_view::npos)
       continue;
-    const File file(::openat(folder, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const hw::Descriptor file(
+        ::openat(folder, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat status {};
-    if (file >= 0 && ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == ::geteuid() &&
-        ::flock(file, LOCK_EX | LOCK_NB) == 0)
+    if (file && ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+        status.st_uid == ::geteuid() && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0)
       ::unlinkat(folder, entry->d_name, 0);
   }
 }
 
 // A new file, locked as long as it is open, so that remove_left_overs() of another process leaves it.
-std::pair<std::string, File> make_temporary(const std::string& path, int folder, const std::string& name) {
+std::pair<std::string, hw::Descriptor> make_temporary(const std::string& path, int folder,
+                                                      const std::string& name) {
   for (int tries = 0; tries < kTries; ++tries) {
     std::string temporary = temporary_prefix(name) + random_digits();
-    File file(
+    hw::Descriptor file(
         ::openat(folder, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
-    if (file < 0 && errno == EEXIST) continue;
-    if (file < 0) fail(path, errno);
+    if (!file && errno == EEXIST) continue;
+    if (!file) fail(path, errno);
     // Until it is locked, another process may take it for a left-over and remove it: then there is another try. Any other error
     // means that this file system has no locks, and the file is used without.
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) continue;
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) continue;
     struct stat status {};
-    if (::fstat(file, &status) == 0 && status.st_nlink == 0) continue;
+    if (::fstat(file.get(), &status) == 0 && status.st_nlink == 0) continue;
     return {std::move(temporary), std::move(file)};
   }
   fail(path, "no free temporary name");
@@ -200,12 +185,12 @@ int rename_to_new(int folder, const char* temporary, const char* name) {
 
 void write_regular(const std::string& path, const Target& target, std::string_view bytes,
                    const Replaceable& replaceable) {
-  const int folder = target.folder;
+  const int folder = target.folder.get();
   const char* name = target.place.name.c_str();
   remove_left_overs(folder, target.place.name);
   auto [temporary, file] = make_temporary(path, folder, target.place.name);
-  int error = write_all(file, bytes);
-  if (error == 0 && ::fsync(file) != 0) error = errno;
+  int error = write_all(file.get(), bytes);
+  if (error == 0 && ::fsync(file.get()) != 0) error = errno;
   if (error == 0) {
     error = target.exists ? (::renameat(folder, temporary.c_str(), folder, name) == 0 ? 0 : errno)
                           : rename_to_new(folder, temporary.c_str(), name);
@@ -230,17 +215,17 @@ void write_regular(const std::string& path, const Target& target, std::string_vi
 }
 
 // A pipe or a character device.
-File open_special(const std::string& path, const Target& target) {
+hw::Descriptor open_special(const std::string& path, const Target& target) {
   // Not waiting for somebody to read a pipe, which may be never.
-  File file(::openat(target.folder, target.place.name.c_str(),
-                     O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
-  if (file < 0 && errno == ENXIO && S_ISFIFO(target.status.st_mode))
+  hw::Descriptor file(::openat(target.folder.get(), target.place.name.c_str(),
+                               O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  if (!file && errno == ENXIO && S_ISFIFO(target.status.st_mode))
     fail(path, "it is a pipe that nobody reads");
-  if (file < 0) fail(path, errno);
+  if (!file) fail(path, errno);
   struct stat status {};
-  if (::fstat(file, &status) != 0) fail(path, errno);
+  if (::fstat(file.get(), &status) != 0) fail(path, errno);
   if (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode)) fail(path, "it changed meanwhile");
-  ::fcntl(file, F_SETFL, ::fcntl(file, F_GETFL) & ~O_NONBLOCK);
+  ::fcntl(file.get(), F_SETFL, ::fcntl(file.get(), F_GETFL) & ~O_NONBLOCK);
   return file;
 }
 
@@ -248,12 +233,12 @@ File open_special(const std::string& path, const Target& target) {
 
 Replaceable text_file(const std::string& name, std::function<bool(std::string_view start)> fits) {
   return {name, [fits = std::move(fits)](const std::string& path) {
-            const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-            if (file < 0) return false;
+            const hw::Descriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+            if (!file) return false;
             std::string start(kStart, '\0');
             std::size_t size = 0;
             for (ssize_t got = 1; got > 0 && size < start.size(); size += static_cast<std::size_t>(got)) {
-              got = ::read(file, start.data() + size, start.size() - size);
+              got = ::read(file.get(), start.data() + size, start.size() - size);
               if (got < 0) return false;
             }
             start.resize(size);
@@ -270,13 +255,13 @@ void check_output(const std::string& path, const Replaceable& replaceable) {
   const auto target = look_at(path);
   if (target.exists && !S_ISREG(target.status.st_mode)) return;
   if (target.exists) check_replaceable(path, target.status, replaceable);
-  if (::faccessat(target.folder, ".", W_OK | X_OK, AT_EACCESS) != 0) fail(path, errno);
+  if (::faccessat(target.folder.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) fail(path, errno);
 }
 
 void write_file(const std::string& path, std::string_view bytes, const Replaceable& replaceable) {
   if (const auto own = own_descriptor(path)) {
-    File file(::fcntl(*own, F_DUPFD_CLOEXEC, 0));
-    if (file < 0) fail(path, errno);
+    hw::Descriptor file(::fcntl(*own, F_DUPFD_CLOEXEC, 0));
+    if (!file) fail(path, errno);
     write_in_place(path, std::move(file), bytes);
     return;
   }
@@ -291,13 +276,13 @@ void write_file(const std::string& path, std::string_view bytes, const Replaceab
 
 namespace {
 
-File open_lines(const std::string& path, const Replaceable& replaceable) {
-  if (const auto own = own_descriptor(path)) return File(::fcntl(*own, F_DUPFD_CLOEXEC, 0));
+hw::Descriptor open_lines(const std::string& path, const Replaceable& replaceable) {
+  if (const auto own = own_descriptor(path)) return hw::Descriptor(::fcntl(*own, F_DUPFD_CLOEXEC, 0));
   const auto target = look_at(path);
   if (target.exists && !S_ISREG(target.status.st_mode)) return open_special(path, target);
   if (target.exists) check_replaceable(path, target.status, replaceable);
-  return File(::openat(
-      target.folder, target.place.name.c_str(),
+  return hw::Descriptor(::openat(
+      target.folder.get(), target.place.name.c_str(),
       O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (target.exists ? 0 : O_CREAT | O_EXCL),
       0666));
 }
@@ -305,22 +290,15 @@ File open_lines(const std::string& path, const Replaceable& replaceable) {
 }  // namespace
 
 LineFile::LineFile(const std::string& path, const Replaceable& replaceable)
-    : path_(path), file_(open_lines(path, replaceable).release()) {
-  if (file_ < 0) fail(path, errno);
-}
-
-LineFile::LineFile(LineFile&& other) noexcept
-    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)) {}
-
-LineFile::~LineFile() {
-  if (file_ >= 0) ::close(file_);
+    : path_(path), file_(open_lines(path, replaceable)) {
+  if (!file_) fail(path, errno);
 }
 
 void LineFile::add(std::string_view line) {
   struct stat before {};
-  const bool regular = ::fstat(file_, &before) == 0 && S_ISREG(before.st_mode);
-  if (const int error = write_all(file_, std::string(line) + '\n'); error != 0) {
-    if (regular && ::ftruncate(file_, before.st_size) != 0)
+  const bool regular = ::fstat(file_.get(), &before) == 0 && S_ISREG(before.st_mode);
+  if (const int error = write_all(file_.get(), std::string(line) + '\n'); error != 0) {
+    if (regular && ::ftruncate(file_.get(), before.st_size) != 0)
       fail(path_, "a line is torn: " + std::string(std::strerror(error)));
     fail(path_, error);
   }

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "hw/descriptor.hpp"
+
 namespace fewwatt::datasets {
 
 // What write_file() may replace. An empty file may always be replaced.
@@ -33,16 +35,13 @@ void check_output(const std::string& path, const Replaceable& replaceable = {});
 class LineFile {
  public:
   LineFile(const std::string& path, const Replaceable& replaceable);
-  LineFile(LineFile&& other) noexcept;
-  LineFile& operator=(LineFile&&) = delete;
-  ~LineFile();
 
   // `line` without its end. Throws DataError naming the file and why (disk full); of the line nothing stays in the file then.
   void add(std::string_view line);
 
  private:
   std::string path_;
-  int file_;
+  hw::Descriptor file_;
 };
 
 }  // namespace fewwatt::datasets

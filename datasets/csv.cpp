@@ -13,6 +13,8 @@ namespace fewwatt::datasets {
 namespace {
 
 constexpr std::string_view kLineEnds = "\r\n";
+constexpr std::size_t kMostCells = 6'000'000;  // a cell takes many times its text
+constexpr std::size_t kMostNamed = 50;         // columns in a message
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n", kNoBreak = "\xC2\xA0";
@@ -115,6 +117,8 @@ class Parser {
     record.line = line_;
     record.fields.clear();
     do {
+      if (++cells_ > kMostCells)
+        fail(line_, "expected at most " + std::to_string(kMostCells) + " cells, found more up to here");
       record.fields.push_back(field());
     } while (skip(separator_));
     if (!rest_.empty() && !skip_line_end()) fail(line_, "text after a closing quote");
@@ -182,7 +186,8 @@ class Parser {
   std::string field() {
     skip_blanks();
     if (!skip('"')) {
-      const auto end = std::min({rest_.find(separator_), rest_.find_first_of(kLineEnds), rest_.size()});
+      const char ends[] = {separator_, '\r', '\n'};  // looked for together: each alone may be far
+      const auto end = std::min(rest_.find_first_of({ends, sizeof ends}), rest_.size());
       std::string value(trim(rest_.substr(0, end)));
       rest_.remove_prefix(end);
       return value;
@@ -206,7 +211,7 @@ class Parser {
   const std::string& path_;
   std::string_view rest_;
   std::string_view comment_;
-  std::size_t comments_ = 0;
+  std::size_t comments_ = 0, cells_ = 0;
   std::size_t line_ = 1;
   char separator_ = ',';
 };
@@ -327,7 +332,9 @@ std::size_t CsvTable::column(std::string_view name) const {
   const auto found = std::find(header.begin(), header.end(), name);
   if (found == header.end()) {
     std::string known;
-    for (const auto& column : header) known += (known.empty() ? "" : ", ") + column;
+    for (std::size_t i = 0; i < std::min(header.size(), kMostNamed); ++i)
+      known += (i == 0 ? "" : ", ") + header[i];
+    if (header.size() > kMostNamed) known += " and " + std::to_string(header.size() - kMostNamed) + " more";
     const bool spelled = name.find_first_of("+-*/()") != std::string_view::npos;
     throw DataError(path + ": no column '" + std::string(name) + "', there are: " + known +
                     (has_number(header) ? "; this line looks like a row, not a header" : "") +
@@ -374,34 +381,38 @@ CsvTable read_csv(const std::string& path, DecimalSign decimal) {
   table.path = path;
   table.decimal = decimal;
   Parser parser(table.path, text);
-  std::vector<Record> records;
+  std::vector<Record> head;  // up to the first record that is not marked as a comment
   std::string_view comment;
-  for (Record record; parser.next(record);) {
-    if (records.empty()) comment = parser.comment();
-    records.push_back(std::move(record));
+  Record record;
+  while (parser.next(record)) {
+    if (head.empty()) comment = parser.comment();
+    head.push_back(std::move(record));
+    if (!is_marked(head.back())) break;
   }
-  if (records.empty()) throw DataError(path + (parser.comments() > 0 ? " has comments only" : " is empty"));
-  auto at = comments_before(records);
+  if (head.empty()) throw DataError(path + (parser.comments() > 0 ? " has comments only" : " is empty"));
+  const auto skipped = comments_before(head);
+  auto at = skipped;
   auto names = parser.fields_of(comment);
-  const auto& first = records[at];
+  const auto& first = head[at];
   const bool comment_is_header = names.size() >= 2 && names.size() == first.fields.size() &&
                                  !has_number(names) && has_number(first.fields);
   const auto header_line = first.line;
-  table.comments = parser.comments() + at - (comment_is_header ? 1 : 0);
-  table.header = comment_is_header ? std::move(names) : records[at++].fields;
-  for (; at < records.size(); ++at) {
-    auto& record = records[at];
-    if (record.fields.size() != table.header.size()) {
-      const bool no_header = table.rows.empty() && table.header.size() < record.fields.size();
+  table.header = comment_is_header ? std::move(names) : head[at++].fields;
+  const auto add = [&](Record& row) {
+    if (row.fields.size() != table.header.size()) {
+      const bool no_header = table.rows.empty() && table.header.size() < row.fields.size();
       throw DataError(
-          path + ":" + std::to_string(record.line) + ": expected " + std::to_string(table.header.size()) +
-          " fields as in the header, found " + std::to_string(record.fields.size()) +
+          path + ":" + std::to_string(row.line) + ": expected " + std::to_string(table.header.size()) +
+          " fields as in the header, found " + std::to_string(row.fields.size()) +
           (no_header ? "; is line " + std::to_string(header_line) + " no header? A comment begins with #"
                      : ""));
     }
-    table.rows.push_back(std::move(record.fields));
-    table.lines.push_back(record.line);
-  }
+    table.rows.push_back(std::move(row.fields));
+    table.lines.push_back(row.line);
+  };
+  for (; at < head.size(); ++at) add(head[at]);
+  while (parser.next(record)) add(record);
+  table.comments = parser.comments() + skipped - (comment_is_header ? 1 : 0);
   if (table.rows.empty()) throw DataError(path + " has a header, but no row");
   return table;
 }

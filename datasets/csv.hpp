@@ -45,7 +45,7 @@ struct CsvTable {
 // may hold separators, quotes (doubled) and line ends. Lines end as on Unix, Windows or old Macs; text is UTF-8 or UTF-16
 // (read_text). Blank lines, and those that start with #, are skipped; before the header also those that start with % ; ! or //
 // and have fewer fields. Where the first row has numbers and the comment before it as many names, that comment is the header,
-// as numpy.savetxt writes it. Throws DataError: no such file, empty, no row, a ragged row, an open quote.
+// as numpy.savetxt writes it. Throws DataError: no such file, empty, no row, a ragged row, an open quote, more than 6 million cells.
 CsvTable read_csv(const std::string& path, DecimalSign decimal = DecimalSign::unsaid);
 
 // The finite number that all of `text` spells, blanks around it aside; false for anything else.

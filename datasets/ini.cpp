@@ -9,6 +9,11 @@
 #include "datasets/profile.hpp"
 
 namespace fewwatt::datasets {
+namespace {
+
+constexpr std::size_t kMostBytes = 4 << 20;  // a tree of keys takes many times its text
+
+}  // namespace
 
 const std::string* IniSection::find(std::string_view key) const {
   for (const auto& [known, value] : entries) {
@@ -62,7 +67,7 @@ const IniSection& IniFile::section(std::string_view name) const {
 }
 
 IniFile read_ini(const std::string& path) {
-  std::istringstream stream(read_lines(path));
+  std::istringstream stream(read_lines(path, kMostBytes));
   boost::property_tree::ptree tree;
   try {
     boost::property_tree::read_ini(stream, tree);

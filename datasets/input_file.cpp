@@ -1,44 +1,13 @@
 #include "datasets/input_file.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <cstdint>
 #include <string_view>
 
 #include "datasets/profile.hpp"
 
 namespace fewwatt::datasets {
 namespace {
-
-constexpr std::size_t kMostText = std::size_t{512} << 20;
-
-[[noreturn]] void fail(const std::string& path, const std::string& why) {
-  throw DataError("cannot read " + path + ": " + why);
-}
-
-bool is_own(const std::string& path) {
-  return path == "/dev/stdin" || path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/");
-}
-
-InputFile open_checked(const std::string& path, bool pipes) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (file < 0) fail(path, std::strerror(errno));
-  struct stat status {};
-  const bool known = ::fstat(file, &status) == 0;
-  if (known && pipes && S_ISFIFO(status.st_mode)) {
-    ::fcntl(file, F_SETFL, ::fcntl(file, F_GETFL) & ~O_NONBLOCK);
-  } else if (!known || !S_ISREG(status.st_mode)) {
-    ::close(file);
-    fail(path, S_ISDIR(status.st_mode)    ? "it is a folder"
-               : S_ISFIFO(status.st_mode) ? "expected a file, found a pipe"
-                                          : "expected a file, found a device");
-  }
-  return {file, static_cast<std::uint64_t>(status.st_size)};
-}
 
 void append_utf8(std::string& text, std::uint32_t code) {
   const auto put = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
@@ -96,37 +65,26 @@ Wide wide_of(std::string_view bytes) {
 
 }  // namespace
 
-InputFile open_input(const std::string& path) {
-  return open_checked(path, false);
+hw::RegularFile open_input(const std::string& path) try {
+  return hw::open_regular_file(path);
+} catch (const hw::FileError& e) {
+  throw DataError(e.what());
 }
 
-std::string read_file(const std::string& path) {
-  const auto input = open_checked(path, is_own(path));
-  std::string text;
-  int error = 0;
-  for (;;) {
-    constexpr std::size_t kAtOnce = 1 << 16;
-    const std::size_t size = text.size();
-    text.resize(size + kAtOnce);
-    const ssize_t got = ::read(input.descriptor, text.data() + size, kAtOnce);
-    error = got < 0 ? errno : 0;
-    text.resize(got > 0 ? size + static_cast<std::size_t>(got) : size);
-    if (got == 0 || text.size() > kMostText || (error != 0 && error != EINTR)) break;
-  }
-  ::close(input.descriptor);
-  if (error != 0) fail(path, std::strerror(error));
-  if (text.size() > kMostText) fail(path, "it is larger than " + std::to_string(kMostText >> 20) + " MB");
-  return text;
+std::string read_file(const std::string& path, std::size_t most_bytes) try {
+  return hw::read_regular_file(path, most_bytes, hw::Pipes::own);
+} catch (const hw::FileError& e) {
+  throw DataError(e.what());
 }
 
-std::string read_text(const std::string& path) {
+std::string read_text(const std::string& path, std::size_t most_bytes) {
   using namespace std::string_view_literals;
-  std::string text = read_file(path);
+  std::string text = read_file(path, most_bytes);
   const std::string_view bytes = text;
   if (bytes.starts_with("\xEF\xBB\xBF"sv)) return text.substr(3);
   const auto wide = wide_of(bytes);
   if (bytes.starts_with("\xFF\xFE\0\0"sv) || bytes.starts_with("\0\0\xFE\xFF"sv) || wide == Wide::utf32)
-    fail(path, "it is text in UTF-32: save it as UTF-8");
+    throw DataError("cannot read " + path + ": it is text in UTF-32: save it as UTF-8");
   if (bytes.starts_with("\xFF\xFE"sv)) return from_utf16(bytes.substr(2), true);
   if (bytes.starts_with("\xFE\xFF"sv)) return from_utf16(bytes.substr(2), false);
   if (wide == Wide::utf16_le) return from_utf16(bytes, true);
@@ -134,8 +92,8 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-std::string read_lines(const std::string& path) {
-  const auto text = read_text(path);
+std::string read_lines(const std::string& path, std::size_t most_bytes) {
+  const auto text = read_text(path, most_bytes);
   std::string lines;
   lines.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -17,7 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <utility>
 
 #include "datasets/hdf5_load.hpp"
@@ -34,28 +33,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t kUsualMemory = std::uint64_t{1024} << 20;
 // Of what the reader and its libraries take themselves.
 constexpr std::uint64_t kLeastMemory = std::uint64_t{64} << 20;
-
-class Descriptor {
- public:
-  explicit Descriptor(int file) : file_(file) {}
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  operator int() const { return file_; }
-  void close() {
-    if (file_ >= 0) ::close(std::exchange(file_, -1));
-  }
-  // Out of the way of 0 to 2, which are rearranged for the child, also where this process has none of these.
-  void lift() {
-    if (file_ > STDERR_FILENO) return;
-    const int lifted = ::fcntl(file_, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close();
-    file_ = lifted;
-  }
-
- private:
-  int file_;
-};
 
 std::string system_reason(int error) {
   return std::strerror(error);
@@ -113,7 +90,7 @@ std::string reader_program(const std::string& path) {
 // A started reader and the pipe it writes to.
 class Child final : public FlatSource {
  public:
-  Child(Descriptor& file, std::uint64_t size, const std::string& path, const ReadOptions& options,
+  Child(const hw::Descriptor& file, std::uint64_t size, const std::string& path, const ReadOptions& options,
         bool root_only)
       : path_(path),
         cpu_seconds_(options.cpu_seconds != 0 ? options.cpu_seconds : 1 + size / (2 << 20)),
@@ -122,13 +99,13 @@ class Child final : public FlatSource {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0)
       throw DataError("cannot read " + path + ": " + system_reason(errno));
-    pipe_ = std::make_unique<Descriptor>(ends[0]);
-    Descriptor out(ends[1]);
-    out.lift(), pipe_->lift(), file.lift();
-    if (out < 0 || *pipe_ < 0 || file < 0)
-      throw DataError("cannot read " + path + ": " + system_reason(errno));
-    ::fcntl(out, F_SETPIPE_SZ, 1 << 20);  // fewer turns between the two; best effort
-    start(file, out, size, options.memory_bytes, root_only);
+    const hw::Descriptor in(ends[0]), out(ends[1]);
+    // Out of the way of 0 to 2, which are rearranged for the child, also where this process has none of these.
+    pipe_ = in.copy(STDERR_FILENO + 1);
+    const auto to = out.copy(STDERR_FILENO + 1), from = file.copy(STDERR_FILENO + 1);
+    if (!pipe_ || !to || !from) throw DataError("cannot read " + path + ": " + system_reason(errno));
+    ::fcntl(to.get(), F_SETPIPE_SZ, 1 << 20);  // fewer turns between the two; best effort
+    start(from.get(), to.get(), size, options.memory_bytes, root_only);
   }
   ~Child() override {
     if (pid_ > 0) ::kill(pid_, SIGKILL);
@@ -205,13 +182,13 @@ class Child final : public FlatSource {
   std::size_t receive(char* to, std::size_t size) {
     for (;;) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end_ - Clock::now()).count();
-      pollfd ready{*pipe_, POLLIN, 0};
+      pollfd ready{pipe_.get(), POLLIN, 0};
       if (left <= 0 || ::poll(&ready, 1, static_cast<int>(std::min<long>(left, INT_MAX))) == 0) {
         if (left > 0) continue;
         throw DataError(path_ + " is damaged: its reader did not end within " +
                         std::to_string(wall_seconds_) + " s");
       }
-      const ssize_t got = ::read(*pipe_, to, size);
+      const ssize_t got = ::read(pipe_.get(), to, size);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw DataError("cannot read " + path_ + ": " + system_reason(errno));
       if (got == 0) fail();
@@ -259,7 +236,7 @@ class Child final : public FlatSource {
   std::string program_;
   std::uint64_t cpu_seconds_, wall_seconds_;
   Clock::time_point end_;
-  std::unique_ptr<Descriptor> pipe_;
+  hw::Descriptor pipe_;
   pid_t pid_ = -1;
   std::array<char, 1 << 16> buffer_{};
   std::size_t first_ = 0, last_ = 0;
@@ -274,7 +251,7 @@ void say_once_that_seccomp_is_missing() {
         stderr);
 }
 
-FlatFile load_isolated(Descriptor& file, std::uint64_t size, const std::string& path,
+FlatFile load_isolated(const hw::Descriptor& file, std::uint64_t size, const std::string& path,
                        const ReadOptions& options, bool root_only) {
   Child child(file, size, path, options, root_only);
   char status = 0;
@@ -317,7 +294,7 @@ FlatFile load_here(int file, std::uint64_t size, const std::string& path, std::u
 
 FlatFile load_flat(const std::string& path, const ReadOptions& options, bool root_only) {
   const auto input = open_input(path);
-  Descriptor file(input.descriptor);
+  const int file = input.descriptor.get();
   check_signature(file, path);
   auto limited = options;
   limited.memory_bytes = memory_of(options);
@@ -325,7 +302,7 @@ FlatFile load_flat(const std::string& path, const ReadOptions& options, bool roo
     throw DataError(path + " needs more than " + std::to_string(limited.memory_bytes >> 20) +
                     " MB of memory to be read; FEWWATT_READER_MB allows more");
   const auto before = version_of(file);
-  auto content = options.isolated ? load_isolated(file, input.size, path, limited, root_only)
+  auto content = options.isolated ? load_isolated(input.descriptor, input.size, path, limited, root_only)
                                   : load_here(file, input.size, path, limited.memory_bytes, root_only);
   if (!(version_of(file) == before)) throw DataError(path + " changed while it was read");
   return content;

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -494,20 +495,6 @@ int write_all(int file, std::string_view bytes) {
   return ::fdatasync(file) == 0 ? 0 : errno;
 }
 
-// What is open is read, not what has its name now.
-std::string read_all(int file, const std::string& path) {
-  std::string text;
-  for (;;) {
-    constexpr std::size_t kAtOnce = 1 << 16;
-    const std::size_t size = text.size();
-    text.resize(size + kAtOnce);
-    const ssize_t got = ::pread(file, text.data() + size, kAtOnce, static_cast<off_t>(size));
-    text.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got == 0) return text;
-    if (got < 0 && errno != EINTR) throw DataError("cannot read " + path + ": " + std::strerror(errno));
-  }
-}
-
 int cut(int file, std::uint64_t bytes) {
   if (::ftruncate(file, static_cast<off_t>(bytes)) != 0) return errno;
   return ::fdatasync(file) == 0 ? 0 : errno;
@@ -520,10 +507,9 @@ int cut(int file, std::uint64_t bytes) {
 // The name is durable only once its folder is. Best effort: not every file system can.
 void sync_folder_of(const std::string& path) {
   const auto folder = std::filesystem::path(path).parent_path();
-  const int file = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return;
-  ::fsync(file);
-  ::close(file);
+  const hw::Descriptor file(
+      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (file) ::fsync(file.get());
 }
 
 // One row of a profile.
@@ -733,28 +719,13 @@ RunLog::RunLog(const std::string& path, int flags)
     : file_(::open(path.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags,
                    0666)) {
   records_.path = path;
-  if (file_ < 0) fail_to_write(path, errno == ELOOP ? "it is a symbolic link" : std::strerror(errno));
-  try {
-    if (::flock(file_, LOCK_EX | LOCK_NB) != 0)
-      fail_to_write(path, errno == EWOULDBLOCK ? "another run has it open" : std::strerror(errno));
-    struct stat status {};
-    if (::fstat(file_, &status) != 0) fail_to_write(path, std::strerror(errno));
-    if (!S_ISREG(status.st_mode)) fail_to_write(path, "it is no regular file");
-    end_bytes_ = static_cast<std::uint64_t>(status.st_size);
-  } catch (...) {
-    ::close(file_);
-    throw;
-  }
-}
-
-RunLog::RunLog(RunLog&& other) noexcept
-    : records_(std::move(other.records_)),
-      file_(std::exchange(other.file_, -1)),
-      end_bytes_(other.end_bytes_),
-      is_torn_(other.is_torn_) {}
-
-RunLog::~RunLog() {
-  if (file_ >= 0) ::close(file_);
+  if (!file_) fail_to_write(path, errno == ELOOP ? "it is a symbolic link" : std::strerror(errno));
+  if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
+    fail_to_write(path, errno == EWOULDBLOCK ? "another run has it open" : std::strerror(errno));
+  struct stat status {};
+  if (::fstat(file_.get(), &status) != 0) fail_to_write(path, std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) fail_to_write(path, "it is no regular file");
+  end_bytes_ = static_cast<std::uint64_t>(status.st_size);
 }
 
 RunLog RunLog::create(const std::string& path, const RunHeader& header) {
@@ -770,7 +741,10 @@ RunLog RunLog::open_to_append(const std::string& path, const RunHeader& expected
   if (const auto error = header_error(expected); !error.empty())
     throw std::invalid_argument("RunHeader: " + error);
   RunLog log(path, 0);
-  const auto text = read_all(log.file_, path);
+  std::string text;  // of what is open, not of what has its name now
+  if (const int error = hw::read_to_end(log.file_.get(), std::numeric_limits<std::size_t>::max(), text);
+      error != 0)
+    throw DataError("cannot read " + path + ": " + std::strerror(error));
   const auto lines = read_lines(text, path);
   if (lines.whole.empty()) {
     log.start(expected);
@@ -782,14 +756,14 @@ RunLog RunLog::open_to_append(const std::string& path, const RunHeader& expected
   if (!difference.empty()) throw DataError(at_line(path, 1) + ": is of another run: " + difference);
   log.end_bytes_ = lines.end_bytes;
   if (lines.end_bytes != text.size()) {
-    if (const int error = cut(log.file_, lines.end_bytes); error != 0)
+    if (const int error = cut(log.file_.get(), lines.end_bytes); error != 0)
       fail_to_write(path, std::strerror(error));
   }
   return log;
 }
 
 void RunLog::start(const RunHeader& header) {
-  if (const int error = cut(file_, 0); error != 0) fail_to_write(records_.path, std::strerror(error));
+  if (const int error = cut(file_.get(), 0); error != 0) fail_to_write(records_.path, std::strerror(error));
   end_bytes_ = 0;
   write(header_line(header));
   sync_folder_of(records_.path);
@@ -798,8 +772,8 @@ void RunLog::start(const RunHeader& header) {
 
 void RunLog::write(const std::string& line) {
   if (is_torn_) fail_to_write(records_.path, "an earlier write failed and could not be undone");
-  if (const int error = write_all(file_, line); error != 0) {
-    is_torn_ = cut(file_, end_bytes_) != 0;
+  if (const int error = write_all(file_.get(), line); error != 0) {
+    is_torn_ = cut(file_.get(), end_bytes_) != 0;
     fail_to_write(records_.path, std::strerror(error));
   }
   end_bytes_ += line.size();

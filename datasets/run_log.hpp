@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datasets/profile.hpp"
+#include "hw/descriptor.hpp"
 
 namespace fewwatt::datasets {
 
@@ -95,11 +96,6 @@ class RunLog {
   // `expected`.
   static RunLog open_to_append(const std::string& path, const RunHeader& expected);
 
-  RunLog(RunLog&& other) noexcept;
-  RunLog(const RunLog&) = delete;
-  RunLog& operator=(const RunLog&) = delete;
-  ~RunLog();
-
   // The record is on the disk when this returns. Throws DataError naming the file and the system's reason
   // (disk full) with the file cut back to the records before; a later append may succeed. Throws
   // std::invalid_argument for a record that breaks its contract or whose mode the space lacks.
@@ -113,7 +109,7 @@ class RunLog {
   void write(const std::string& line);
 
   RunRecords records_;
-  int file_ = -1;
+  hw::Descriptor file_;
   std::uint64_t end_bytes_ = 0;
   bool is_torn_ = false;  // a failed write could not be undone
 };

@@ -10,6 +10,9 @@
 namespace fewwatt::datasets {
 namespace {
 
+constexpr std::size_t kMostRails = 1000;       // of a log; a board has some ten
+constexpr std::size_t kLongestLine = 1 << 16;  // bytes; tegrastats writes some hundred
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {
@@ -78,6 +81,15 @@ bool lacks_rails(const TegrastatsLine& part, const TegrastatsLine& line) {
                      [&](const auto& rail) { return line.rails_mw.contains(rail.first); });
 }
 
+void add(const TegrastatsLine& line, TegrastatsLog& log) {
+  for (const auto& [rail, mw] : line.rails_mw) {
+    log.rails_mw[rail] += mw;
+    ++log.rail_lines[rail];
+  }
+  log.twice.insert(line.twice.begin(), line.twice.end());
+  ++log.lines;
+}
+
 bool is_blank(std::string_view line) {
   return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
@@ -86,6 +98,7 @@ bool is_blank(std::string_view line) {
 
 std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
+  if (text.size() > kLongestLine) return std::nullopt;
   const auto words = split(text, ' ');
   if (std::count(words.begin(), words.end(), "RAM") != 1) return std::nullopt;
   if (std::find(words.begin(), words.end(), "CPU") == words.end()) return std::nullopt;
@@ -118,35 +131,35 @@ std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
 
 TegrastatsLog read_tegrastats(const std::string& path) {
   const std::string text = read_lines(path);
-  std::vector<TegrastatsLine> lines;
-  std::size_t all = 0;
+  std::size_t all = 0, number = 0;
   std::string first_bad;
   bool end_in_rails = false;
-  const auto texts = split(text, '\n');
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (is_blank(texts[i])) continue;
+  TegrastatsLog whole, cut;  // of lines that end in a rail, and of others
+  std::optional<TegrastatsLine> before;
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto end = rest.find('\n');
+    const auto one = rest.substr(0, end);
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+    ++number;
+    if (is_blank(one)) continue;
     ++all;
-    auto line = parse_tegrastats_line(texts[i]);
+    auto line = parse_tegrastats_line(one);
     const bool good = line && !line->rails_mw.empty();
     if (!good && first_bad.empty())
-      first_bad = path + ":" + std::to_string(i + 1) +
+      first_bad = path + ":" + std::to_string(number) +
                   (line ? ": no power rail in this line of tegrastats" : ": not a line of tegrastats");
     if (!good) continue;
     end_in_rails = end_in_rails || line->ends_in_rail;
-    if (i + 1 == texts.size() && !lines.empty() && lacks_rails(*line, lines.back())) continue;
-    lines.push_back(std::move(*line));
+    const bool last = end == std::string_view::npos;
+    if (!last || !before || !lacks_rails(*line, *before)) add(*line, line->ends_in_rail ? whole : cut);
+    if (whole.rails_mw.size() + cut.rails_mw.size() > kMostRails)
+      throw DataError(path + ":" + std::to_string(number) +
+                      ": this line and those before it name more than " + std::to_string(kMostRails) +
+                      " power rails");
+    before = std::move(line);
   }
   if (all == 0) throw DataError(path + " is empty");
-  TegrastatsLog log;
-  for (const auto& line : lines) {
-    if (end_in_rails && !line.ends_in_rail) continue;
-    for (const auto& [rail, mw] : line.rails_mw) {
-      log.rails_mw[rail] += mw;
-      ++log.rail_lines[rail];
-    }
-    log.twice.insert(line.twice.begin(), line.twice.end());
-    ++log.lines;
-  }
+  auto log = std::move(end_in_rails ? whole : cut);
   log.skipped = all - log.lines;
   if (log.lines < log.skipped && !first_bad.empty()) throw DataError(first_bad);
   for (auto& [rail, mw] : log.rails_mw) mw /= static_cast<double>(log.rail_lines.at(rail));

@@ -220,8 +220,9 @@ void show_this(const LiveOptions& options) {
   }
   // The board's tree tells texts, as a file does.
   const auto shown = [](const std::string& text) { return hw::printable(text); };
-  std::cout << shown(board.model) << ", JetPack " << (board.jetpack.empty() ? "not known" : board.jetpack)
-            << ", " << hw::counted(space ? space->size() : 0, "mode") << '\n';
+  std::cout << shown(board.model) << ", JetPack "
+            << (board.jetpack.empty() ? "not known" : shown(board.jetpack)) << ", "
+            << hw::counted(space ? space->size() : 0, "mode") << '\n';
   print_levels(knobs);
   if (space) std::cout << "now: " << hw::describe(*space, view.now) << '\n';
   for (const auto& sensor : view.sensors) {
@@ -246,7 +247,7 @@ Json print_writes(const hw::ControlWrites& writes, bool json) {
   Json rows = Json::array();
   for (const auto& [path, value] : writes) {
     rows.push_back({{"path", path}, {"value", value}});
-    if (!json) std::cout << "would write " << hw::printable(value) << " to " << hw::printable(path) << '\n';
+    if (!json) std::cout << "would write " << hw::printable(value + " to " + path) << '\n';
   }
   return rows;
 }
@@ -305,9 +306,9 @@ void export_here(const LiveOptions& options) {
                                2)
               << '\n';
   else
-    std::cout << stanza.text;
+    std::cout << hw::printable_lines(stanza.text);
   if (!options.common.quiet)
-    for (const auto& note : stanza.notes) std::cerr << "note: " << note << '\n';
+    for (const auto& note : stanza.notes) std::cerr << "note: " << hw::printable(note) << '\n';
 }
 
 }  // namespace

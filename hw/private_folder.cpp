@@ -22,21 +22,20 @@ PrivateFolder::PrivateFolder() {
   if (::mkdtemp(path_.data()) == nullptr)
     throw DeviceError(path_ + ": cannot create: " + std::strerror(errno));
   struct stat status {};
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd_ >= 0 && ::fstat(fd_, &status) == 0 && status.st_uid == ::geteuid() && (status.st_mode & 077) == 0)
+  folder_ = Descriptor(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder_ && ::fstat(folder_.get(), &status) == 0 && status.st_uid == ::geteuid() &&
+      (status.st_mode & 077) == 0)
     return;
-  if (fd_ >= 0) ::close(fd_);
   throw DeviceError(path_ + ": expected the folder that was just made, found another");
 }
 
 PrivateFolder::~PrivateFolder() {
   // Of what is open: the path may be another's by now.
-  if (DIR* folder = ::fdopendir(::fcntl(fd_, F_DUPFD_CLOEXEC, 0)); folder != nullptr) {
+  if (DIR* folder = ::fdopendir(folder_.copy().release()); folder != nullptr) {
     while (const auto* entry = ::readdir(folder))
-      if (entry->d_type != DT_DIR) ::unlinkat(fd_, entry->d_name, 0);
+      if (entry->d_type != DT_DIR) ::unlinkat(folder_.get(), entry->d_name, 0);
     ::closedir(folder);
   }
-  ::close(fd_);
   ::rmdir(path_.c_str());
 }
 

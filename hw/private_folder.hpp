@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "hw/descriptor.hpp"
+
 namespace fewwatt::hw {
 
 // A folder of our own among the temporary files, which nobody else may enter; gone at the end, with the files in it. Its name cannot be
@@ -15,11 +17,11 @@ class PrivateFolder {
   PrivateFolder& operator=(const PrivateFolder&) = delete;
 
   const std::string& path() const { return path_; }  // absolute
-  int descriptor() const { return fd_; }             // of the folder; close-on-exec
+  int descriptor() const { return folder_.get(); }   // of the folder; close-on-exec
 
  private:
   std::string path_;
-  int fd_ = -1;
+  Descriptor folder_;
 };
 
 }  // namespace fewwatt::hw

@@ -79,8 +79,8 @@ po::parsed_options parse_config(const std::string& path, const po::options_descr
   std::string text;
   try {
     text = hw::read_regular_file(path, kMostConfigBytes);
-  } catch (const std::runtime_error& e) {
-    throw UsageError(std::string("--config ") + e.what());
+  } catch (const hw::FileError& e) {
+    throw UsageError("--config " + path + ": " + e.why());
   }
   po::parsed_options all(&options);
   std::istringstream lines(text);
@@ -251,6 +251,18 @@ bool told_to_stop() {
   return signalled != 0;
 }
 
+namespace {
+
+// A message may quote text from outside, of any length.
+std::string shown(std::string_view message) {
+  constexpr std::size_t kLongest = 4000, kEnd = 500;
+  if (message.size() <= kLongest) return hw::printable_lines(message);
+  return hw::printable_lines(message.substr(0, kLongest - kEnd)) + " ... " +
+         hw::printable_lines(message.substr(message.size() - kEnd));
+}
+
+}  // namespace
+
 int run(const std::string& verb, const std::function<int()>& body) {
   // Freed memory is kept: predicting all modes takes and gives back the same megabytes again and again.
   mallopt(M_MMAP_THRESHOLD, 1 << 26);
@@ -261,10 +273,10 @@ int run(const std::string& verb, const std::function<int()>& body) {
     if (!std::cout) throw std::runtime_error("cannot write to standard output");
     return code;
   } catch (const po::error& e) {
-    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << " (see --help)\n";
+    std::cerr << "fewwatt " << verb << ": " << shown(e.what()) << " (see --help)\n";
     return kUsage;
   } catch (const UsageError& e) {
-    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << '\n';
+    std::cerr << "fewwatt " << verb << ": " << shown(e.what()) << '\n';
     return kUsage;
   } catch (const std::bad_alloc&) {
     std::cerr << "fewwatt " << verb << ": not enough memory\n";
@@ -272,10 +284,10 @@ int run(const std::string& verb, const std::function<int()>& body) {
   } catch (const std::system_error& e) {
     const bool no_thread = e.code() == std::errc::resource_unavailable_try_again;
     std::cerr << "fewwatt " << verb << ": " << (no_thread ? "cannot start a thread or a process: " : "")
-              << e.what() << '\n';
+              << shown(e.what()) << '\n';
     return kFailed;
   } catch (const std::exception& e) {
-    std::cerr << "fewwatt " << verb << ": " << hw::printable_lines(e.what()) << '\n';
+    std::cerr << "fewwatt " << verb << ": " << shown(e.what()) << '\n';
     return kFailed;
   }
 }

@@ -65,6 +65,7 @@ struct Options {
 
 // Combinations of the levels of --measurements: more than this no board has, so clocks jitter.
 constexpr std::size_t kMostFromData = 100'000;
+constexpr std::size_t kMostNamed = 10;  // columns that are not used, by name
 // Modes predicted at once: what is computed of them fits into memory however many modes there are.
 constexpr std::size_t kChunk = 32'768;
 
@@ -371,8 +372,11 @@ Problem take_measurements(const Options& options, bool leaves_out, const learner
   auto mapping = own ? standard_mapping(options, unused) : datasets::read_mapping(options.mapping);
   if (options.decimal != datasets::DecimalSign::unsaid) mapping.decimal = options.decimal;
   mapping.trust_units = mapping.trust_units || options.trust_units;
-  for (const auto& name : unused)
-    problem.notices.push_back(options.measurements + ": column " + name + " was not used");
+  for (std::size_t i = 0; i < std::min(unused.size(), kMostNamed); ++i)
+    problem.notices.push_back(options.measurements + ": column " + unused[i] + " was not used");
+  if (unused.size() > kMostNamed)
+    problem.notices.push_back(options.measurements + ": " + std::to_string(unused.size() - kMostNamed) +
+                              " more columns were not used");
   datasets::ImportOptions known;
   known.leave_odd = leaves_out;
   if (options.space) {

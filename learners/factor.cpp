@@ -76,7 +76,8 @@ double factor_objective(const FactorParameters& p, const FactorRows& rows, Vecto
   const auto n = rows.logs.size(), d = rows.knobs.cols();
   const double share = 1 / (1 + std::exp(-p.log_mean)), noise = std::exp(2 * p.log_noise);
   const Vector mean = centred(rows.mean), left = centred(rows.logs) - share * mean;
-  const Matrix factors = std::exp(p.log_scale) * (rows.factors.colwise() - rows.factors.rowwise().mean());
+  const Matrix factors =
+      std::exp(p.log_scale) * (rows.factors.colwise() - rows.factors.rowwise().mean().eval());
   const Eigen::MatrixXd shared = factors.transpose() * factors;
   const MaternOf function(rows.knobs, p.log_lengths);
   const Eigen::MatrixXd own = std::exp(2 * p.log_signal) * function.value();
@@ -101,7 +102,7 @@ double factor_objective(const FactorParameters& p, const FactorRows& rows, Vecto
 
 Factors factors_of(const Matrix& logs) {
   const auto w = logs.rows();
-  Matrix off = logs.colwise() - logs.rowwise().mean();
+  Matrix off = logs.colwise() - logs.rowwise().mean().eval();
   Factors found{off.colwise().mean().transpose(), Matrix(0, logs.cols())};
   if (w < 2) return found;
   off.rowwise() -= found.mean.transpose();

@@ -133,8 +133,8 @@ class Log {
   // "" for none. Throws DataError where the file cannot be made, or is there, be it a link.
   Log(const std::string& path, const hw::PowerModeSpace& space) : path_(path) {
     if (path.empty()) return;
-    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (fd_ < 0)
+    file_ = hw::Descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    if (!file_)
       throw datasets::DataError(path + (errno == EEXIST
                                             ? std::string(": is there already")
                                             : std::string(": cannot create: ") + std::strerror(errno)));
@@ -142,11 +142,6 @@ class Log {
     header_ = "t_s," + header_ + "time_ms,power_w,budget_w,reason,event\n";
     write_header();
   }
-  ~Log() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
 
   void line(double t_s, const learners::Governor::Move& move, const hw::Measurement& measured,
             double budget_w, const std::string& event) {
@@ -181,11 +176,11 @@ class Log {
     std::size_t done = 0;
     while (done < text.size()) {
       const auto written =
-          ::pwrite(fd_, text.data() + done, text.size() - done, end_ + static_cast<off_t>(done));
+          ::pwrite(file_.get(), text.data() + done, text.size() - done, end_ + static_cast<off_t>(done));
       if (written < 0 && errno == EINTR) continue;
       if (written <= 0) {
         why_ = written < 0 ? errno : ENOSPC;
-        if (done > 0 && ::ftruncate(fd_, end_) != 0) why_ = errno;  // no part of a line stays
+        if (done > 0 && ::ftruncate(file_.get(), end_) != 0) why_ = errno;  // no part of a line stays
         return false;
       }
       done += static_cast<std::size_t>(written);
@@ -195,7 +190,8 @@ class Log {
   }
 
   std::string path_, header_;  // header_: not written yet
-  int fd_ = -1, why_ = 0;
+  hw::Descriptor file_;
+  int why_ = 0;
   off_t end_ = 0;  // of the last whole line
   std::size_t lost_ = 0;
   bool said_ = false;

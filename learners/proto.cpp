@@ -25,8 +25,8 @@ constexpr double kMostShare = 100;  // of the curves and the heads; usual is abo
 // d head / d beta: the share of each term, [n,p].
 Matrix shares(const Matrix& log_terms, const Vector& beta) {
   const Matrix terms = log_terms.rowwise() + beta.transpose();
-  const Matrix shifted = (terms.colwise() - terms.rowwise().maxCoeff()).array().exp();
-  return shifted.array().colwise() / shifted.rowwise().sum().array();
+  const Matrix shifted = (terms.colwise() - terms.rowwise().maxCoeff().eval()).array().exp();
+  return shifted.array().colwise() / shifted.rowwise().sum().eval().array();
 }
 
 std::string joined(const std::vector<std::string>& lines) {

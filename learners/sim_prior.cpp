@@ -167,13 +167,26 @@ struct MeanFunction {
 // u(x) = [1, C(x, support), R(x, support), m_1(x) .. m_q(x)] of a mode, the mean of log y is u . mean_of, and its second
 // moment
 //   a C(x,x) + b R(x,x) + constant + u' moment u.
+// C(x, support) is root(x)' root(support): where the roots are shorter than the support, root(x) stands in its place in u.
 struct Hypothesis {
   std::size_t cloud, residual;
   std::vector<MeanFunction> means = {};
   double a = 0, b = 0, constant = 0;
-  Vector mean_of;          // [1 + 2 k + q]
-  Eigen::MatrixXd moment;  // [1 + 2 k + q, 1 + 2 k + q]
+  Vector mean_of;          // [1 + c + k + q], c of the cloud, min(k, r)
+  Eigen::MatrixXd moment;  // [1 + c + k + q, 1 + c + k + q]
 };
+
+// From functions with C(x, support) to those with root(x). root: of the support, [r, k].
+void use_roots(Hypothesis& h, const Matrix& root) {
+  const Index k = root.cols(), rest = h.mean_of.size() - 1 - k;
+  const auto rows_of = [&](const Eigen::MatrixXd& old) {
+    Eigen::MatrixXd rows(1 + root.rows() + rest, old.cols());
+    rows << old.topRows(1), root * old.middleRows(1, k), old.bottomRows(rest);
+    return rows;
+  };
+  h.mean_of = rows_of(h.mean_of);
+  h.moment = rows_of(rows_of(h.moment).transpose());  // it is symmetric
+}
 
 struct Fit {
   double level = 0;  // of log y on the support
@@ -187,6 +200,10 @@ struct Fit {
   Cloud stated;
   LeftOut left_out;
 };
+
+bool has_short_roots(const Fit& fit, std::size_t cloud) {
+  return fit.roots[cloud].rows() < fit.roots[cloud].cols();
+}
 
 bool uses(const Fit& fit, std::size_t cloud) {
   return std::any_of(fit.hypotheses.begin(), fit.hypotheses.end(),
@@ -325,7 +342,7 @@ class SimPriorPredictor final : public Predictor {
   // A target's fit at modes: what its hypotheses share.
   struct At {
     std::array<CloudLogs, kNumClouds> clouds;
-    std::array<Matrix, kNumClouds> cross;
+    std::array<Matrix, kNumClouds> cross;  // [n,c], see Hypothesis
     std::vector<Matrix> residual_cross;
   };
   At fit_at(int t, std::span<const hw::PowerMode> modes, const SimInputs& inputs,
@@ -339,7 +356,11 @@ class SimPriorPredictor final : public Predictor {
             at_modes(fit.stated, model->stated->logs(t, *space, modes, fit.stated.which), fit.levels[c]);
       else
         at.clouds[c] = at_modes(clouds[c], t == tasks::kTimeMs ? logs[c].time : logs[c].power, fit.levels[c]);
-      at.cross[c] = (at.clouds[c].root.transpose() * fit.roots[c]).cast<double>();
+      const auto& root = at.clouds[c].root;
+      if (has_short_roots(fit, c))
+        at.cross[c] = root.transpose().cast<double>();
+      else
+        at.cross[c] = (root.transpose() * fit.roots[c]).cast<double>();
     }
     at.residual_cross.resize(fit.residuals.size());
     for (const auto& h : fit.hypotheses)
@@ -347,16 +368,17 @@ class SimPriorPredictor final : public Predictor {
         cross = sim_covariance(fit.residuals[h.residual], inputs, fit.inputs);
     return at;
   }
-  // Hypothesis's u(x) of each mode: [n, 1 + 2 k + q].
+  // Hypothesis's u(x) of each mode: [n, 1 + c + k + q].
   void set_functions(int t, const Hypothesis& h, std::span<const hw::PowerMode> modes, const At& at,
                      Matrix& u) const {
     u.resize(static_cast<Index>(modes.size()), h.mean_of.size());
     const auto k = static_cast<Index>(fits[t]->modes.size());
+    const auto c = at.cross[h.cloud].cols();
     u.col(0).setOnes();
-    u.middleCols(1, k) = at.cross[h.cloud];
-    u.middleCols(1 + k, k) = at.residual_cross[h.residual];
+    u.middleCols(1, c) = at.cross[h.cloud];
+    u.middleCols(1 + c, k) = at.residual_cross[h.residual];
     for (std::size_t q = 0; q < h.means.size(); ++q)
-      u.col(1 + 2 * k + static_cast<Index>(q)) =
+      u.col(1 + c + k + static_cast<Index>(q)) =
           mean_function(t, h.means[q].kind, modes, at.clouds[h.cloud].mean).array() - h.means[q].offset;
   }
 
@@ -777,7 +799,7 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
       priors.push_back({kAll, Mean::cloud, scale, 0});
       if (same_grid && trained->training.size() > 0) {
         const auto& logs = trained->training;
-        predictor->curves[t] = (logs.colwise() - logs.rowwise().mean()).colwise().mean().transpose();
+        predictor->curves[t] = (logs.colwise() - logs.rowwise().mean().eval()).colwise().mean().transpose();
         priors.push_back({kAll, Mean::training, scale, 0});
       }
       if (t == tasks::kTimeMs)
@@ -828,8 +850,12 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
       if (cloud_logs[t][c].size() == 0) continue;
       fit.levels[c] = cloud_logs[t][c].rowwise().mean();
       clouds[c] = at_modes(c == kStated ? fit.stated : predictor->clouds[c], cloud_logs[t][c], fit.levels[c]);
-      cloud_covariance[c] = (clouds[c].root.transpose() * clouds[c].root).cast<double>();
       fit.roots[c] = clouds[c].root;
+      const auto& root = fit.roots[c];
+      if (has_short_roots(fit, c))
+        cloud_covariance[c] = root.transpose().cast<double>() * root.cast<double>();
+      else
+        cloud_covariance[c] = (root.transpose() * root).cast<double>();
     }
     std::vector<Matrix> residuals;
     for (const auto& residual : fit.residuals)
@@ -956,8 +982,11 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
       error += w * off;
       second += w * (precision.cwiseInverse() + off.cwiseAbs2());
     }
-    for (auto& h : found)
-      if (h) fit.hypotheses.push_back(std::move(*h));
+    for (auto& h : found) {
+      if (!h) continue;
+      if (has_short_roots(fit, h->cloud)) use_roots(*h, fit.roots[h->cloud].cast<double>());
+      fit.hypotheses.push_back(std::move(*h));
+    }
     fit.left_out = {error, second - error.cwiseAbs2()};
     predictor->fits[t] = std::move(fit);
   }

@@ -144,6 +144,7 @@ Undone DirectAccess::undo(const JetsonOptions& options, bool give_up, bool dry_r
     undone.writes = writes_of_undo(files, options.state_folder());
     return undone;
   }
+  if (!StateFolder::find(options.state_folder())) return undone;
   const Unhurried unhurried;
   ClockSession session(files, options.state_folder(), give_up);
   std::size_t kept = 0;

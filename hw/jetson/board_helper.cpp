@@ -133,15 +133,11 @@ HelperProcess::HelperProcess() {
   int ends[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
     throw HelperError(program + ": no socket to it: " + std::strerror(errno), true);
+  socket_ = Descriptor(ends[0]);
+  const Descriptor other(ends[1]);
   pid_ = ::fork();
-  if (pid_ == 0) run_helper(program.c_str(), ends[1]);
-  const int code = errno;
-  ::close(ends[1]);
-  socket_ = ends[0];
-  if (pid_ < 0) {
-    ::close(socket_);
-    throw HelperError(program + ": cannot be started: " + std::strerror(code), true);
-  }
+  if (pid_ == 0) run_helper(program.c_str(), other.get());
+  if (pid_ < 0) throw HelperError(program + ": cannot be started: " + std::strerror(errno), true);
 }
 
 HelperProcess::~HelperProcess() {
@@ -149,8 +145,7 @@ HelperProcess::~HelperProcess() {
 }
 
 void HelperProcess::end() {
-  if (socket_ >= 0) ::close(socket_);
-  socket_ = -1;
+  socket_.close();
   if (pid_ < 0) return;
   while (::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
   }
@@ -159,15 +154,15 @@ void HelperProcess::end() {
 
 std::string HelperProcess::ask(const std::string& request) {
   const std::lock_guard lock(mutex_);
-  if (socket_ >= 0) {
+  if (socket_) {
     ssize_t done;
     do {
-      done = ::send(socket_, request.data(), request.size(), MSG_NOSIGNAL);
+      done = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
     } while (done < 0 && errno == EINTR);
     if (done == static_cast<ssize_t>(request.size())) {
       std::string answer(kLongestAnswer + 1, '\0');
       do {
-        done = ::recv(socket_, answer.data(), answer.size(), 0);
+        done = ::recv(socket_.get(), answer.data(), answer.size(), 0);
       } while (done < 0 && errno == EINTR);
       if (done > 0 && static_cast<std::size_t>(done) <= kLongestAnswer) {
         answer.resize(static_cast<std::size_t>(done));

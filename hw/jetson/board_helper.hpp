@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "hw/descriptor.hpp"
 #include "hw/jetson/board_access.hpp"
 
 namespace fewwatt::hw {
@@ -43,7 +44,7 @@ class HelperProcess {
   void end();  // closes the socket, and waits
 
   std::mutex mutex_;
-  int socket_ = -1;
+  Descriptor socket_;
   pid_t pid_ = -1;
   int status_ = 0;  // of waitpid, once pid_ is -1
 };

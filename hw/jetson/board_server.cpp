@@ -47,10 +47,11 @@ void BoardServer::check(const JetsonOptions& options) const {
   if (!options.root.empty()) require_trusted_folder(options.root);
   require_trusted_folder(options.state_folder());
   if (options.state.empty()) return;
-  if (const auto folder = StateFolder::find(options.state))
-    if (const auto stranger = folder->stranger(); !stranger.empty())
-      throw DeviceError(options.state + ": holds a file that is not fewwatt's, " + stranger +
-                        "; give --state a folder of its own");
+  const auto folder = StateFolder::find(options.state);
+  if (!folder) throw DeviceError(options.state + ": no such folder, and none is made as root");
+  if (const auto stranger = folder->stranger(); !stranger.empty())
+    throw DeviceError(options.state + ": holds a file that is not fewwatt's, " + stranger +
+                      "; give --state a folder of its own");
 }
 
 std::string BoardServer::answer(std::string_view request) {

@@ -16,7 +16,7 @@ namespace fewwatt::hw {
 class BoardServer {
  public:
   // `access` and `time` must outlive it. `trusted_folders`: root and state folder, where they are named, must be such as
-  // require_trusted_folder() takes, and the state folder must hold nothing that is not fewwatt's.
+  // require_trusted_folder() takes, and the state folder must be there and hold nothing that is not fewwatt's.
   BoardServer(BoardAccess& access, Monotonic& time, bool trusted_folders)
       : access_(access), time_(time), trusted_folders_(trusted_folders) {}
 

@@ -15,6 +15,7 @@
 #include <optional>
 #include <sstream>
 
+#include "hw/descriptor.hpp"
 #include "hw/numbers.hpp"
 
 namespace fewwatt::hw {
@@ -132,12 +133,13 @@ class TegrastatsPower::Child {
   explicit Child(std::vector<std::string> command) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw DeviceError(std::string("pipe: ") + std::strerror(errno));
-    output_ = ends[0];
-    ::fcntl(output_, F_SETFL, O_NONBLOCK);
+    output_ = Descriptor(ends[0]);
+    const Descriptor input(ends[1]);
+    ::fcntl(output_.get(), F_SETFL, O_NONBLOCK);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     sigset_t none, all;
@@ -153,15 +155,11 @@ class TegrastatsPower::Child {
     const int code = ::posix_spawnp(&pid_, arguments[0], &actions, &attributes, arguments.data(), environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[1]);
-    if (code != 0) {
-      ::close(output_);
-      throw DeviceError(command[0] + ": cannot start: " + std::strerror(code));
-    }
+    if (code != 0) throw DeviceError(command[0] + ": cannot start: " + std::strerror(code));
   }
   // The signal may not be ours to send (sudo); output without a reader ends the child as well.
   ~Child() {
-    ::close(output_);
+    output_.close();
     ::kill(-pid_, SIGKILL);
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
@@ -171,11 +169,11 @@ class TegrastatsPower::Child {
 
   // Appends what there is; false: there will be no more.
   bool read(std::string& text, double wait_s) const {
-    pollfd poll{output_, POLLIN, 0};
+    pollfd poll{output_.get(), POLLIN, 0};
     ::poll(&poll, 1, static_cast<int>(wait_s * 1e3));
     char buffer[4096];
     for (;;) {
-      const auto got = ::read(output_, buffer, sizeof buffer);
+      const auto got = ::read(output_.get(), buffer, sizeof buffer);
       if (got == 0) return false;
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return errno == EAGAIN;
@@ -184,7 +182,7 @@ class TegrastatsPower::Child {
   }
 
  private:
-  int output_ = -1;
+  Descriptor output_;
   pid_t pid_ = -1;
 };
 

@@ -1,7 +1,5 @@
 #include "hw/jetson/session.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "hw/jetson/clocks.hpp"
@@ -52,22 +50,11 @@ std::string refused(const SavedControl& control, std::size_t at, const std::stri
 
 }  // namespace
 
-class ClockSession::Lock {
- public:
-  explicit Lock(const StateFolder& folder) : fd_(folder.lock("lock")) {}
-  ~Lock() { ::close(fd_); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-
- private:
-  int fd_;
-};
-
 ClockSession::ClockSession(Sysfs& files, std::string folder, bool give_up)
     : files_(files),
       give_up_(give_up),
       folder_(folder),
-      lock_(std::make_unique<Lock>(folder_)),
+      lock_(folder_.lock("lock")),
       journal_(folder_, "clocks.journal"),
       kept_(folder_, "clocks.kept"),
       boot_(boot_id(files)) {

@@ -38,13 +38,12 @@ class ClockSession {
   std::vector<std::string> undo(std::size_t& count);
 
  private:
-  class Lock;
   std::vector<SavedControl> controls_in(const Journal& journal, const Journal::Content& content);
 
   Sysfs& files_;
   bool give_up_;
   StateFolder folder_;
-  std::unique_ptr<Lock> lock_;
+  Descriptor lock_;
   Journal journal_, kept_;
   std::string boot_;
   std::size_t replayed_ = 0;

@@ -2,7 +2,8 @@
 
 #include <optional>
 #include <string>
-#include <utility>
+
+#include "hw/descriptor.hpp"
 
 namespace fewwatt::hw {
 
@@ -15,12 +16,6 @@ class StateFolder {
   explicit StateFolder(const std::string& path);
   // nullopt where there is no such folder; else as above.
   static std::optional<StateFolder> find(const std::string& path);
-  ~StateFolder();
-  StateFolder(StateFolder&& other) noexcept
-      : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
-  StateFolder& operator=(StateFolder&&) = delete;
-  StateFolder(const StateFolder&) = delete;
-  StateFolder& operator=(const StateFolder&) = delete;
 
   const std::string& path() const { return path_; }
 
@@ -31,17 +26,17 @@ class StateFolder {
   void write(const std::string& name, const std::string& content) const;
   void remove(const std::string& name) const;  // throws DeviceError; a file that is not there is removed
 
-  // The descriptor of the locked file, closed by exec; the caller closes it. Throws DeviceError where another process has it.
-  int lock(const std::string& name) const;
+  // The locked file, closed by exec. Throws DeviceError where another process has it.
+  Descriptor lock(const std::string& name) const;
   // Removes what killed processes left of write(); only with the lock.
   void remove_leftovers() const;
   // A name in the folder that is none of ours; "" when there is none.
   std::string stranger() const;
 
  private:
-  StateFolder(std::string path, int fd);
+  StateFolder(std::string path, Descriptor folder);
   std::string path_;
-  int fd_ = -1;
+  Descriptor folder_;
 };
 
 // Throws DeviceError in one sentence unless `path` is absolute and it and every folder above it is a folder, no link, that

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "hw/numbers.hpp"
+#include "hw/regular_file.hpp"
 
 namespace fewwatt::hw {
 namespace {
@@ -21,33 +22,16 @@ constexpr int kTries = 4;                    // thermal and power sensors say EA
 constexpr std::size_t kMostBytes = 1 << 20;  // of a file
 constexpr auto kBetweenTries = std::chrono::milliseconds(1);
 
-class Descriptor {
- public:
-  Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
+Descriptor open_file(const std::string& path, int flags) {
+  return Descriptor(::open(path.c_str(), flags | O_CLOEXEC));
+}
 
 // 0 or errno.
 int read_once(const std::string& path, std::string& text) {
-  const Descriptor file(path, O_RDONLY);
-  if (file.get() < 0) return errno;
+  const auto file = open_file(path, O_RDONLY);
+  if (!file) return errno;
   text.clear();
-  char buffer[4096];
-  for (;;) {
-    const auto got = ::read(file.get(), buffer, sizeof buffer);
-    if (got < 0) return errno;
-    if (got == 0) return 0;
-    text.append(buffer, static_cast<std::size_t>(got));
-    if (text.size() > kMostBytes) return EFBIG;
-  }
+  return read_to_end(file.get(), kMostBytes, text);
 }
 
 }  // namespace
@@ -115,8 +99,8 @@ void FileSysfs::write(const std::string& path, const std::string& value) {
   const auto real = resolve(path);
   if (!real.starts_with("/sys/"))
     throw DeviceError(path + ": a link out of /sys, to " + real + ", is not written");
-  const Descriptor file(root_ + real, O_WRONLY | O_TRUNC);
-  if (file.get() < 0) throw SysfsError(path, "cannot open to write " + value, errno);
+  const auto file = open_file(root_ + real, O_WRONLY | O_TRUNC);
+  if (!file) throw SysfsError(path, "cannot open to write " + value, errno);
   const std::string line = value + '\n';
   const auto done = ::write(file.get(), line.data(), line.size());
   if (done != static_cast<ssize_t>(line.size()))
@@ -128,8 +112,7 @@ bool FileSysfs::exists(const std::string& path) const {
 }
 
 int FileSysfs::write_error(const std::string& path) const {
-  const Descriptor file(located(path), O_WRONLY);
-  return file.get() < 0 ? errno : 0;
+  return open_file(located(path), O_WRONLY) ? 0 : errno;
 }
 
 std::vector<std::string> FileSysfs::list(const std::string& folder) const {

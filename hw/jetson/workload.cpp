@@ -31,6 +31,7 @@
 #include <thread>
 #include <utility>
 
+#include "hw/descriptor.hpp"
 #include "hw/numbers.hpp"
 #include "hw/printable.hpp"
 #include "hw/private_folder.hpp"
@@ -57,37 +58,14 @@ constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
 constexpr int kLooksForStandstill = 200;  // 1 s
 constexpr int kLooksAfterKill = 1000;     // 5 s: a process may hang in a driver, and SIGKILL waits for it
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  ~Descriptor() { reset(); }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-  int get() const { return fd_; }
-  void reset() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_;
-};
-
 [[noreturn]] void fail(const std::string& command, const std::string& tried, int code) {
   throw DeviceError(command + ": " + tried + ": " + std::strerror(code));
 }
 
-// Takes `fd`; the result is closed by exec and at least kLowestFd.
-Descriptor moved_up(int fd, const std::string& command) {
-  const Descriptor low(fd);
-  Descriptor high(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, kLowestFd));
-  if (high.get() < 0) fail(command, "no descriptor for a pipe", errno);
+// The result is closed by exec and at least kLowestFd.
+Descriptor moved_up(const Descriptor& low, const std::string& command) {
+  auto high = low ? low.copy(kLowestFd) : Descriptor();
+  if (!high) fail(command, "no descriptor for a pipe", errno);
   return high;
 }
 
@@ -97,9 +75,9 @@ struct Pipe {
   explicit Pipe(const std::string& command) {
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) fail(command, "no descriptor for a pipe", errno);
-    Descriptor second(ends[1]);
-    read = moved_up(ends[0], command);
-    write = moved_up(::dup(second.get()), command);
+    const Descriptor first(ends[0]), second(ends[1]);
+    read = moved_up(first, command);
+    write = moved_up(second, command);
   }
 };
 
@@ -415,8 +393,8 @@ class WorkloadProcess::Impl {
     auto environment = environment_of(options_, ends_);
     auto argument_pointers = pointers_to(arguments), environment_pointers = pointers_to(environment);
 
-    const auto null = moved_up(::open("/dev/null", O_RDONLY | O_CLOEXEC), name);
-    wake_ = moved_up(::eventfd(0, EFD_CLOEXEC), name);
+    const auto null = moved_up(Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)), name);
+    wake_ = moved_up(Descriptor(::eventfd(0, EFD_CLOEXEC)), name);
     for (const auto* pipe : {&steps, &output}) ::fcntl(pipe->read.get(), F_SETFL, O_NONBLOCK);
     SignalState signals;
     sigemptyset(&signals.blocked);
@@ -437,7 +415,7 @@ class WorkloadProcess::Impl {
     if (pid_ < 0) fail(name, "cannot be started", errno);
 
     // Closed by exec, or an errno.
-    status.write.reset();
+    status.write.close();
     int failure = 0;
     ssize_t got;
     do {
@@ -555,7 +533,7 @@ class WorkloadProcess::Impl {
     Descriptor file(
         ::openat(folder_->descriptor(), kStepPipe, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
-    if (::fstat(file.get(), &status) != 0 || !S_ISFIFO(status.st_mode)) file.reset();
+    if (::fstat(file.get(), &status) != 0 || !S_ISFIFO(status.st_mode)) file.close();
     return file;
   }
 
@@ -614,7 +592,7 @@ class WorkloadProcess::Impl {
     if (steps_.get() < 0 || too_many_waiting()) return false;
     const auto got = read_some(steps_);
     if (!got) {
-      steps_.reset();
+      steps_.close();
       closed_at_s_ = now_s;
       return false;
     }
@@ -658,7 +636,7 @@ class WorkloadProcess::Impl {
     if (output_.get() < 0) return false;
     const auto got = read_some(output_);
     if (!got) {
-      output_.reset();
+      output_.close();
       return false;
     }
     const std::string_view text(buffer_, *got);

@@ -73,6 +73,30 @@ TEST(Csv, AMissingColumnIsNamedWithThoseThereAre) {
   expect_data_error([&] { (void)table.column("b"); }, {"t.csv", "more than one", "'b'"});
 }
 
+std::string repeated(const std::string& text, std::size_t times) {
+  std::string all;
+  for (std::size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+// Each would take minutes where a cell's end is looked for beyond its line, or a line's beyond the cell.
+TEST(Csv, LongLinesAndLongColumnsAreReadAtOnce) {
+  EXPECT_EQ(read(repeated("a,", 300'000) + "\n" + repeated("1,", 300'000) + "\n").header.size(), 300'001U);
+  EXPECT_EQ(read("a\n" + repeated("1\n", 500'000)).rows.size(), 500'000U);
+  EXPECT_EQ(read("a\r" + repeated("1\r", 500'000)).rows.size(), 500'000U);
+  EXPECT_EQ(read("a;b\n" + repeated("\"1\n\";2\n", 200'000)).rows.size(), 200'000U);
+}
+
+TEST(Csv, MoreCellsThanMemoryShouldHoldAreRefused) {
+  expect_refused("a\n" + std::string(6'000'001, ','), {"t.csv:2", "6000000 cells"});
+  expect_refused("a,b\n" + repeated(",\n", 3'000'001), {"t.csv:3000001", "6000000 cells"});
+}
+
+TEST(Csv, AMissingColumnIsNamedWithSomeOfVeryMany) {
+  const auto table = read(repeated("a,", 200) + "z\n" + repeated("1,", 200) + "1\n");
+  expect_data_error([&] { (void)table.column("b"); }, {"no column 'b'", "a, a", "and 151 more"});
+}
+
 TEST(Csv, NumbersAreWholeCells) {
   const auto table = read("a,b\n 1.5e3 ,\n-2,inf\n12ms,+4.\n1e400,12 apples\n");
   EXPECT_EQ(table.number(0, 0), 1500);

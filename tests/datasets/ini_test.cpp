@@ -35,6 +35,10 @@ TEST(Ini, LinesMayEndAsOnOldMacs) {
   EXPECT_EQ(read("[a]\rx = 1\r; said\r[b]\ry = 2\r").sections.size(), 2u);
 }
 
+TEST(Ini, AFileHasSomeSize) {
+  expect_refused(std::string((4 << 20) + 1, '\n'), {"t.ini", "larger than 4 MB"});
+}
+
 TEST(Ini, NumbersAndDefaults) {
   const auto file = read("[a]\nx = 2.5\ny = two\n");
   const auto& section = file.section("a");

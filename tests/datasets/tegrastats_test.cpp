@@ -202,6 +202,16 @@ TEST(Tegrastats, LinesMayEndAsOnOldMacs) {
   EXPECT_EQ(datasets::read_tegrastats(dir / "log").skipped, 1u);
 }
 
+TEST(Tegrastats, ALogHasSomeRailsAndLinesSomeLength) {
+  const TempDir dir;
+  std::string rails, line = tx2_line(1000);
+  for (int i = 0; i < 1001; ++i) rails += " R" + std::to_string(i) + " 1/1";
+  write_text(dir / "log", line + "\n" + line + rails + "\n");
+  expect_data_error([&] { datasets::read_tegrastats(dir / "log"); }, {":2", "more than 1000 power rails"});
+  write_text(dir / "log", line + "\n" + line + "\n" + line + std::string(1 << 16, 'x') + "\n");
+  EXPECT_EQ(datasets::read_tegrastats(dir / "log").skipped, 1U);
+}
+
 TEST(Tegrastats, ALogOfPowerShellIsRead) {
   const TempDir dir;
   std::string bytes = "\xFF\xFE";

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -256,6 +257,9 @@ TEST(BoardServer, FoldersThatItIsToTrustAreRoots) {
   refused(options, "holds a file that is not fewwatt's");
   EXPECT_FALSE(std::filesystem::exists(dir / "etc/lock"));
   options.state = dir / "state";
+  refused(options, "no such folder");
+  EXPECT_FALSE(std::filesystem::exists(dir / "state"));
+  ASSERT_EQ(::mkdir(options.state.c_str(), 0700), 0);
   EXPECT_EQ(remote.undo(options, false, false).controls, 0U);
 }
 

@@ -99,15 +99,22 @@ TEST(DeviceProgram, ALineOfTheFileThatIsNotUnderstoodIsNamedAndNotQuoted) {
   }
 }
 
+TEST(DeviceProgram, AMessageQuotesSomeOfAVeryLongText) {
+  const auto result = run_program("device", "show " + std::string(100'000, 'x'));
+  EXPECT_NE(result.code, 0);
+  EXPECT_LT(result.err.size(), 5000U);
+  EXPECT_NE(result.err.find("xxx ... xxx"), std::string::npos) << result.err;
+}
+
 TEST(DeviceProgram, AFileOfOptionsIsARegularOneOfSomeSize) {
   const TempDir dir;
   ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
   write_text(dir / "large", std::string((1 << 20) + 1, '\n'));
   for (const auto& [path, says] :
-       {std::pair<std::string, std::string>{dir / "pipe", "expected a regular file"},
-        {"/dev/zero", "expected a regular file"},
-        {dir.path().string(), "expected a regular file"},
-        {dir / "large", "has more than 1048576 bytes"},
+       {std::pair<std::string, std::string>{dir / "pipe", "expected a file, found a pipe"},
+        {"/dev/zero", "expected a file, found a device"},
+        {dir.path().string(), "it is a folder"},
+        {dir / "large", "it is larger than 1 MB"},
         {dir / "none", "No such file"}}) {
     const auto result = run_program("device", "list --config " + path);
     EXPECT_EQ(result.code, 2) << path;
@@ -243,6 +250,19 @@ TEST(DeviceProgram, JsonIsOneObjectWhateverBytesABoardTells) {
   const auto shown = json::parse(run_program("device", "show" + quoted).out);
   EXPECT_EQ(shown["model"], "Jetson \xef\xbf\xbd\xef\xbf\xbd Orin");
   EXPECT_EQ(shown["sensors"]["rails"][0]["label"], "VDD_\xef\xbf\xbd");
+}
+
+TEST(DeviceProgram, WhatABoardTellsDoesNothingToATerminal) {
+  const TempDir dir;
+  auto board = agx_orin(true);
+  board.model = "Jetson \x1b]0;gone\x07 Orin";
+  board.sensors[0].rails[0].label = "VDD\x1b[2J";
+  tree_of(board, true).write(dir.path().string());
+  const auto shown = run_program("device", "show --root " + dir.path().string());
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_EQ(shown.out.find('\x1b'), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("Jetson \\x1b]0;gone\\x07 Orin"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("VDD\\x1b[2J"), std::string::npos) << shown.out;
 }
 
 TEST(DeviceProgram, WhatIsAppliedIsRestored) {
