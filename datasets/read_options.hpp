@@ -24,7 +24,8 @@ struct ReadOptions {
   std::uint64_t memory_bytes = 0;
 
   // Processor time that reading one file may take in isolation, in seconds. 0: 1, and one more for every 2 MB of the file. By the
-  // clock it may take three times as long, and 4 s.
+  // clock it may take three times as long, and 4 s; as often again as it has worked for a tenth of its processor time meanwhile, as
+  // on a busy machine.
   std::uint64_t cpu_seconds = 0;
 
   // A grid of more power modes is refused.

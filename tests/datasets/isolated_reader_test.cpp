@@ -426,6 +426,15 @@ TEST_F(OtherReader, OneThatOnlyClosesItsPipeIsNotWaitedForForEver) {
   expect_said(script("exec sleep 100 >&-"), {path_ + " is damaged: its reader ended by signal 9"});
 }
 
+TEST_F(OtherReader, OneThatSleepsIsEndedAndOneAtWorkIsWaitedFor) {
+  expect_said(script("exec sleep 100"), {path_ + " is damaged: its reader did not end within 7 s"});
+  // As on a busy machine: some of its processor time in the time by the clock, and the rest later.
+  const Variable reader("FEWWATT_READER",
+                        script("i=0; while [ $i -lt 400000 ]; do i=$((i + 1)); done; sleep 8; exec " +
+                               bin_dir() + "/fewwatt-reader \"$@\""));
+  EXPECT_NO_THROW(Hdf5Reader(path_, {.cpu_seconds = 1}));
+}
+
 TEST_F(OtherReader, WhatMakesNoSenseIsOneLine) {
   expect_said(script("cat"), {path_});
   expect_said(script("printf SG"), {path_, "exit code 0"});
