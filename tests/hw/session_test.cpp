@@ -95,11 +95,20 @@ TEST(Session, AControlThatIsALinkOutOfSysIsNotWritten) {
   tests::write_text(rig.root() + "/etc/precious", "1\n");
   tests::write_text(rig.folder / "outside", "1\n");
   const auto control = rig.root() + kMaxClock;
-  for (const auto& target : {rig.root() + "/etc/precious", rig.folder / "outside"}) {
+  const auto linked_to = [&](const std::string& target) {
     std::filesystem::remove(control);
     std::filesystem::create_symlink(target, control);
     rig.left({{kMaxClock, "0"}});
+  };
+  // As on the board itself, links begin at its root, and none leads out of that.
+  for (const std::string target : {"/etc/precious", "../../../../../../../../../../../etc/precious"}) {
+    linked_to(target);
     expect_says(rig.error(), "leads out of /sys");
+    EXPECT_THROW(rig.files->write(kMaxClock, "0"), DeviceError);
+  }
+  for (const auto& target : {rig.root() + "/etc/precious", rig.folder / "outside"}) {
+    linked_to(target);
+    expect_says(rig.error(), "No such file");
     EXPECT_THROW(rig.files->write(kMaxClock, "0"), DeviceError);
     EXPECT_EQ(tests::read_text(target), "1\n");
   }
