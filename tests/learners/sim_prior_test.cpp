@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "tests/dense.hpp"
 #include "tests/learners/made_checkpoints.hpp"
 #include "tests/learners/simulated_support.hpp"
@@ -277,6 +279,19 @@ TEST(SimPrior, CovariancesGoWithTheStandardDeviationsOfMixturesToo) {
     EXPECT_LT((covariance.latent.diagonal() - latent).cwiseAbs().maxCoeff(),
               100 * tests::kFloat * latent.maxCoeff());
   }
+}
+
+// From 101 rows on there are more than a cloud has workloads, and its roots stand for its covariances.
+TEST(SimPrior, OneRowMoreThanACloudHasChangesLittle) {
+  const SimPrior learner(std::nullopt, {.kept = 100});
+  const auto m = simulated_workload(4, 101);
+  std::vector<std::size_t> rows(100);
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  const auto of_all = learner.adapt(m.support)->predict(m.modes),
+             of_fewer = learner.adapt(m.support.subset(rows))->predict(m.modes);
+  EXPECT_LT((of_all.mean.array() / of_fewer.mean.array() - 1).abs().maxCoeff(), 0.02);
+  EXPECT_LT((of_all.stddev.array() / of_fewer.stddev.array() - 1).abs().maxCoeff(), 0.1);
+  EXPECT_LT((of_all.mean.array() / m.truth.array() - 1).abs().mean(), 0.01);
 }
 
 TEST(SimPrior, CovarianceIsOneOfAGaussianProcess) {
