@@ -485,7 +485,7 @@ void drop_unreadable_knobs(const Sysfs& files, Board& board) {
 
 }  // namespace
 
-Board find_board(const Sysfs& files) {
+Board find_board(const Sysfs& files, Unreadable unreadable) {
   Board board;
   find_name(files, board);
   const auto on = clusters(files, &board.missing);
@@ -495,12 +495,12 @@ Board find_board(const Sysfs& files) {
     for (const int cpu : board.cpus) is_online(files, cpu);
   } catch (const DeviceError& e) {
     board.missing.push_back({"cpu_cores", e.what()});
-    board.cpus.clear();
+    if (unreadable == Unreadable::dropped) board.cpus.clear();
   }
   board.cpu_levels = find_cpu_levels(files, on, board.missing);
   board.gpu = find_gpu(files, board.missing);
   board.memory = find_memory(files, board);
-  drop_unreadable_knobs(files, board);
+  if (unreadable == Unreadable::dropped) drop_unreadable_knobs(files, board);
   return board;
 }
 

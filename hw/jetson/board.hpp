@@ -60,9 +60,11 @@ struct Board {
   bool is(const std::string& part) const;  // whether a compatible string contains it
 };
 
+// Knobs whose setting cannot be read now. They cannot be set, but what a crash left of them is put back.
+enum class Unreadable { dropped, kept };
 // Throws DeviceError saying in one sentence that this is no Jetson. What is missing is listed in `missing`, and the space lacks
 // the knob that cannot be read without it.
-Board find_board(const Sysfs& files);
+Board find_board(const Sysfs& files, Unreadable unreadable = Unreadable::dropped);
 
 bool has_knobs(const Board& board);
 // Every combination of settings. Throws DeviceError where the clocks that the kernel lists make none, or !has_knobs(board).

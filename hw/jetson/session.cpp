@@ -87,7 +87,7 @@ std::vector<SavedControl> ClockSession::controls_in(const Journal& journal, cons
     left_.push_back(journal.path() + ' ' + too_many(all.size()));
     return {};
   }
-  const auto board = find_board(files_);
+  const auto board = find_board(files_, Unreadable::kept);
   std::vector<SavedControl> controls;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto why = why_not(files_, board, all[i]);
@@ -148,7 +148,7 @@ std::string why_not_to_restore(const Sysfs& files, const std::vector<SavedContro
                                const std::string& journal) {
   if (controls.empty()) return "";
   if (controls.size() > kMostControls) return journal + ' ' + too_many(controls.size());
-  const auto board = find_board(files);
+  const auto board = find_board(files, Unreadable::kept);
   for (std::size_t i = 0; i < controls.size(); ++i)
     if (const auto why = why_not(files, board, controls[i]); !why.empty())
       return journal + ": " + refused(controls[i], i, why);

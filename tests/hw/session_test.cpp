@@ -66,6 +66,22 @@ TEST(Session, PutsBackWhatACrashLeft) {
   EXPECT_EQ(rig.files->read(kMaxClock), "960000");
 }
 
+// A write that was cut off may leave a control empty: then the knob cannot be set, but is put back.
+TEST(Session, PutsBackWhatCannotBeReadNow) {
+  const std::string online = "/sys/devices/system/cpu/cpu1/online";
+  for (const std::string& path :
+       {std::string("/sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq"), online}) {
+    const Rig rig;
+    const auto before = rig.files->read(path);
+    tests::write_text(rig.root() + path, "");
+    EXPECT_FALSE(find_board(*rig.files).missing.empty());
+    rig.left({{path, before}});
+    const ClockSession session(*rig.files, rig.state.path());
+    EXPECT_EQ(session.replayed(), 1U);
+    EXPECT_EQ(rig.files->read(path), before);
+  }
+}
+
 TEST(Session, AJournalNeverWritesAnotherFileThanAControl) {
   const Rig rig;
   tests::write_text(rig.folder / "outside", "1\n");
