@@ -43,7 +43,8 @@ JetsonBoard::JetsonBoard(const JetsonOptions& options, Monotonic& time) : files_
     power_ = find_power_source(files_, time, compatible, options.tegrastats);
   }
   session_ = std::make_unique<ClockSession>(files_, options.state_folder());
-  if (session_->replayed() > 0) board = find_board(files_);  // a crash may have left controls that could not be read
+  if (session_->replayed() > 0)
+    board = find_board(files_);  // a crash may have left controls that could not be read
   clocks_ = std::make_unique<Clocks>(session_->files(), time, std::move(board));
   session_->files().save(clocks_->controls());
 }
