@@ -619,7 +619,7 @@ void add_doubted(const learners::Model& model, Problem& problem, Json& report) {
     report["left_out"].push_back(std::move(one));
     std::ostringstream text;
     text << std::setprecision(6) << "left out: " << name << ' ' << measured << " measured in "
-         << hw::describe(*model.space, mode) << "; by the other rows it should be about " << expected;
+         << hw::describe(*model.space, mode) << "; expected from the other rows: about " << expected;
     problem.notices.push_back(text.str());
   }
 }
