@@ -201,6 +201,8 @@ void find_ways(const std::string& folder, const StepEnds& ends, Process& process
   // What a process was started with; one that has written its title over it tells nothing any more.
   std::string environment;
   if (!read_text(folder + "/environ", environment)) return;
+  // Within exec both are empty for a moment.
+  if (environment.empty() && text_of(folder + "/cmdline").empty()) return;
   const std::string path_entry = std::string(kStepPathVariable) + '=' + ends.path,
                     fd_entry = std::string(kStepFdVariable) + '=' + std::to_string(kStepFd);
   bool has_path = false, has_fd = false;
