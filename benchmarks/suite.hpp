@@ -115,8 +115,8 @@ void check_searches(const Suite& suite);
 void check_learner(const std::string& name);
 void check_sampler(const std::string& name);
 
-// Imports or simulates the suite's profiles and removes the targets it does not use, and the profiles that have no other; each of
-// these gives a sentence in `notices`. Throws datasets::DataError, also when no profile has a target.
+// Imports or simulates the suite's profiles. Removes the targets that the suite does not use, and profiles without any other target;
+// `notices` names these profiles. Throws datasets::DataError, also when no profile has a target.
 datasets::ProfileStore load_profiles(const Suite& suite, const std::string& data_root,
                                      std::vector<std::string>* notices = nullptr);
 

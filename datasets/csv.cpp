@@ -76,8 +76,8 @@ bool may_be_comment(std::string_view line) {
          line.starts_with("//");
 }
 
-// The character that a line `sep=;`, as spreadsheets write it, in whichever case, names; nullopt for any other line. One that was saved
-// again ends in more of it.
+// Spreadsheets write a first line `sep=;`, in upper or lower case: this is its character, nullopt for any other line. A file that
+// was saved again may have the character several times.
 std::optional<char> said_separator(std::string_view line) {
   line = line.substr(0, line.find_last_not_of(kLineEnds) + 1);
   if (line.size() > 2 && line.front() == '"' && line.back() == '"') line = line.substr(1, line.size() - 2);

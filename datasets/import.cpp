@@ -163,7 +163,8 @@ std::string short_text(double value) {
   return text.data();
 }
 
-// What makes the unit that is kept of the one that a formula has; of a formula whose columns have their own, that is the one kept.
+// The factor from a formula's unit to the unit that is kept. A formula without a unit of its own, because its columns have theirs,
+// gives the unit that is kept.
 double scale_of(const Expression& expression) {
   return expression.unit != nullptr ? expression.scale : 1;
 }
