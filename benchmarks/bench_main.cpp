@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "benchmarks/drift.hpp"
+#include "benchmarks/literature.hpp"
 #include "benchmarks/report.hpp"
 #include "benchmarks/runner.hpp"
 #include "benchmarks/sinusoid.hpp"
@@ -39,7 +40,7 @@ struct Options {
   program::CommonOptions common;
 };
 
-// Calls parse(text); what it finds wrong is the user's mistake in that option.
+// parse(text), whose std::invalid_argument becomes a UsageError that names the option.
 template <class Parse>
 auto parse_option(const std::string& option, const std::string& text, Parse parse) try {
   return parse(text);
@@ -47,7 +48,7 @@ auto parse_option(const std::string& option, const std::string& text, Parse pars
   throw program::UsageError(option + ": " + e.what());
 }
 
-// Leaves the splits of these names, in the order of the suite.
+// Removes all splits but those of these names.
 void keep_splits(const std::string& text, benchmarks::Suite& suite) {
   const auto names = parse_option("--splits", text, benchmarks::parse_list);
   std::string known;
@@ -68,15 +69,18 @@ void apply(const Options& options, benchmarks::Suite& suite) {
     names = parse_option(option, text, benchmarks::parse_list);
     for (const auto& name : names) parse_option(option, name, check);
   };
-  replace_names("--learners", options.learners, suite.learners, benchmarks::check_learner);
+  replace_names("--learners", options.learners, suite.learners,
+                [](const std::string& name) { benchmarks::check_learner(name); });
   benchmarks::check_learners(suite);
-  replace_names("--samplers", options.samplers, suite.samplers, benchmarks::check_sampler);
+  replace_names("--samplers", options.samplers, suite.samplers,
+                [](const std::string& name) { benchmarks::check_sampler(name); });
   if (!options.shots.empty()) suite.shots = parse_option("--shots", options.shots, benchmarks::parse_shots);
   if (!options.searches.empty()) {
     if (!suite.budgets) throw program::UsageError("--searches: the suite has no budgets");
     suite.searches.clear();
     for (const auto& text : parse_option("--searches", options.searches, benchmarks::parse_list))
-      suite.searches.push_back(parse_option("--searches", text, benchmarks::parse_search));
+      suite.searches.push_back(parse_option(
+          "--searches", text, [](const std::string& name) { return benchmarks::parse_search(name); }));
   }
   if (!options.measured.empty())
     suite.measured = parse_option("--measured", options.measured, benchmarks::parse_counts);
@@ -96,7 +100,7 @@ std::string data_root(const Options& options) {
       "--data-root or the environment variable FEWWATT_DATA must name the folder of the measured profiles");
 }
 
-// Fails before hours of work rather than after.
+// Fails now, not after hours of work.
 void make_writable_folder(const std::string& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
@@ -131,8 +135,8 @@ std::string join(const std::vector<T>& values) {
   return text.str();
 }
 
-// What the rows depend on beside their own keys. The numbers of modes are part of it: fine-tuning is chosen
-// for all of them together.
+// Everything that the rows depend on besides their own keys. The numbers of shots are among it, because fine-tuning is chosen for all of
+// them together.
 nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t seed, std::size_t threads) {
   std::vector<std::string> targets;
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
@@ -152,7 +156,8 @@ nlohmann::ordered_json options_of(const benchmarks::Suite& suite, std::uint64_t 
   }
   if (suite.train_steps > 0) options["train_steps"] = suite.train_steps;
   if (suite.population > 0) options["population"] = suite.population;
-  if (suite.rows_per_mode > 1) options["rows_per_mode"] = suite.rows_per_mode;
+  for (const auto& [name, settings] : suite.settings)
+    options["learner " + name] = learners::to_text(settings);
   if (suite.simulation) {
     options["simulate"] = join(suite.simulation->devices);
     options["grid"] = suite.simulation->grid;
@@ -207,7 +212,7 @@ struct Files {
   std::string rows, csv, markdown, html;
 };
 
-// The files of a run, and how one that is there is known to be an earlier run's.
+// A file that a run writes, and how to tell whether an existing file comes from an earlier run and may be replaced.
 struct OutputFile {
   const char* name;
   std::string Files::*bytes;
@@ -245,7 +250,7 @@ int write(const Options& options, const std::string& suite, const Files& files, 
   return program::kDone;
 }
 
-// Options that suites of a kind have no use for.
+// Refuses options that do nothing for a kind of suite.
 void refuse_options(const std::string& kind, const std::vector<std::pair<const char*, bool>>& given) {
   std::string names;
   for (const auto& [name, is_given] : given) names += (names.empty() ? "--" : ", --") + std::string(name);
@@ -286,6 +291,33 @@ int bench_sinusoid(const Options& options, const std::string& command) {
                start);
 }
 
+int bench_literature(const Options& options, const std::string& command) {
+  const auto start = Clock::now();
+  auto suite = benchmarks::read_literature_suite(options.suite);
+  refuse_options("literature", {{"samplers", !options.samplers.empty()},
+                                {"seeds", options.seeds.has_value()},
+                                {"shots", !options.shots.empty()},
+                                {"searches", !options.searches.empty()},
+                                {"measured", !options.measured.empty()},
+                                {"splits", !options.splits.empty()}});
+  if (!options.learners.empty())
+    parse_option("--learners", options.learners, [&](const std::string& text) {
+      benchmarks::keep_experiments(suite, benchmarks::parse_list(text));
+      return 0;
+    });
+  make_output_folder(options.out);
+  const auto scores = benchmarks::run_literature(
+      suite, {.seed = options.common.seed, .threads = options.threads}, progress(options.common, "parts"));
+  const nlohmann::ordered_json used{{"suite_file", fs::path(suite.path).filename().string()},
+                                    {"seed", options.common.seed}};
+  const auto provenance = provenance_of(options, command, used);
+  return write(options, suite.name,
+               {benchmarks::literature_jsonl(suite, scores, provenance), benchmarks::literature_csv(scores),
+                benchmarks::literature_markdown(suite, scores, provenance),
+                benchmarks::literature_html(suite, scores, provenance)},
+               start);
+}
+
 int bench_drift(const Options& options, const std::string& command) {
   const auto start = Clock::now();
   auto suite = benchmarks::read_drift_suite(options.suite);
@@ -296,7 +328,9 @@ int bench_drift(const Options& options, const std::string& command) {
                            {"splits", !options.splits.empty()}});
   if (!options.learners.empty()) {
     suite.learners = parse_option("--learners", options.learners, benchmarks::parse_list);
-    for (const auto& name : suite.learners) parse_option("--learners", name, benchmarks::check_drift_learner);
+    for (const auto& name : suite.learners)
+      parse_option("--learners", name,
+                   [](const std::string& learner) { benchmarks::check_drift_learner(learner); });
   }
   if (options.seeds == 0u) throw program::UsageError("--seeds: expected a whole number from 1, found 0");
   suite.seeds = options.seeds.value_or(suite.seeds);
@@ -324,6 +358,7 @@ int bench_drift(const Options& options, const std::string& command) {
 int bench(const Options& options, const std::string& command) {
   if (benchmarks::is_drift_suite(options.suite)) return bench_drift(options, command);
   if (benchmarks::is_sinusoid_suite(options.suite)) return bench_sinusoid(options, command);
+  if (benchmarks::is_literature_suite(options.suite)) return bench_literature(options, command);
   const auto start = Clock::now();
   auto suite = benchmarks::read_suite(options.suite);
   const auto all_learners = suite.learners;
@@ -339,11 +374,14 @@ int bench(const Options& options, const std::string& command) {
   const auto provenance =
       provenance_of(options, command, options_of(suite, options.common.seed, result.threads));
   const auto tables = benchmarks::make_tables(result.rows);
-  return write(options, suite.name,
-               {benchmarks::to_jsonl(result.rows, provenance), benchmarks::to_csv(tables),
-                benchmarks::to_markdown(suite.name, tables, provenance),
-                benchmarks::to_html(suite, all_learners, tables, result, provenance)},
-               start);
+  write(options, suite.name,
+        {benchmarks::to_jsonl(result.rows, provenance), benchmarks::to_csv(tables),
+         benchmarks::to_markdown(suite.name, tables, provenance, result.failures),
+         benchmarks::to_html(suite, all_learners, tables, result, provenance)},
+        start);
+  for (const auto& failure : result.failures)
+    std::cerr << "fewwatt bench: " << hw::printable(benchmarks::to_text(failure)) << '\n';
+  return result.failures.empty() ? program::kDone : program::kFailed;
 }
 
 }  // namespace
@@ -356,30 +394,29 @@ int main(int argc, char** argv) {
         .verb = "bench",
         .synopsis = "--suite S.ini --out DIR [options]",
         .about =
-            "Trains and adapts the learners of a suite on recorded profiles, scores what they "
-            "predict and decide, and writes rows.jsonl, table.md, table.csv and report.html.",
+            "Trains and adapts the learners of a suite, scores what they predict and decide, and writes "
+            "rows.jsonl, table.md, table.csv and report.html. docs/metrics.md says what the figures mean.",
         .options = po::options_description("Options"),
         .positional = {}};
     auto add = manual.options.add_options();
-    add("suite", po::value(&options.suite)->required()->value_name("S.ini"), "the suite");
+    add("suite", po::value(&options.suite)->required()->value_name("S.ini"), "suite file");
     add("out", po::value(&options.out)->required()->value_name("DIR"),
-        "folder for the results; made if there is none, and results that are there are replaced");
+        "folder for the results; made if there is none, and earlier results in it are replaced");
     add("data-root", po::value(&options.data_root)->value_name("DIR"),
-        "folder that the suite's inputs lie below; else the environment variable FEWWATT_DATA");
+        "folder with the suite's inputs; if not given, what the environment variable FEWWATT_DATA names");
     add("learners", po::value(&options.learners)->value_name("a,b"), "these learners instead of the suite's");
     add("samplers", po::value(&options.samplers)->value_name("a,b"), "these samplers instead of the suite's");
     add("searches", po::value(&options.searches)->value_name("'a b,c -'"),
-        "these searches instead of the suite's, SEARCH LEARNER");
+        "these searches instead of the suite's, each as SEARCH LEARNER");
     add("measured", po::value(&options.measured)->value_name("10,15"),
-        "so many measurements of a search instead of the suite's");
+        "these numbers of measurements per search instead of the suite's");
     add("shots", po::value(&options.shots)->value_name("5,10"),
-        "these numbers of modes instead of the suite's");
+        "these numbers of measured modes instead of the suite's");
     add("splits", po::value(&options.splits)->value_name("a,b"),
-        "these splits instead of all of the suite's; their rows are those that a run of all has, but for "
-        "what is "
-        "pooled over all workloads");
-    add("seeds", po::value(&seeds)->value_name("N"), "so many draws instead of the suite's");
-    add("threads", po::value(&threads)->value_name("N"), "worker threads; all cores unless given");
+        "these splits only; their figures are those of a full run, except for searches, which are pooled "
+        "over all workloads");
+    add("seeds", po::value(&seeds)->value_name("N"), "number of draws instead of the suite's");
+    add("threads", po::value(&threads)->value_name("N"), "number of worker threads; all cores if not given");
     const auto given = program::parse(argc, argv, manual, options.common);
     if (!given) return static_cast<int>(program::kDone);
     if (given->count("seeds") > 0) options.seeds = seeds.value;

@@ -439,7 +439,7 @@ void print_constants(Model fitted) {
   Model shipped = shipped_model();
   const auto now = parameters_of(fitted), then = parameters_of(shipped);
   std::printf(
-      "fitted constants, as they stand in hw/simulated_device.cpp, and what stands there if it differs\n");
+      "fitted constants, in the form of hw/simulated_device.cpp, and the value there where it differs\n");
   for (std::size_t i = 0; i < now.size(); ++i) {
     std::printf("  %s = %.4g;", now[i].name.c_str(), *now[i].value);
     if (std::abs(*now[i].value / *then[i].value - 1) > kConstantDrift)
@@ -523,7 +523,7 @@ int calibrate(int argc, char** argv) {
   add("data-root", po::value(&data_root)->required()->value_name("DIR"), "folder of measured profiles");
   add("mappings", po::value(&mappings)->required()->value_name("DIR"), "folder of their import mappings");
   add("drift-only", po::bool_switch(&drift_only),
-      "check no more than how far the shipped constants are from fitted ones");
+      "only check how far the shipped constants are from the fitted ones");
   if (!program::parse(argc, argv, manual, common)) return program::kDone;
 
   const auto import = [&](const std::string& source) {

@@ -23,17 +23,18 @@ using datasets::DataError;
 using datasets::IniSection;
 using hw::KnobRole;
 
-constexpr double kLeastChange = 0.1;   // of time or power in the mode that runs, for a change to count
-constexpr double kInside = 1.01;       // times the budget is still inside
-constexpr double kNearFastest = 1.05;  // times the time of the fastest is back again
-constexpr std::size_t kNoticedIn = 5;  // measurements
-constexpr std::size_t kRecoveredIn = 10;
-constexpr std::size_t kSettleFrom = 20, kSettleTo = 60;  // measurements before a change
-constexpr int kBudgetDraws = 1000;                       // until one is feasible
-constexpr int kDraws = 50;                               // until a change counts
+// A change counts when it changes time or power of the running mode by this part at least.
+constexpr double kLeastChange = 0.1;
+constexpr double kInside = 1.01;  // power up to this times the budget counts as inside
+// After a change, a mode of at most this times the fastest one's time counts as recovered.
+constexpr double kNearFastest = 1.05;
+constexpr std::size_t kNoticedIn = 5, kRecoveredIn = 10;  // measurements after a change
+constexpr std::size_t kSettleFrom = 20, kSettleTo = 60;   // measurements before a change
+constexpr int kBudgetDraws = 1000;                        // most draws of a budget that some mode keeps
+constexpr int kDraws = 50;                                // most draws of a change that counts
 const char* const kCrossed[] = {"resnet18-gld23k", "mobilenetv3-imagenet"};
 
-// Where all of a suite happens.
+// The board on which a suite runs.
 struct Place {
   const DriftSuite& suite;
   const hw::SimulatedBoard& board;
@@ -155,7 +156,7 @@ Noticed stream_with_change(const Place& place, const std::string& kind, std::uin
       const bool alarm = stream.measure();
       noticed.in_time |= alarm && i < kNoticedIn;
     }
-    // With one window left there is nothing to look for: what it has found.
+    // With one window left, the governor does not try anything out: it names the best mode that it knows.
     const auto there = then.truth(stream.governor.next(stream.budget_w, 1).mode);
     noticed.recovered =
         there.power_w <= kInside * stream.budget_w && there.time_ms <= kNearFastest * fastest->time_ms;
@@ -187,7 +188,7 @@ struct Governed {
   std::size_t windows_over = 0, most_windows_over = 0;  // in a row, by their mean power
 };
 
-// Simulated time goes by in one mode.
+// An hour of simulated time under one governor.
 class Hour {
  public:
   Hour(const Place& place, std::uint64_t seed)
@@ -214,7 +215,7 @@ class Hour {
       mode_ = mode;
       if (moves && !pass(mode, std::min(until_s, now_s_ + suite.switch_s), false)) continue;
       if (moves) governor_.moved(suite.switch_s / suite.window_s);
-      // A new budget ends the window. What is measured is of all that ran.
+      // A new budget ends the window early; the measurement is then of the shorter time.
       steps_ = joules_ = 0;
       const double from_s = now_s_;
       const bool whole = pass(mode, until_s, true);
@@ -240,7 +241,7 @@ class Hour {
     throw std::runtime_error("suite " + place_.suite.name + ": no budget fits " + world_.workload.name);
   }
 
-  // Until until_s, or the budget changes: false.
+  // Lets time pass until until_s. Returns false when the budget changed before that.
   bool pass(const hw::PowerMode& mode, double until_s, bool works) {
     while (now_s_ < until_s) {
       const bool change = next_change_ < changes_.size() && changes_[next_change_].at_s < until_s;
@@ -250,7 +251,7 @@ class Hour {
       if (works) {
         steps_ += 1000 * seconds / cost.time_ms;
         joules_ += seconds * cost.power_w;
-        // What a mode over the budget does beyond the fastest one inside counts for nothing.
+        // A mode over the budget may be faster than the fastest one inside; that gain does not count.
         governed_.done_s += seconds * std::min(1.0, fastest_ms_ / cost.time_ms);
       }
       if (cost.power_w <= kInside * budget_w_) {
@@ -266,7 +267,7 @@ class Hour {
     return true;
   }
 
-  // True: the budget is another.
+  // Makes a change. Returns whether the budget changed.
   bool make(const Change& change, const hw::PowerMode& mode) {
     if (change.of_budget) {
       draw_feasible_budget();
@@ -274,7 +275,7 @@ class Hour {
     }
     auto kinds = drift_kinds();
     kinds.emplace_back("workload");
-    // A cap goes when another workload comes.
+    // A change of the workload removes a cap.
     world_ = changed(place_, world_, kinds[rng_.below(kinds.size())], mode, rng_);
     truth_ = WorldOnBoard(place_.board, place_.space, world_);
     const auto fastest = truth_.fastest(budget_w_);
@@ -308,7 +309,7 @@ bool is_drift_suite(const std::string& path) {
   return head != nullptr && head->text_or("kind", "") == "drift";
 }
 
-DriftSuite read_drift_suite(const std::string& path) {
+DriftSuite read_drift_suite(const std::string& path, const learners::Registry& registry) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
   head.check_keys({"name", "kind", "simulate", "grid", "workloads", "learners", "budgets", "time_noise",
@@ -326,7 +327,7 @@ DriftSuite read_drift_suite(const std::string& path) {
     parse_key(head, "workloads", [&](const auto&) { hw::find_simulated_workload(workload); });
   suite.learners = parse_key(head, "learners", parse_list);
   for (const auto& learner : suite.learners)
-    parse_key(head, "learners", [&](const auto&) { check_drift_learner(learner); });
+    parse_key(head, "learners", [&](const auto&) { check_drift_learner(learner, registry); });
   const auto budgets = head.text("budgets");
   const auto colon = budgets.find(':');
   if (colon == std::string::npos || !datasets::parse_number(budgets.substr(0, colon), suite.first_w) ||
@@ -346,8 +347,8 @@ DriftSuite read_drift_suite(const std::string& path) {
   return suite;
 }
 
-void check_drift_learner(const std::string& name) {
-  const auto& facts = learners::find_learner(name);
+void check_drift_learner(const std::string& name, const learners::Registry& registry) {
+  const auto& facts = registry.learners.find(name);
   if (facts.needs_checkpoint || !facts.gives_uncertainty)
     throw std::invalid_argument("learner " + name + " needs a checkpoint, or gives no uncertainty");
 }
@@ -376,12 +377,14 @@ std::vector<std::string> drift_kinds() {
   return {"batch-half", "batch-double", "crossed", "cpu-capped", "gpu-capped", "memory-capped"};
 }
 
-std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, const Progress& progress) {
+std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, const Progress& progress,
+                           const learners::Registry& registry) {
   const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space(suite.board, suite.grid));
   std::vector<Place> places;
   for (const auto& learner : suite.learners)
-    places.push_back({suite, hw::find_simulated_board(suite.board), space, learners::make_learner(learner),
-                      learners::find_learner(learner).weighs_rows});
+    places.push_back({suite, hw::find_simulated_board(suite.board), space,
+                      learners::make_learner(learner, {}, registry),
+                      registry.learners.find(learner).weighs_rows});
   auto kinds = drift_kinds();
   kinds.emplace_back("none");
   kinds.emplace_back("mixed");
@@ -415,7 +418,7 @@ std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, c
                           .seconds = 0,
                           .split = "all"});
     };
-    // Of the seed and the kind, not of the learner: all meet the same.
+    // Seeded by the seed and the kind and not by the learner, so that all learners meet the same changes.
     auto seeds = hw::Rng::stream(options.seed, "drift/" + job.kind, job.seed);
     if (job.kind == "mixed") {
       const auto governed = Hour(place, seeds.bits()).run();

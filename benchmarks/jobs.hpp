@@ -5,8 +5,8 @@
 
 namespace fewwatt::benchmarks {
 
-// Runs job(i) for i < n on so many threads, this one among them; afterwards throws what the lowest failing job
-// threw. After a failure no higher job is started.
+// Runs job(i) for all i < n on `threads` threads, the calling one among them. When jobs fail, no job of a higher number is started any more;
+// at the end it throws what the lowest failing job threw.
 void run_jobs(std::size_t n, std::size_t threads, const std::function<void(std::size_t)>& job);
 
 }  // namespace fewwatt::benchmarks

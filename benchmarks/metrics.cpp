@@ -53,28 +53,42 @@ double mape(std::span<const double> predicted, std::span<const double> measured)
                        [&](std::size_t i) { return std::abs(predicted[i] - measured[i]) / measured[i]; });
 }
 
-double central_probability(double mean, double stddev, double measured) {
-  return std::erf(std::abs(measured - mean) / (stddev * std::numbers::sqrt2));
+double central_probability(double log_mean, double log_variance, double measured) {
+  return std::erf(std::abs(std::log(measured) - log_mean) / std::sqrt(2 * log_variance));
 }
 
-double coverage90(std::span<const double> mean, std::span<const double> stddev,
+double coverage90(std::span<const double> log_mean, std::span<const double> log_variance,
                   std::span<const double> measured) {
-  check(mean, measured, "coverage90");
-  check(stddev, measured, "coverage90");
-  constexpr double kHalfWidth = 1.6448536269514722;  // 95th percentile of the standard normal
+  check(log_mean, measured, "coverage90");
+  check(log_variance, measured, "coverage90");
   return 100 * mean_of(measured.size(), [&](std::size_t i) {
-           return std::abs(measured[i] - mean[i]) <= kHalfWidth * stddev[i] ? 1.0 : 0.0;
+           return central_probability(log_mean[i], log_variance[i], measured[i]) <= 0.9 ? 1.0 : 0.0;
          });
 }
 
-double negative_log_likelihood(std::span<const double> mean, std::span<const double> stddev,
+double negative_log_likelihood(std::span<const double> log_mean, std::span<const double> log_variance,
                                std::span<const double> measured) {
-  check(mean, measured, "negative_log_likelihood");
-  check(stddev, measured, "negative_log_likelihood");
+  check(log_mean, measured, "negative_log_likelihood");
+  check(log_variance, measured, "negative_log_likelihood");
   return mean_of(measured.size(), [&](std::size_t i) {
-    const double z = (measured[i] - mean[i]) / stddev[i];
-    return 0.5 * z * z + std::log(stddev[i]) + 0.5 * std::log(2 * std::numbers::pi);
+    const double log_y = std::log(measured[i]), left = log_y - log_mean[i];
+    return 0.5 * left * left / log_variance[i] + 0.5 * std::log(2 * std::numbers::pi * log_variance[i]) +
+           log_y;
   });
+}
+
+double relative_crps(std::span<const double> log_mean, std::span<const double> log_variance,
+                     std::span<const double> measured) {
+  check(log_mean, measured, "relative_crps");
+  check(log_variance, measured, "relative_crps");
+  return 100 * mean_of(measured.size(), [&](std::size_t i) {
+           const double s = std::sqrt(log_variance[i]), log_y = std::log(measured[i]);
+           const double z = (log_y - log_mean[i]) / s;
+           const double mean = std::exp(log_mean[i] + log_variance[i] / 2 - log_y);  // of y / measured
+           return 2 * learners::normal_cdf(z) - 1 -
+                  2 * mean *
+                      (learners::normal_cdf(z - s) + learners::normal_cdf(s / std::numbers::sqrt2) - 1);
+         });
 }
 
 std::vector<double> budgets_of(const BudgetRule& rule, std::span<const double> power_w) {
@@ -103,7 +117,7 @@ DecisionScores score(std::span<const Decision> decisions, const Matrix& measured
     throw std::invalid_argument("score: measured must be [n,2] with every value known");
   const auto time = measured.col(tasks::kTimeMs);
   const auto power = measured.col(tasks::kPowerW);
-  const Prediction truth{.mean = measured, .stddev = {}};
+  const auto truth = Prediction::of_medians(measured);
   const double fastest_ms = time.minCoeff();
 
   std::vector<double> penalties, regrets;

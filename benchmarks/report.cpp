@@ -34,8 +34,7 @@ code { font-size: 13px; }
 @media print { body { max-width: none; padding: 0; font-size: 11pt; } figure, tr { break-inside: avoid; } h2, h3, h4 { break-after: avoid; } }
 )css";
 
-// Distinct on white and in the common kinds of colour blindness as far as a dozen can be; labels carry the
-// rest.
+// Chosen to be told apart on white, also with the common kinds of colour blindness. A dozen is too many for that, so labels help.
 constexpr std::array kColours = {"#7f7f7f", "#b8860b", "#4477aa", "#17a2b8", "#228833", "#8c3fa8",
                                  "#e07b39", "#cc3311", "#e0529c", "#5b4b3a", "#88a617", "#2e2e9e"};
 
@@ -215,9 +214,8 @@ class Report {
     if (suite_.searches.empty()) return "";
     std::string text =
         "<h2>Searches in a closed loop</h2>\n<p>For each budget a search measures one mode after the other "
-        "and "
-        "ends with one of them; <b>predict</b> with one that it did not measure. Medians over draws of the "
-        "medians over budgets, with quartiles, averaged over workloads.</p>\n";
+        "and ends with one of them; <b>predict</b> with one that it did not measure. Medians over draws of "
+        "the medians over budgets, with quartiles, averaged over workloads.</p>\n";
     for (const char* metric : {"violations", "strict_regret"}) {
       const Table* t = table(metric);
       if (t == nullptr) continue;
@@ -269,11 +267,10 @@ class Report {
               "</figure>\n";
     }
     if (text.empty()) return text;
-    return "<h2>Calibration</h2>\n<p>Share of the unmeasured modes inside the central interval that is asked "
-           "to hold so "
-           "many, over all draws and workloads. Dashed: what is right. Above it a learner is less sure than "
-           "it may be, below "
-           "it surer than it should be.</p>\n" +
+    return "<h2>Calibration</h2>\n<p>Share of the unmeasured modes that lie inside the predicted central "
+           "interval, against the share that it should hold, over all draws and workloads. Dashed: as it "
+           "should be. Above the line a learner is less sure than it could be, below the line it is too "
+           "sure.</p>\n" +
            text;
   }
 
@@ -330,15 +327,10 @@ class Report {
     };
     std::string text =
         "<h2>What combinations chose</h2>\n<p>Mean weights over the draws. Regret: how far the median error "
-        "is above that "
-        "of the other learner of this suite that, in hindsight, had the least for this workload and number "
-        "of "
-        "modes; negative "
-        "where the combination is better than all of "
-        "them.</p>\n<table><thead><tr><th>workload</th><th>learner</th>"
-        "<th>modes</th><th>target</th><th>weights</th><th>error, %</th><th>best single</th><th>regret, "
-        "%</th></tr></thead>"
-        "<tbody>\n";
+        "is above that of the other learner of this suite that, in hindsight, had the least for this "
+        "workload and number of modes; negative where the combination is better than all of them.</p>\n"
+        "<table><thead><tr><th>workload</th><th>learner</th><th>modes</th><th>target</th><th>weights</th>"
+        "<th>error, %</th><th>best single</th><th>regret, %</th></tr></thead><tbody>\n";
     for (const auto& combination : result_.combinations) {
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         const Table* t = table(std::string(tasks::kTargetNames[target]) + "_mape");
@@ -431,16 +423,15 @@ class Report {
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         if (!suite_.targets[target] || !first.measured.col(target).array().isFinite().any()) continue;
         const std::string what = tasks::kTargetNames[target];
-        text +=
-            "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +
-            " modes</h3>\n" +
-            panels(group.size(), 270, "Predicted against measured " + what,
-                   [&](std::size_t i, double x, double y, double width, double height) {
-                     return scatter(*group[i], target, colour(group[i]->learner), x, y, width, height);
-                   }) +
-            "<figcaption>First draw. Black: the measured modes. Dashed: a perfect prediction; what lies far "
-            "off "
-            "stands at the edge. The number is the mean error of the other modes.</figcaption>\n</figure>\n";
+        text += "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +
+                " modes</h3>\n" +
+                panels(group.size(), 270, "Predicted against measured " + what,
+                       [&](std::size_t i, double x, double y, double width, double height) {
+                         return scatter(*group[i], target, colour(group[i]->learner), x, y, width, height);
+                       }) +
+                "<figcaption>First draw. Black: the measured modes. Dashed: a perfect prediction. Points "
+                "that lie far off are shown at the edge. The number is the mean error of the other "
+                "modes.</figcaption>\n</figure>\n";
       }
     }
     return text;
@@ -467,7 +458,7 @@ class Report {
       watts.push_back(cloud.back()[0]);
       times.push_back(cloud.back()[1]);
     }
-    const Prediction truth{.mean = measured, .stddev = {}};
+    const auto truth = Prediction::of_medians(measured);
     const svg::Frame frame{x + 60,
                            y + 24,
                            width - 76,
@@ -529,8 +520,7 @@ class Report {
                        return front(*group[i], colour(group[i]->learner), x, y, width, height);
                      }) +
               "<figcaption>Each mark is the mode chosen for one budget, where it was measured. Red crosses "
-              "drew more than "
-              "their budget.</figcaption>\n</figure>\n";
+              "drew more than their budget.</figcaption>\n</figure>\n";
     }
     if (text.empty()) return text;
     return "<h2>Pareto front and chosen modes</h2>\n<p>Grey: every mode as measured. Black: the modes that "
@@ -613,7 +603,7 @@ class Report {
            entry("draws", std::to_string(suite_.seeds) + " per workload and number of modes") +
            entry("splits", splits) +
            "</dl>\n<p>The numbers of the tables come from rows.jsonl "
-           "beside this page; the figures of single modes show predictions of the same run.</p>\n";
+           "in the same folder; the figures of single modes show predictions of the same run.</p>\n";
   }
 
   const Suite& suite_;

@@ -15,16 +15,20 @@ namespace fewwatt::benchmarks {
 namespace {
 
 constexpr std::array kMetrics = {
+    MetricFacts{"failed", "%", "Failures",
+                "Share of the draws for which a learner gave no answer: it could not be trained, threw, or "
+                "what it gave had the "
+                "wrong shape or a value that is not finite. With so many modes of that workload it has no "
+                "figure in any other "
+                "table. A learner that is not named here never failed."},
     MetricFacts{"time_mape", "%", "Time error",
                 "Mean over the modes that were not measured of |predicted - measured| / measured time."},
     MetricFacts{"power_mape", "%", "Power error",
                 "Mean over the modes that were not measured of |predicted - measured| / measured power."},
     MetricFacts{"strict_regret", "%", "Strict regret",
                 "Median over the counted budgets of how much slower the chosen mode is than the fastest one "
-                "inside the "
-                "budget. A choice over the budget, and no choice although a mode fits, count as infinite. "
-                "Budgets that "
-                "the fastest mode meets are not counted."},
+                "inside the budget. A choice over the budget, and no choice although a mode fits, count as "
+                "infinite. Budgets that the fastest mode meets are not counted."},
     MetricFacts{"strict_regret_p90", "%", "Strict regret, 90th percentile",
                 "Strict regret that nine of ten counted budgets stay below."},
     MetricFacts{"violations", "%", "Violations",
@@ -40,16 +44,15 @@ constexpr std::array kMetrics = {
         "Median over all searches of how much slower, in true time, the mode they end with is than the "
         "fastest one inside the budget. A broken budget, and no answer, count as infinite."},
     MetricFacts{"search_regret_p90", "%", "Strict regret of searches, 90th percentile",
-                "What nine of ten searches stay below."},
+                "The value that nine of ten searches stay below."},
     MetricFacts{"search_regret_mean", "%", "Regret of searches that end inside the budget, mean",
-                "Mean over those that end inside the budget alone: read it beside their share."},
+                "Mean over the searches that end inside the budget; read it together with their share."},
     MetricFacts{"search_over", "modes", "Measured modes over the budget",
                 "Mean number of modes that a search measured whose true power breaks the budget."},
-    MetricFacts{
-        "time_penalty", "%", "Time penalty (PowerTrain)",
-        "Median over budgets of the measured time of the chosen mode over that of the fastest one inside the "
-        "budget, less one. Negative where breaking the budget bought time: read it beside the violations. "
-        "Infinite when no budget had a choice."},
+    MetricFacts{"time_penalty", "%", "Time penalty (PowerTrain)",
+                "Median over budgets of the measured time of the chosen mode over that of the fastest one "
+                "inside the budget, less one. Negative where breaking the budget gained time: read it "
+                "together with the violations. Infinite when no budget had a choice."},
     MetricFacts{"over_budget", "%", "Budgets exceeded, A/L (PowerTrain)",
                 "Share of all budgets whose chosen mode, as measured, drew more than the budget."},
     MetricFacts{
@@ -64,8 +67,7 @@ constexpr std::array kMetrics = {
         "Share of unmeasured modes whose power lies inside the predicted 90 % interval; 90 is right."},
     MetricFacts{"time_true_coverage90", "%", "True time, coverage of the 90 % interval",
                 "Share of unmeasured modes of a simulated board whose time without noise lies inside the 90 "
-                "% interval "
-                "of what many measurements would average to; 90 is right."},
+                "% interval of what many measurements would average to; 90 is right."},
     MetricFacts{"power_true_coverage90", "%", "True power, coverage of the 90 % interval",
                 "The same of power."},
     MetricFacts{"time_nll", "nat", "Time, negative log likelihood",
@@ -73,14 +75,17 @@ constexpr std::array kMetrics = {
     MetricFacts{"power_nll", "nat", "Power, negative log likelihood",
                 "Mean of -log of the predicted density of the measured power in W; lower is better."},
     MetricFacts{
+        "time_crps", "%", "Time, continuous ranked probability score",
+        "Mean over unmeasured modes of the score over the measured time. It is the error of the whole "
+        "predicted distribution; without uncertainty it equals the time error. Lower is better."},
+    MetricFacts{"power_crps", "%", "Power, continuous ranked probability score", "The same of power."},
+    MetricFacts{
         "drift_noticed", "%", "Changes that were noticed",
         "Share of streams whose workload changed, by 10 % or more in time or power of the mode that ran, "
         "where the change was noticed within 5 measurements."},
     MetricFacts{"drift_recovered", "%", "Changes that were recovered from",
-                "Share of the same streams where, 10 measurements after the change, the mode that would run "
-                "if the next "
-                "window were the last is inside the "
-                "budget, and at most 5 % slower than the fastest mode that is."},
+                "Share of the same streams where, 10 measurements after the change, the best mode that the "
+                "governor knows is inside the budget, and at most 5 % slower than the fastest mode that is."},
     MetricFacts{
         "drift_false_alarms", "%", "False alarms",
         "Share of streams without a change, of 200 measurements unless the suite says otherwise, in which "
@@ -89,12 +94,12 @@ constexpr std::array kMetrics = {
                 "Share of the time of a governed run in which the power was at most 1 % above the budget."},
     MetricFacts{
         "govern_throughput", "%", "Throughput",
-        "Work done in a governed run over that of an oracle, which knows all modes and every change; "
-        "beyond what the oracle does at any moment nothing counts, and moves cost the time they take."},
+        "Work done in a governed run over that of an oracle, which knows all modes and every change. At any "
+        "moment at most the oracle's rate counts, and moves cost the time they take."},
     MetricFacts{"govern_longest_over_s", "s", "Longest time over the budget",
-                "In one piece, of a governed run."},
+                "Longest uninterrupted time over the budget in a governed run."},
     MetricFacts{"govern_windows_over", "", "Windows over the budget in a row",
-                "Most in a governed run, by the mean power of whole measuring windows."},
+                "Greatest number in a governed run, by the mean power of whole measuring windows."},
     MetricFacts{"adapt_seconds", "s", "Adaptation",
                 "Wall time of adapting to the measured modes, while all threads of the run (threads in the "
                 "options of a row) adapt something."},
@@ -114,6 +119,12 @@ std::string cpu_name() {
 }
 
 }  // namespace
+
+std::string to_text(const Failure& failure) {
+  return failure.learner + " failed " +
+         (failure.times == 1 ? "once" : std::to_string(failure.times) + " times") +
+         ", first: " + failure.first;
+}
 
 std::span<const MetricFacts> metric_facts() {
   return kMetrics;

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -16,10 +18,7 @@
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
 #include "learners/optimize/choose.hpp"
-#include "learners/registry.hpp"
-#include "learners/samplers/sampler.hpp"
 #include "learners/transfer.hpp"
-#include "meta/registry.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -29,19 +28,34 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// nullptr for a learner that is not trained.
-const meta::MetaLearnerFacts* find_meta_learner(const std::string& name) {
-  const auto facts = meta::meta_learner_facts();
-  const auto found = std::find_if(facts.begin(), facts.end(), [&](const auto& f) { return f.name == name; });
-  return found == facts.end() ? nullptr : &*found;
+// What a learner does may be anybody's code: what(exception) when it throws, "" when it does not.
+template <class Work>
+std::string failure_of(const Work& work) {
+  try {
+    work();
+    return "";
+  } catch (const std::exception& e) {
+    return *e.what() != '\0' ? e.what() : "an exception without a message";
+  } catch (...) {
+    return "an exception that is not a std::exception";
+  }
 }
 
-// A learner of one split, ready to adapt.
+// What all parts of a run share.
+struct Run {
+  const Suite& suite;
+  const RunOptions& options;
+  const meta::Registry& registry;
+};
+
+// A learner of one split, ready to adapt, or what it failed with before.
 struct Contestant {
   std::string name;
   std::shared_ptr<const learners::Learner> learner;
   std::optional<learners::Checkpoint> checkpoint;  // of one that needs training
   std::optional<double> train_seconds;             // of one that was trained here
+  bool takes_no_rows = false;                      // learners::needs_no_rows()
+  std::string failure = {};
 };
 
 struct SplitRun {
@@ -51,22 +65,19 @@ struct SplitRun {
   std::vector<Contestant> contestants;
 };
 
-Contestant contestant_of(const std::string& name, learners::Checkpoint checkpoint,
+Contestant contestant_of(const Run& run, const std::string& name, learners::Checkpoint checkpoint,
                          std::optional<double> train_seconds) {
-  auto learner = learners::make_learner(checkpoint);
-  return {name, std::move(learner), std::move(checkpoint), train_seconds};
+  const auto settings = settings_of(run.suite, parse_learner(name), run.registry).adapt;
+  auto learner = learners::make_learner(checkpoint, settings, run.registry);
+  const bool takes_no_rows = learners::needs_no_rows(checkpoint, run.registry);
+  return {name, std::move(learner), std::move(checkpoint), train_seconds, takes_no_rows};
 }
 
-// Those of the published recipe go over the support as often as the suite says.
-void apply_rows_per_mode(const Suite& suite, Contestant& contestant) {
-  if (suite.rows_per_mode == 1) return;
-  const learners::PublishedRecipe recipe{.rows_per_mode = static_cast<int>(suite.rows_per_mode)};
-  const auto& name = contestant.name;
-  if (name == "scratch" || name == "scratch-log")
-    contestant.learner = std::make_unique<const learners::Scratch>(name == "scratch-log", recipe);
-  if (name == "transfer" || name == "transfer-log")
-    contestant.learner = std::make_unique<const learners::Transfer>(
-        learners::TransferModel::from_checkpoint(contestant.checkpoint.value()), recipe);
+// Throws std::runtime_error for one that failed.
+const learners::Checkpoint& checkpoint_of(const Contestant& contestant) {
+  if (!contestant.checkpoint)
+    throw std::runtime_error("it starts from " + contestant.name + ", which failed");
+  return *contestant.checkpoint;
 }
 
 // The training profiles that a learner's name asks for.
@@ -74,8 +85,6 @@ std::vector<datasets::Profile> corpus(const std::vector<datasets::Profile>& trai
                                       const LearnerName& learner, std::uint64_t seed) {
   if (learner.workloads == 0) return training;
   const auto wanted = learner.workloads + learner.added;
-  if (wanted > training.size())
-    throw std::invalid_argument("there are " + std::to_string(training.size()) + " training workloads");
   auto rng = hw::Rng::stream(seed, "corpus workloads");
   auto order = rng.sample(training.size(), training.size());
   order.resize(wanted);
@@ -92,18 +101,31 @@ std::vector<datasets::Profile> corpus(const std::vector<datasets::Profile>& trai
   return profiles;
 }
 
-// `init` is what start() of the learner gave.
-Contestant train(const Suite& suite, const SplitRun& split, const std::string& name,
-                 const std::optional<learners::Checkpoint>& init, const RunOptions& options,
-                 const std::function<void(const std::string&)>& log) try {
+// Those of workloads for which a split has too few. Throws std::runtime_error.
+void check_corpus(const Run& run, const SplitRun& split) {
+  for (const auto& name : run.suite.learners) {
+    const auto learner = parse_learner(name);
+    if (learner.workloads + learner.added > split.profiles.train.size())
+      throw std::runtime_error("learner " + name + ", split " + split.rule->name + ": there are " +
+                               std::to_string(split.profiles.train.size()) + " training workloads");
+  }
+}
+
+// `init` is the trained learner of the name start(), where this one goes on from it.
+Contestant train(const Run& run, const SplitRun& split, const std::string& name,
+                 const std::optional<learners::Checkpoint>& init,
+                 const std::function<void(const std::string&)>& log) {
+  const auto& [suite, options, registry] = run;
   const auto parsed = parse_learner(name);
-  if (parsed.training == LearnerName::Training::none || find_meta_learner(parsed.base) == nullptr)
-    return {name, learners::make_learner(parsed.base), std::nullopt, std::nullopt};
+  const auto settings = settings_of(suite, parsed, registry);
+  if (parsed.training == LearnerName::Training::none ||
+      registry.meta_learners.look_up(parsed.base) == nullptr)
+    return {name, learners::make_learner(parsed.base, settings.adapt, registry), std::nullopt, std::nullopt};
   const auto start = Clock::now();
-  meta::InitializerRequest request{
-      .name = parsed.base, .seed = options.seed, .steps = static_cast<int>(suite.train_steps)};
+  meta::InitializerRequest request{.name = parsed.base, .seed = options.seed, .settings = settings.train};
+  if (suite.train_steps > 0) request.settings["steps"] = std::to_string(suite.train_steps);
   auto shots = suite.shots;
-  std::erase(shots, std::size_t{0});  // no test-time setting is chosen for that
+  std::erase(shots, std::size_t{0});  // without a measured mode there is nothing to fine-tune
   if (!shots.empty()) request.shots = std::move(shots);
   if (parsed.training == LearnerName::Training::both) request.also = split.population;
   if (parsed.added > 0) request.init = init;
@@ -111,13 +133,70 @@ Contestant train(const Suite& suite, const SplitRun& split, const std::string& n
                             ? split.population
                             : corpus(split.profiles.train, parsed, options.seed);
   const std::string prefix = "split " + split.rule->name + ", " + name + ": ";
-  auto checkpoint =
-      meta::train_initializer(request, profiles, [&](const std::string& text) { log(prefix + text); });
+  auto checkpoint = meta::train_initializer(
+      request, profiles, [&](const std::string& text) { log(prefix + text); }, registry);
   const double seconds = seconds_since(start);
   log(prefix + "trained in " + std::to_string(std::lround(seconds)) + " s");
-  return contestant_of(name, std::move(checkpoint), seconds);
-} catch (const std::exception& e) {
-  throw std::runtime_error("learner " + name + ", split " + split.rule->name + ": " + e.what());
+  return contestant_of(run, name, std::move(checkpoint), seconds);
+}
+
+// Where the training of each of the suite's learners starts, as its position among them: its own, or that of the one it is the
+// twin of.
+std::vector<std::size_t> trained_as_of(const Run& run) {
+  const auto& suite = run.suite;
+  std::vector<std::size_t> trained_as(suite.learners.size());
+  for (std::size_t i = 0; i < trained_as.size(); ++i) {
+    const auto learner = parse_learner(suite.learners[i]);
+    const auto* facts = run.registry.meta_learners.look_up(learner.base);
+    const auto twin =
+        facts == nullptr || facts->twin_of.empty() || suite.settings.contains(learner.base) ||
+                suite.settings.contains(facts->twin_of)
+            ? suite.learners.end()
+            : std::find(suite.learners.begin(), suite.learners.end(), learner.with_base(facts->twin_of));
+    trained_as[i] =
+        twin == suite.learners.end() ? i : static_cast<std::size_t>(twin - suite.learners.begin());
+  }
+  return trained_as;
+}
+
+// Trains the contestants of all splits, or notes what they failed with.
+void train_all(const Run& run, std::vector<SplitRun>& splits, std::size_t threads,
+               const std::function<void(const std::string&)>& log) {
+  const auto& names = run.suite.learners;
+  const auto trained_as = trained_as_of(run);
+  // Calls make(), which gives the contestant of this number.
+  const auto prepare = [&](SplitRun& split, std::size_t i, const auto& make) {
+    Contestant& contestant = split.contestants[i];
+    contestant.name = names[i];
+    const auto failure = failure_of([&] { contestant = make(); });
+    if (failure.empty()) return;
+    contestant.failure = "it could not be prepared: " + failure;
+    log("split " + split.rule->name + ", learner " + contestant.name + ": " + contestant.failure);
+  };
+  // Those that add to another's training come after it.
+  for (const bool adding : {false, true}) {
+    run_jobs(splits.size() * names.size(), threads, [&](std::size_t i) {
+      SplitRun& split = splits[i / names.size()];
+      const std::size_t learner = i % names.size();
+      const auto start = parse_learner(names[learner]).start();
+      if (trained_as[learner] != learner || start.empty() == adding) return;
+      prepare(split, learner, [&] {
+        std::optional<learners::Checkpoint> init;
+        // Look only at the one that it starts from: it is finished, while others may still be in training.
+        for (std::size_t other = 0; adding && other < names.size(); ++other)
+          if (names[other] == start) init = checkpoint_of(split.contestants[trained_as[other]]);
+        return train(run, split, names[learner], init, log);
+      });
+    });
+  }
+  for (auto& split : splits)
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (trained_as[i] != i)
+        prepare(split, i, [&] {
+          const auto& trained = checkpoint_of(split.contestants[trained_as[i]]);
+          return contestant_of(run, names[i], meta::twin(parse_learner(names[i]).base, trained, run.registry),
+                               std::nullopt);
+        });
 }
 
 // A workload under test, and what its decisions are compared with.
@@ -153,18 +232,21 @@ Subject make_subject(const Suite& suite, const SplitRun& split, const datasets::
 
 // The support's rows, ascending. All learners get the same unless the sampler learns; a draw with more shots goes on where one
 // with fewer stopped, unless the sampler plans otherwise.
-std::vector<std::size_t> draw_support(const datasets::Profile& profile, const std::string& sampler_name,
+std::vector<std::size_t> draw_support(const Run& run, const datasets::Profile& profile,
+                                      const std::string& sampler_name,
                                       std::shared_ptr<const learners::Learner> learner, std::size_t shots,
-                                      std::uint64_t seed, std::uint64_t draw) {
+                                      std::uint64_t draw) {
   if (shots == 0) return {};
   datasets::ReplayDevice device(profile);
-  auto stream = hw::Rng::stream(seed, "bench support " + profile.device + '/' + profile.workload, draw);
+  auto stream =
+      hw::Rng::stream(run.options.seed, "bench support " + profile.device + '/' + profile.workload, draw);
   learners::SamplerOptions options;
   options.planned = shots;
   options.seed = stream.bits();
   options.characteristics = tasks::characteristics_of(profile.attributes);
-  const auto sampler = learners::make_sampler(
-      sampler_name, std::make_shared<const hw::PowerModeSpace>(device.space()), std::move(learner), options);
+  const auto sampler =
+      learners::make_sampler(sampler_name, std::make_shared<const hw::PowerModeSpace>(device.space()),
+                             std::move(learner), options, run.registry);
   std::vector<std::size_t> rows;
   while (rows.size() < shots) {
     const auto mode = sampler->ask();
@@ -192,7 +274,7 @@ std::vector<Decision> decide_among(const Subject& subject, std::span<const std::
     for (const double budget_w : subject.budgets_w) none.push_back({budget_w, std::nullopt});
     return none;
   }
-  auto decisions = decide(subject, {.mean = rows_of(subject.deciding, deciding_rows), .stddev = {}});
+  auto decisions = decide(subject, Prediction::of_medians(rows_of(subject.deciding, deciding_rows)));
   for (auto& decision : decisions)
     if (decision.choice) decision.choice = deciding_rows[*decision.choice];
   return decisions;
@@ -275,12 +357,44 @@ Row common_row(const Suite& suite, const Subject& subject, const std::string& le
           .split = subject.split->rule->name};
 }
 
+// Also those that failed in training: nobody knows whether they would.
 bool answers(const Contestant& contestant, std::size_t shots) {
-  return shots > 0 || (contestant.checkpoint && learners::needs_no_rows(*contestant.checkpoint));
+  return shots > 0 || contestant.takes_no_rows || !contestant.failure.empty();
 }
 
-// What a workload is guessed to be without knowing anything of it: like the mean of the training workloads, in logs. Empty
-// unless all of them were measured in its modes.
+// Throws std::runtime_error unless the prediction has a row per mode, and a finite value of each target that is scored.
+void check_prediction(const Suite& suite, const Subject& subject, const Prediction& prediction) {
+  const auto rows = subject.all.targets.rows();
+  const auto check_shape = [&](const char* name, const Matrix& m) {
+    if (m.rows() != rows || m.cols() != tasks::kNumTargets)
+      throw std::runtime_error("predicted " + std::string(name) + ": expected [" + std::to_string(rows) +
+                               "," + std::to_string(tasks::kNumTargets) + "], found [" +
+                               std::to_string(m.rows()) + "," + std::to_string(m.cols()) + "]");
+  };
+  const auto check_values = [&](const char* name, const Matrix& m, tasks::Target target, double least) {
+    for (Eigen::Index i = 0; i < rows; ++i)
+      if (!(m(i, target) >= least) || std::isinf(m(i, target)))
+        throw std::runtime_error("predicted " + std::string(name) + " of " + tasks::kTargetNames[target] +
+                                 ": expected finite values" + (least == 0 ? ", at least 0" : "") +
+                                 ", found " +
+                                 (std::isnan(m(i, target)) ? "NaN" : std::to_string(m(i, target))));
+  };
+  check_shape("log_mean", prediction.log_mean);
+  if (prediction.uncertain()) {
+    check_shape("log_variance", prediction.log_variance);
+    check_shape("latent_log_variance", prediction.latent_log_variance);
+  }
+  for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
+    if (!suite.targets[target] || !subject.all.has(target)) continue;
+    check_values("log_mean", prediction.log_mean, target, -std::numeric_limits<double>::infinity());
+    if (!prediction.uncertain()) continue;
+    check_values("log_variance", prediction.log_variance, target, 0);
+    check_values("latent_log_variance", prediction.latent_log_variance, target, 0);
+  }
+}
+
+// A guess that knows nothing of the workload: the mean of the training workloads, in logs. Empty unless all of them were measured in its
+// modes.
 Matrix training_mean(const Subject& subject) {
   if (subject.split->profiles.train.empty()) return {};
   Matrix sum = Matrix::Zero(subject.all.targets.rows(), tasks::kNumTargets);
@@ -297,28 +411,29 @@ void score_target(RowWriter& writer, tasks::Target target, const Subject& subjec
                   Calibration& calibration) {
   const auto& all = subject.all;
   const auto& profile = *subject.profile;
-  const bool uncertain = prediction.stddev.size() > 0;
-  std::vector<double> mean, stddev, measured, latent, truth;
+  std::vector<double> median, log_mean, log_variance, latent, measured, truth;
   const auto& exact = target == tasks::kTimeMs ? profile.time_true_ms : profile.power_true_w;
   for (Eigen::Index i = 0; i < all.targets.rows(); ++i) {
     if (in_support[static_cast<std::size_t>(i)] || std::isnan(all.targets(i, target))) continue;
     measured.push_back(all.targets(i, target));
-    mean.push_back(prediction.mean(i, target));
-    if (!uncertain) continue;
-    stddev.push_back(prediction.stddev(i, target));
+    log_mean.push_back(prediction.log_mean(i, target));
+    median.push_back(std::exp(log_mean.back()));
+    if (!prediction.uncertain()) continue;
+    log_variance.push_back(prediction.log_variance(i, target));
     if (exact.empty()) continue;
-    latent.push_back(prediction.latent_stddev(i, target));
+    latent.push_back(prediction.latent_log_variance(i, target));
     truth.push_back(exact[static_cast<std::size_t>(i)]);
   }
   const std::string name = tasks::kTargetNames[target];
-  writer.add(name + "_mape", mape(mean, measured));
-  if (!uncertain) return;
-  writer.add(name + "_coverage90", coverage90(mean, stddev, measured));
-  writer.add(name + "_nll", negative_log_likelihood(mean, stddev, measured));
-  if (!truth.empty()) writer.add(name + "_true_coverage90", coverage90(mean, latent, truth));
+  writer.add(name + "_mape", mape(median, measured));
+  if (!prediction.uncertain()) return;
+  writer.add(name + "_coverage90", coverage90(log_mean, log_variance, measured));
+  writer.add(name + "_nll", negative_log_likelihood(log_mean, log_variance, measured));
+  writer.add(name + "_crps", relative_crps(log_mean, log_variance, measured));
+  if (!truth.empty()) writer.add(name + "_true_coverage90", coverage90(log_mean, latent, truth));
   for (std::size_t i = 0; i < measured.size(); ++i) {
-    const double probability = central_probability(mean[i], stddev[i], measured[i]);
-    // NaN goes to the last, as what no interval holds.
+    const double probability = central_probability(log_mean[i], log_variance[i], measured[i]);
+    // NaN goes to the last bin: no interval holds it.
     std::size_t bin = 0;
     while (bin + 1 < kCalibrationBins &&
            !(probability <= static_cast<double>(bin + 1) / static_cast<double>(kCalibrationBins)))
@@ -343,21 +458,32 @@ struct Job {
   bool showcase;
 };
 
-struct JobResult {
-  std::vector<Row> rows;
-  std::vector<Showcase> showcases;
-  std::vector<Calibration> calibrations;
-  std::vector<Combination> combinations;
+// What one learner makes of it.
+struct Answer {
+  std::string learner;
+  std::string failure = {};  // "" where it has answered
+  std::vector<Row> rows = {};
+  std::vector<Showcase> showcases = {};
+  std::vector<Calibration> calibrations = {};
+  std::vector<Combination> combinations = {};
 };
 
-void answer(const Suite& suite, const Job& job, const Contestant& contestant, const tasks::Samples& support,
-            std::span<const std::size_t> support_rows, JobResult& result) try {
+struct JobResult {
+  std::vector<Answer> answers;
+  std::vector<Row> rows;  // of what needs no learner
+};
+
+void answer(const Suite& suite, const Job& job, const Contestant& contestant,
+            std::span<const std::size_t> support_rows, Answer& result) {
   const Subject& subject = *job.subject;
+  const auto support = subject.all.subset(support_rows);
   const auto start = Clock::now();
   const auto predictor = contestant.learner->adapt(support);
+  if (!predictor) throw std::runtime_error("adapting gave no predictor");
   const double adapt_seconds = seconds_since(start);
   const Prediction prediction = predictor->predict(subject.all.modes);
   const double seconds = seconds_since(start);
+  check_prediction(suite, subject, prediction);
 
   std::vector<bool> in_support(subject.all.size(), false);
   for (const auto row : support_rows) in_support[row] = true;
@@ -367,7 +493,7 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
     if (suite.targets[target] && subject.all.has(target)) {
       Calibration calibration{contestant.name, target, job.shots, {}};
       score_target(writer, target, subject, in_support, prediction, calibration);
-      if (prediction.stddev.size() > 0) result.calibrations.push_back(std::move(calibration));
+      if (prediction.uncertain()) result.calibrations.push_back(std::move(calibration));
     }
   if (auto chosen = predictor->chosen(); !chosen.empty())
     result.combinations.push_back(
@@ -375,12 +501,10 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
   std::vector<Decision> decisions;
   if (subject.decides) {
     const auto known = learners::with_measurements(prediction, support, support_rows, predictor->doubted());
-    const Prediction believed{
-        rows_of(known.mean, subject.deciding_rows),
-        known.stddev.size() > 0 ? rows_of(known.stddev, subject.deciding_rows) : Matrix{}};
-    decisions = decide(subject, {.mean = believed.mean, .stddev = {}});
+    const auto believed = known.at(subject.deciding_rows);
+    decisions = decide(subject, {believed.log_mean, {}, {}});
     writer.add(score(decisions, subject.deciding, suite.excess_margin));
-    if (suite.confidence > 0.5 && believed.stddev.size() > 0) {
+    if (suite.confidence > 0.5 && believed.uncertain()) {
       const auto cautious = decide(subject, believed, suite.confidence);
       RowWriter(result.rows, common_row(suite, subject, cautious_name(contestant.name, suite.confidence),
                                         *job.sampler, job.shots, job.draw, seconds))
@@ -398,27 +522,28 @@ void answer(const Suite& suite, const Job& job, const Contestant& contestant, co
                               job.shots,
                               {support_rows.begin(), support_rows.end()},
                               subject.all.targets,
-                              prediction.mean,
+                              prediction.median(),
                               std::move(decisions)});
-} catch (const std::exception& e) {
-  throw std::runtime_error("learner " + contestant.name + ", workload " + job.subject->profile->workload +
-                           ", " + std::to_string(job.shots) + " shots, seed " + std::to_string(job.draw) +
-                           ": " + e.what());
 }
 
-JobResult run_job(const Suite& suite, const Job& job, std::uint64_t seed) {
+JobResult run_job(const Run& run, const Job& job) {
   const Subject& subject = *job.subject;
+  const Suite& suite = run.suite;
   JobResult result;
-  const bool learns = learners::learns(*job.sampler);
+  const bool learns = run.registry.samplers.find(*job.sampler).needs_learner;
   std::vector<std::size_t> support_rows;
-  if (!learns)
-    support_rows = draw_support(*subject.profile, *job.sampler, nullptr, job.shots, seed, job.draw);
+  if (!learns) support_rows = draw_support(run, *subject.profile, *job.sampler, nullptr, job.shots, job.draw);
   for (const auto& contestant : subject.split->contestants) {
     if (!answers(contestant, job.shots)) continue;
-    if (learns)
-      support_rows =
-          draw_support(*subject.profile, *job.sampler, contestant.learner, job.shots, seed, job.draw);
-    answer(suite, job, contestant, subject.all.subset(support_rows), support_rows, result);
+    Answer one{contestant.name, contestant.failure};
+    if (one.failure.empty())
+      one.failure = failure_of([&] {
+        if (learns)
+          support_rows =
+              draw_support(run, *subject.profile, *job.sampler, contestant.learner, job.shots, job.draw);
+        answer(suite, job, contestant, support_rows, one);
+      });
+    result.answers.push_back(std::move(one));
   }
   if (subject.decides && job.shots > 0 && !learns) {
     const auto decisions = decide_among(subject, deciding_among(subject, support_rows));
@@ -461,17 +586,30 @@ struct SearchJob {
   std::uint64_t draw;
 };
 
-std::vector<SearchOutcome> run_search_job(const SearchJob& job, std::uint64_t seed) try {
+struct SearchResult {
+  std::vector<SearchOutcome> outcomes;
+  double seconds = 0;
+  std::string failure = {};
+};
+
+SearchResult run_search_job(const Run& run, const SearchJob& job) {
+  SearchResult result;
+  const auto start = Clock::now();
   std::shared_ptr<const learners::Learner> learner;
-  for (const auto& contestant : job.subject->split->contestants)
-    if (contestant.name == job.search->learner) learner = contestant.learner;
-  const auto draws = hw::Rng::stream(
-      seed, "bench search of " + job.subject->profile->device + '/' + job.subject->profile->workload);
-  return run_search(*job.search, learner, *job.searched, job.measured, hw::Rng(draws).bits(), job.draw);
-} catch (const std::exception& e) {
-  throw std::runtime_error("search " + job.search->label + ", workload " + job.subject->profile->workload +
-                           ", " + std::to_string(job.measured) + " measured, seed " +
-                           std::to_string(job.draw) + ": " + e.what());
+  for (const auto& contestant : job.subject->split->contestants) {
+    if (contestant.name != job.search->learner) continue;
+    learner = contestant.learner;
+    result.failure = contestant.failure;
+  }
+  if (result.failure.empty())
+    result.failure = failure_of([&] {
+      const auto draws = hw::Rng::stream(run.options.seed, "bench search of " + job.subject->profile->device +
+                                                               '/' + job.subject->profile->workload);
+      result.outcomes = run_search(*job.search, learner, *job.searched, job.measured, hw::Rng(draws).bits(),
+                                   job.draw, run.registry);
+    });
+  result.seconds = seconds_since(start);
+  return result;
 }
 
 double percent(std::size_t part, std::size_t all) {
@@ -479,8 +617,8 @@ double percent(std::size_t part, std::size_t all) {
 }
 
 // Of one draw of one workload.
-std::vector<Row> rows_of_draw(const Suite& suite, const SearchJob& job,
-                              const std::vector<SearchOutcome>& outcomes, double seconds) {
+std::vector<Row> rows_of_draw(const Suite& suite, const SearchJob& job, const SearchResult& result) {
+  const auto& outcomes = result.outcomes;
   std::vector<Row> rows;
   if (outcomes.empty()) return rows;
   std::vector<double> regrets;
@@ -490,14 +628,30 @@ std::vector<Row> rows_of_draw(const Suite& suite, const SearchJob& job,
     broken += one.broken ? 1 : 0;
   }
   RowWriter writer(rows, common_row(suite, *job.subject, job.search->label, "search", job.measured, job.draw,
-                                    seconds / static_cast<double>(outcomes.size())));
+                                    result.seconds / static_cast<double>(outcomes.size())));
   writer.add("strict_regret", median(regrets));
   writer.add("strict_regret_p90", quantile(regrets, 0.9));
   writer.add("violations", percent(broken, outcomes.size()));
   return rows;
 }
 
-// Of all draws and workloads of a search with so many measurements.
+// Of all workloads and draws.
+Row row_of_all(const Suite& suite, const std::string& name, const std::string& sampler,
+               std::size_t measured) {
+  return {.suite = suite.name,
+          .device = "all",
+          .workload = "all",
+          .learner = name,
+          .sampler = sampler,
+          .shots = measured,
+          .seed = 0,
+          .metric = "",
+          .value = 0,
+          .seconds = 0,
+          .split = "all"};
+}
+
+// The rows of a search with this number of measurements, over all draws and workloads.
 std::vector<Row> pooled_rows(const Suite& suite, const std::string& name, const std::string& sampler,
                              std::size_t measured, const std::vector<SearchOutcome>& outcomes) {
   std::vector<Row> rows;
@@ -512,17 +666,7 @@ std::vector<Row> pooled_rows(const Suite& suite, const std::string& name, const 
     ++inside;
     sum += 100 * one.regret;
   }
-  RowWriter writer(rows, {.suite = suite.name,
-                          .device = "all",
-                          .workload = "all",
-                          .learner = name,
-                          .sampler = sampler,
-                          .shots = measured,
-                          .seed = 0,
-                          .metric = "",
-                          .value = 0,
-                          .seconds = 0,
-                          .split = "all"});
+  RowWriter writer(rows, row_of_all(suite, name, sampler, measured));
   writer.add("search_inside", percent(inside, outcomes.size()));
   writer.add("search_regret", median(regrets));
   writer.add("search_regret_p90", quantile(regrets, 0.9));
@@ -545,7 +689,7 @@ std::vector<Row> rows_without_shots(const Suite& suite, const Subject& subject) 
     Calibration unused;
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW})
       if (suite.targets[target] && subject.all.has(target))
-        score_target(writer, target, subject, no_support, {.mean = guess, .stddev = {}}, unused);
+        score_target(writer, target, subject, no_support, Prediction::of_medians(guess), unused);
   }
   if (!subject.decides) return rows;
   const auto score_baseline = [&](const std::string& name, const std::vector<Decision>& decisions) {
@@ -599,6 +743,95 @@ std::vector<Combination> mean_of_draws(const std::vector<Combination>& all) {
   return means;
 }
 
+// ---- failures ----
+
+// Draws that are left out together.
+struct Group {
+  std::string learner, sampler;
+  const Subject* subject;  // nullptr: of all
+  std::size_t shots;
+  auto operator<=>(const Group&) const = default;
+};
+
+// Which draws failed, and how.
+class Failures {
+ public:
+  // `where` is the draw; `what` "" where it did not fail.
+  void add(const Group& group, const std::string& where, const std::string& what) {
+    auto& [failed, all] = draws_[group];
+    ++all;
+    if (what.empty()) return;
+    ++failed;
+    const auto found = std::find_if(failures_.begin(), failures_.end(),
+                                    [&](const Failure& one) { return one.learner == group.learner; });
+    if (found != failures_.end())
+      ++found->times;
+    else
+      failures_.push_back({group.learner, where + ": " + what});
+  }
+  bool in(const Group& group) const { return draws_.at(group).failed > 0; }
+  double percent(const Group& group) const {
+    const auto& [failed, all] = draws_.at(group);
+    return 100 * static_cast<double>(failed) / static_cast<double>(all);
+  }
+  const std::vector<Failure>& all() const { return failures_; }
+
+ private:
+  struct Draws {
+    std::size_t failed = 0, all = 0;
+  };
+  std::map<Group, Draws> draws_;
+  std::vector<Failure> failures_;
+};
+
+std::string where(const Subject& subject, const std::string& what) {
+  return "workload " + subject.profile->device + '/' + subject.profile->workload + ", " + what;
+}
+
+Group group_of(const Job& job, const Answer& answer) {
+  return {answer.learner, *job.sampler, job.subject, job.shots};
+}
+
+// Moves what the jobs gave into the result, without the answers of draws that failed, or are left out with one that did.
+void gather(const Suite& suite, const std::vector<Job>& jobs, const std::vector<Subject>& subjects,
+            std::vector<JobResult>& results, Result& result) {
+  Failures failures;
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    for (const auto& one : results[i].answers)
+      failures.add(
+          group_of(jobs[i], one),
+          where(*jobs[i].subject, "sampler " + *jobs[i].sampler + ", " + std::to_string(jobs[i].shots) +
+                                      " modes, draw " + std::to_string(jobs[i].draw)),
+          one.failure);
+  const auto append = [](auto& to, auto& from) {
+    std::move(from.begin(), from.end(), std::back_inserter(to));
+  };
+  std::set<Group> told;
+  for (std::size_t i = 0, subject = 0; i < jobs.size(); ++i) {
+    for (auto& one : results[i].answers) {
+      const auto group = group_of(jobs[i], one);
+      if (failures.in(group)) {
+        if (told.insert(group).second)
+          RowWriter(result.rows,
+                    common_row(suite, *jobs[i].subject, one.learner, *jobs[i].sampler, jobs[i].shots, 0, 0))
+              .add("failed", failures.percent(group));
+        continue;
+      }
+      for (const auto& calibration : one.calibrations) add(result.calibrations, calibration);
+      append(result.combinations, one.combinations);
+      append(result.rows, one.rows);
+      append(result.showcases, one.showcases);
+    }
+    append(result.rows, results[i].rows);
+    const bool last_of_subject = i + 1 == jobs.size() || jobs[i + 1].subject != jobs[i].subject;
+    if (!last_of_subject) continue;
+    const auto extra = rows_without_shots(suite, subjects[subject++]);
+    result.rows.insert(result.rows.end(), extra.begin(), extra.end());
+  }
+  result.combinations = mean_of_draws(result.combinations);
+  result.failures = failures.all();
+}
+
 std::string names_of(const std::vector<datasets::Profile>& profiles) {
   std::string names;
   for (const auto& profile : profiles)
@@ -612,124 +845,10 @@ std::size_t nearest(const std::vector<std::size_t>& values, std::size_t wanted) 
                            [&](std::size_t a, std::size_t b) { return distance(a) < distance(b); });
 }
 
-}  // namespace
-
-Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const RunOptions& options,
-                 const Progress& progress) {
-  const std::size_t threads =
-      options.threads > 0 ? options.threads : std::max<std::size_t>(1, std::thread::hardware_concurrency());
-
-  std::mutex mutex;  // of progress
-  const auto log = [&](const std::string& text) {
-    const std::lock_guard lock(mutex);
-    if (progress.log) progress.log(text);
-  };
-
-  const auto rules = split_rules(suite, store);
-  std::vector<SplitRun> splits;
-  for (const auto& rule : rules) {
-    splits.push_back({&rule, make_split(suite, rule, store), {}, {}});
-    const auto& profiles = splits.back().profiles;
-    log("split " + rule.name + ": tests " + names_of(profiles.test) +
-        (profiles.train.empty() ? ", trained on nothing" : ", trained on " + names_of(profiles.train)));
-    const auto& first = (profiles.train.empty() ? profiles.test : profiles.train).front();
-    splits.back().population =
-        datasets::generate_population(first.space, first.modes, suite.population, {.seed = options.seed});
-    splits.back().contestants.resize(suite.learners.size());
-  }
-  std::vector<Subject> subjects;
-  const auto least = *std::min_element(suite.shots.begin(), suite.shots.end());
-  std::size_t most_modes = 0;
-  for (const auto& split : splits)
-    for (const auto& profile : split.profiles.test) {
-      most_modes = std::max(most_modes, profile.modes.size());
-      for (const auto shots : suite.shots)
-        if (profile.modes.size() <= shots)
-          log("workload " + profile.device + '/' + profile.workload + " has " +
-              std::to_string(profile.modes.size()) + " modes: left out of those with " +
-              std::to_string(shots) + " shots");
-      subjects.push_back(make_subject(suite, split, profile));
-    }
-  if (most_modes <= least)
-    throw std::invalid_argument("no workload has more than " + std::to_string(most_modes) + " modes; " +
-                                std::to_string(least) + " shots need more than that");
-
-  // Where a learner's training starts, position among the suite's learners: its own, or that of the one it is
-  // the twin of.
-  std::vector<std::size_t> trained_as(suite.learners.size());
-  for (std::size_t i = 0; i < trained_as.size(); ++i) {
-    const auto learner = parse_learner(suite.learners[i]);
-    const auto* facts = find_meta_learner(learner.base);
-    const auto twin =
-        facts == nullptr || facts->twin_of.empty()
-            ? suite.learners.end()
-            : std::find(suite.learners.begin(), suite.learners.end(), learner.with_base(facts->twin_of));
-    trained_as[i] =
-        twin == suite.learners.end() ? i : static_cast<std::size_t>(twin - suite.learners.begin());
-  }
-  // Those that add to another's training come after it.
-  for (const bool adding : {false, true}) {
-    run_jobs(splits.size() * suite.learners.size(), threads, [&](std::size_t i) {
-      SplitRun& split = splits[i / suite.learners.size()];
-      const std::size_t learner = i % suite.learners.size();
-      const auto& name = suite.learners[learner];
-      const auto start = parse_learner(name).start();
-      if (trained_as[learner] != learner || start.empty() == adding) return;
-      std::optional<learners::Checkpoint> init;
-      // Of the others only the one that it starts from is looked at: it is there, the rest may be in the making.
-      for (std::size_t other = 0; adding && other < suite.learners.size(); ++other)
-        if (suite.learners[other] == start) init = split.contestants[trained_as[other]].checkpoint;
-      split.contestants[learner] = train(suite, split, name, init, options, log);
-      apply_rows_per_mode(suite, split.contestants[learner]);
-    });
-  }
-  for (auto& split : splits) {
-    for (std::size_t i = 0; i < trained_as.size(); ++i) {
-      if (trained_as[i] == i) continue;
-      const auto& twin = split.contestants[trained_as[i]];
-      split.contestants[i] =
-          contestant_of(suite.learners[i],
-                        meta::twin(parse_learner(suite.learners[i]).base, *twin.checkpoint), std::nullopt);
-    }
-  }
-
-  const std::size_t shown = nearest(suite.shots, options.shown_shots);
-  std::vector<Job> jobs;
-  for (const auto& subject : subjects) {
-    const bool first_of_split = subject.profile == &subject.split->profiles.test.front();
-    for (const auto& sampler : suite.samplers)
-      for (const auto shots : suite.shots)
-        for (std::uint64_t draw = 0;
-             shots < subject.profile->modes.size() && draw < (shots > 0 ? suite.seeds : 1); ++draw)
-          jobs.push_back(
-              {&subject, &sampler, shots, draw,
-               first_of_split && shots == shown && draw == 0 && sampler == suite.samplers.front()});
-  }
-  std::vector<JobResult> results(jobs.size());
-  std::size_t done = 0;
-  run_jobs(jobs.size(), threads, [&](std::size_t i) {
-    results[i] = run_job(suite, jobs[i], options.seed);
-    const std::lock_guard lock(mutex);
-    ++done;
-    if (progress.jobs) progress.jobs(done, jobs.size());
-  });
-
-  Result result;
-  result.threads = threads;
-  for (std::size_t i = 0, subject = 0; i < jobs.size(); ++i) {
-    auto& [rows, showcases, calibrations, combinations] = results[i];
-    for (const auto& calibration : calibrations) add(result.calibrations, calibration);
-    std::move(combinations.begin(), combinations.end(), std::back_inserter(result.combinations));
-    std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
-    std::move(showcases.begin(), showcases.end(), std::back_inserter(result.showcases));
-    const bool last_of_subject = i + 1 == jobs.size() || jobs[i + 1].subject != jobs[i].subject;
-    if (!last_of_subject) continue;
-    const auto extra = rows_without_shots(suite, subjects[subject++]);
-    result.rows.insert(result.rows.end(), extra.begin(), extra.end());
-  }
-  result.combinations = mean_of_draws(result.combinations);
-
-  if (suite.searches.empty()) return result;
+// Runs the searches of the suite. `tick` is called after each of so many.
+void search_all(const Run& run, const std::vector<Subject>& subjects, std::size_t threads,
+                const std::function<void(std::size_t all)>& tick, Result& result) {
+  const auto& suite = run.suite;
   std::vector<SearchSubject> searched;
   for (const auto& subject : subjects)
     searched.push_back(subject.decides ? search_subject_of(subject) : SearchSubject());
@@ -739,27 +858,37 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
       for (std::size_t i = 0; i < subjects.size(); ++i)
         for (std::uint64_t draw = 0; subjects[i].decides && draw < suite.seeds; ++draw)
           search_jobs.push_back({&subjects[i], &searched[i], &search, measured, draw});
-  std::vector<std::vector<SearchOutcome>> outcomes(search_jobs.size());
-  std::vector<double> seconds(search_jobs.size());
-  done = 0;
+  std::vector<SearchResult> found(search_jobs.size());
   run_jobs(search_jobs.size(), threads, [&](std::size_t i) {
-    const auto start = Clock::now();
-    outcomes[i] = run_search_job(search_jobs[i], options.seed);
-    seconds[i] = seconds_since(start);
-    const std::lock_guard lock(mutex);
-    ++done;
-    if (progress.jobs) progress.jobs(done, search_jobs.size());
+    found[i] = run_search_job(run, search_jobs[i]);
+    tick(search_jobs.size());
   });
+  const auto group_of_search = [&](const SearchJob& job) {
+    return Group{job.search->label, "search", nullptr, job.measured};
+  };
+  Failures failures;
+  for (std::size_t i = 0; i < search_jobs.size(); ++i)
+    failures.add(group_of_search(search_jobs[i]),
+                 where(*search_jobs[i].subject, std::to_string(search_jobs[i].measured) + " measured, draw " +
+                                                    std::to_string(search_jobs[i].draw)),
+                 found[i].failure);
+  result.failures.insert(result.failures.end(), failures.all().begin(), failures.all().end());
   std::vector<SearchOutcome> pool;
   for (std::size_t i = 0; i < search_jobs.size(); ++i) {
     const auto& job = search_jobs[i];
-    auto rows = rows_of_draw(suite, job, outcomes[i], seconds[i]);
-    std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
-    pool.insert(pool.end(), outcomes[i].begin(), outcomes[i].end());
+    const auto group = group_of_search(job);
+    if (!failures.in(group)) {
+      auto rows = rows_of_draw(suite, job, found[i]);
+      std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
+      pool.insert(pool.end(), found[i].outcomes.begin(), found[i].outcomes.end());
+    }
     const bool last = i + 1 == search_jobs.size() || search_jobs[i + 1].search != job.search ||
                       search_jobs[i + 1].measured != job.measured;
     if (!last) continue;
-    rows = pooled_rows(suite, job.search->label, "search", job.measured, pool);
+    if (failures.in(group))
+      RowWriter(result.rows, row_of_all(suite, group.learner, group.sampler, group.shots))
+          .add("failed", failures.percent(group));
+    auto rows = pooled_rows(suite, job.search->label, "search", job.measured, pool);
     std::move(rows.begin(), rows.end(), std::back_inserter(result.rows));
     pool.clear();
   }
@@ -774,6 +903,85 @@ Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const 
     result.rows.insert(result.rows.end(), rows.begin(), rows.end());
     pool.clear();
   }
+}
+
+}  // namespace
+
+Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const RunOptions& options,
+                 const Progress& progress, const meta::Registry& registry) {
+  const Run run{suite, options, registry};
+  const std::size_t threads =
+      options.threads > 0 ? options.threads : std::max<std::size_t>(1, std::thread::hardware_concurrency());
+
+  std::mutex mutex;  // of progress
+  const auto log = [&](const std::string& text) {
+    const std::lock_guard lock(mutex);
+    if (progress.log) progress.log(text);
+  };
+  std::size_t done = 0;
+  const auto tick = [&](std::size_t all) {
+    const std::lock_guard lock(mutex);
+    ++done;
+    if (progress.jobs) progress.jobs(done, all);
+    if (done == all) done = 0;  // the next kind of job begins
+  };
+
+  const auto rules = split_rules(suite, store);
+  std::vector<SplitRun> splits;
+  for (const auto& rule : rules) {
+    splits.push_back({&rule, make_split(suite, rule, store, registry), {}, {}});
+    check_corpus(run, splits.back());
+    const auto& profiles = splits.back().profiles;
+    log("split " + rule.name + ": tests " + names_of(profiles.test) +
+        (profiles.train.empty() ? ", trains on nothing" : ", trains on " + names_of(profiles.train)));
+    const auto& first = (profiles.train.empty() ? profiles.test : profiles.train).front();
+    splits.back().population =
+        datasets::generate_population(first.space, first.modes, suite.population, {.seed = options.seed});
+    splits.back().contestants.resize(suite.learners.size());
+  }
+  std::vector<Subject> subjects;
+  const auto least = *std::min_element(suite.shots.begin(), suite.shots.end());
+  std::size_t most_modes = 0;
+  for (const auto& split : splits)
+    for (const auto& profile : split.profiles.test) {
+      most_modes = std::max(most_modes, profile.modes.size());
+      for (const auto shots : suite.shots)
+        if (profile.modes.size() <= shots)
+          log("workload " + profile.device + '/' + profile.workload + " has only " +
+              std::to_string(profile.modes.size()) + " modes: it is not tested with " +
+              std::to_string(shots) + " measured modes");
+      subjects.push_back(make_subject(suite, split, profile));
+    }
+  if (most_modes <= least)
+    throw std::invalid_argument("no workload has more than " + std::to_string(most_modes) +
+                                " modes: expected more than the least number of shots, " +
+                                std::to_string(least));
+
+  train_all(run, splits, threads, log);
+
+  const std::size_t shown = nearest(suite.shots, options.shown_shots);
+  std::vector<Job> jobs;
+  for (const auto& subject : subjects) {
+    const bool first_of_split = subject.profile == &subject.split->profiles.test.front();
+    for (const auto& sampler : suite.samplers)
+      for (const auto shots : suite.shots)
+        for (std::uint64_t draw = 0;
+             shots < subject.profile->modes.size() && draw < (shots > 0 ? suite.seeds : 1); ++draw)
+          jobs.push_back(
+              {&subject, &sampler, shots, draw,
+               first_of_split && shots == shown && draw == 0 && sampler == suite.samplers.front()});
+  }
+  std::vector<JobResult> results(jobs.size());
+  run_jobs(jobs.size(), threads, [&](std::size_t i) {
+    results[i] = run_job(run, jobs[i]);
+    tick(jobs.size());
+  });
+
+  Result result;
+  result.threads = threads;
+  gather(suite, jobs, subjects, results, result);
+
+  if (!suite.searches.empty()) search_all(run, subjects, threads, tick, result);
   return result;
 }
 

@@ -63,14 +63,14 @@ SearchOutcome outcome(const SearchSubject& subject, std::size_t budget, const To
 
 }  // namespace
 
-SearchName parse_search(const std::string& text) {
+SearchName parse_search(const std::string& text, const learners::Registry& registry) {
   std::istringstream words(text);
   std::vector<std::string> parts;
   for (std::string word; words >> word;) parts.push_back(word);
   if (parts.size() < 2 || parts.size() > 4)
     throw std::invalid_argument("expected SEARCH LEARNER [MEASURED [CONFIDENCE]], found '" + text + "'");
   SearchName name{parts[0], parts[1] == "-" ? "" : parts[1], {}, 0.5, {}};
-  if (learners::needs_learner(name.search) == name.learner.empty())
+  if (registry.searches.find(name.search).needs_learner == name.learner.empty())
     throw std::invalid_argument(name.search +
                                 (name.learner.empty() ? " needs a learner" : " has no learner, '-'"));
   double number = 0;
@@ -106,7 +106,7 @@ SearchSubject search_subject(std::shared_ptr<const hw::PowerModeSpace> space, ta
 std::vector<SearchOutcome> run_search(const SearchName& name,
                                       std::shared_ptr<const learners::Learner> learner,
                                       const SearchSubject& subject, std::size_t measured, std::uint64_t seed,
-                                      std::uint64_t draw) {
+                                      std::uint64_t draw, const learners::Registry& registry) {
   learners::SearchOptions options;
   options.planned = measured;
   options.seed = hw::Rng::stream(seed, "bench search", draw).bits();
@@ -115,14 +115,14 @@ std::vector<SearchOutcome> run_search(const SearchName& name,
     learners::Goal goal;
     goal.limits.max_power_w = subject.budgets_w[budget];
     goal.limits.confidence = name.confidence;
-    return learners::make_search(name.search, subject.space, learner, goal, options);
+    return learners::make_search(name.search, subject.space, learner, goal, options, registry);
   };
   std::vector<SearchOutcome> outcomes;
   if (subject.budgets_w.empty()) return outcomes;
   NoisyBoard board(subject, hw::Rng::stream(seed, "bench search noise", draw));
   Told start;
   const auto first = make(0);
-  const auto shared = learners::without_goal(name.search, options);
+  const auto shared = registry.searches.find(name.search).without_goal(options);
   pump(*first, board, shared, start);
   for (std::size_t b = 0; b < subject.budgets_w.size(); ++b) {
     if (shared == measured) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <numbers>
@@ -22,8 +23,7 @@
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
 #include "hw/json_text.hpp"
-#include "learners/optimizer.hpp"
-#include "meta/net_state.hpp"
+#include "meta/train.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -80,123 +80,62 @@ struct Start {
   Matrix rates = {};  // of each parameter, instead of `rate`; [0,0] for none
 };
 
-std::vector<meta::Episode> draw_batch(const SinusoidSuite& suite, std::size_t shots, std::uint64_t seed,
-                                      std::size_t step) {
-  std::vector<meta::Episode> episodes;
-  auto rng = hw::Rng::stream(seed, "sinusoid/train", step);
-  for (std::size_t i = 0; i < suite.meta_batch; ++i)
-    episodes.push_back(SineTask::draw(Sine::draw(rng), rng, shots, shots).episode);
-  return episodes;
-}
-
-// Calls step(i), which gives the loss, for each of so many steps.
-template <class Step>
-void train_steps(std::size_t steps, const std::function<void(double part)>& progress, Step step) {
-  for (std::size_t i = 0; i < steps; ++i) {
-    if (!std::isfinite(step(i)))
-      throw std::runtime_error("the training loss is not finite in step " + std::to_string(i + 1));
-    if (i % 256 == 0) progress(static_cast<double>(i) / static_cast<double>(steps));
-  }
-}
-
-double outer_rate(const SinusoidSuite& suite, std::size_t step) {
-  return meta::cosine_rate(suite.outer_rate, static_cast<int>(step), static_cast<int>(suite.train_steps));
-}
-
 Start untrained(const SinusoidSuite& suite, std::uint64_t seed) {
   const auto shape = shape_of(suite.hidden, learners::Activation::relu);
   return {shape, small_weights(shape, seed), suite.inner.rate};
 }
 
-Start train_maml(const SinusoidSuite& suite, const std::string& learner, std::size_t shots,
-                 std::uint64_t seed, const std::function<void(double)>& progress) {
-  Start start = untrained(suite, seed);
-  auto inner = suite.inner;
-  inner.first_order = learner == "fomaml";
-  if (learner == "meta-sgd") inner.rates = Matrix::Constant(1, start.weights.size(), inner.rate);
-  Vector all(start.weights.size() + inner.rates.size()), gradient(all.size());
-  learners::Adam<double> adam(all.size(), suite.outer_rate);
-  train_steps(suite.train_steps, progress, [&](std::size_t i) {
-    const auto outer = meta::maml_gradient(start.shape, start.weights, draw_batch(suite, shots, seed, i),
-                                           inner, meta::Precision::float32);
-    all << start.weights, inner.rates.reshaped();
-    gradient << outer.gradient, outer.rate_gradient.reshaped();
-    if (const double norm = gradient.norm(); norm > suite.clip_norm) gradient *= suite.clip_norm / norm;
-    adam.set_rate(outer_rate(suite, i));
-    adam.step(all, gradient);
-    start.weights = all.head(start.weights.size());
-    inner.rates.reshaped() = all.tail(inner.rates.size())
-                                 .cwiseMax(suite.inner.rate / kRateClamp)
-                                 .cwiseMin(suite.inner.rate * kRateClamp);
-    return outer.loss;
-  });
-  start.rates = inner.rates;
-  return start;
-}
-
-// Ordinary training of one net on the points of all tasks, in the batches of the others.
-Start train_pooled(const SinusoidSuite& suite, std::size_t shots, std::uint64_t seed,
-                   const std::function<void(double)>& progress) {
-  Start start = untrained(suite, seed);
-  learners::Mlp<float> net(start.shape, start.weights.cast<float>());
-  learners::Adam<float> adam(start.weights.size(), static_cast<float>(suite.outer_rate));
-  const auto rows = static_cast<Eigen::Index>(shots);
-  learners::Mlp<float>::Matrix x(2 * rows * static_cast<Eigen::Index>(suite.meta_batch), 1), y(x.rows(), 1);
-  learners::Mlp<float>::Flat gradient;
-  train_steps(suite.train_steps, progress, [&](std::size_t i) {
-    Eigen::Index at = 0;
-    for (const auto& episode : draw_batch(suite, shots, seed, i)) {
-      x.middleRows(at, 2 * rows) << episode.support_x.cast<float>(), episode.query_x.cast<float>();
-      y.middleRows(at, 2 * rows) << episode.support_y.cast<float>(), episode.query_y.cast<float>();
-      at += 2 * rows;
-    }
-    const auto loss = net.loss(x, y, gradient);
-    adam.set_rate(static_cast<float>(outer_rate(suite, i)));
-    adam.step(net.parameters(), gradient);
-    return static_cast<double>(loss);
-  });
-  start.weights = net.parameters().cast<double>();
-  return start;
-}
-
-Start train_reptile(const SinusoidSuite& suite, std::uint64_t seed,
-                    const std::function<void(double)>& progress) {
-  const auto& options = suite.reptile;
-  Start start{shape_of(options.net.hidden, options.net.activation), {}, options.inner_rate};
-  auto rng = hw::Rng::stream(seed, "sinusoid/weights");
-  start.weights = learners::random_parameters(start.shape, rng);
-  const Matrix x = even_points(suite.reptile_points);
-  const auto steps = static_cast<std::size_t>(options.max_steps);
-  train_steps(steps, progress, [&](std::size_t i) {
-    auto draws = hw::Rng::stream(seed, "sinusoid/reptile", i);
-    Vector sum = Vector::Zero(start.weights.size());
-    double loss = 0;
-    for (std::size_t t = 0; t < suite.reptile_batch; ++t) {
-      const auto sine = Sine::draw(draws);
-      const auto moved =
-          meta::reptile_displacement(start.shape, start.weights, x, sine(x), options, hw::Rng(draws.bits()));
-      sum += moved.value;
-      loss += moved.loss;
-    }
-    const double left = 1.0 - static_cast<double>(i) / static_cast<double>(steps);
-    start.weights += options.outer_rate * left / static_cast<double>(suite.reptile_batch) * sum;
-    return loss;
-  });
-  return start;
+meta::MamlOptions maml_options(const SinusoidSuite& suite, const std::string& learner) {
+  meta::MamlOptions options;
+  options.inner = suite.inner;
+  options.inner.first_order = learner == "fomaml";
+  if (learner == "meta-sgd") options.learned_rates = meta::LearnedRates::per_parameter;
+  options.rate_clamp = kRateClamp;
+  options.outer_rate = suite.outer_rate;
+  options.max_steps = static_cast<int>(suite.train_steps);
+  options.clip_norm = suite.clip_norm;
+  if (learner == "pretrain") {
+    options.inner.steps = 0;
+    options.clip_norm = std::numeric_limits<double>::infinity();
+  }
+  return options;
 }
 
 Start train(const SinusoidSuite& suite, const std::string& learner, std::size_t shots, std::uint64_t seed,
-            const std::function<void(double)>& progress) {
-  if (learner == "random-init") return untrained(suite, seed);
-  if (learner == "pretrain") return train_pooled(suite, shots, seed, progress);
-  if (learner == "reptile") return train_reptile(suite, seed, progress);
-  return train_maml(suite, learner, shots, seed, progress);
+            const std::function<void(double part)>& progress) {
+  auto start = untrained(suite, seed);
+  if (learner == "random-init") return start;
+  std::unique_ptr<meta::NetLearner> net;
+  std::unique_ptr<tasks::EpisodeSource> source;
+  auto steps = suite.train_steps, meta_batch = suite.meta_batch;
+  if (learner == "reptile") {
+    start.shape = shape_of(suite.reptile.net.hidden, suite.reptile.net.activation);
+    start.rate = suite.reptile.inner_rate;
+    auto rng = hw::Rng::stream(seed, "sinusoid/weights");
+    net = std::make_unique<meta::Reptile>(learner, start.shape, learners::random_parameters(start.shape, rng),
+                                          suite.reptile, seed);
+    source = std::make_unique<EvenSineEpisodes>(seed, suite.reptile_points);
+    steps = static_cast<std::size_t>(suite.reptile.max_steps);
+    meta_batch = suite.reptile_batch;
+  } else {
+    net = std::make_unique<meta::Maml>(learner, start.shape, start.weights, maml_options(suite, learner));
+    // Without inner steps only query points are learned from: all that the others see.
+    source = learner == "pretrain" ? std::make_unique<SineEpisodes>(seed, 1, 2 * shots)
+                                   : std::make_unique<SineEpisodes>(seed, shots, shots);
+  }
+  const auto all = static_cast<int>(steps);
+  meta::train(
+      *net, *source, {}, {.steps = all, .meta_batch = static_cast<int>(meta_batch), .validate_every = all},
+      {.progress = [&](const meta::Progress& now) { progress(static_cast<double>(now.step) / all); }});
+  start.weights = net->weights();
+  start.rates = net->rates();
+  return start;
 }
 
 // Adds the losses of one test task, and, of the first one, its curves.
 void test(const Start& start, const SineTask& task, std::vector<SinusoidScore::AfterSteps>& after) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const auto& [support_x, support_y, query_x, query_y] = task.episode;
+  const auto& [support_x, support_y, query_x, query_y, name] = task.episode;
   Vector weights = start.weights;
   std::size_t done = 0;
   for (auto& at : after) {
@@ -273,6 +212,7 @@ void read_reptile(const IniSection& section, SinusoidSuite& suite) {
   reptile.inner_clip = std::numeric_limits<double>::infinity();
   suite.reptile_batch = count_of(section, "meta_batch");
   suite.reptile_points = count_of(section, "points");
+  if (suite.reptile_points < 2) refuse(section, "points", "at least 2");
 }
 
 void check_has_reptile(const SinusoidSuite& suite) {
@@ -311,8 +251,7 @@ std::string explanation(const SinusoidSuite& suite) {
          (suite.test_query > 0 ? points_text(suite.test_query) : std::string("as many new points")) +
          " of each of " + std::to_string(suite.test_tasks) +
          " sine curves, evenly over amplitudes and phases and the same for all learners, after gradient "
-         "steps on the measured points: mean ± 95 % "
-         "confidence "
+         "steps on the measured points: mean ± 95 % confidence "
          "interval over the curves, and the median. One training seed.";
 }
 
@@ -364,8 +303,8 @@ std::string curves(const SinusoidSuite& suite, const std::vector<const SinusoidS
   const double height = static_cast<double>((scores.size() + kColumns - 1) / kColumns) * kHeight;
   return "<figure>\n" + svg::document(kWidth, height, "One sine curve from a few points", body) +
          "<figcaption>The first test curve, black, and its measured points. Coloured: the net before any "
-         "step, "
-         "dashed, and after each number of steps of the table, darker with more.</figcaption>\n</figure>\n";
+         "step, dashed, and after each number of steps of the table, darker with "
+         "more.</figcaption>\n</figure>\n";
 }
 
 }  // namespace
@@ -385,11 +324,36 @@ Matrix Sine::operator()(const Matrix& x) const {
 
 SineTask SineTask::draw(const Sine& sine, hw::Rng& rng, std::size_t support, std::size_t query) {
   SineTask task{sine, {}};
+  task.episode.name = "sine curve";
   task.episode.query_x = draw_points(rng, query);
   task.episode.support_x = draw_points(rng, support);
   task.episode.query_y = sine(task.episode.query_x);
   task.episode.support_y = sine(task.episode.support_x);
   return task;
+}
+
+tasks::Episode SineEpisodes::draw(std::uint64_t step, std::uint64_t number) const {
+  return batch(step, static_cast<std::size_t>(number) + 1).back();
+}
+
+std::vector<tasks::Episode> SineEpisodes::batch(std::uint64_t step, std::size_t count) const {
+  auto rng = hw::Rng::stream(seed_, "sinusoid/train", step);
+  std::vector<tasks::Episode> episodes;
+  for (std::size_t i = 0; i < count; ++i)
+    episodes.push_back(SineTask::draw(Sine::draw(rng), rng, support_, query_).episode);
+  return episodes;
+}
+
+tasks::Episode EvenSineEpisodes::draw(std::uint64_t step, std::uint64_t number) const {
+  auto rng = tasks::episode_rng(seed_, "sinusoid/even", step, number);
+  const auto sine = Sine::draw(rng);
+  const Matrix x = even_points(points_), y = sine(x);
+  const auto every_other = [](Eigen::Index first, Eigen::Index n) {
+    return Eigen::seqN(first, (n - first + 1) / 2, 2);
+  };
+  const auto in_support = every_other(0, x.rows()), in_query = every_other(1, x.rows());
+  return {x(in_support, Eigen::all), y(in_support, Eigen::all), x(in_query, Eigen::all),
+          y(in_query, Eigen::all), "sine curve"};
 }
 
 Matrix sinusoid_grid() {
@@ -488,7 +452,7 @@ std::vector<SinusoidScore> run_sinusoid(const SinusoidSuite& suite, const RunOpt
     try {
       start = train(suite, score.learner, score.shots, options.seed, report);
     } catch (const std::runtime_error& e) {
-      throw std::runtime_error(score.learner + ", " + points_text(score.shots) + ": " + e.what());
+      throw std::runtime_error(points_text(score.shots) + ": " + e.what());
     }
     score.train_seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     for (const auto steps : suite.test_steps) score.after.emplace_back().steps = steps;

@@ -13,9 +13,6 @@
 #include "datasets/mapping.hpp"
 #include "datasets/profile_io.hpp"
 #include "hw/modules.hpp"
-#include "learners/registry.hpp"
-#include "learners/samplers/sampler.hpp"
-#include "meta/registry.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -62,7 +59,7 @@ SplitRule parse_split(const IniSection& section) {
                  .test = {}};
   if (section.find("one_out") != nullptr) {
     if (section.find("train") != nullptr || section.find("test") != nullptr)
-      throw DataError(section.where + ": one_out stands in place of train and test");
+      throw DataError(section.where + ": expected either one_out, or train and test");
     rule.one_out = true;
     rule.test = parse_key(section, "one_out", parse_list);
     return rule;
@@ -109,12 +106,11 @@ bool matches_any(const std::vector<std::string>& globs, const datasets::Profile&
 }
 
 // Whether a learner of a suite is trained on the profiles of a split.
-bool is_trained(const std::string& name) {
+bool is_trained(const std::string& name, const meta::Registry& registry) {
   const auto learner = parse_learner(name);
   if (learner.training == LearnerName::Training::none || learner.training == LearnerName::Training::simulated)
     return false;
-  const auto facts = meta::meta_learner_facts();
-  return std::any_of(facts.begin(), facts.end(), [&](const auto& one) { return one.name == learner.base; });
+  return registry.meta_learners.look_up(learner.base) != nullptr;
 }
 
 // Throws where one matches nothing.
@@ -192,7 +188,7 @@ std::string LearnerName::start() const {
   return added > 0 ? base + ':' + std::to_string(workloads) : "";
 }
 
-void check_learner(const std::string& name) {
+void check_learner(const std::string& name, const meta::Registry& registry) {
   const auto learner = parse_learner(name);
   std::string known;
   const auto is_named = [&](std::string_view other) {
@@ -201,11 +197,11 @@ void check_learner(const std::string& name) {
   };
   const bool untrained = learner.training == LearnerName::Training::none;
   if (learner.suffix.empty() || untrained)
-    for (const auto& facts : learners::learner_facts())
+    for (const auto& facts : registry.learners)
       if (!facts.needs_checkpoint && is_named(facts.name)) return;
-  for (const auto& facts : meta::meta_learner_facts()) {
+  for (const auto& facts : registry.meta_learners) {
     const bool can = !untrained &&
-                     (learner.training == LearnerName::Training::profiles || facts.has_outer_loop) &&
+                     (learner.training == LearnerName::Training::profiles || facts.has_outer_loop()) &&
                      (learner.added == 0 || facts.goes_on);
     if (can && is_named(facts.name)) return;
   }
@@ -213,13 +209,8 @@ void check_learner(const std::string& name) {
                               (learner.suffix.empty() ? "" : "; each with " + learner.suffix));
 }
 
-void check_sampler(const std::string& name) {
-  std::string known;
-  for (const auto sampler : learners::sampler_names()) {
-    if (name == sampler) return;
-    known += (known.empty() ? "" : ", ") + std::string(sampler);
-  }
-  throw std::invalid_argument("unknown sampler '" + name + "', known are: " + known);
+void check_sampler(const std::string& name, const meta::Registry& registry) {
+  registry.samplers.find(name);
 }
 
 void check_learners(const Suite& suite) {
@@ -243,14 +234,53 @@ void check_searches(const Suite& suite) {
                       " among the learners");
 }
 
-Suite read_suite(const std::string& path) {
+namespace {
+
+constexpr std::string_view kAdapt = "adapt.";
+
+void add_learner_settings(Suite& suite, const IniSection& section, const meta::Registry& registry) {
+  const auto name = trim(std::string_view(section.name).substr(std::string_view("learner").size()));
+  auto& settings = suite.settings[name];
+  for (const auto& [key, value] : section.entries) settings[key] = value;
+  try {
+    const auto* trained = registry.meta_learners.look_up(name);
+    LearnerName learner;
+    learner.base = name;
+    if (trained == nullptr) learner.training = LearnerName::Training::none;
+    const auto [train, adapt] = settings_of(suite, learner, registry);
+    if (trained != nullptr) learners::set_options(train, name, trained->options);
+    const auto& adapting = registry.learners.find(trained != nullptr ? trained->adapted_by : name);
+    learners::set_options(adapt, adapting.name, adapting.options);
+  } catch (const std::invalid_argument& e) {
+    throw DataError(section.where + ": " + e.what());
+  }
+}
+
+}  // namespace
+
+LearnerSettings settings_of(const Suite& suite, const LearnerName& learner, const meta::Registry& registry) {
+  LearnerSettings all;
+  const auto found = suite.settings.find(learner.base);
+  if (found == suite.settings.end()) return all;
+  const bool of_trained = registry.meta_learners.look_up(learner.base) != nullptr;
+  for (const auto& [key, value] : found->second) {
+    if (of_trained && key.starts_with(kAdapt))
+      all.adapt[key.substr(kAdapt.size())] = value;
+    else if (!of_trained)
+      all.adapt[key] = value;
+    else if (learner.is_trained())
+      all.train[key] = value;
+  }
+  return all;
+}
+
+Suite read_suite(const std::string& path, const meta::Registry& registry) {
   const auto file = datasets::read_ini(path);
   const auto& head = file.section("suite");
-  head.check_keys({"name",      "mapping",          "inputs",        "simulate",   "grid",
-                   "workloads", "random_workloads", "targets",       "shots",      "seeds",
-                   "samplers",  "learners",         "budgets",       "confidence", "excess_margin",
-                   "module",    "train_steps",      "rows_per_mode", "population", "searches",
-                   "measured"});
+  head.check_keys({"name",      "mapping",          "inputs",     "simulate",   "grid",
+                   "workloads", "random_workloads", "targets",    "shots",      "seeds",
+                   "samplers",  "learners",         "budgets",    "confidence", "excess_margin",
+                   "module",    "train_steps",      "population", "searches",   "measured"});
   Suite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -280,14 +310,12 @@ Suite read_suite(const std::string& path) {
   suite.seeds = parse_key(head, "seeds", parse_count);
   if (const auto* text = head.find("train_steps"))
     suite.train_steps = parse_key(head, "train_steps", *text, parse_count);
-  if (const auto* text = head.find("rows_per_mode"))
-    suite.rows_per_mode = parse_key(head, "rows_per_mode", *text, parse_count);
   if (const auto* text = head.find("population"))
     suite.population = parse_key(head, "population", *text, parse_count);
   suite.samplers = parse_key(head, "samplers", parse_list);
-  check_names(head, "samplers", suite.samplers, check_sampler);
+  check_names(head, "samplers", suite.samplers, [&](const auto& name) { check_sampler(name, registry); });
   suite.learners = parse_key(head, "learners", parse_list);
-  check_names(head, "learners", suite.learners, check_learner);
+  check_names(head, "learners", suite.learners, [&](const auto& name) { check_learner(name, registry); });
   check_learners(suite);
 
   if (head.find("budgets") != nullptr) {
@@ -299,7 +327,8 @@ Suite read_suite(const std::string& path) {
   if (head.find("searches") != nullptr) {
     if (!suite.budgets) throw DataError(head.where + ": searches need budgets");
     for (const auto& text : parse_key(head, "searches", parse_list))
-      suite.searches.push_back(parse_key(head, "searches", text, parse_search));
+      suite.searches.push_back(
+          parse_key(head, "searches", text, [&](const auto& name) { return parse_search(name, registry); }));
     suite.measured = parse_key(head, "measured", parse_counts);
     check_searches(suite);
   }
@@ -316,8 +345,12 @@ Suite read_suite(const std::string& path) {
 
   for (const auto& section : file.sections) {
     if (section.name == "suite") continue;
+    if (section.name.starts_with("learner ")) {
+      add_learner_settings(suite, section, registry);
+      continue;
+    }
     if (!section.name.starts_with("split "))
-      throw DataError(section.where + ": expected [suite] or [split NAME]");
+      throw DataError(section.where + ": expected [suite], [learner NAME] or [split NAME]");
     suite.splits.push_back(parse_split(section));
   }
   if (suite.splits.empty()) throw DataError(path + ": no section [split NAME] with a key test");
@@ -388,7 +421,8 @@ std::vector<SplitRule> split_rules(const Suite& suite, const datasets::ProfileSt
   return rules;
 }
 
-tasks::Split make_split(const Suite& suite, const SplitRule& rule, const datasets::ProfileStore& store) {
+tasks::Split make_split(const Suite& suite, const SplitRule& rule, const datasets::ProfileStore& store,
+                        const meta::Registry& registry) {
   const std::string where = suite.path + ": [split " + rule.name + "]: ";
   check_globs(where + "train", rule.train, store);
   check_globs(where + "test", rule.test, store);
@@ -409,7 +443,8 @@ tasks::Split make_split(const Suite& suite, const SplitRule& rule, const dataset
     if (rule.train.empty() ? other_workload && !rule.untrained : matches_any(rule.train, profile))
       split.train.push_back(profile);
   }
-  const auto trained = std::find_if(suite.learners.begin(), suite.learners.end(), is_trained);
+  const auto trained = std::find_if(suite.learners.begin(), suite.learners.end(),
+                                    [&](const auto& name) { return is_trained(name, registry); });
   if (split.train.empty() && trained != suite.learners.end())
     throw DataError(where + "no workload is left to train " + *trained + " on" +
                     (rule.untrained ? ", one_out matches no other" : ""));

@@ -28,7 +28,7 @@ bool has_repeats(const std::vector<T>& values) {
 std::vector<std::size_t> counts_from(std::size_t least, const std::string& text) {
   std::vector<std::size_t> counts;
   for (const auto& part : parse_list(text)) counts.push_back(parse_count_from(least, part));
-  if (has_repeats(counts)) throw std::invalid_argument("a number stands twice in '" + text + "'");
+  if (has_repeats(counts)) throw std::invalid_argument("a number is there twice in '" + text + "'");
   return counts;
 }
 

@@ -9,26 +9,26 @@
 #include "datasets/ini.hpp"
 #include "datasets/profile.hpp"
 
-// What the files of suites of every kind say in the same way.
+// Parsing of keys that suites of all kinds share.
 namespace fewwatt::benchmarks {
 
 std::string trim(std::string_view text);                                // without the blanks around it
 std::vector<std::string> cut(const std::string& text, char separator);  // trimmed parts
 
-// "a, b": its parts. Throws std::invalid_argument when one is empty or stands twice.
+// The parts of "a, b". Throws std::invalid_argument when one is empty or there twice.
 std::vector<std::string> parse_list(const std::string& text);
-// A whole number from 1. Throws std::invalid_argument.
+// A whole number from 1 on. Throws std::invalid_argument.
 std::size_t parse_count(const std::string& text);
-// "5, 10": whole numbers from 1, none twice. Throws std::invalid_argument.
+// The numbers of "5, 10": whole numbers from 1 on, none twice. Throws std::invalid_argument.
 std::vector<std::size_t> parse_counts(const std::string& text);
-// The same from 0.
+// The same, from 0 on.
 std::vector<std::size_t> parse_shots(const std::string& text);
 
-// Throws DataError: what stands in a key is not what is expected.
+// Throws DataError: the value of a key is not what is expected.
 [[noreturn]] void refuse(const datasets::IniSection& section, const std::string& key,
                          const std::string& expected);
 
-// parse(text); what it finds wrong is said with the key and the file it stands in, as DataError.
+// parse(text). Its std::invalid_argument becomes a DataError that also names the key and the file.
 template <class Parse>
 auto parse_key(const datasets::IniSection& section, const std::string& key, const std::string& text,
                Parse parse) try {
@@ -41,7 +41,8 @@ auto parse_key(const datasets::IniSection& section, const std::string& key, Pars
   return parse_key(section, key, section.text(key), parse);
 }
 
-std::size_t count_of(const datasets::IniSection& section, const std::string& key);  // from 1
-double positive(const datasets::IniSection& section, const std::string& key);
+std::size_t count_of(const datasets::IniSection& section,
+                     const std::string& key);                                  // a whole number from 1 on
+double positive(const datasets::IniSection& section, const std::string& key);  // a number above 0
 
 }  // namespace fewwatt::benchmarks

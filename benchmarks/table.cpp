@@ -58,7 +58,7 @@ Table make_table(std::string_view metric, std::span<const Row> rows) {
         if (draws == values.end() && without_modes(table.series[s])) draws = values.find({w, s, 0});
         if (draws != values.end()) table.cells[w][s][k] = cell_of(draws->second);
       }
-  // A workload with too few modes is in no series of a column, and does not count there.
+  // A workload that has too few modes for a column does not count there.
   const auto counts = [&](std::size_t w, std::size_t k) {
     bool measured = false, any = false;
     for (std::size_t s = 0; s < table.series.size(); ++s) {
@@ -104,6 +104,13 @@ std::string markdown_table(const Table& table, std::span<const Table> all,
     text += '\n';
   }
   return text + '\n';
+}
+
+// Text of others, which must not look like Markdown's structure.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (c == '\n' || c == '\r') c = ' ';
+  return text;
 }
 
 std::string csv_number(double value) {
@@ -175,13 +182,15 @@ std::string to_text(const std::optional<Cell>& cell) {
   return to_text(cell->median) + " [" + to_text(cell->lower) + ", " + to_text(cell->upper) + "]";
 }
 
-std::string to_markdown(const std::string& suite, std::span<const Table> tables,
-                        const Provenance& provenance) {
+std::string to_markdown(const std::string& suite, std::span<const Table> tables, const Provenance& provenance,
+                        std::span<const Failure> failures) {
   std::string text =
       "# " + suite + "\n\n`" + provenance.command + "`, revision " + provenance.git + ", " + provenance.host +
       ", " + provenance.cpu +
       ".\n\nOver workloads: mean of the medians over draws [mean of the lower quartiles, mean of the "
       "upper quartiles]. Per workload: median over draws [quartiles].\n";
+  for (const auto& failure : failures) text += "\n- " + one_line(to_text(failure));
+  if (!failures.empty()) text += '\n';
   for (const auto& table : tables) {
     const auto& facts = find_metric(table.metric);
     text += "\n## " + std::string(facts.title) + ", " + std::string(facts.unit) + " (" + table.metric +

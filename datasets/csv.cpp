@@ -130,7 +130,7 @@ class Parser {
 
   std::size_t comments() const { return comments_; }  // lines that begin with #, so far
 
-  // The fields of a comment; none where it has quotes, of which nobody knows what they mean.
+  // The fields of a comment; none where it has quotes, whose meaning in a comment is not defined.
   std::vector<std::string> fields_of(std::string_view comment) const {
     std::vector<std::string> fields;
     if (comment.empty() || comment.find('"') != std::string_view::npos) return fields;
@@ -224,7 +224,7 @@ bool is_missing(std::string_view text) {
   return std::find(kWords.begin(), kWords.end(), small) != kWords.end();
 }
 
-// What groups thousands beside comma and point: blanks, as wide as they may be, and apostrophes.
+// Characters besides comma and point that group thousands: blanks of any width, and apostrophes.
 constexpr std::array<std::string_view, 6> kGroupers{" ", "\xC2\xA0",    "\xE2\x80\xAF", "\xE2\x80\x89",
                                                     "'", "\xE2\x80\x99"};
 
@@ -338,7 +338,7 @@ std::size_t CsvTable::column(std::string_view name) const {
     const bool spelled = name.find_first_of("+-*/()") != std::string_view::npos;
     throw DataError(path + ": no column '" + std::string(name) + "', there are: " + known +
                     (has_number(header) ? "; this line looks like a row, not a header" : "") +
-                    (spelled ? "; in a formula blanks stand around + - * /" : ""));
+                    (spelled ? "; in a formula + - * / need blanks around them" : ""));
   }
   if (std::count(header.begin(), header.end(), name) > 1) {
     throw DataError(path + ": more than one column is named '" + std::string(name) + "'");
@@ -359,11 +359,10 @@ CellValue CsvTable::value(std::size_t row, std::size_t column) const {
              with_comma = parse_cell(cell, DecimalSign::comma).has_value();
   if (!with_point && !with_comma) throw DataError(what);
   if (decimal != DecimalSign::unsaid)
-    throw DataError(what + ", which is none with decimal = " + (with_point ? "comma" : "point"));
-  throw DataError(
-      what +
-      ": write decimal = comma in the mapping, or --decimal comma, where a comma stands before fractions; "
-      "decimal = point where it groups thousands");
+    throw DataError(what + ", which is no number with decimal = " + (with_point ? "comma" : "point"));
+  throw DataError(what +
+                  ": where a comma begins the fraction, write decimal = comma in the mapping, or --decimal "
+                  "comma; where it groups thousands, decimal = point");
 }
 
 double CsvTable::number(std::size_t row, std::size_t column) const {

@@ -70,7 +70,7 @@ SimulatedSpace random_device(std::uint64_t seed, std::uint64_t index) {
   return made;
 }
 
-// Throws std::invalid_argument when profiles of so many modes, a number of them, are too many.
+// Throws std::invalid_argument when this number of profiles, with this number of modes each, is too large.
 void check_rows(std::size_t modes, std::size_t profiles) {
   if (modes == 0 || profiles <= kMostSimulatedRows / modes) return;
   throw std::invalid_argument("simulation: expected at most " + std::to_string(kMostSimulatedRows) +

@@ -11,43 +11,42 @@
 
 namespace fewwatt::datasets {
 
-// What a simulation makes at most: devices, workloads, and measured modes of all profiles together.
+// The most that a simulation makes: devices and workloads; measured modes of all profiles together.
 inline constexpr std::size_t kMostSimulated = 100'000, kMostSimulatedRows = 20'000'000;
 
-// Every workload on every device. Named devices and random ones exclude each other.
+// What to simulate: every workload on every device. Either named devices or random ones.
 struct SimulationRequest {
   std::vector<std::string> devices{};  // of hw::simulated_boards()
   // Of hw::simulated_workloads(); "a+b": a while b runs all the time, with the power of both.
   std::vector<std::string> workloads{};
-  std::size_t random_devices = 0;  // a population, each with a space of its own
-  std::size_t random_workloads = 0;
-  // Of named devices: "full", a grid of hw::profiled_grids(), or a number of modes drawn from the full grid.
+  std::size_t random_devices = 0;    // number of random devices, each with a space of its own
+  std::size_t random_workloads = 0;  // number of random workloads on every device
+  // Modes of named devices: "full", a grid of hw::profiled_grids(), or a number of modes drawn from the full grid.
   std::string grid = "full";
-  bool noise = true;  // false: time_ms and power_w are the true ones
-  std::uint64_t seed = 0;
+  bool noise = true;       // false: time_ms and power_w are without noise
+  std::uint64_t seed = 0;  // of random devices, workloads, modes and noise
 
-  std::string error() const;  // "" when valid; names of boards, workloads and grids are looked up later
+  std::string error() const;  // "" when valid; names of boards, workloads and grids are not looked up here
 };
 
 // The five workloads of PowerTrain (doi 10.1016/j.future.2024.07.001).
 std::vector<std::string> powertrain_workloads();
 
-// One profile, time per minibatch, with time_true_ms and power_true_w. `modes` are of *space, in any order. Workloads
-// `beside` run all the time; the profile's name then is "a+b".
+// The profile of a workload on a board, time per minibatch, with time_true_ms and power_true_w. `modes` are of *space, in any order.
+// The workloads `beside` run all the time; the profile is then called "a+b".
 Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWorkload& workload,
                          std::shared_ptr<const hw::PowerModeSpace> space, std::vector<hw::PowerMode> modes,
                          const hw::SimulatedNoise& noise,
                          const std::vector<hw::SimulatedWorkload>& beside = {});
 
-// So many workloads that might exist, each on a board of its own that might exist (hw::random_board_with), in `modes` of
-// *space: what a learner can train on where there are few profiles of these knobs, or none. Named
-// random-board-I/random-I; noise.seed is that of the boards and workloads too. Throws std::invalid_argument beyond
-// kMostSimulated or kMostSimulatedRows.
+// Profiles of `count` random workloads, each on a random board of its own (hw::random_board_with), in `modes` of *space: a learner
+// can train on these where there are few profiles of these knobs, or none. They are called random-board-I/random-I; noise.seed is
+// also that of boards and workloads. Throws std::invalid_argument beyond kMostSimulated or kMostSimulatedRows.
 std::vector<Profile> generate_population(std::shared_ptr<const hw::PowerModeSpace> space,
                                          const std::vector<hw::PowerMode>& modes, std::size_t count,
                                          const hw::SimulatedNoise& noise);
 
-// Throws std::invalid_argument for what error() says, and for unknown names, offering the nearest.
+// The profiles of a request. Throws std::invalid_argument where error() is not "", and for unknown names, offering the nearest.
 ProfileStore generate_profiles(const SimulationRequest& request);
 
 }  // namespace fewwatt::datasets

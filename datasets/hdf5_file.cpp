@@ -23,7 +23,7 @@ std::string at(const std::string& file, const std::string& object, const std::st
   return at(file, object) + ": attribute '" + hw::printable(attribute) + "'";
 }
 
-// Throws `message` unless it holds.
+// Throws DataError with `message` unless `ok`.
 void check(bool ok, const std::string& message) {
   if (!ok) throw DataError(message);
 }

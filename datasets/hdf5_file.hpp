@@ -21,42 +21,43 @@ namespace fewwatt::datasets {
 // A two-dimensional dataset, row by row.
 template <class T>
 struct Hdf5Table {
-  std::size_t rows = 0, cols = 0;
-  std::vector<T> values;  // rows * cols
+  std::size_t rows = 0, cols = 0;  // its shape
+  std::vector<T> values;           // rows * cols
 };
 
-// The content of a file, which is read and checked as a whole when this is made (see ReadOptions).
+// The content of a file. It is read and checked as a whole by the constructor (see ReadOptions). All functions throw DataError for an
+// object or attribute that is missing or of another type.
 class Hdf5Reader {
  public:
-  // No such file, not HDF5, cut short, damaged, or not what its checksum says: DataError. Files without a checksum are read
-  // too: those of older versions and of other programs.
+  // Throws DataError: no such file, not HDF5, cut short, damaged, or not what its checksum says. Files without a checksum, which older
+  // versions and other programs wrote, are read too.
   explicit Hdf5Reader(const std::string& path, const ReadOptions& options = {});
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return path_; }  // as it was given
 
-  // The file's version; refuses another format and versions above `newest`.
+  // The file's version. Throws DataError for another format, and for a version above `newest`.
   int require_format(std::string_view format, int newest) const;
 
-  bool exists(const std::string& object) const;
-  bool is_group(const std::string& object) const;
+  bool exists(const std::string& object) const;                       // whether there is a group or dataset
+  bool is_group(const std::string& object) const;                     // false for a dataset
   std::vector<std::string> children(const std::string& group) const;  // names, ascending
 
-  bool has_attribute(const std::string& object, const std::string& name) const;
-  bool is_text_attribute(const std::string& object, const std::string& name) const;
-  std::vector<std::string> attributes(const std::string& object) const;  // names, ascending
-  std::string text(const std::string& object, const std::string& name) const;
-  double number(const std::string& object, const std::string& name) const;  // of an integer attribute too
-  std::int64_t integer(const std::string& object, const std::string& name) const;
+  bool has_attribute(const std::string& object, const std::string& name) const;      // whether there is one
+  bool is_text_attribute(const std::string& object, const std::string& name) const;  // false for a number
+  std::vector<std::string> attributes(const std::string& object) const;              // names, ascending
+  std::string text(const std::string& object, const std::string& name) const;        // a text attribute
+  double number(const std::string& object, const std::string& name) const;  // a real or integer attribute
+  std::int64_t integer(const std::string& object, const std::string& name) const;  // an integer attribute
 
-  std::vector<double> doubles(const std::string& dataset) const;  // one-dimensional
+  std::vector<double> doubles(const std::string& dataset) const;  // float64 [n]
   std::vector<double> numbers(
-      const std::string& dataset) const;  // doubles, or integers that somebody else wrote for them
-  std::vector<int> ints(const std::string& dataset) const;
-  Hdf5Table<double> double_table(const std::string& dataset) const;  // two-dimensional
-  Hdf5Table<int> int_table(const std::string& dataset) const;
+      const std::string& dataset) const;                    // float64 [n], or integers from other programs
+  std::vector<int> ints(const std::string& dataset) const;  // int32 [n]
+  Hdf5Table<double> double_table(const std::string& dataset) const;  // float64 [rows,cols]
+  Hdf5Table<int> int_table(const std::string& dataset) const;        // int32 [rows,cols]
 
-  // Throws at the first object that is neither a group nor a table of numbers, and at the first attribute that is neither text nor
-  // a number: no file of ours has such.
+  // Throws DataError at the first object that is neither a group nor a table of numbers, and at the first attribute that is neither text
+  // nor a number: no file of fewwatt has such.
   void verify() const;
 
  private:
@@ -69,39 +70,41 @@ class Hdf5Reader {
   FlatTree tree_;
 };
 
-// The text attribute `format` of the root, without reading the rest; "" for a file that has none, or is no HDF5 file, or damaged.
+// The text attribute `format` of the root, without reading the rest; "" for a file without it, one that is damaged or no HDF5 file.
 std::string format_of(const std::string& path);
 
-// What Hdf5Writer::commit() may replace: a file of the same format.
+// The kind of files that Hdf5Writer::commit() may replace: those of the same format.
 Replaceable hdf5_file_of(const std::string& format);
 
-// Builds the file in memory; commit() writes it as write_file() does, so a failure leaves nothing behind and
-// the same calls give the same bytes. A file that is there is replaced where it has the same format, else commit() throws.
-// Groups above an object are made as needed. Datasets are chunked and compressed, text is of fixed length, and an attribute of
-// the root, `checksum`, is the checksum of the content (FlatDigest).
+// Builds a file in memory; commit() writes it as write_file() does, so a failure leaves nothing behind, and the same calls give the same
+// bytes. An existing file is replaced where it has the same format; otherwise commit() throws. Groups above an object are made as
+// needed. Datasets are chunked and compressed, text is of fixed length, and the root's attribute `checksum` is the checksum of the
+// content (FlatDigest).
 class Hdf5Writer {
  public:
-  Hdf5Writer(const std::string& path, const std::string& format, int version);
+  Hdf5Writer(const std::string& path, const std::string& format, int version);  // writes nothing yet
   ~Hdf5Writer();
   Hdf5Writer(const Hdf5Writer&) = delete;
   Hdf5Writer& operator=(const Hdf5Writer&) = delete;
 
-  void group(const std::string& group);  // nothing when it is there already
+  void group(const std::string& group);  // makes a group, where it is not there already
 
-  // Attributes of an object that exists.
-  void text(const std::string& object, const std::string& name, const std::string& value);
-  void number(const std::string& object, const std::string& name, double value);
-  void integer(const std::string& object, const std::string& name, std::int64_t value);
+  // Each adds an attribute to an object that exists.
+  void text(const std::string& object, const std::string& name,
+            const std::string& value);                                                   // fixed-length text
+  void number(const std::string& object, const std::string& name, double value);         // float64
+  void integer(const std::string& object, const std::string& name, std::int64_t value);  // int64
 
   void write(const std::string& dataset, std::span<const double> values);        // [n] float64
   void write(const std::string& dataset, std::span<const int> values);           // [n] int32
   void write(const std::string& dataset, std::span<const std::uint8_t> values);  // [n] uint8
+  // Adds a dataset [rows,cols], float64 or int32; values row by row.
   void write_table(const std::string& dataset, std::size_t rows, std::size_t cols,
                    std::span<const double> values);
   void write_table(const std::string& dataset, std::size_t rows, std::size_t cols,
-                   std::span<const int> values);
+                   std::span<const int> values);  // the same of int32
 
-  void commit();
+  void commit();  // writes the file; throws DataError
 
  private:
   std::string path_, format_;

@@ -25,60 +25,64 @@ namespace fewwatt::datasets {
 //   end         the last record of a file that is whole
 // A group stands before what is in it; the first is "/".
 enum class FlatTag : std::uint8_t {
-  group = 'G',
-  ints = 'I',
-  doubles = 'D',
-  other = 'O',
-  text = 't',
-  number = 'n',
-  integer = 'i',
-  unreadable = 'u',
-  error = 'E',
-  end = 'Z'
+  group = 'G',       // a group
+  ints = 'I',        // a dataset of int32
+  doubles = 'D',     // a dataset of float64
+  other = 'O',       // another object
+  text = 't',        // a text attribute
+  number = 'n',      // a float64 attribute
+  integer = 'i',     // an int64 attribute
+  unreadable = 'u',  // another attribute
+  error = 'E',       // an error, the last record
+  end = 'Z'          // the end of a whole file
 };
 
-// The attribute of the root that holds the checksum.
+// The root's attribute that holds the checksum.
 inline constexpr const char* kChecksumAttribute = "checksum";
 
-// What every object and every attribute counts beside its values when sizes are summed up, in bytes.
+// What every object and every attribute adds to the size of a file, besides its values, in bytes.
 inline constexpr std::uint64_t kBytesPerEntry = 512;
-inline constexpr int kMostDepth = 32;  // of groups in groups
+inline constexpr int kMostDepth = 32;  // greatest depth of groups in groups
 
-// Where the records come from.
+// Where records are read from.
 class FlatSource {
  public:
   virtual ~FlatSource() = default;
-  // Exactly `size` bytes. Throws DataError when they do not come.
+  // Reads exactly `size` bytes. Throws DataError when there are fewer.
   virtual void take(void* to, std::size_t size) = 0;
 };
 
+// An attribute of an object.
 struct FlatAttribute {
-  FlatTag tag = FlatTag::unreadable;
-  std::string text;  // what an unreadable one holds
-  double number = 0;
-  std::int64_t integer = 0;
-  bool single = true;
+  FlatTag tag = FlatTag::unreadable;  // text, number, integer or unreadable
+  std::string text;                   // its text; of an unreadable one, what it holds
+  double number = 0;                  // of a number
+  std::int64_t integer = 0;           // of an integer
+  bool single = true;                 // of an unreadable one: whether it is a single value
 };
 
+// A group, a dataset, or another object.
 struct FlatObject {
-  FlatTag tag = FlatTag::group;
-  std::string other;  // what it holds
-  int rank = 0;
-  std::array<std::uint64_t, 2> shape{0, 1};
-  std::vector<int> ints;
-  std::vector<double> doubles;
-  std::vector<std::string> children;  // names of a group's, ascending
-  std::map<std::string, FlatAttribute> attributes;
+  FlatTag tag = FlatTag::group;                     // group, ints, doubles or other
+  std::string other;                                // of another object: what it holds
+  int rank = 0;                                     // of a dataset: number of dimensions, 1 or 2
+  std::array<std::uint64_t, 2> shape{0, 1};         // of a dataset: rows and columns
+  std::vector<int> ints;                            // values of a dataset of int32, row by row
+  std::vector<double> doubles;                      // values of a dataset of float64, row by row
+  std::vector<std::string> children;                // of a group: names of what is in it, ascending
+  std::map<std::string, FlatAttribute> attributes;  // by name
 };
 
-// By path: "/profiles/tx2".
+// All objects of a file by their path: "/profiles/tx2".
 using FlatTree = std::map<std::string, FlatObject>;
 
-// A checksum over objects and attributes in any order of calls.
+// A checksum over objects and attributes. It does not depend on the order of calls.
 class FlatDigest {
  public:
+  // Adds an object, with the crc64() of its values.
   void object(const std::string& path, FlatTag tag, std::uint64_t rows, std::uint64_t cols, int rank,
               std::uint64_t crc_of_values);
+  // Adds an attribute, with its value as text or as flat_bytes().
   void attribute(const std::string& path, const std::string& name, FlatTag tag, std::string_view value);
   // "crc64:" and 16 digits. The root's attribute `checksum` does not count.
   std::string checksum() const;
@@ -95,16 +99,17 @@ class FlatDigest {
 std::string flat_bytes(double value);
 std::string flat_bytes(std::int64_t value);
 
-// CRC-64/XZ of more bytes behind those of `before` (0 for none).
+// CRC-64/XZ of bytes that follow others, whose CRC is `before` (0 for none).
 std::uint64_t crc64(std::string_view bytes, std::uint64_t before = 0);
 
+// The content of a file.
 struct FlatFile {
-  FlatTree tree;
+  FlatTree tree;         // all objects
   std::string checksum;  // of what was read
 };
 
-// Reads records up to the last. Believes nothing: counts are compared with `most_bytes`, the sum of all sizes, and memory is
-// taken as values arrive. Throws DataError, `path` first, for what an error record says and for records that make no sense.
+// Reads records up to the last. Trusts nothing: counts are compared with `most_bytes`, the greatest sum of all sizes, and memory is
+// allocated as values arrive. Throws DataError, with `path` first, for an error record, and for records that make no sense.
 FlatFile read_flat(FlatSource& source, const std::string& path, std::uint64_t most_bytes);
 
 }  // namespace fewwatt::datasets

@@ -132,7 +132,7 @@ class Loader {
       check(named, ": " + object + ": a name that no object can have, the file is damaged");
       check(link.hard, ": " + object + ": is a link that leads elsewhere, only hard links are read");
       check(seen_.insert(link.address).second,
-            ": " + object + ": is an object that stands elsewhere in the file too");
+            ": " + object + ": is the same object as another one of the file");
       const Handle opened(H5Oopen(group, link.name.c_str(), H5P_DEFAULT), H5Oclose);
       check(opened.ok(), ": " + object + ": cannot be opened, the file is damaged");
       const auto kind = H5Iget_type(opened);

@@ -11,48 +11,50 @@
 
 namespace fewwatt::datasets {
 
+// What an import has read and left out.
 struct ImportReport {
+  // A profile that was made.
   struct Imported {
-    std::string device, workload;
-    std::size_t modes = 0;
-    std::size_t left_out = 0;  // modes without a time in a profile that has times, or without any value
+    std::string device, workload;  // its name
+    std::size_t modes = 0;         // number of its modes
+    std::size_t left_out =
+        0;  // number of modes without a time in a profile that has times, or without any value
   };
-  // A value that seems to be in another unit, and the sentence that says so.
+  // A value that seems to be in another unit.
   struct Odd {
-    std::string device, workload;
-    hw::PowerMode mode;
-    Metric metric = Metric::time_ms;
-    std::string why;
+    std::string device, workload;     // name of the profile
+    hw::PowerMode mode;               // where it was measured
+    Metric metric = Metric::time_ms;  // what it is
+    std::string why;                  // a sentence that says so
   };
-  std::size_t files = 0;
-  std::size_t skipped_files = 0;  // of folders: no [file] section fits
-  std::size_t rows = 0;
-  std::size_t duplicates = 0;     // rows that said again what an earlier one had said
-  std::size_t repeated = 0;       // rows that measured a mode of an earlier one again
-  std::size_t comments = 0;       // lines of CSV files that begin with # and the like
-  std::size_t skipped_lines = 0;  // of logs: cut, torn, or none of tegrastats
-  std::vector<Imported> profiles;
-  std::vector<Odd> odd;  // with ImportOptions::leave_odd; else they are refused
+  std::size_t files = 0;           // number of files that were read
+  std::size_t skipped_files = 0;   // number of files in folders that no [file] section fits
+  std::size_t rows = 0;            // number of rows that were read
+  std::size_t duplicates = 0;      // number of rows that say the same as an earlier one
+  std::size_t repeated = 0;        // number of rows that measure a mode of an earlier row again
+  std::size_t comments = 0;        // number of comment lines of CSV files
+  std::size_t skipped_lines = 0;   // number of lines of logs that are cut, torn, or not of tegrastats
+  std::vector<Imported> profiles;  // in the order of the store
+  std::vector<Odd> odd;            // with ImportOptions::leave_odd; otherwise odd values are refused
   std::vector<std::string>
-      notices;  // sentences for the user: clocks taken for levels, names of the mapping that nothing has
+      notices;  // sentences for the user: clocks taken for levels, names of the mapping that fit nothing
 };
 
-// What a mapping does not say.
+// Options besides the mapping.
 struct ImportOptions {
-  // Clocks that are nearly levels of this space become these, others are refused; where the mapping names no board and the
-  // knobs are the same.
+  // Where the mapping names no board and the knobs are the same: clocks that are nearly levels of this space become these levels, and
+  // others are refused.
   std::shared_ptr<const hw::PowerModeSpace> levels;
-  std::string levels_of;  // what it is called
-  // What a mode's time_ms or power_w is expected to be, NaN where that is not known. Where all are known, values are judged by
-  // that and not by one another.
+  std::string levels_of;  // name of that space
+  // The expected time_ms or power_w of a mode, NaN where it is not known. Where it is known for all modes, values are compared with it
+  // and not with each other.
   std::function<double(const hw::PowerMode&, Metric)> expected = nullptr;
-  // Where a mode's only value seems to be in another unit, that is left to who reads the profile.
+  // Keep a mode's only value although it seems to be in another unit, and report it in ImportReport::odd.
   bool leave_odd = false;
 };
 
-// Makes profiles of files as the mapping says. An input is a file, which a [file] section must fit, or a
-// folder, of which those files are taken that one fits, at any depth. Throws DataError naming file, line and
-// column.
+// Makes profiles of files as the mapping says. An input is a file, which must fit a [file] section, or a folder, from which all fitting
+// files are taken, at any depth. Throws DataError naming file, line and column.
 ProfileStore import_profiles(const Mapping& mapping, const std::vector<std::string>& inputs,
                              ImportReport* report = nullptr, const ImportOptions& options = {});
 

@@ -52,14 +52,14 @@ void print(const ImportReport& report, const Mapping& mapping, const std::string
   for (const auto& profile : report.profiles) {
     std::cout << profile.device << '/' << profile.workload << ": "
               << fewwatt::hw::counted(profile.modes, "mode");
-    if (profile.left_out > 0) std::cout << ", " << profile.left_out << " left out for want of a value";
+    if (profile.left_out > 0) std::cout << ", " << profile.left_out << " left out: a value is missing";
     std::cout << '\n';
   }
   using fewwatt::hw::counted;
   std::cout << counted(report.profiles.size(), "profile") << " of " << counted(report.rows, "row") << " in "
             << counted(report.files, "file") << " -> " << out;
   if (report.repeated > 0)
-    std::cout << ", " << counted(report.repeated, "row") << " of modes measured before, their "
+    std::cout << ", " << counted(report.repeated, "row") << " of modes with an earlier row, where the "
               << name_of(mapping.repeated.value_or(Average::mean)) << " counts";
   if (report.duplicates > 0) std::cout << ", " << counted(report.duplicates, "repeated row") << " dropped";
   if (report.skipped_lines > 0)
@@ -75,22 +75,22 @@ int import(int argc, char** argv) {
   manual.verb = "import";
   manual.synopsis = "--mapping M.ini --out P.h5 INPUT...";
   manual.about =
-      "Makes profiles of measurements in CSV files or tegrastats logs. The mapping says what their columns "
-      "are:\n"
-      "docs/mappings.md says how to write one (of a package: /usr/share/doc/fewwatt/docs/mappings.md).\n"
-      "An INPUT is a file, or a folder whose fitting files are taken.";
+      "Makes profiles of measurements in CSV files or tegrastats logs. The mapping says what their columns\n"
+      "are; docs/mappings.md says how to write one (installed as /usr/share/doc/fewwatt/docs/mappings.md).\n"
+      "An INPUT is a file, or a folder from which all files are taken that the mapping knows.";
   program::CommonOptions common;
   std::string mapping_path, out;
   std::vector<std::string> inputs;
   auto add = manual.options.add_options();
-  add("mapping", po::value(&mapping_path)->required()->value_name("FILE"), "what the columns are");
+  add("mapping", po::value(&mapping_path)->required()->value_name("FILE"),
+      "mapping file, which says what the columns are");
   add("out", po::value(&out)->required()->value_name("FILE"),
-      "file of profiles to write; one that is there is replaced");
+      "file of profiles to write; replaces one of that name");
   bool trust_units = false;
   add("trust-units", po::bool_switch(&trust_units),
-      "take clocks, powers and times as they are, though they look as if they had another unit");
+      "take clocks, powers and times as they are, even where they seem to be in another unit");
   add("input", po::value(&inputs)->required()->value_name("PATH"),
-      "file or folder; the option's name may be left out");
+      "file or folder to read; --input itself may be left out");
   manual.positional.add("input", -1);
   if (!program::parse(argc, argv, manual, common)) return program::kDone;
 

@@ -7,6 +7,7 @@
 #include "datasets/csv.hpp"
 #include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -48,9 +49,7 @@ double IniSection::number_or(std::string_view key, double fallback) const {
 void IniSection::check_keys(std::span<const std::string_view> known) const {
   for (const auto& [key, value] : entries) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    std::string list;
-    for (const auto known_key : known) list += (list.empty() ? "" : ", ") + std::string(known_key);
-    throw DataError(where + ": unknown key '" + key + "', known are: " + list);
+    throw DataError(where + ": unknown key '" + key + "', known are: " + hw::join(known));
   }
 }
 
@@ -76,7 +75,7 @@ IniFile read_ini(const std::string& path) {
   }
   IniFile file{path, {}};
   for (const auto& [name, keys] : tree) {
-    if (keys.empty()) throw DataError(path + ": key '" + name + "' stands before the first section");
+    if (keys.empty()) throw DataError(path + ": key '" + name + "' comes before the first section");
     IniSection section{path + ": [" + name + "]", name, {}};
     for (const auto& [key, value] : keys) section.entries.emplace_back(key, value.data());
     file.sections.push_back(std::move(section));

@@ -146,16 +146,15 @@ int inspect(int argc, char** argv) {
   manual.verb = "inspect";
   manual.synopsis = "FILE [--check]";
   manual.about =
-      "Says what is in a file of profiles: knobs, ranges, missing and suspicious values. Of checkpoints and "
-      "models it\n"
-      "prints the attributes.";
+      "Says what is in a file of profiles: knobs, ranges, missing and suspicious values. Of initializers\n"
+      "and models it prints the attributes.";
   program::CommonOptions common;
   std::string path;
   bool check = false;
   auto add = manual.options.add_options();
   add("file", po::value(&path)->required()->value_name("FILE"),
-      "the file; the option's name may be left out");
-  add("check", po::bool_switch(&check), "fail also where the file has objects that no file of fewwatt has");
+      "file to read; --file itself may be left out");
+  add("check", po::bool_switch(&check), "also fail where the file has objects that no file of fewwatt has");
   manual.positional.add("file", 1);
   if (!program::parse(argc, argv, manual, common)) return program::kDone;
 

@@ -32,7 +32,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kUsualMemory = std::uint64_t{1024} << 20;
-// Of what the reader and its libraries take themselves.
+// Memory that the reader and its libraries take themselves.
 constexpr std::uint64_t kLeastMemory = std::uint64_t{64} << 20;
 constexpr double kLeastWork = 0.1;  // of its processor time, that a reader takes in the time by the clock
 
@@ -223,7 +223,7 @@ class Child final : public FlatSource {
                     std::to_string(WEXITSTATUS(status)));
   }
 
-  // One that only closed its pipe is not waited for without bound.
+  // A reader that closed its pipe but does not end is waited for a bounded time only.
   int reap_before_end() {
     siginfo_t ended{};
     const auto end = Clock::now() + std::chrono::seconds(2);

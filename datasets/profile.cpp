@@ -6,6 +6,8 @@
 #include <sstream>
 #include <utility>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::datasets {
 namespace {
 
@@ -65,12 +67,9 @@ std::string attributes_error(const WorkloadAttributes& attributes, const hw::Pow
   }
   const auto knob = space.knob_with(hw::KnobRole::batch_size);
   if (!knob || !attributes.batch_size) return "";
-  std::string levels;
-  for (const int level : space.knobs()[*knob].levels) {
-    if (level == *attributes.batch_size) return "";
-    levels += (levels.empty() ? "" : ", ") + std::to_string(level);
-  }
-  return "batch_size: expected one of the knob's levels " + levels + found(*attributes.batch_size);
+  const auto& levels = space.knobs()[*knob].levels;
+  if (std::find(levels.begin(), levels.end(), *attributes.batch_size) != levels.end()) return "";
+  return "batch_size: expected one of the knob's levels " + hw::join(levels) + found(*attributes.batch_size);
 }
 
 bool is_profile_name(std::string_view name) {

@@ -7,7 +7,7 @@
 
 namespace fewwatt::datasets {
 
-inline constexpr int kProfilesVersion = 1;
+inline constexpr int kProfilesVersion = 1;  // of files that write_profiles() writes
 
 // Schema 1, below /devices/<device> and /profiles/<device>/<workload>:
 //   devices/<device>     text attributes
@@ -32,7 +32,7 @@ ProfileStore read_profiles(const std::string& path, const ReadOptions& options =
 // DataError, also where `path` is there and no file of profiles.
 void write_profiles(const std::string& path, const ProfileStore& store);
 
-// Throws the DataError that write_profiles() would for what is known of `path` before.
+// Throws the DataError that write_profiles() would throw for what is at `path` now.
 void check_profiles_output(const std::string& path);
 
 }  // namespace fewwatt::datasets

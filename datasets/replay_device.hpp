@@ -4,7 +4,7 @@
 
 namespace fewwatt::datasets {
 
-// A device that answers from a recorded profile. Its space is the modes that were recorded.
+// A device that answers from a recorded profile. Its space has the recorded modes only.
 class ReplayDevice final : public hw::Device {
  public:
   // Throws DataError unless validate() accepts the profile.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datasets/profile.hpp"
+#include "hw/attempt.hpp"
 #include "hw/descriptor.hpp"
 
 namespace fewwatt::datasets {
@@ -27,40 +28,25 @@ namespace fewwatt::datasets {
 // are written as %XX in names and values.
 inline constexpr int kRunLogVersion = 1;
 
-// Whether a measurement of a mode holds, else why it does not.
-enum class RunStatus {
-  ok,
-  over_current,
-  cooling_device,
-  trip_temperature,
-  clocks_changed,
-  boot_changed,
-  timed_out,
-  program_died,
-  no_steps,
-  device_error
-};
-
-std::string_view to_string(RunStatus status);  // "ok", "over-current", ...
-std::optional<RunStatus> parse_run_status(std::string_view name);
-
+// The first record of a log: what is measured, and where.
 struct RunHeader {
-  std::string device, workload;
-  WorkloadAttributes attributes;
-  std::shared_ptr<const hw::PowerModeSpace> space;
-  // What holds for all of the run and goes to the profile: board, jetpack, rails.
+  std::string device, workload;                     // names in the profile
+  WorkloadAttributes attributes;                    // of the workload
+  std::shared_ptr<const hw::PowerModeSpace> space;  // of the device
+  // Attributes that hold for all of the run and go to the profile: board, jetpack, rails.
   DeviceAttributes device_attributes;
-  // Of the run's first start only, not compared on resuming, not in the profile: boot id.
+  // Attributes of the run's first start, such as the boot id. They are not compared when a run is resumed, and not in the profile.
   DeviceAttributes run_attributes;
 };
 
 // One attempt at a mode.
 struct RunRecord {
-  static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();  // not known
 
-  hw::PowerMode mode;
-  RunStatus status = RunStatus::ok;
-  std::string detail;  // free text beside a status that is not ok
+  hw::PowerMode mode;  // that was tried
+  hw::AttemptStatus status =
+      hw::AttemptStatus::ok;  // neither interrupted nor program_ended: those are no attempts at a mode
+  std::string detail;         // free text beside a status that is not ok
   // Where the status is ok: repeats >= 1, a time or a power, both positive, and the time in all records of a
   // run or in none. A number that is not finite is not known.
   hw::Measurement measured;
@@ -69,17 +55,18 @@ struct RunRecord {
   double took_s = kUnknown;                               // the whole attempt, on a monotonic clock
 };
 
+// The content of a log.
 struct RunRecords {
-  std::string path;  // of the log, for messages
-  RunHeader header;
-  std::vector<RunRecord> records;
-  std::size_t skipped_lines = 0;  // blank or damaged, between others
-  std::size_t dropped_bytes = 0;  // of a last line that was cut short
+  std::string path;                // of the log, for messages
+  RunHeader header;                // its first record
+  std::vector<RunRecord> records;  // in the order in which they were written
+  std::size_t skipped_lines = 0;   // number of blank or damaged lines between others
+  std::size_t dropped_bytes = 0;   // length of a last line that was cut short
 };
 
-// Throws DataError naming the file and the line: unreadable, no run log, no whole header, a newer version, or fields that do not
-// make sense. A last line without its newline or with a wrong checksum is what a crash in the middle of a write leaves: it is
-// dropped. Any other line that is blank, or whose checksum does not fit, is skipped and counted; where two records stand in one
+// Reads a log. Throws DataError naming the file and the line: unreadable, no run log, no whole header, a newer version, or fields that do
+// not make sense. A last line without its newline, or with a wrong checksum, is what a crash in the middle of a write leaves: it is
+// dropped. Any other line that is blank, or whose checksum does not fit, is skipped and counted. Where two records stand in one
 // line because their newline was lost, both are read.
 RunRecords read_run_log(const std::string& path);
 
@@ -90,18 +77,17 @@ class RunLog {
   // locked; std::invalid_argument for a header that no profile could have.
   static RunLog create(const std::string& path, const RunHeader& header);
 
-  // The file must exist. As read_run_log(), and cuts a dropped last line off the file. Throws DataError
-  // saying what differs when the log's header is not `expected`, run_attributes aside; the file is then as it
-  // was. A file that is empty or ends within its header has no record yet and is started anew with
-  // `expected`.
+  // Opens an existing file. Reads it as read_run_log() does, and cuts a dropped last line off the file. Throws DataError saying what
+  // differs when the log's header is not `expected` (run_attributes may differ); the file is then as it was. A file that is empty or ends
+  // within its header has no record yet, and is started anew with `expected`.
   static RunLog open_to_append(const std::string& path, const RunHeader& expected);
 
-  // The record is on the disk when this returns. Throws DataError naming the file and the system's reason
-  // (disk full) with the file cut back to the records before; a later append may succeed. Throws
+  // Adds a record, which is on the disk when this returns. Throws DataError naming the file and the system's reason
+  // (disk full), with the file cut back to the records before; a later append may succeed. Throws
   // std::invalid_argument for a record that breaks its contract or whose mode the space lacks.
   void append(const RunRecord& record);
 
-  const RunRecords& records() const { return records_; }
+  const RunRecords& records() const { return records_; }  // all that are in the file
 
  private:
   RunLog(const std::string& path, int flags);
@@ -113,28 +99,5 @@ class RunLog {
   std::uint64_t end_bytes_ = 0;
   bool is_torn_ = false;  // a failed write could not be undone
 };
-
-// The records that are ok, one row per mode. Several of a mode become one by average(), over the records that know the quantity:
-// times weighted by repeats, powers by repeats * time where all times are known. The sum of all repeats goes to repeats. Throws
-// DataError when there is no such record.
-Profile to_profile(const RunRecords& run);
-
-// Puts the run's profile into the file of profiles, which is made when it is not there, by write_profiles().
-// Other devices and workloads stay. So do those rows of the same workload whose modes the log lacks; for
-// modes in both the log's row replaces the file's, so that folding again changes nothing. The space and the
-// attributes are united as in merge_profiles(), with its errors. Two processes that fold into one file at
-// once: the later one wins, fold again.
-void fold(const RunRecords& run, const std::string& profile_path);
-void fold(const std::string& log_path, const std::string& profile_path);
-
-// Throws the DataError that fold() would for what is known before the first record.
-void check_fold(const RunHeader& header, const std::string& profile_path);
-
-// All profiles of both. Those of the same device and workload become one: modes in both by the rule of
-// to_profile(), so that merging a run with itself counts it twice; attributes known in either; levels of
-// either, where the space is a grid if both are, else the list of all modes in either. Throws DataError,
-// naming `where`, the profile and what differs: kind, time_of, another attribute known in both, the knobs'
-// roles or order, the true values of simulated modes, or device attributes; and as validate() does.
-ProfileStore merge_profiles(const ProfileStore& a, const ProfileStore& b, const std::string& where);
 
 }  // namespace fewwatt::datasets

@@ -3,6 +3,8 @@
 #include <sstream>
 #include <utility>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::datasets {
 namespace {
 
@@ -86,13 +88,10 @@ hw::PowerModeSpace read_space(const Hdf5Reader& file, const std::string& group,
 
 void write_space(Hdf5Writer& file, const std::string& group, const hw::PowerModeSpace& space) {
   file.group(group);
-  std::string roles;
-  for (const auto& knob : space.knobs()) {
-    const std::string role(to_string(knob.role));
-    file.write(group + "/" + role, std::span<const int>(knob.levels));
-    roles += (roles.empty() ? "" : " ") + role;
-  }
-  file.text(group, "roles", roles);
+  const auto role_of = [](const hw::Knob& knob) { return std::string(to_string(knob.role)); };
+  for (const auto& knob : space.knobs())
+    file.write(group + "/" + role_of(knob), std::span<const int>(knob.levels));
+  file.text(group, "roles", hw::join(space.knobs(), " ", role_of));
   file.integer(group, "grid", space.is_grid() ? 1 : 0);
 }
 

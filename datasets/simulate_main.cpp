@@ -10,6 +10,7 @@
 #include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/program.hpp"
+#include "hw/text.hpp"
 
 namespace {
 
@@ -33,9 +34,7 @@ std::vector<std::string> names_of(const std::string& option, const std::string& 
 
 template <class Known>
 std::string list_of(std::span<const Known> known) {
-  std::string names;
-  for (const auto& one : known) names += (names.empty() ? "" : ", ") + one.name;
-  return names;
+  return hw::join(known, ", ", [](const Known& one) { return one.name; });
 }
 
 json to_json(const Range& range) {
@@ -89,8 +88,8 @@ int simulate(int argc, char** argv) {
       "       fewwatt simulate --random-devices D --random-workloads W --out P.h5\n"
       "       fewwatt simulate --like PROFILES.h5 --random-workloads W --out P.h5";
   manual.about =
-      "Makes profiles of simulated boards: known ones, held to published measurements by "
-      "scripts/calibrate,\nor a population of random ones, for meta-training.\n"
+      "Makes profiles of simulated boards: known ones, which scripts/calibrate compares with published\n"
+      "measurements, or a population of random ones, for meta-training.\n"
       "Boards: " +
       list_of(hw::simulated_boards()) + "\nWorkloads: " + list_of(hw::simulated_workloads());
   program::CommonOptions common;
@@ -98,21 +97,21 @@ int simulate(int argc, char** argv) {
   std::string device, like, workloads, out, noise = "on";
   program::Count random_devices, random_workloads;
   auto add = manual.options.add_options();
-  add("device", po::value(&device)->value_name("BOARD"), "known board");
+  add("device", po::value(&device)->value_name("BOARD"), "known board to simulate");
   add("like", po::value(&like)->value_name("PROFILES.h5"),
       "a random board for each random workload, with the knobs and modes of the first profile of a file");
   add("workloads", po::value(&workloads)->value_name("A,B"),
-      "known workloads; those of PowerTrain unless given. A+B: A's time while B runs too, and the power of "
-      "both");
+      "known workloads; the five of PowerTrain if not given. A+B: the time of A while B runs too, and the "
+      "power of both");
   add("grid", po::value(&request.grid)->default_value(request.grid)->value_name("GRID"),
       "modes of a known board: full, the name of a published grid, or a number of modes drawn at random");
-  add("random-devices", po::value(&random_devices)->value_name("D"), "so many random boards");
+  add("random-devices", po::value(&random_devices)->value_name("D"), "number of random boards");
   add("random-workloads", po::value(&random_workloads)->value_name("W"),
-      "so many random workloads on every board");
+      "number of random workloads on every board");
   add("noise", po::value(&noise)->default_value(noise)->value_name("on|off"),
-      "of the size that was measured, or none");
+      "noise as large as that of real measurements, or none");
   add("out", po::value(&out)->required()->value_name("FILE"),
-      "file of profiles to write; one that is there is replaced");
+      "file of profiles to write; replaces one of that name");
   const auto given = program::parse(argc, argv, manual, common);
   if (!given) return program::kDone;
 

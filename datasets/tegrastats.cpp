@@ -6,6 +6,7 @@
 #include "datasets/csv.hpp"
 #include "datasets/input_file.hpp"
 #include "datasets/profile.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -13,14 +14,11 @@ namespace {
 constexpr std::size_t kMostRails = 1000;       // of a log; a board has some ten
 constexpr std::size_t kLongestLine = 1 << 16;  // bytes; tegrastats writes some hundred
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const auto end = text.find(separator);
-    if (end != 0 || separator != ' ') parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
+// Pieces between blanks, however many.
+std::vector<std::string_view> words_of(std::string_view text) {
+  auto words = hw::split(text, ' ');
+  std::erase(words, std::string_view());
+  return words;
 }
 
 // The number that `text` is after removing `suffix`; nullopt when either is not there.
@@ -41,7 +39,7 @@ std::string_view without_brackets(std::string_view text) {
 // "1383/1383", "831mW/831mW", "5139mW/5139mW/5139mW": the first, where all are whole numbers of the same
 // form.
 std::optional<double> rail_mw(std::string_view text) {
-  const auto parts = split(text, '/');
+  const auto parts = hw::split(text, '/');
   if (parts.size() < 2 || parts.size() > 3) return std::nullopt;
   const std::string_view suffix = parts[0].ends_with("mW") ? "mW" : "";
   for (const auto part : parts) {
@@ -52,13 +50,13 @@ std::optional<double> rail_mw(std::string_view text) {
 
 // "41.437C", "52.968C/52.968C"
 std::optional<double> temperature_c(std::string_view text) {
-  return number_before(split(text, '/')[0], "C");
+  return number_before(hw::split(text, '/')[0], "C");
 }
 
 // "[31%@102,off]": loads; a core that is off is NaN.
 std::vector<double> cpu_loads(std::string_view text) {
   std::vector<double> loads;
-  for (const auto core : split(without_brackets(text), ',')) {
+  for (const auto core : hw::split(without_brackets(text), ',')) {
     loads.push_back(number_before(core.substr(0, core.find('@')), "%").value_or(TegrastatsLine::kUnknown));
   }
   return loads;
@@ -69,7 +67,7 @@ void load_and_clocks(std::string_view text, double& load_pct, std::vector<double
   const auto mark = text.find('@');
   load_pct = number_before(text.substr(0, mark), "%").value_or(TegrastatsLine::kUnknown);
   if (mark == std::string_view::npos) return;
-  for (const auto clock : split(without_brackets(text.substr(mark + 1)), ',')) {
+  for (const auto clock : hw::split(without_brackets(text.substr(mark + 1)), ',')) {
     if (const auto mhz = number_before(clock, "")) clocks_mhz.push_back(*mhz);
   }
 }
@@ -99,7 +97,7 @@ bool is_blank(std::string_view line) {
 std::optional<TegrastatsLine> parse_tegrastats_line(std::string_view text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
   if (text.size() > kLongestLine) return std::nullopt;
-  const auto words = split(text, ' ');
+  const auto words = words_of(text);
   if (std::count(words.begin(), words.end(), "RAM") != 1) return std::nullopt;
   if (std::find(words.begin(), words.end(), "CPU") == words.end()) return std::nullopt;
   TegrastatsLine line;

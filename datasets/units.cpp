@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::datasets {
 namespace {
 
@@ -77,9 +79,7 @@ const Unit* find_unit(std::string_view name) {
 }
 
 std::string known_units() {
-  std::string list;
-  for (const auto& unit : kUnits) list += (list.empty() ? "" : ", ") + std::string(unit.name);
-  return list;
+  return hw::join(kUnits, ", ", [](const Unit& unit) { return std::string(unit.name); });
 }
 
 const Unit* unit_in_brackets(std::string_view column) {

@@ -10,9 +10,9 @@ namespace fewwatt::hw {
 // A file descriptor that is closed at the end; -1 for none.
 class Descriptor {
  public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  explicit Descriptor(int fd = -1) : fd_(fd) {}  // takes over `fd`
   ~Descriptor() { close(); }
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}  // `other` has none afterwards
   Descriptor& operator=(Descriptor&& other) noexcept {
     if (this != &other) {
       close();
@@ -21,12 +21,12 @@ class Descriptor {
     return *this;
   }
 
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }  // the caller closes it
-  // As ::close(): -1 with errno. There is none afterwards.
+  int get() const { return fd_; }                      // -1 for none
+  explicit operator bool() const { return fd_ >= 0; }  // whether there is one
+  int release() { return std::exchange(fd_, -1); }     // gives it away; the caller closes it
+  // Closes it now. Returns 0, or -1 with errno, as close(2) does.
   int close() { return fd_ < 0 ? 0 : ::close(release()); }
-  // The same open file under a number of at least `lowest`, closed by exec; none, with errno, where that cannot be.
+  // A second descriptor of the same open file, of a number of at least `lowest`, closed by exec; none, with errno, where that fails.
   Descriptor copy(int lowest = 0) const { return Descriptor(::fcntl(fd_, F_DUPFD_CLOEXEC, lowest)); }
 
  private:

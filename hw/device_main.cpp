@@ -171,10 +171,10 @@ std::string power_text(double watt) {
   return text.str();
 }
 
-// What is to be said of a sensor beside its power, or in its place; "" for nothing.
+// A remark about a sensor, beside its power or in its place; "" for none.
 std::string problem_of(const hw::BoardView::Sensor& sensor) {
   if (!sensor.problem.empty() || !sensor.power_w || *sensor.power_w >= 0) return sensor.problem;
-  return "below 0, by no more than the sensor's offset: hardly any power";
+  return "slightly below 0, as the offset of a sensor without load";
 }
 
 // Sensors, and the sum that is the module's power, or why there is none.
@@ -218,7 +218,7 @@ void show_this(const LiveOptions& options) {
     std::cout << hw::json_text(report, 2) << '\n';
     return;
   }
-  // The board's tree tells texts, as a file does.
+  // Texts of the board's tree come from outside, like those of a file.
   const auto shown = [](const std::string& text) { return hw::printable(text); };
   std::cout << shown(board.model) << ", JetPack "
             << (board.jetpack.empty() ? "not known" : shown(board.jetpack)) << ", "
@@ -322,27 +322,31 @@ int main(int argc, char** argv) {
     manual.access = &options.access;
     manual.synopsis = "list | show [BOARD] | apply --mode KNOB=SETTING,... | restore | export-nvpmodel";
     manual.about =
-        "list: the boards that are known.\n"
-        "show: the knobs, levels and presets of a board; without a name, of this one, with its mode, its "
-        "power\n"
-        "  sensors and what is missing.\n"
-        "apply: sets this board to a mode; knobs that are not named stay.\n"
-        "restore: puts back what was before, also after a crash.\n"
-        "export-nvpmodel: the mode as a stanza for /etc/nvpmodel.conf, so that it survives a restart.";
+        "list: prints the boards that fewwatt knows.\n"
+        "show: prints the knobs, levels and presets of a board; without a name, those of this board, with\n"
+        "  its mode, its power sensors and what is missing.\n"
+        "apply: sets this board to a mode; knobs that are not named stay as they are.\n"
+        "restore: puts back what was set before apply, also after a crash.\n"
+        "export-nvpmodel: prints the mode as a stanza for /etc/nvpmodel.conf, so that it survives a restart.";
     manual.options.add_options()("action", po::value<std::string>(), kActions)(
-        "board", po::value<std::string>(), "name of a board, as listed")(
-        "mode", po::value(&options.mode), "settings, such as cpu_cores=8,gpu_khz=918000")(
-        "name", po::value(&options.name)->default_value("FEWWATT"), "of the exported mode")(
-        "give-up", po::bool_switch(&options.give_up), "restore: leave what cannot be put back as it is")(
-        "dry-run", po::bool_switch(&options.dry_run), "print what would be written, and write nothing")(
+        "board", po::value<std::string>(), "show: name of a board, as list prints it")(
+        "mode", po::value(&options.mode),
+        "apply, export-nvpmodel: settings, such as cpu_cores=8,gpu_khz=918000")(
+        "name", po::value(&options.name)->default_value("FEWWATT"), "export-nvpmodel: name of the mode")(
+        "give-up", po::bool_switch(&options.give_up),
+        "restore: go on where something cannot be put back, and leave it as it is")(
+        "dry-run", po::bool_switch(&options.dry_run),
+        "apply, restore: print what would be written, and write nothing")(
         "root", po::value(&options.board.root),
-        "folder in which the board's /sys, /proc and /etc lie; the board's own")(
-        "state", po::value(&options.board.state), "folder of what is to be put back (/run/fewwatt)");
+        "folder with the board's /sys, /proc and /etc, where that is not /")(
+        "state", po::value(&options.board.state),
+        "folder for the notes of what is to be put back, where that is not /run/fewwatt");
     manual.positional.add("action", 1).add("board", 1);
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;
 
-    if (values->count("action") == 0) throw program::UsageError(std::string("what to do? ") + kActions);
+    if (values->count("action") == 0)
+      throw program::UsageError(std::string("expected an action: ") + kActions);
     const auto action = (*values)["action"].as<std::string>();
     const bool has_board = values->count("board") > 0;
     if (has_board && action != "show") throw program::UsageError(action + " takes no board");

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::hw {
 namespace {
 
@@ -163,12 +165,10 @@ std::span<const ProfiledGrid> profiled_grids() {
 }
 
 const Module& find_module(std::string_view name) {
-  std::string known;
-  for (const auto& module : modules()) {
+  for (const auto& module : modules())
     if (module.name == name) return module;
-    known += (known.empty() ? "" : ", ") + module.name;
-  }
-  throw std::invalid_argument("no known board \"" + std::string(name) + "\"; there are " + known);
+  throw std::invalid_argument("no known board \"" + std::string(name) + "\"; there are " +
+                              join(modules(), ", ", [](const Module& module) { return module.name; }));
 }
 
 PowerModeSpace module_space(std::string_view module, std::string_view grid) {

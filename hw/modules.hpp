@@ -17,28 +17,29 @@ struct Preset {
 
 // A known board: the settings its kernel offers. On a live board the lists are read from the kernel instead.
 struct Module {
-  std::string name;         // "orin-agx-64"
-  std::string title;        // "Jetson AGX Orin 64 GB, JetPack 5.0"
-  std::vector<Knob> knobs;  // cpu_cores, cpu_khz, gpu_khz, mem_khz
-  std::vector<Preset> presets;
+  std::string name;             // "orin-agx-64"
+  std::string title;            // "Jetson AGX Orin 64 GB, JetPack 5.0"
+  std::vector<Knob> knobs;      // cpu_cores, cpu_khz, gpu_khz, mem_khz
+  std::vector<Preset> presets;  // in the order of nvpmodel's numbers
 };
 
 // Part of a module's modes that was profiled in published work.
 struct ProfiledGrid {
-  std::string name;    // "powertrain"
-  std::string module;  // "orin-agx-64"
-  std::string source;  // who profiled it
-  std::vector<Knob> knobs;
+  std::string name;         // "powertrain"
+  std::string module;       // "orin-agx-64"
+  std::string source;       // who profiled it
+  std::vector<Knob> knobs;  // the module's, with the profiled levels alone
 };
 
+// All boards and grids that are known by name.
 std::span<const Module> modules();
 std::span<const ProfiledGrid> profiled_grids();
 
-// Throws std::invalid_argument listing the known names.
+// The board of that name. Throws std::invalid_argument listing the known names.
 const Module& find_module(std::string_view name);
 
-// `grid` = "full", or the name of a profiled grid of that module. Throws std::invalid_argument listing the
-// known names.
+// The modes of a board. `grid` = "full", or the name of a profiled grid of that module. Throws std::invalid_argument listing the known
+// names.
 PowerModeSpace module_space(std::string_view module, std::string_view grid = "full");
 
 // The mode of `space` that a preset gives: per knob the highest level not above the limit, or the lowest

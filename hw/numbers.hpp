@@ -7,8 +7,8 @@
 
 namespace fewwatt::hw {
 
-// The one way from what comes from outside, text or a double of a file, to a number. A number out of bounds is none: it is
-// never cut off, wrapped or rounded.
+// All numbers from outside, as text or as a double in a file, are read by these functions. A number out of bounds is refused; it is never
+// cut off, wrapped or rounded.
 
 // The whole number in [least, most] that all of `text` spells, in decimal digits with no more than a '-' before them; nullopt for
 // anything else.
@@ -29,7 +29,7 @@ std::optional<std::uint64_t> natural_number(std::string_view text,
 std::optional<double> real_number(std::string_view text, double least = std::numeric_limits<double>::lowest(),
                                   double most = std::numeric_limits<double>::max());
 
-// `value` where it is a whole number in [least, most]; nullopt for anything else, NaN and infinity too.
+// `value` as an int where it is a whole number in [least, most]; nullopt for anything else, NaN and infinity too.
 std::optional<int> as_int(double value, int least = std::numeric_limits<int>::min(),
                           int most = std::numeric_limits<int>::max());
 std::optional<int> as_int(std::int64_t value, int least = std::numeric_limits<int>::min(),

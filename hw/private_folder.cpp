@@ -30,7 +30,7 @@ PrivateFolder::PrivateFolder() {
 }
 
 PrivateFolder::~PrivateFolder() {
-  // Of what is open: the path may be another's by now.
+  // By the descriptor: the path may lead to somebody else's folder by now.
   if (DIR* folder = ::fdopendir(folder_.copy().release()); folder != nullptr) {
     while (const auto* entry = ::readdir(folder))
       if (entry->d_type != DT_DIR) ::unlinkat(folder_.get(), entry->d_name, 0);

@@ -6,9 +6,8 @@
 
 namespace fewwatt::hw {
 
-// A folder of our own among the temporary files, which nobody else may enter; gone at the end, with the files in it. Its name cannot be
-// guessed. Where others may rename what is in the folder above (a TMPDIR of theirs), the path may lead elsewhere one day, but never
-// what is done through the descriptor.
+// A temporary folder that nobody else may enter. It is removed at the end, with the files in it. Its name cannot be guessed. Where others
+// may rename what is in the folder above it (a TMPDIR of theirs), its path may come to lead elsewhere; its descriptor never does.
 class PrivateFolder {
  public:
   PrivateFolder();  // throws DeviceError where it cannot be made

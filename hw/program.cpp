@@ -39,7 +39,7 @@ volatile std::sig_atomic_t signalled = 0;
 
 constexpr std::size_t kMostConfigBytes = 1 << 20;
 
-// Who the arguments say that this is to run as, found without understanding the rest of them.
+// The user that the arguments ask to run as. Found before the other arguments are parsed.
 struct RunAs {
   bool root = false;                // --as-root
   std::optional<std::string> user;  // --user NAME
@@ -74,7 +74,7 @@ void leave_root(const RunAs& as, const Manual& manual) {
   }
 }
 
-// Options in a file. What cannot be understood is named by its line, and not quoted: the file may be another one than was meant.
+// Options in a file. An error names the line and does not quote it: the user may have named another file than he meant, with secrets in it.
 po::parsed_options parse_config(const std::string& path, const po::options_description& options) {
   std::string text;
   try {
@@ -129,12 +129,6 @@ std::string of_option(const std::string& error) {
   return option + error.substr(colon + 2 + field.size());
 }
 
-std::string join(std::span<const std::string_view> names) {
-  std::string text;
-  for (const auto name : names) text += (text.empty() ? "" : ", ") + std::string(name);
-  return text;
-}
-
 std::istream& operator>>(std::istream& in, Count& count) {
   std::string text;
   in >> text;
@@ -162,12 +156,23 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   add("quiet,q", po::bool_switch(&common.quiet), "print results and errors only");
   add("json", po::bool_switch(&common.json), "print one JSON object on stdout");
   add("seed", po::value(&seed)->default_value(seed)->value_name("N"), "seed of every random draw");
-  add("config", po::value<std::string>()->value_name("FILE"), "INI file of options; the command line wins");
-  add("as-root", po::bool_switch(&as_root), "under sudo: do all as root, not as the user who called sudo");
+  add("config", po::value<std::string>()->value_name("FILE"),
+      "INI file with further options; those of the command line win");
+  add("as-root", po::bool_switch(&as_root),
+      "under sudo: do everything as root, and not as the user who called sudo");
   add("user", po::value<std::string>()->value_name("NAME"),
-      "as root: do all but setting clocks as this user");
+      "as root: do everything but setting clocks as this user");
+  po::options_description of_learners("Options of learners");
+  if (manual.set != nullptr) {
+    of_learners.add_options()("set", po::value(manual.set)->composing()->value_name("KEY=VALUE"),
+                              "set an option of the learner; may be given several times")(
+        "list-options", po::value<std::string>()->value_name("NAME"),
+        "print the options of this learner, with defaults, and end");
+  }
   po::options_description all;
-  all.add(manual.options).add(shared);
+  all.add(manual.options);
+  if (manual.set != nullptr) all.add(of_learners);
+  all.add(shared);
 
   po::variables_map values;
   po::store(po::command_line_parser(argc, argv)
@@ -186,13 +191,21 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
     std::cout << "fewwatt " << hw::version() << " (" << hw::git_revision() << ")\n";
     return std::nullopt;
   }
+  if (values.count("list-options") > 0) {
+    try {
+      std::cout << manual.describe_options(values["list-options"].as<std::string>());
+    } catch (const std::invalid_argument& e) {
+      throw UsageError(std::string("--list-options: ") + e.what());
+    }
+    return std::nullopt;
+  }
   if (values.count("config") > 0) {
     const auto options = parse_config(values["config"].as<std::string>(), all);
     po::store(options, values);
   }
   po::notify(values);
   require(as_root == as.root && values.count("user") == (as.user ? 1U : 0U),
-          "--as-root and --user must stand before --, written out");
+          "--as-root and --user must be written out, and stand before --");
   common.seed = seed.value;
   return values;
 }
@@ -201,7 +214,7 @@ void refuse_overwriting(const std::string& out, const std::vector<std::string>& 
   for (const auto& input : inputs) {
     std::error_code ignored;  // of files that do not exist
     if (std::filesystem::equivalent(out, input, ignored)) {
-      throw UsageError("--out " + out + " is a file to read from, it would be overwritten");
+      throw UsageError("--out " + out + " is also a file to read from: it would be overwritten");
     }
   }
 }
@@ -215,24 +228,29 @@ void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
   };
   auto* device = po::value(&options.device);
   if (!options.device.empty()) device->default_value(options.device);
-  add("device", device, "jetson (this board), simulated:BOARD, or replay");
-  add("grid", po::value(&options.grid), "of a simulated board: full, or a grid that fewwatt device lists");
-  seconds("simulated-speed", options.simulated_speed, "how many times faster its time passes");
-  add("profiles", po::value(&options.profiles), "file of the profile that is replayed");
-  add("profiled-device", po::value(&options.profiled_device), "its device");
+  add("device", device,
+      "where to measure: jetson (this board), simulated:BOARD, or replay (a profile answers)");
+  add("grid", po::value(&options.grid),
+      "modes of a simulated board: full, or a grid that fewwatt device list names");
+  seconds("simulated-speed", options.simulated_speed,
+          "how many times faster than ours the time of a simulated board passes");
+  add("profiles", po::value(&options.profiles), "with replay: file of profiles that answers");
+  add("profiled-device", po::value(&options.profiled_device), "with replay: device in that file");
   add("minibatches",
       po::value<Count>()->default_value({how.minibatches})->notifier([&how](const Count& count) {
         how.minibatches = count.value;
       }),
-      "steps in one measurement, at least");
-  seconds("window-s", how.window_s, "of one measurement, at least");
-  seconds("start-s", how.start_s, "of the program, until its first step, at most");
-  seconds("warm-up-s", how.warm_up_s, "until time and power are steady, at most");
-  seconds("step-timeout-s", how.step_timeout_s, "without a step, at most");
-  seconds("stop-grace-s", options.stop_grace_s, "between SIGTERM and SIGKILL");
+      "least number of steps in one measurement");
+  seconds("window-s", how.window_s, "least duration of one measurement, in seconds");
+  seconds("start-s", how.start_s, "seconds to wait for the program's first step, at most");
+  seconds("warm-up-s", how.warm_up_s, "seconds to wait until time and power are steady, at most");
+  seconds("step-timeout-s", how.step_timeout_s, "seconds without a step after which the attempt has failed");
+  seconds("stop-grace-s", options.stop_grace_s,
+          "seconds between SIGTERM and SIGKILL when the program is stopped");
   add("root", po::value(&options.jetson.root),
-      "folder in which the board's /sys, /proc and /etc lie; the board's own");
-  add("state", po::value(&options.jetson.state), "folder of what is to be put back (/run/fewwatt)");
+      "folder with the board's /sys, /proc and /etc, where that is not /");
+  add("state", po::value(&options.jetson.state),
+      "folder for the notes of what is to be put back, where that is not /run/fewwatt");
   add("command", po::value(&options.command), "the program and its arguments, after --");
   manual.positional.add("command", -1);
 }
@@ -264,7 +282,7 @@ std::string shown(std::string_view message) {
 }  // namespace
 
 int run(const std::string& verb, const std::function<int()>& body) {
-  // Freed memory is kept: predicting all modes takes and gives back the same megabytes again and again.
+  // Freed memory is kept, because predicting all modes allocates and frees the same megabytes again and again.
   mallopt(M_MMAP_THRESHOLD, 1 << 26);
   mallopt(M_TRIM_THRESHOLD, 1 << 26);
   try {

@@ -32,11 +32,9 @@ class UsageError : public std::runtime_error {
 // Throws UsageError(otherwise) unless it holds.
 void require(bool holds, const std::string& otherwise);
 
-// What is wrong with a struct of options, "PowerBudget: max_power_w must be > 0", as the user has typed it: "--max-power-w must be > 0".
-// Other text as it is.
+// Turns the error() of a struct of options, "PowerBudget: max_power_w must be > 0", into one about the option that the user typed:
+// "--max-power-w must be > 0". Any other text stays as it is.
 std::string of_option(const std::string& error);
-
-std::string join(std::span<const std::string_view> names);  // "a, b"
 
 // Runs `body`. Where memory, threads or processes run out, throws std::runtime_error saying that it was while `doing`: "reading P.h5".
 template <class Body>
@@ -73,13 +71,16 @@ struct Manual {
   po::positional_options_description positional;  // none: arguments without a name are refused
   // Of a program that sets a board's clocks: where parse() puts the access to them, which it gives up for itself.
   std::shared_ptr<hw::BoardAccess>* access = nullptr;
+  // Of a program with learners that have options: what --list-options NAME prints, and where parse() puts what --set KEY=VALUE gives.
+  std::function<std::string(const std::string&)> describe_options = {};
+  std::vector<std::string>* set = nullptr;
 };
 
-// First of all, as root under sudo, or with --user, and without --as-root, becomes that user for good, having started the process
-// that keeps the right to set clocks where `manual.access` asks for it: nothing of a user's is read as root.
-// Then parses the command line, then the file of --config (INI, the same option names; the command line wins; no line of it is
-// quoted). Prints and returns nullopt for --help and --version. Throws po::error or UsageError, and std::runtime_error where
-// the user cannot be become.
+// As root under sudo, or with --user, and without --as-root: first becomes that user for good, so that nothing of a user's is read as
+// root. Where `manual.access` is set, it starts the process that keeps the right to set clocks before that.
+// Then parses the command line, then the file of --config (INI, the same option names; the command line wins; messages do not quote its
+// lines). Prints and returns nullopt for --help, --version and --list-options. Throws po::error or UsageError, and std::runtime_error
+// where it cannot become the user.
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common);
 
 // Throws UsageError when `out` is one of the files that are read: it would be gone.

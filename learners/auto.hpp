@@ -7,33 +7,44 @@
 #include "learners/checkpoint.hpp"
 #include "learners/ensemble.hpp"
 #include "learners/learner.hpp"
+#include "learners/options.hpp"
 #include "learners/sim_prior.hpp"
 
 namespace fewwatt::learners {
 
 struct AutoOptions {
   EnsembleOptions ensemble = {};
-  double fitted = 5;        // hyper-parameters that gp and proto fit to the support, about
-  std::size_t gp_from = 3;  // rows from which on gp has a weight beside trained candidates
-  double untrained = 0.25;  // prior of a candidate without training, beside 1 of each with
+  SimPriorOptions sim_prior = {};  // of sim_prior and sim_only
+  double fitted = 5;               // hyper-parameters that gp and proto fit to the support, about
+  std::size_t gp_from = 3;         // rows from which on gp has a weight beside trained candidates
   // EnsembleOptions::calm where the modes are others than those of the checkpoint: a board that nobody trained for tells sooner that
   // candidates are too sure of themselves.
   double calm_elsewhere = 5;
   // A row whose log y is so many standard deviations from what simulated workloads make of the other rows is left out, first the
-  // one without which the others are most likely, and at most one row of ten, or one of fewer; supports of less than doubt_from
+  // one without which the others are most likely, and at most doubted_share of the rows, or one of few; supports of less than doubt_from
   // rows are believed. Predictors name them (Predictor::doubted).
   double doubt = 5;
   std::size_t doubt_from = 5;
+  double doubted_share = 0.1;
+  std::size_t suspects =
+      4;  // rows that are off most, of which one is left out: a wrong value spoils a few neighbours
+  // What doubts: fewer workloads and one residual, which suffice to see what is off by far. No more workloads than sim_prior's.
+  SimPriorOptions doubter = {
+      .population = 1000, .kept = 200, .effective = 50, .family = false, .fitted = false};
+  void each(OptionVisitor& on);
   std::string error() const;  // "" when valid
 };
 
 // The default. Candidates adapt to the same rows; each is weighed by how well it predicts rows from the others, and the
 // logs they predict are averaged. Candidates: sim_only and gp, which other workloads cannot mislead; and the trained learners that a
 // checkpoint holds, a checkpoint_of_members() with sim_prior as the first.
+// Of w training workloads none was unlike the others, so a new one is unlike them all with probability 1 / (w + 2), Laplace's rule of
+// succession: beside trained candidates of prior 1, candidates without training have 1 / (w + 1).
 class Auto final : public Learner {
  public:
-  // With no checkpoint: what needs no training. Throws std::invalid_argument for a bad one.
-  explicit Auto(const Checkpoint* checkpoint = nullptr, AutoOptions options = {});
+  // With no checkpoint: what needs no training. The registry makes the candidates. Throws std::invalid_argument for a bad one.
+  explicit Auto(const Checkpoint* checkpoint = nullptr, AutoOptions options = {},
+                const Registry& registry = builtin());
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override {
     return update(support, {});
   }
@@ -52,8 +63,7 @@ class Auto final : public Learner {
   std::shared_ptr<const SimPrior> sim_only_;   // needs no training
   std::shared_ptr<const SimPrior> sim_prior_;  // without a checkpoint, sim_only_
   std::shared_ptr<const SimPrior> doubter_;    // of fewer simulated workloads, with one residual: doubts rows
-  std::vector<Member>
-      members_;  // the first is sim_prior_, the last gp, and sim_only_ before that where there is a checkpoint
+  std::vector<Member> members_;  // those of a checkpoint, the first is sim_prior_; then sim_only_, then gp
   AutoOptions options_;
 };
 

@@ -8,6 +8,16 @@
 
 namespace fewwatt::learners {
 
+std::string_view to_string(FeatureSet features) {
+  return features == FeatureSet::raw ? "raw" : "physical";
+}
+
+FeatureSet parse_feature_set(std::string_view name) {
+  for (const auto known : {FeatureSet::raw, FeatureSet::physical})
+    if (to_string(known) == name) return known;
+  throw std::invalid_argument("unknown features " + std::string(name) + "; known: raw, physical");
+}
+
 Matrix encode(FeatureSet features, const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
   const auto n = static_cast<Eigen::Index>(modes.size());
   const auto knobs = static_cast<Eigen::Index>(space.knobs().size());

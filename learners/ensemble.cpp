@@ -16,8 +16,8 @@ namespace {
 using tasks::kNumTargets;
 using Index = Eigen::Index;
 
-constexpr double kSmallestWeight = 0.01;  // below it a member is left out
 constexpr std::size_t kMostMembers = 16;
+// Searches for a maximum that is flat there: more steps change weights by less than 0.001.
 constexpr int kStackingSteps = 200, kProductSteps = 200;
 constexpr double kProductRate = 0.1;
 constexpr Combination kCombinations[] = {Combination::evidence, Combination::stacking, Combination::product};
@@ -114,7 +114,7 @@ class EnsemblePredictor final : public Predictor {
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Index>(modes.size());
-    auto out = nothing_predicted(n);
+    auto out = Prediction::unknown(n);
     std::vector<Prediction> all;
     for (std::size_t c = 0; c < members.size(); ++c) {
       Wanted used{};
@@ -132,15 +132,13 @@ class EnsemblePredictor final : public Predictor {
       for (std::size_t u = 0; u < used.size() && n > 0; ++u) {
         const auto& one = all[static_cast<std::size_t>(used[u])];
         const auto column = static_cast<Index>(u);
-        const auto log_variance = [&](const Matrix& stddev) -> Vector {
-          return scales[t][used[u]] * (1 + (stddev.col(t).array() / one.mean.col(t).array()).square()).log();
-        };
-        said.mean.col(column) = one.mean.col(t).array().log();
-        said.variance.col(column) = log_variance(one.stddev);
-        noise += weights[t][used[u]] * (said.variance(0, column) - log_variance(one.latent_stddev)[0]);
+        const double scale = scales[t][used[u]];
+        said.mean.col(column) = one.log_mean.col(t);
+        said.variance.col(column) = scale * one.log_variance.col(t);
+        noise += weights[t][used[u]] * scale * (one.log_variance(0, t) - one.latent_log_variance(0, t));
       }
       const auto [mean, variance] = combined(said, weights[t](used), combination);
-      set_log_normal(out, t, mean, variance, noise);
+      out.set(t, mean, variance, noise);
     }
     return out;
   }
@@ -159,7 +157,7 @@ class EnsemblePredictor final : public Predictor {
       if (out.latent.size() == 0) out.latent = Matrix::Zero(n, n);
       Wanted wanted{};
       wanted[t] = true;
-      const Vector logs = member.predict_targets(modes, wanted).mean.col(t).array().log();
+      const Vector logs = member.predict_targets(modes, wanted).log_mean.col(t);
       out.latent += weight * (scales[t][c] * one.latent + logs * logs.transpose());
       out.noise_variance += weight * scales[t][c] * one.noise_variance;
       mean += weight * logs;
@@ -168,9 +166,8 @@ class EnsemblePredictor final : public Predictor {
     out.latent -= mean * mean.transpose();
     if (combination == Combination::product) {
       const auto p = predict(modes);
-      const Eigen::ArrayXd wanted =
-          (1 + (p.latent_stddev.col(t).array() / p.mean.col(t).array()).square()).log();
-      const Vector factor = (wanted / out.latent.diagonal().array().max(1e-12)).sqrt();
+      const Vector factor =
+          (p.latent_log_variance.col(t).array() / out.latent.diagonal().array().max(1e-12)).sqrt();
       out.latent = factor.asDiagonal() * out.latent * factor.asDiagonal();
     }
     return out;
@@ -221,8 +218,8 @@ LeftOut refitted_left_out(const Learner& learner, const Samples& support, tasks:
     auto without = others;
     without.targets(at, target) = std::nan("");
     const auto p = learner.adapt(without)->predict({&mode, 1});
-    left.error[i] = std::log(rows.values[i] / p.mean(0, target));
-    left.variance[i] = std::log1p(std::pow(p.stddev(0, target) / p.mean(0, target), 2));
+    left.error[i] = std::log(rows.values[i]) - p.log_mean(0, target);
+    left.variance[i] = p.log_variance(0, target);
   }
   return left;
 }
@@ -249,10 +246,21 @@ std::string_view to_string(Combination combination) {
   return "";
 }
 
+void EnsembleOptions::each(OptionVisitor& on) {
+  on.real("temper", temper, 1e-6, 10, "exponent of the evidence in the weights of candidates");
+  on.real("strength", strength, 1e-6, 1e6,
+          "rows of support that the prior counts as, of stacks and products");
+  on.real("calm", calm, 1e-6, 1e6, "rows of support that the predicted variances count as");
+  on.real("smallest_weight", smallest_weight, 0, 0.06, "weight below which a candidate is left out");
+}
+
 std::string EnsembleOptions::error() const {
   for (const double value : {temper, strength, calm})
     if (!(value > 0) || !std::isfinite(value))
       return "EnsembleOptions: temper, strength and calm must be > 0";
+  if (!(smallest_weight >= 0 && smallest_weight * kMostMembers < 1))  // or all might be left out
+    return "EnsembleOptions: smallest_weight must be at least 0 and below 1 / " +
+           std::to_string(kMostMembers);
   return "";
 }
 
@@ -305,7 +313,7 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
     Vector shares = Eigen::Map<const Vector>(priors.data(), width);
     shares /= shares.sum();
     Vector weights = weights_of(errors, shares, options);
-    weights = (weights.array() < kSmallestWeight).select(0.0, weights);
+    weights = (weights.array() < options.smallest_weight).select(0.0, weights);
     weights /= weights.sum();
 
     const Vector widened = scales.cwiseMax(1);
@@ -361,14 +369,17 @@ Checkpoint member_checkpoint(const Checkpoint& whole, const std::string& name) {
   return part;
 }
 
-std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std::string& name) {
+std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std::string& name,
+                                              const Registry& registry) {
   const auto part = member_checkpoint(whole, name);
-  if (!find_learner(part.learner).gives_uncertainty || part.learner == "auto" || part.learner == "ensemble")
+  const auto& entry = registry.learners.find(part.learner);
+  if (!entry.gives_uncertainty || entry.combines)
     throw std::invalid_argument("checkpoint of " + whole.learner + ": " + name + " cannot be a candidate");
-  return part.texts.empty() ? make_learner(part.learner) : make_learner(part);
+  return part.texts.empty() ? make_learner(part.learner, {}, registry) : make_learner(part, {}, registry);
 }
 
-Ensemble::Ensemble(const Checkpoint& checkpoint, EnsembleOptions options) : options_(options) {
+Ensemble::Ensemble(const Checkpoint& checkpoint, EnsembleOptions options, const Registry& registry)
+    : options_(options) {
   const auto& named = checkpoint.text("combination");
   const auto* found = std::find_if(std::begin(kCombinations), std::end(kCombinations),
                                    [&](Combination c) { return to_string(c) == named; });
@@ -377,7 +388,7 @@ Ensemble::Ensemble(const Checkpoint& checkpoint, EnsembleOptions options) : opti
   options_.combination = *found;
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   for (const auto& name : member_names(checkpoint))
-    members_.push_back({name, member_learner(checkpoint, name)});
+    members_.push_back({name, member_learner(checkpoint, name, registry)});
 }
 
 std::unique_ptr<const Predictor> Ensemble::update(const Samples& support, const Fitted& fitted) const {

@@ -7,8 +7,12 @@
 
 #include "learners/checkpoint.hpp"
 #include "learners/learner.hpp"
+#include "learners/options.hpp"
 
 namespace fewwatt::learners {
+
+struct Registry;
+const Registry& builtin();  // learners/registry.hpp
 
 // How the logs that members predict become one prediction, per target. N(m_c, v_c) is what member c predicts, p_ic the density
 // of log y_i that it would have predicted from the other rows of the support (Predictor::left_out), pi_c its prior, sum 1.
@@ -28,9 +32,13 @@ std::string_view to_string(Combination combination);
 
 struct EnsembleOptions {
   Combination combination = Combination::evidence;
+  // Rows left out are predicted from nearly the same others, so their errors go together: ten of them count as three.
   double temper = 0.3;
-  double strength = 5;        // rows of support that the prior counts as
-  double calm = 20;           // rows of support that the predicted variances count as
+  double strength = 5;  // rows of support that the prior counts as
+  double calm = 20;     // rows of support that the predicted variances count as
+  double smallest_weight =
+      0.01;  // below it a member is left out: it would cost its time, and move logs by 1 % of what they differ
+  void each(OptionVisitor& on);
   std::string error() const;  // "" when valid
 };
 
@@ -66,15 +74,17 @@ struct MemberCheckpoint {
 Checkpoint checkpoint_of_members(const std::string& learner, const std::vector<MemberCheckpoint>& members);
 std::vector<std::string> member_names(const Checkpoint& whole);
 Checkpoint member_checkpoint(const Checkpoint& whole, const std::string& name);
-// The learner of a member. Throws std::invalid_argument when it cannot be one.
-std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std::string& name);
+// The learner of a member, made by the registry. Throws std::invalid_argument when it cannot be one.
+std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std::string& name,
+                                              const Registry& registry);
 
 // Members of equal prior as one learner: of several methods, or of one from several initializers. The checkpoint names the
 // combination as text `combination`.
 class Ensemble final : public Learner {
  public:
-  explicit Ensemble(const Checkpoint& checkpoint,
-                    EnsembleOptions options = {});  // its combination is the checkpoint's
+  // Its combination is the checkpoint's, and the registry makes its members.
+  explicit Ensemble(const Checkpoint& checkpoint, EnsembleOptions options = {},
+                    const Registry& registry = builtin());
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override {
     return update(support, {});
   }

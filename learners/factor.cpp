@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "learners/checkpoint_fields.hpp"
 #include "learners/cholesky.hpp"
 #include "learners/encode.hpp"
 #include "learners/matern.hpp"
@@ -17,19 +18,20 @@ using tasks::kNumTargets;
 using tasks::kTargetNames;
 using Index = Eigen::Index;
 
-// How far the logs of standard deviations of workloads are apart, one to the other: of what they have of their own.
-constexpr double kOwnSpread = 1;  // as kNoiseApart
-// What a workload may have in levels of one knob that its neighbours do not tell, and over how much of the knob's spread.
+// How much the sizes of two workloads' own parts differ: the difference of the logs of their standard deviations is about this large.
+constexpr double kOwnSpread = 1;
+// A workload may differ at a level of one knob from what the neighbouring levels suggest: by this standard deviation, over this part of
+// the knob's standard deviation.
 constexpr double kRough = 0.05, kRoughLength = 0.5;
-constexpr double kSmallestWeight = 1e-3;  // of a combination of factors that is kept
+constexpr double kSmallestWeight = 1e-3;  // combinations of factors with less weight are dropped
 constexpr Index kChunk = 4096;            // modes predicted at once
 
 Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
   return encode(FeatureSet::raw, space, modes).array().log().matrix();
 }
 
-// What a workload has of its own: smooth as those before it; rough in each knob besides; or, from kFlat on, smooth and the same
-// whatever one of the knobs is.
+// Kinds of a workload's own part, which no training workload explains: as smooth as those of the training workloads; rough in each knob
+// besides; or, from kFlat on, smooth and independent of one of the knobs.
 constexpr std::size_t kSmooth = 0, kRoughToo = 1, kFlat = 2;
 Matrix own_covariance(const FactorTarget& target, std::size_t kind, const Matrix& a, const Matrix& b) {
   Vector log_lengths = target.log_lengths;
@@ -144,48 +146,34 @@ std::string FactorModel::error() const {
   return "";
 }
 
+void FactorModel::visit(CheckpointFields& fields) {
+  std::string trained_by = "factor";
+  fields.text("trained_by", trained_by);
+  fields.text("knobs", knobs);
+  fields.modes("modes", modes);
+  fields.targets(targets, "log_lengths", [](CheckpointFields& of, FactorTarget& target) {
+    of.row("mean", target.mean);
+    of.matrix("factors", target.factors);
+    of.row("log_lengths", target.log_lengths);
+    of.integer("workloads", target.workloads, 1, kMostWorkloads);
+    of.real("log_signal", target.log_signal, -kMostLog, kMostLog);
+    of.real("log_noise", target.log_noise, -kMostLog, kMostLog);
+  });
+}
+
 Checkpoint FactorModel::to_checkpoint() const {
-  Checkpoint c;
-  c.learner = "factor";
-  c.texts["trained_by"] = "factor";
-  c.texts["knobs"] = knobs;
-  c.tensors["modes"] = settings_of(modes);
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    c.tensors[prefix + "mean"] = targets[t]->mean.transpose();
-    c.tensors[prefix + "factors"] = targets[t]->factors;
-    c.tensors[prefix + "log_lengths"] = targets[t]->log_lengths.transpose();
-    c.numbers[prefix + "workloads"] = {static_cast<double>(targets[t]->workloads)};
-    c.numbers[prefix + "log_signal"] = {targets[t]->log_signal};
-    c.numbers[prefix + "log_noise"] = {targets[t]->log_noise};
-  }
-  return c;
+  return write_fields("factor", *this);
 }
 
 FactorModel FactorModel::from_checkpoint(const Checkpoint& c) {
-  FactorModel model;
-  model.knobs = c.text("knobs");
-  model.modes = modes_of(c, "modes");
-  for (int t = 0; t < kNumTargets; ++t) {
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (!c.tensors.contains(prefix + "log_lengths")) continue;
-    FactorTarget target;
-    target.mean = c.vector(prefix + "mean");
-    target.factors = c.tensor(prefix + "factors");
-    target.log_lengths = c.vector(prefix + "log_lengths");
-    target.workloads = c.integer(prefix + "workloads", 1, kMostWorkloads);
-    target.log_signal = c.real(prefix + "log_signal", -kMostLog, kMostLog);
-    target.log_noise = c.real(prefix + "log_noise", -kMostLog, kMostLog);
-    model.targets[t] = std::move(target);
-  }
-  return model;
+  return read_fields<FactorModel>(c);
 }
 
 namespace {
 
-// One kind of what is a workload's own, averaged over all else. With the functions u(x) = [1, F(x)'F(support), K(x, support), m(x)] of a mode, less their
-// levels on the support, and K what is its own, the mean of log y is level + u . mean_of, and its second moment about the level
+// One kind of a workload's own part, averaged over all other hypotheses. K is the covariance of the own part. With the functions
+// u(x) = [1, F(x)'F(support), K(x, support), m(x)] of a mode, less their levels on the support, the mean of log y is
+// level + u . mean_of, and its second moment about the level
 //   a F(x)'F(x) + b K(x,x) + constant + u' moment u.
 struct Part {
   double a = 0, b = 0, constant = 0;
@@ -213,7 +201,7 @@ class FactorPredictor final : public Predictor {
   Scaler scaler;            // of log settings over the space
   std::array<std::optional<Fit>, kNumTargets> fits;
 
-  // What the training workloads have in a mode.
+  // The values of the training workloads' mean and factors in a mode.
   struct Curves {
     Vector mean;     // [n]
     Matrix factors;  // [r,n]
@@ -233,7 +221,7 @@ class FactorPredictor final : public Predictor {
   }
   Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted& wanted) const override {
     const auto n = static_cast<Index>(modes.size());
-    auto out = nothing_predicted(n);
+    auto out = Prediction::unknown(n);
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t] || !wanted[t]) continue;
       const auto& fit = *fits[t];
@@ -249,7 +237,7 @@ class FactorPredictor final : public Predictor {
           if (part.mean_of.size() == 0) continue;
           set_own(t, kind, at);
           mean += at.u * part.mean_of;
-          // u' moment u, by half of what is symmetric.
+          // u' moment u, from one half of the symmetric matrix.
           Eigen::MatrixXd half = 2 * part.moment;
           half.diagonal() = part.moment.diagonal();
           const Matrix product = at.u * half.triangularView<Eigen::Upper>();
@@ -260,7 +248,7 @@ class FactorPredictor final : public Predictor {
         variances.segment(from, count) =
             (second.array() - mean.array().square()).max(fit.noise_variance + 1e-10);
       }
-      set_log_normal(out, t, means, variances, fit.noise_variance);
+      out.set(t, means, variances, fit.noise_variance);
     }
     return out;
   }
@@ -292,7 +280,7 @@ class FactorPredictor final : public Predictor {
 
  private:
   struct At {
-    Matrix u;        // [n, 2 + 2 k], but for what is a workload's own
+    Matrix u;        // [n, 2 + 2 k], without the columns of the own part, which set_own() fills
     Matrix factors;  // [r,n]
     Matrix knobs;    // [n,d]
   };
@@ -316,7 +304,7 @@ class FactorPredictor final : public Predictor {
 // A combination of factors, with or without the mean of the training workloads.
 struct Member {
   double a, b, noise_variance;
-  std::size_t kind;  // of its own
+  std::size_t kind;  // of the own part
   bool with_mean;
   double log_evidence;
 };
@@ -339,7 +327,7 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
     own.push_back(own_covariance(target, kind, knobs, knobs));
   fit.parts.resize(own.size());
 
-  // One of w + 1 workloads is like none of the others.
+  // The prior probability that this workload is like no training workload is that of one in w + 1.
   const double log_unlike = -std::log1p(static_cast<double>(target.workloads));
   std::vector<std::pair<double, double>> shares = {{0, log_unlike}};  // of the covariance, and log priors
   if (shared.cwiseAbs().maxCoeff() > 0)
@@ -404,7 +392,7 @@ Fit fit_rows(const FactorTarget& target, const TargetRows& rows, const Matrix& k
     const Vector alpha = llt.solve(m.with_mean ? left.col(1) : left.col(0));
     Vector coefficients(2 + 2 * k);
     coefficients << kSimLevelVariance * alpha.sum(), m.a * alpha, m.b * alpha, m.with_mean ? 1.0 : 0.0;
-    // K^-1 between what [1, F'F, K] is to the covariance with the support: [level 1, a I, b I].
+    // K^-1 multiplied from both sides by [level 1, a I, b I], which turns [1, F'F, K] into the covariance with the support.
     const Eigen::MatrixXd inverse = inverse_of_squared(llt.matrixLLT());
     const Vector sums = kSimLevelVariance * inverse.rowwise().sum();
     Eigen::MatrixXd moment = coefficients * coefficients.transpose();

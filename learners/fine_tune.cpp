@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "learners/checkpoint_fields.hpp"
 #include "learners/optimizer.hpp"
 
 namespace fewwatt::learners {
@@ -13,8 +14,8 @@ using tasks::kNumTargets;
 using tasks::kTargetNames;
 
 constexpr const char* kOptimizerNames[] = {"adam", "sgd"};
-constexpr Eigen::Index kChunk = 256;  // modes predicted at once: what is computed of them stays in the cache
-constexpr const char* kFeatureNames[] = {"raw", "physical"};
+constexpr Eigen::Index kChunk =
+    256;  // modes predicted at once, so that intermediate results stay in the cache
 
 class FineTuned final : public Predictor {
  public:
@@ -28,18 +29,18 @@ class FineTuned final : public Predictor {
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const auto n = static_cast<Eigen::Index>(modes.size());
-    Matrix mean = Matrix::Constant(n, kNumTargets, std::nan(""));
+    Matrix logs = Matrix::Constant(n, kNumTargets, std::nan(""));
     for (Eigen::Index from = 0; from < n; from += kChunk) {
       const auto count = std::min(kChunk, n - from);
       const auto some = modes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
       const Mlp<float>::Matrix x = scaler_(encode(features_, *space_, some)).cast<float>();
       for (int t = 0; t < kNumTargets; ++t) {
         if (!nets[t]) continue;
-        mean.col(t).segment(from, count) =
-            (nets[t]->mean + nets[t]->scale * nets[t]->mlp.forward(x).cast<double>().array()).exp().matrix();
+        logs.col(t).segment(from, count) =
+            nets[t]->mean + nets[t]->scale * nets[t]->mlp.forward(x).cast<double>().array();
       }
     }
-    return {mean, {}};
+    return {logs, {}, {}};
   }
 
   std::array<std::optional<Net>, kNumTargets> nets;
@@ -103,54 +104,28 @@ template Mlp<float> fine_tune(const MlpShape&, const Vector&, const FineTuneOpti
 template Mlp<double> fine_tune(const MlpShape&, const Vector&, const FineTuneOptions&, double, const Matrix&,
                                const Matrix&, const Matrix&);
 
+void FineTuneModel::visit(CheckpointFields& fields) {
+  fields.text("trained_by", trained_by);
+  fields.text("knobs", knobs);
+  fields.choice("features", features, parse_feature_set);
+  fields.net(scaler, shape, 1);
+  fields.targets(targets, "weights", [](CheckpointFields& of, Initializer& target) {
+    of.row("weights", target.weights);
+    of.optional_matrix("rates", target.rates);
+    of.real("target_scale", target.target_scale, kLeastFactor, kMostTargetScale);
+    of.choice("fine_tune/optimizer", target.fine_tune.optimizer, parse_optimizer);
+    of.integer("fine_tune/steps", target.fine_tune.steps, 0, kMostFineTuneSteps);
+    of.real("fine_tune/rate", target.fine_tune.rate, kLeastFactor, kMostRate);
+    of.real("fine_tune/stop_rms", target.fine_tune.stop_rms, 0, kMostFactor);
+  });
+}
+
 Checkpoint FineTuneModel::to_checkpoint() const {
-  Checkpoint c;
-  c.learner = "fine_tune";
-  c.texts["trained_by"] = trained_by;
-  c.texts["knobs"] = knobs;
-  c.texts["activation"] = to_string(shape.activation);
-  c.texts["features"] = kFeatureNames[static_cast<int>(features)];
-  c.numbers["hidden"] = {shape.sizes.begin() + 1, shape.sizes.end() - 1};
-  c.tensors["feature_mean"] = scaler.mean.transpose();
-  c.tensors["feature_stddev"] = scaler.stddev.transpose();
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    c.tensors[prefix + "weights"] = targets[t]->weights.transpose();
-    if (targets[t]->rates.size() > 0) c.tensors[prefix + "rates"] = targets[t]->rates;
-    c.numbers[prefix + "target_scale"] = {targets[t]->target_scale};
-    c.texts[prefix + "fine_tune/optimizer"] = to_string(targets[t]->fine_tune.optimizer);
-    c.numbers[prefix + "fine_tune/steps"] = {static_cast<double>(targets[t]->fine_tune.steps)};
-    c.numbers[prefix + "fine_tune/rate"] = {targets[t]->fine_tune.rate};
-    c.numbers[prefix + "fine_tune/stop_rms"] = {targets[t]->fine_tune.stop_rms};
-  }
-  return c;
+  return write_fields("fine_tune", *this);
 }
 
 FineTuneModel FineTuneModel::from_checkpoint(const Checkpoint& c) {
-  FineTuneModel model;
-  model.trained_by = c.text("trained_by");
-  model.knobs = c.text("knobs");
-  model.features = c.text("features") == kFeatureNames[0] ? FeatureSet::raw : FeatureSet::physical;
-  model.scaler = read_scaler(c, "feature_mean", "feature_stddev");
-  model.shape.activation = parse_activation(c.text("activation"));
-  model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
-  for (const int size : c.layers("hidden")) model.shape.sizes.push_back(size);
-  model.shape.sizes.push_back(1);
-  for (int t = 0; t < kNumTargets; ++t) {
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (!c.tensors.contains(prefix + "weights")) continue;
-    Initializer initializer;
-    initializer.weights = c.vector(prefix + "weights");
-    initializer.target_scale = c.real(prefix + "target_scale", kLeastFactor, kMostTargetScale);
-    initializer.fine_tune = {parse_optimizer(c.text(prefix + "fine_tune/optimizer")),
-                             c.integer(prefix + "fine_tune/steps", 0, kMostFineTuneSteps),
-                             c.real(prefix + "fine_tune/rate", kLeastFactor, kMostRate),
-                             c.real(prefix + "fine_tune/stop_rms", 0, kMostFactor)};
-    if (c.tensors.contains(prefix + "rates")) initializer.rates = c.tensor(prefix + "rates");
-    model.targets[t] = std::move(initializer);
-  }
-  return model;
+  return read_fields<FineTuneModel>(c);
 }
 
 FineTune::FineTune(FineTuneModel model) : model_(std::move(model)) {

@@ -14,35 +14,9 @@ using tasks::kPowerW;
 using tasks::kTimeMs;
 using Index = Eigen::Index;
 
-constexpr std::size_t kFewer = 10;
-// Windows after it was left in which a workload is not recognised.
-constexpr std::size_t kLeftAloneFor = 10;
-// Windows after which a workload that was recognised is taken to be that, where none of its modes could be measured.
-constexpr std::size_t kUnconfirmedFor = 10;
-// Of what is predicted from the workload before, too: until so many modes are measured; log odds at first, and from which it is
-// done with; what the log of a density counts for, as predictions err together; standard deviation of a log that neither expects
-// to be less; rows that GovernorOptions::like_before counts as.
-constexpr std::size_t kInheritsUntil = 12;
-constexpr double kOddsAtFirst = -1, kUnlike = -4, kMostOdds = 6, kTemper = 0.5, kVague = 0.02;
-constexpr double kLikeBeforeRows = 5;
-// Exploring: of a workload with fewer measured modes, that is expected to stay for more windows, where a mode that is so much
-// faster (log) may fit; in modes that are at most so much slower.
-constexpr std::size_t kExploresUntil = 12;
-constexpr double kExploresFor = 20, kMuchFaster = 0.05, kMuchSlower = 0.4;
-
-// P(value <= limit) of a log that is normal.
-double chance_below(double log_limit, double mean, double variance) {
-  return normal_cdf((log_limit - mean) / std::sqrt(std::max(variance, 1e-12)));
-}
-
-// Variance of the log of a log-normal value.
-double log_variance(double stddev, double mean) {
-  return std::log1p(std::pow(stddev / mean, 2));
-}
-
-double log_density(const Prediction& of, int t, double log_value) {
-  const double variance = log_variance(of.stddev(0, t), of.mean(0, t)) + kVague * kVague;
-  return -0.5 * (std::pow(log_value - std::log(of.mean(0, t)), 2) / variance + std::log(variance));
+double log_density(const Prediction& of, int t, double log_value, double vague) {
+  const double variance = of.log_variance(0, t) + vague * vague;
+  return -0.5 * (std::pow(log_value - of.log_mean(0, t), 2) / variance + std::log(variance));
 }
 
 // The modes a step away in one knob.
@@ -82,14 +56,62 @@ std::string_view to_string(MoveReason reason) {
   return "";
 }
 
+void GovernorOptions::each(OptionVisitor& on) {
+  constexpr std::int64_t kMost = 1'000'000;
+  on.real("kept", kept, 0.5, 0.999999,
+          "probability that a measured mode keeps the budget, from which on it is kept");
+  on.whole("candidates", candidates, 1, kMost,
+           "modes looked at for a decision, besides measured ones and neighbours");
+  on.whole("fewer", fewer, 1, kMost, "so many times fewer are looked at again with the same predictor");
+  on.real("stay_windows", stay_windows, 1e-3, 1e6, "windows that a workload is expected to stay, at first");
+  on.real("bias", bias, 1e-6, 10,
+          "standard deviation of what predicted logs are off by beside what they say");
+  on.real("least_noise", least_noise, 1e-6, 10, "standard deviation of a measurement's log, at least");
+  on.real("change.allowance", change.allowance, 1e-6, 1e3,
+          "half of the least shift that is noticed, standard deviations");
+  on.real("change.threshold", change.threshold, 1e-6, 1e6,
+          "sum of residuals from which on a workload has changed");
+  on.real("surprise", surprise, 1e-6, 1e3, "standard deviations from which on a new mode is cause to check");
+  on.real("same", same, 1e-6, 1e3, "standard deviations within which a workload of before is recognised");
+  on.whole("left_alone_for", left_alone_for, 0, kMost,
+           "windows after it was left in which a workload is not recognised");
+  on.whole("unconfirmed_for", unconfirmed_for, 0, kMost,
+           "windows after which a recognised workload needs no more proof");
+  on.real("like_before", like_before, 1e-6, 10,
+          "standard deviation of logs from those of the workload before, shifted");
+  on.real("like_before_rows", like_before_rows, 0, 1e6, "rows that like_before counts as");
+  on.whole("inherits_until", inherits_until, 0, kMost,
+           "measured modes until which the workload before is gone by");
+  on.real("odds_at_first", odds_at_first, -100, 100,
+          "log odds that the workload before tells of the new one");
+  on.real("unlike", unlike, -100, 100, "log odds from which on the workload before is done with");
+  on.real("most_odds", most_odds, 1e-6, 100, "bound of the log odds, either way");
+  on.real("temper", temper, 1e-6, 1, "what a log density counts for in the odds");
+  on.real("vague", vague, 1e-6, 10, "standard deviation of a log that no prediction is better than");
+  on.whole("explores_until", explores_until, 0, kMost, "measured modes until which it explores");
+  on.real("explores_for", explores_for, 0, 1e6, "windows that a workload must be expected to stay for that");
+  on.real("much_faster", much_faster, 0, 10, "log time that a mode must promise to gain for that");
+  on.real("much_slower", much_slower, 0, 10, "log time that an explored mode may lose");
+  on.whole("worth_keeping", worth_keeping, 1, kMost, "measured modes of a workload that is remembered");
+  on.whole("workloads", workloads, 0, kMost, "workloads of before that are remembered");
+  on.whole("rejected_for", rejected_for, 0, kMost,
+           "windows in which a mode that could not be measured is left alone");
+}
+
 std::string GovernorOptions::error() const {
   for (const double value : {confidence, kept})
     if (!(value >= 0.5 && value < 1))
       return "GovernorOptions: confidence and kept must be at least 0.5 and below 1";
-  for (const double value : {stay_windows, bias, least_noise, surprise, same, like_before})
+  for (const double value :
+       {stay_windows, bias, least_noise, surprise, same, like_before, most_odds, temper, vague})
     if (!(value > 0) || !std::isfinite(value))
-      return "GovernorOptions: stay_windows, bias, least_noise, surprise, same and like_before must be > 0";
-  if (candidates == 0) return "GovernorOptions: candidates must be > 0";
+      return "GovernorOptions: stay_windows, bias, least_noise, surprise, same, like_before, most_odds, "
+             "temper and "
+             "vague must be > 0";
+  for (const double value : {like_before_rows, explores_for, much_faster, much_slower})
+    if (!(value >= 0) || !std::isfinite(value))
+      return "GovernorOptions: like_before_rows, explores_for, much_faster and much_slower must be >= 0";
+  if (candidates == 0 || fewer == 0) return "GovernorOptions: candidates and fewer must be > 0";
   if (auto bad = forgetting.error(); !bad.empty()) return bad;
   return change.error();
 }
@@ -111,7 +133,7 @@ Governor::Governor(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_
 Governor::Workload Governor::nothing_known(std::shared_ptr<const Workload> after) const {
   Workload workload;
   workload.after = std::move(after);
-  workload.odds = kOddsAtFirst;
+  workload.odds = options_.odds_at_first;
   workload.noise_variance.fill(options_.least_noise * options_.least_noise);
   return workload;
 }
@@ -159,8 +181,8 @@ Samples Governor::samples_with_those_before(const Workload& workload) const {
     }
     shift[i] = weights > 0 ? sum / weights : std::nan("");
     if (weights == 0) continue;
-    const double variance = (kLikeBeforeRows * usual + squares - sum * sum / weights) /
-                            (kLikeBeforeRows + std::max(0.0, weights - 1));
+    const double variance = (options_.like_before_rows * usual + squares - sum * sum / weights) /
+                            (options_.like_before_rows + std::max(0.0, weights - 1));
     noise_factor = std::max(noise_factor, variance / workload.noise_variance[i]);
   }
   auto samples = samples_of(workload);
@@ -179,25 +201,14 @@ Samples Governor::samples_with_those_before(const Workload& workload) const {
 }
 
 Prediction Governor::predict(const Workload& workload, std::span<const hw::PowerMode> modes) const {
-  auto own = workload.predictor->predict(modes);
+  const auto own = workload.predictor->predict(modes);
   if (!workload.inheriting) return own;
   const auto other = workload.inheriting->predict(modes);
   const double w = 1 / (1 + std::exp(-workload.odds));
-  for (Index i = 0; i < own.mean.rows(); ++i)
-    for (int t = 0; t < kNumTargets; ++t) {
-      const double a = std::log(own.mean(i, t)), b = std::log(other.mean(i, t));
-      if (std::isnan(a) || std::isnan(b)) continue;
-      const double mean = std::exp((1 - w) * a + w * b), apart = w * (1 - w) * (a - b) * (a - b);
-      const auto mixed = [&](double of_own, double of_other) {
-        const double variance = (1 - w) * log_variance(of_own, own.mean(i, t)) +
-                                w * log_variance(of_other, other.mean(i, t)) + apart;
-        return mean * std::sqrt(std::expm1(variance));
-      };
-      own.stddev(i, t) = mixed(own.stddev(i, t), other.stddev(i, t));
-      own.latent_stddev(i, t) = mixed(own.latent_stddev(i, t), other.latent_stddev(i, t));
-      own.mean(i, t) = mean;
-    }
-  return own;
+  const Matrix apart = w * (1 - w) * (own.log_mean - other.log_mean).array().square();
+  const auto mixed = [&](const Matrix& a, const Matrix& b) -> Matrix { return (1 - w) * a + w * b; };
+  return {mixed(own.log_mean, other.log_mean), mixed(own.log_variance, other.log_variance) + apart,
+          mixed(own.latent_log_variance, other.latent_log_variance) + apart};
 }
 
 // The odds of the two predictions, by a mode that both predict.
@@ -207,8 +218,11 @@ void Governor::weigh(Workload& workload, const Told& told) const {
              other = workload.inheriting->predict(std::span(&told.mode, 1));
   for (int t = 0; t < kNumTargets; ++t) {
     const double log_value = told.logs[static_cast<std::size_t>(t)];
-    const double more = log_density(other, t, log_value) - log_density(own, t, log_value);
-    if (!std::isnan(more)) workload.odds = std::clamp(workload.odds + kTemper * more, -kMostOdds, kMostOdds);
+    const double more =
+        log_density(other, t, log_value, options_.vague) - log_density(own, t, log_value, options_.vague);
+    if (!std::isnan(more))
+      workload.odds =
+          std::clamp(workload.odds + options_.temper * more, -options_.most_odds, options_.most_odds);
   }
 }
 
@@ -218,18 +232,15 @@ void Governor::adapt(Workload& workload) const {
   workload.adapted_to = workload.modes.size();
   const std::vector<hw::PowerMode> any = {workload.modes.begin()->first};  // noise is the same in all
   const auto prediction = workload.predictor->predict(any);
-  if (prediction.stddev.size() == 0)
-    throw std::invalid_argument("Governor: the learner must give its uncertainty");
+  if (!prediction.uncertain()) throw std::invalid_argument("Governor: the learner must give its uncertainty");
   for (int t = 0; t < kNumTargets; ++t) {
-    const double mean = prediction.mean(0, t);
-    const double noise =
-        log_variance(prediction.stddev(0, t), mean) - log_variance(prediction.latent_stddev(0, t), mean);
+    const double noise = prediction.log_variance(0, t) - prediction.latent_log_variance(0, t);
     if (!std::isnan(noise))
       workload.noise_variance[static_cast<std::size_t>(t)] =
           std::max(noise, options_.least_noise * options_.least_noise);
   }
-  const bool inherits = options_.inherits && workload.after && workload.modes.size() <= kInheritsUntil &&
-                        workload.odds > kUnlike;
+  const bool inherits = options_.inherits && workload.after &&
+                        workload.modes.size() <= options_.inherits_until && workload.odds > options_.unlike;
   workload.inheriting = inherits ? learner_->adapt(samples_with_those_before(workload)) : nullptr;
 }
 
@@ -240,10 +251,9 @@ std::optional<Level> Governor::expected(const Workload& workload, const hw::Powe
   }
   if (!workload.predictor) return std::nullopt;
   const auto prediction = predict(workload, std::span(&mode, 1));
-  const double mean = prediction.mean(0, t);
+  const double mean = prediction.log_mean(0, t);
   if (std::isnan(mean)) return std::nullopt;
-  return Level{std::log(mean),
-               log_variance(prediction.latent_stddev(0, t), mean) + options_.bias * options_.bias};
+  return Level{mean, prediction.latent_log_variance(0, t) + options_.bias * options_.bias};
 }
 
 // The residuals of what was told; NaN where nothing was expected, or measured.
@@ -329,7 +339,7 @@ bool Governor::is_contradicted(const Told& told, const std::array<double, kNumTa
   const bool tells = recalled_->workload.modes.contains(told.mode) && !std::isnan(residuals[kPowerW]);
   const bool contradicted = tells && std::any_of(residuals.begin(), residuals.end(),
                                                  [&](double z) { return std::abs(z) > options_.same; });
-  if (!contradicted && (tells || recalled_->since.size() > kUnconfirmedFor)) recalled_.reset();
+  if (!contradicted && (tells || recalled_->since.size() > options_.unconfirmed_for)) recalled_.reset();
   return contradicted;
 }
 
@@ -395,7 +405,7 @@ void Governor::recognise(const Told& told) {
   double least = options_.same * options_.same;
   std::size_t which = before_.size();
   for (std::size_t i = 0; i < before_.size(); ++i) {
-    if (window_ < before_[i].left + kLeftAloneFor) continue;
+    if (window_ < before_[i].left + options_.left_alone_for) continue;
     adapt(before_[i]);
     double most = 0;
     bool comparable = false;
@@ -440,13 +450,14 @@ bool Governor::fits_as_measured(const hw::PowerMode& mode, double log_budget) co
   const auto found = now_.modes.find(mode);
   if (found == now_.modes.end() || found->second[kPowerW].weight == 0) return false;
   const auto& level = found->second[kPowerW].level;
-  return chance_below(log_budget, level.mean, level.variance) >= options_.kept;
+  return probability_below(log_budget, level.mean, level.variance) >= options_.kept;
 }
 
 // Modes that were not measured, fewer where others were looked at with the same predictor; and what is predicted of them.
 Governor::Candidates Governor::candidates(const hw::PowerMode* best, bool again) {
   std::vector<hw::PowerMode> drawn;
-  const auto count = again ? std::max<std::size_t>(1, options_.candidates / kFewer) : options_.candidates;
+  const auto count =
+      again ? std::max<std::size_t>(1, options_.candidates / options_.fewer) : options_.candidates;
   for (const auto i : rng_.sample(space_->size(), std::min(space_->size(), count)))
     drawn.push_back(space_->at(i));
   if (best != nullptr) add_neighbours(*space_, *best, drawn);
@@ -458,11 +469,10 @@ Governor::Candidates Governor::candidates(const hw::PowerMode* best, bool again)
   const auto prediction = predict(now_, all.modes);
   for (int t = 0; t < kNumTargets; ++t) {
     const auto i = static_cast<std::size_t>(t);
-    const auto mean = prediction.mean.col(t).array();
     // Of power, what a window will measure; of time, what many would.
-    const auto& stddev = t == kPowerW ? prediction.stddev : prediction.latent_stddev;
-    all.mean[i] = mean.log();
-    all.variance[i] = (1 + (stddev.col(t).array() / mean).square()).log();
+    const auto& variance = t == kPowerW ? prediction.log_variance : prediction.latent_log_variance;
+    all.mean[i] = prediction.log_mean.col(t);
+    all.variance[i] = variance.col(t);
   }
   return all;
 }
@@ -516,13 +526,14 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
     const auto& mode = all.modes[static_cast<std::size_t>(i)];
     const double time = all.mean[kTimeMs][i], power = all.mean[kPowerW][i];
     if (std::isnan(time) || std::isnan(power)) continue;
-    const double fits = chance_below(log_budget, power, all.variance[kPowerW][i]);
+    const double fits = probability_below(log_budget, power, all.variance[kPowerW][i]);
     if (fits >= 0.5 && (!promising_ || time < fastest)) {
       promising_ = mode;
       fastest = time;
     }
     if (fits < needed) continue;
-    if (best != nullptr && time - best_time <= kMuchSlower && all.variance[kPowerW][i] > least_known) {
+    if (best != nullptr && time - best_time <= options_.much_slower &&
+        all.variance[kPowerW][i] > least_known) {
       telling = &mode;
       least_known = all.variance[kPowerW][i];
     }
@@ -530,16 +541,17 @@ Governor::Move Governor::next(double budget_w, double windows_left) {
     const double worth =
         best == nullptr ? -time
                         : fits * (gain + expected_improvement(gain, std::sqrt(variance)) * (horizon - 1)) -
-                              (1 - fits) - move * (2 - fits * chance_below(gain, 0, variance));
+                              (1 - fits) - move * (2 - fits * probability_below(gain, 0, variance));
     if (chosen == nullptr ? best == nullptr || worth > 0 : worth > most) {
       chosen = &mode;
       most = worth;
     }
   }
   if (chosen != nullptr) return {*chosen, best == nullptr ? MoveReason::surest : MoveReason::try_out};
-  const bool explores =
-      telling != nullptr && surer_ == 0 && std::max(now_.modes.size(), now_.explored) < kExploresUntil &&
-      horizon > kExploresFor * (1 + move) && promising_ && best_time - fastest > kMuchFaster;
+  const bool explores = telling != nullptr && surer_ == 0 &&
+                        std::max(now_.modes.size(), now_.explored) < options_.explores_until &&
+                        horizon > options_.explores_for * (1 + move) && promising_ &&
+                        best_time - fastest > options_.much_faster;
   if (explores) {
     ++now_.explored;
     return {*telling, MoveReason::explore};

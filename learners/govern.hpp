@@ -14,6 +14,7 @@
 #include "hw/random.hpp"
 #include "learners/change.hpp"
 #include "learners/learner.hpp"
+#include "learners/options.hpp"
 #include "learners/update.hpp"
 
 namespace fewwatt::learners {
@@ -23,8 +24,9 @@ struct GovernorOptions {
   double confidence = 0.95;
   // A measured mode is kept only where P(power <= budget) >= this, from its own measurements.
   double kept = 0.5;
-  std::size_t candidates =
-      500;  // modes looked at for one decision, besides those that were measured and their neighbours
+  // Modes looked at for one decision, besides those that were measured and their neighbours; `fewer` times fewer where others were
+  // looked at with the same predictor, so that ten decisions without news see as many as one with.
+  std::size_t candidates = 500, fewer = 10;
   // A workload is expected to stay for so many windows more, before anything is known of how long they stay.
   double stay_windows = 30;
   // Standard deviation of what the log of a mode's target may be off by beside what the predictor says: its bias is no change.
@@ -34,16 +36,38 @@ struct GovernorOptions {
   ChangeOptions change = {};
   double surprise = 2.5;  // standard deviations, from which a new mode is cause to check
   double same = 3;        // standard deviations within which a workload of before is recognised
-  // Standard deviation of what the log of a mode's target may be off by from that of the workload before the change, shifted by
-  // what the two differ on average.
-  double like_before = 0.04;
+  // Windows after it was left in which a workload is not recognised: more than the few after a change that may be of both workloads.
+  std::size_t left_alone_for = 10;
+  // Windows after which a workload that was recognised is taken to be that, where none of its modes could be measured.
+  std::size_t unconfirmed_for = 10;
+
+  // What is predicted from the workload before the change has the share 1 / (1 + exp(-odds)) of a prediction,
+  //   odds <- odds + temper (log density by both workloads - log density by the new one alone)
+  // with each new mode. Standard deviation of what the log of a mode's target may be off by from that of the workload before,
+  // shifted by what the two differ on average, and the rows that this counts as.
+  double like_before = 0.04, like_before_rows = 5;
   // The learner goes by Samples::noise_factors: rows of the workload before can count less.
   bool inherits = true;
+  std::size_t inherits_until = 12;  // measured modes: by then the new workload has told enough
+  double odds_at_first = -1;        // a share of 0.27: most workloads are not like the one before
+  double unlike = -4;               // odds, a share of 0.02, from which on it is done with
+  double most_odds = 6;             // either way, so that three bad predictions undo what many good ones said
+  double temper = 0.5;              // predictions of a workload's modes err together: two count as one
+  double vague = 0.02;              // standard deviation of a log that neither prediction is better than
+
+  // Exploring pays where what is gained in the windows that are left is more than the windows it takes: of a workload with fewer
+  // measured modes, that is expected to stay for more windows, where a mode that is faster by this log may fit (1 / explores_for:
+  // then a window is paid back in time); in modes that are slower by at most this log.
+  std::size_t explores_until = 12;
+  double explores_for = 20, much_faster = 0.05, much_slower = 0.4;
+
   std::size_t worth_keeping = 3;  // measured modes of a workload that is remembered
   std::size_t workloads = 8;      // of before that are remembered
   std::size_t rejected_for = 10;  // windows in which a mode is left alone where it could not be measured
   std::uint64_t seed = 0;         // of the candidates
-  std::string error() const;      // "" when valid
+  void each(OptionVisitor&
+                on);  // all but confidence, inherits, forgetting and seed, which programs set in other ways
+  std::string error() const;  // "" when valid
 };
 
 // Why a mode was chosen.

@@ -23,9 +23,8 @@
 #include "hw/json_text.hpp"
 #include "hw/program.hpp"
 #include "hw/regular_file.hpp"
-#include "learners/checkpoint_io.hpp"
 #include "learners/govern.hpp"
-#include "learners/registry.hpp"
+#include "learners/programs/shared_options.hpp"
 
 namespace {
 
@@ -38,7 +37,9 @@ constexpr double kNoise = 0.01;  // of windows whose time and power are known
 struct Options {
   program::CommonOptions common;
   double max_power_w = 0, confidence = 0.95, minutes = 0;
-  std::string budget_file, init, learner, log, out;
+  std::string budget_file, log, out;
+  program::LearnerChoice choice;
+  learners::GovernorOptions governing;
   learners::UpdateOptions forgetting;
   hw::MeasuringOptions measuring;
 
@@ -103,27 +104,12 @@ class Budget {
   std::string file_, trouble_, said_;
 };
 
-struct Learning {
-  std::shared_ptr<const learners::Learner> learner;
-  bool weighs_rows;
-};
-
-Learning learning_of(const Options& options) {
-  try {
-    if (!options.init.empty()) {
-      const auto checkpoint =
-          program::during("reading " + options.init, [&] { return learners::read_checkpoint(options.init); });
-      const auto& facts = learners::find_learner(checkpoint.learner);
-      program::require(facts.gives_uncertainty,
-                       options.init + ": its learner " + checkpoint.learner + " gives no uncertainty");
-      return {learners::make_learner(checkpoint), facts.weighs_rows};
-    }
-    const auto& facts = learners::find_learner(options.learner);
-    program::require(facts.gives_uncertainty, "--learner " + options.learner + " gives no uncertainty");
-    return {learners::make_learner(options.learner), facts.weighs_rows};
-  } catch (const std::invalid_argument& e) {
-    throw program::UsageError(e.what());
-  }
+program::ChosenLearner learner_of(const Options& options) {
+  auto chosen = program::chosen_learner(options.choice);
+  program::require(chosen.facts().gives_uncertainty,
+                   (options.choice.trained() ? options.choice.init + ": its learner " : "--learner ") +
+                       chosen.name + " gives no uncertainty");
+  return chosen;
 }
 
 // One line per window, written at once: t_s,<knobs>,time_ms,power_w,budget_w,reason,event. A line that cannot be written, for instance
@@ -325,7 +311,7 @@ int govern(Options& options) {
   options.measuring.signals = program::catch_signals();
   if (!options.common.quiet)
     options.measuring.profiler.notice = [](const std::string& text) { std::cerr << text << '\n'; };
-  const auto learning = learning_of(options);
+  const auto learning = learner_of(options);
   hw::SystemMonotonic time;
   Budget budget(options.max_power_w, options.budget_file);
   const auto runner = program::during("opening --device " + options.measuring.device, [&] {
@@ -335,11 +321,11 @@ int govern(Options& options) {
   });
   if (!options.common.quiet)
     for (const auto& notice : runner->notices) std::cerr << notice << '\n';
-  learners::GovernorOptions governing;
+  auto governing = options.governing;
   governing.confidence = options.confidence;
   governing.seed = options.common.seed;
   governing.forgetting = options.forgetting;
-  governing.inherits = learning.weighs_rows;
+  governing.inherits = learning.facts().weighs_rows;
   learners::Governor governor(std::make_shared<const hw::PowerModeSpace>(runner->space()), learning.learner,
                               governing);
   Outcome outcome;
@@ -380,15 +366,15 @@ int govern(Options& options) {
   } else if (outcome.mode) {
     std::cout << std::setprecision(4) << hw::counted(outcome.windows, "window") << ", " << inside
               << " % of their time inside the budget, " << hw::counted(outcome.moves, "move") << ", "
-              << hw::counted(governor.changes(), "change") << " of the workload; last "
+              << hw::counted(governor.changes(), "change") << " of the workload; last mode "
               << hw::describe(runner->space(), *outcome.mode) << ": " << text_of(outcome.measured) << '\n';
   }
   if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
   if (!outcome.died.empty()) throw hw::DeviceError(outcome.died);
   if (outcome.windows == 0 && !outcome.rejection.empty())
-    throw hw::DeviceError("nothing could be measured, the last was " + outcome.rejection);
+    throw hw::DeviceError("nothing could be measured; the last attempt: " + outcome.rejection);
   if (outcome.windows > 0 && outcome.complete == 0)
-    throw hw::DeviceError("no window had both time and power, without which nothing can be governed");
+    throw hw::DeviceError("no window had both a time and a power; both are needed to govern");
   return outcome.windows > 0 && outcome.inside == 0 ? program::kNoModeFits : program::kDone;
 }
 
@@ -400,20 +386,19 @@ void check(const Options& options) {
   program::require(options.minutes >= 0 && std::isfinite(options.minutes), "--minutes must be > 0");
   program::require(options.confidence >= 0.5 && options.confidence < 1,
                    "--confidence must be at least 0.5 and below 1");
-  program::require(options.init.empty() || options.learner.empty(),
-                   "give one of --init and --learner, or neither for auto");
+  options.choice.check();
   if (auto error = options.forgetting.error(); !error.empty())
     throw program::UsageError(program::of_option(error));
   if (auto error = options.measuring.error(); !error.empty())
     throw program::UsageError(program::of_option(error));
   program::require(!options.measuring.command.empty() || options.minutes > 0,
-                   "without a program give --minutes, after which to end");
+                   "without a program --minutes is needed, after which to end");
   if (!options.out.empty()) {
     const auto folder = std::filesystem::path(options.out).parent_path();
     program::require(folder.empty() || std::filesystem::is_directory(folder),
                      "--out " + options.out + ": no such folder");
-    program::refuse_overwriting(options.out,
-                                {options.init, options.measuring.profiles, options.budget_file, options.log});
+    program::refuse_overwriting(
+        options.out, {options.choice.init, options.measuring.profiles, options.budget_file, options.log});
   }
 }
 
@@ -427,35 +412,35 @@ int main(int argc, char** argv) {
     manual.verb = "govern";
     manual.synopsis = "--max-power-w W [--budget-file F] [--init INIT.h5] -- CMD...";
     manual.about =
-        "Runs a program inside a power budget, as fast as it can be there, until it ends or is stopped.\n"
-        "Measures time per step and power in one window after the other, moves to another mode where that is "
-        "sure\n"
-        "to fit and worth a window, leaves a mode that was over the budget, and starts anew when the "
-        "workload\n"
-        "changes. The program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe\n"
+        "Runs a program inside a power budget, as fast as possible, until it ends or is stopped. Measures\n"
+        "time per step and power in one window after the other. Moves to a faster mode that is sure enough\n"
+        "to fit, leaves a mode that was over the budget, and learns anew when the workload changes. The\n"
+        "program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe\n"
         "FEWWATT_STEP_PATH, after each step. The clocks are put back whatever happens.";
+    const program::SettablePart governor{"governor", "what moves between modes",
+                                         [&](learners::OptionVisitor& on) { options.governing.each(on); }};
+    program::add_learner_options(manual, options.choice, governor);
     auto add = manual.options.add_options();
-    add("max-power-w", po::value(&options.max_power_w)->required()->value_name("W"), "the budget");
+    add("max-power-w", po::value(&options.max_power_w)->required()->value_name("W"), "power budget in watts");
     add("budget-file", po::value(&options.budget_file)->value_name("FILE"),
-        "holds the budget in W; --max-power-w while it does not, and may be written again at any time");
-    add("init", po::value(&options.init)->value_name("FILE"), "checkpoint, written by fewwatt meta-train");
-    add("learner", po::value(&options.learner)->value_name("NAME"),
-        "a learner that needs no checkpoint, and gives uncertainty; auto if no --init is given");
+        "file with the budget in watts, which may change at any time; --max-power-w counts while the file "
+        "has none");
     add("confidence", po::value(&options.confidence)->default_value(options.confidence, "0.95"),
-        "that a mode fits, before it is tried");
+        "probability with which a mode must fit before it is tried");
     add("forget", po::value(&options.forgetting.forget)->default_value(1)->value_name("F"),
-        "every window makes earlier measurements count F times as much");
+        "every window makes earlier measurements count F times as much; 1 forgets nothing");
     add("log", po::value(&options.log)->value_name("FILE"),
-        "CSV file with a row per window, written as it goes: what ran, what it cost, and why");
+        "CSV file to write, with a row per window: the mode, time, power, budget, and why this mode ran");
     add("out", po::value(&options.out)->value_name("FILE"),
-        "CSV file of the measured modes of what ran last, for fewwatt adapt --measurements");
-    add("minutes", po::value(&options.minutes), "after which to end; never, unless given");
-    add("workload", po::value(&options.measuring.workload), "that is simulated or replayed");
+        "CSV file to write at the end: the measured modes of the last workload, for adapt --measurements");
+    add("minutes", po::value(&options.minutes),
+        "minutes after which to end; if not given, when the program ends");
+    add("workload", po::value(&options.measuring.workload), "name of the simulated or replayed workload");
     program::add_measuring_options(manual, options.measuring);
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;
+    program::set_part(options.choice, governor);
     check(options);
-    if (options.init.empty() && options.learner.empty()) options.learner = "auto";
     return govern(options);
   });
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hw/random.hpp"
+#include "learners/checkpoint_fields.hpp"
 #include "learners/cholesky.hpp"
 #include "learners/matern.hpp"
 #include "learners/optimizer.hpp"
@@ -48,7 +49,7 @@ double prior(double value, double median, double spread, double* slope) {
   return 0.5 * z * z;
 }
 
-// What a process is before it has seen a row: its mean and variance at modes, and their covariance with the support rows.
+// The process before it has seen a row: its mean and variance at some modes, and their covariance with the support rows.
 struct Prior {
   Vector mean, variance;  // [m]
   Matrix cross;           // [m,n]
@@ -63,7 +64,8 @@ struct Fit {
   Vector alpha;  // K^-1 (log y - mean)
 };
 
-// Modes predicted at once: so many that their covariance with the rows has about so many values.
+// How many modes are predicted at once: their covariance with the rows has about kChunkValues values, but there are at least kLeastChunk
+// modes.
 constexpr std::size_t kChunkValues = 4'000'000, kLeastChunk = 1024;
 
 std::string fitted_name(int target) {
@@ -76,7 +78,7 @@ class GpPredictor final : public Predictor {
     return predict_targets(modes, {true, true});
   }
   Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted& wanted) const override {
-    auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
+    auto out = Prediction::unknown(static_cast<Eigen::Index>(modes.size()));
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t] || !wanted[t]) continue;
       const auto& fit = *fits[t];
@@ -92,7 +94,7 @@ class GpPredictor final : public Predictor {
         variance.segment(at, count) =
             (prior.variance - half.colwise().squaredNorm().transpose()).array().max(0.0) + fit.noise_variance;
       }
-      set_log_normal(out, t, mean, variance, fit.noise_variance);
+      out.set(t, mean, variance, fit.noise_variance);
     }
     return out;
   }
@@ -244,6 +246,22 @@ Fit fit_with(const GpModel& model, const TargetRows& rows, int t, const std::vec
 
 }  // namespace
 
+void GpOptions::each(OptionVisitor& on) {
+  on.real("length_median", length_median, 1e-3, 1e3,
+          "median of the prior of the length scales, in standard deviations of a knob's log settings");
+  on.real("length_spread", length_spread, 1e-3, 1e2, "standard deviation of the log of that prior");
+  on.real("signal_median", signal_median, 1e-3, 1e2,
+          "median of the prior of the standard deviation of log time or log power over modes");
+  on.real("signal_spread", signal_spread, 1e-3, 1e2, "standard deviation of the log of that prior");
+  on.real("noise_median", noise_median, 1e-6, 1,
+          "median of the prior of the standard deviation of a measurement's log");
+  on.real("noise_spread", noise_spread, 1e-3, 1e2, "standard deviation of the log of that prior");
+  on.whole("steps", steps, 0, 100'000, "number of Adam's steps on the log posterior of the hyper-parameters");
+  on.real("rate", rate, 1e-9, 1e2, "learning rate of Adam");
+  on.whole("max_fit_rows", max_fit_rows, 1, 2000,
+           "greatest number of rows that hyper-parameters are fitted to");
+}
+
 std::string GpOptions::error() const {
   for (const double value : {length_median, length_spread, signal_median, signal_spread, noise_median,
                              noise_spread, constant, rate}) {
@@ -369,62 +387,38 @@ std::string GpModel::error() const {
   return "";
 }
 
+void GpModel::visit(CheckpointFields& fields) {
+  fields.text("trained_by", trained_by);
+  fields.text("knobs", knobs);
+  fields.net(scaler, shape, std::nullopt);
+  if (columns() > kMostGpColumns)
+    throw std::invalid_argument("checkpoint of gp: hidden and feature_mean: expected at most " +
+                                std::to_string(kMostGpColumns) + " columns of the kernel, found " +
+                                std::to_string(columns()));
+  fields.targets(targets, "kernel", [&](CheckpointFields& of, GpTarget& target) {
+    if (shape.num_layers() > 0) of.row("weights", target.weights);
+    of.row("mean", target.mean);
+    Vector kernel = of.reads() ? Vector() : target.kernel.flat();
+    of.row("kernel", kernel);
+    if (of.reads()) {
+      const auto size = 3 * columns() + 2 + scaler.mean.size();
+      if (kernel.size() != size)
+        throw std::invalid_argument("checkpoint of gp: kernel must have " + std::to_string(size) +
+                                    " values, found " + std::to_string(kernel.size()));
+      target.kernel = TermKernel::from_flat(kernel, columns());
+    }
+    of.row("kernel_spreads", target.kernel_spreads);
+    of.integer("fine_tune/steps", target.fine_tune.steps, 0, kMostKernelSteps);
+    of.real("fine_tune/freedom", target.fine_tune.freedom, kLeastFactor, kMostFreedom);
+  });
+}
+
 Checkpoint GpModel::to_checkpoint() const {
-  Checkpoint c;
-  c.learner = "gp";
-  c.texts["trained_by"] = trained_by;
-  c.texts["knobs"] = knobs;
-  c.texts["activation"] = to_string(shape.activation);
-  c.tensors["feature_mean"] = scaler.mean.transpose();
-  c.tensors["feature_stddev"] = scaler.stddev.transpose();
-  c.numbers["hidden"] = {shape.sizes.begin() + 1, shape.sizes.end()};
-  if (shape.num_layers() == 0) c.numbers["hidden"] = {0};
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const auto& target = *targets[t];
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (shape.num_layers() > 0) c.tensors[prefix + "weights"] = target.weights.transpose();
-    c.tensors[prefix + "mean"] = target.mean.transpose();
-    c.tensors[prefix + "kernel"] = target.kernel.flat().transpose();
-    c.tensors[prefix + "kernel_spreads"] = target.kernel_spreads.transpose();
-    c.numbers[prefix + "fine_tune/steps"] = {static_cast<double>(target.fine_tune.steps)};
-    c.numbers[prefix + "fine_tune/freedom"] = {target.fine_tune.freedom};
-  }
-  return c;
+  return write_fields("gp", *this);
 }
 
 GpModel GpModel::from_checkpoint(const Checkpoint& c) {
-  GpModel model;
-  model.trained_by = c.text("trained_by");
-  model.knobs = c.text("knobs");
-  model.scaler = read_scaler(c, "feature_mean", "feature_stddev");
-  model.shape.activation = parse_activation(c.text("activation"));
-  model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
-  if (c.number_list("hidden") != std::vector<double>{0})
-    for (const int size : c.layers("hidden")) model.shape.sizes.push_back(size);
-  if (model.columns() > kMostGpColumns)
-    throw std::invalid_argument("checkpoint of gp: hidden and feature_mean: expected at most " +
-                                std::to_string(kMostGpColumns) + " columns of the kernel, found " +
-                                std::to_string(model.columns()));
-  for (int t = 0; t < kNumTargets; ++t) {
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (!c.tensors.contains(prefix + "kernel")) continue;
-    GpTarget target;
-    if (model.shape.num_layers() > 0) target.weights = c.vector(prefix + "weights");
-    target.mean = c.vector(prefix + "mean");
-    const Vector kernel = c.vector(prefix + "kernel");
-    const auto size = 3 * model.columns() + 2 + model.scaler.mean.size();
-    if (kernel.size() != size) {
-      throw std::invalid_argument("checkpoint of gp: " + prefix + "kernel must have " + std::to_string(size) +
-                                  " values, found " + std::to_string(kernel.size()));
-    }
-    target.kernel = TermKernel::from_flat(kernel, model.columns());
-    target.kernel_spreads = c.vector(prefix + "kernel_spreads");
-    target.fine_tune = {c.integer(prefix + "fine_tune/steps", 0, kMostKernelSteps),
-                        c.real(prefix + "fine_tune/freedom", kLeastFactor, kMostFreedom)};
-    model.targets[t] = std::move(target);
-  }
-  return model;
+  return read_fields<GpModel>(c);
 }
 
 Gp::Gp(GpOptions options) : options_(std::move(options)) {

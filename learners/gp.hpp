@@ -10,33 +10,39 @@
 #include "learners/knob_kernel.hpp"
 #include "learners/learner.hpp"
 #include "learners/mlp.hpp"
+#include "learners/options.hpp"
 
 namespace fewwatt::learners {
 
-// Standard deviation of the level around the support's mean, log units: so large that the level is hardly held to anything.
+class CheckpointFields;
+
+// Prior standard deviation of the level around the support's mean, in log units: so large that it hardly matters.
 inline constexpr double kGpLevel = 3.0;
 
 // ---- without training on other workloads ----
 
-// Hyper-parameters of a Gaussian process over log y; logs, so that a step is relative.
+// Hyper-parameters of a Gaussian process over log y, as logs, so that a step is relative.
 //   k(z, z') = signal^2 Matern52(|| (z - z') / length ||) + constant^2,   y_i = f(z_i) + noise
 struct GpParameters {
-  double log_signal = 0;
-  Vector log_lengths;  // per knob, of log settings standardised over the space
-  double log_noise = 0;
+  double log_signal = 0;  // of signal
+  Vector log_lengths;     // of length, per knob; knobs are log settings, standardised over the space
+  double log_noise = 0;   // standard deviation of noise
 };
 
+// Options of the Gaussian process that is not trained on other workloads.
 struct GpOptions {
-  // Normal priors on the logs of the hyper-parameters; without them a fit to five rows believes what it
-  // likes.
+  // Normal priors on the logs of the hyper-parameters: exp of their mean, and their standard deviation. Without priors, hyper-parameters
+  // cannot be fitted to five rows.
   double length_median = 3.0, length_spread = 1.0;
-  double signal_median = 1.0, signal_spread = 0.5;  // log units of y
-  double noise_median = 0.02, noise_spread = 0.7;
-  double constant = kGpLevel;
-  int steps = 200;  // of Adam on the log posterior
-  double rate = 0.08;
-  std::size_t max_fit_rows = 150;  // hyper-parameters are fitted to at most so many rows (cubic cost)
-  std::string error() const;       // "" when valid
+  double signal_median = 1.0, signal_spread = 0.5;  // of log y
+  double noise_median = 0.02, noise_spread = 0.7;   // of log y
+  double constant = kGpLevel;                       // of the kernel
+  int steps = 200;                                  // of Adam on the log posterior
+  double rate = 0.08;                               // Adam's learning rate
+  std::size_t max_fit_rows =
+      150;  // greatest number of rows that hyper-parameters are fitted to; the cost is cubic
+  void each(OptionVisitor& on);  // visits all options
+  std::string error() const;     // "" when valid
 };
 
 // Negative log marginal likelihood plus negative log prior of `parameters`, up to a constant, and its
@@ -47,26 +53,27 @@ double gp_objective(const GpOptions& options, const GpParameters& parameters, co
 
 // ---- with a prior learned from other workloads ----
 
-// How the kernel is fitted to a support set. Chosen on validation workloads, per target.
+// Greatest number of GpFineTune::steps; and of columns that the kernel acts on.
 inline constexpr int kMostKernelSteps = 1000, kMostGpColumns = 256;
+// How the kernel is fitted to a support set; chosen on validation workloads, per target.
 struct GpFineTune {
   int steps = 0;              // of Adam on the kernel's log posterior given the support
   double freedom = 1;         // the prior around the trained kernel has freedom * kernel_spreads
   std::string error() const;  // "" when valid
 };
 
-// One target. With standardised features x, of which those further from 0 than kGpFarthest count as that far, knobs z (the
-// log settings among the features) and a net phi, where there is one:
+inline constexpr double kGpFarthest = 4;  // see GpTarget
+// A trained Gaussian process for one target. With standardised features x (those farther from 0 than kGpFarthest are moved there), knobs z
+// (the log settings among the features) and a net phi, where there is one:
 //   log y = level + x . w + f(z, phi(x)) + noise,   w ~ N(mean, diag(spread^2)),   f ~ the KnobKernel on d + e columns
-// and the log of each hyper-parameter of the kernel ~ N(that of `kernel`, kernel_spreads^2).
+// The log of each hyper-parameter of the kernel ~ N(that of `kernel`, kernel_spreads^2).
 struct GpTarget {
   Vector weights;         // of phi, [MlpShape::num_parameters()]
   Vector mean;            // [f] log units
   TermKernel kernel;      // of d + e knobs and f terms
   Vector kernel_spreads;  // > 0, in the order of TermKernel::flat
-  GpFineTune fine_tune;
+  GpFineTune fine_tune;   // how the kernel is fitted to a support set
 };
-inline constexpr double kGpFarthest = 4;
 
 // What meta/ trains and Gp adapts, as plain data; a Checkpoint holds it under these names:
 //   texts    trained_by, knobs, activation
@@ -80,19 +87,19 @@ struct GpModel {
   std::string knobs;       // roles_text() of the training spaces
   Scaler scaler;           // of FeatureSet::physical
   MlpShape shape;          // of phi, {f, hidden..., e}; {f} where there is no net
-  std::array<std::optional<GpTarget>, tasks::kNumTargets> targets;
+  std::array<std::optional<GpTarget>, tasks::kNumTargets> targets;  // nullopt where it is not trained
 
-  // Columns that the kernel acts on: d + e.
-  Eigen::Index columns() const;
+  Eigen::Index columns() const;                       // number of columns that the kernel acts on: d + e
   std::string error() const;                          // "" when valid
+  void visit(CheckpointFields& fields);               // names every field of the checkpoint once
   Checkpoint to_checkpoint() const;                   // origin is left to the caller
   static GpModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
 };
 
-// Modes as the kernel sees them, from standardised features [n,f].
+// Modes as inputs of the Gaussian process.
 struct GpInputs {
-  Matrix columns;  // [n,d + e]
-  Matrix terms;    // [n,f]
+  Matrix columns;  // [n,d + e], for the kernel
+  Matrix terms;    // [n,f], for the mean
 };
 GpInputs gp_inputs(const MlpShape& shape, const Vector& weights, const Matrix& features);
 
@@ -109,8 +116,9 @@ TermKernel fit_gp_kernel(const GpTarget& target, const GpInputs& inputs, const V
 // their posterior. With a model: a mean and a kernel that other workloads have taught it.
 class Gp final : public Learner {
  public:
-  explicit Gp(GpOptions options = {});
-  explicit Gp(GpModel model);  // throws std::invalid_argument for a bad one
+  explicit Gp(
+      GpOptions options = {});  // of the support alone; throws std::invalid_argument for options.error()
+  explicit Gp(GpModel model);   // trained; throws std::invalid_argument for a bad one
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override {
     return update(support, {});
   }

@@ -26,19 +26,6 @@ TargetRows rows_of(const Samples& support, tasks::Target target) {
   return rows;
 }
 
-Prediction nothing_predicted(Eigen::Index n) {
-  const Matrix unknown = Matrix::Constant(n, tasks::kNumTargets, std::nan(""));
-  return {unknown, unknown, unknown};
-}
-
-void set_log_normal(Prediction& prediction, int target, const Vector& mean, const Vector& variance,
-                    double noise) {
-  const Eigen::ArrayXd median = mean.array().exp();
-  prediction.mean.col(target) = median;
-  prediction.stddev.col(target) = median * (variance.array().exp() - 1).sqrt();
-  prediction.latent_stddev.col(target) = median * ((variance.array() - noise).max(1e-12).exp() - 1).sqrt();
-}
-
 void check_support(const std::string& learner, const Samples& support, std::size_t min_shots) {
   support.check();
   if (support.size() < min_shots) {

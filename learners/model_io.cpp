@@ -50,6 +50,37 @@ std::string table_error(const std::string& name, const Matrix& table, std::size_
   return "";
 }
 
+// Medians [n,2] of a file. Throws DataError where a known one is not above 0: it has no log.
+Matrix read_medians(const Hdf5Reader& file, const std::string& dataset) {
+  auto medians = read_matrix(file, dataset);
+  if (medians.cols() != tasks::kNumTargets) return medians;  // named by Model::error()
+  if (const auto error = table_error(dataset, medians, static_cast<std::size_t>(medians.rows()), false);
+      !error.empty())
+    throw DataError(file.path() + ": " + error);
+  return medians;
+}
+
+Prediction read_prediction(const Hdf5Reader& file) {
+  const auto variance = [&](const std::string& name) {
+    return file.exists(name) ? read_matrix(file, name) : Matrix();
+  };
+  return {read_medians(file, "/median").array().log(), variance("/log_variance"),
+          variance("/latent_log_variance")};
+}
+
+// That of version 1.
+Prediction read_first_prediction(const Hdf5Reader& file) {
+  const Matrix medians = read_medians(file, "/mean");
+  const auto log_variance = [&](const std::string& name) -> Matrix {
+    if (!file.exists(name)) return {};
+    const Matrix stddev = read_matrix(file, name);
+    if (stddev.rows() != medians.rows() || stddev.cols() != medians.cols())
+      return stddev;  // named by Model::error()
+    return (stddev.array() / medians.array()).square().log1p();
+  };
+  return {medians.array().log(), log_variance("/stddev"), log_variance("/latent_stddev")};
+}
+
 }  // namespace
 
 std::optional<double> Model::epoch_s(double time_ms) const {
@@ -70,18 +101,20 @@ std::string Model::error() const {
   if (space == nullptr || support.space == nullptr || *support.space != *space) {
     return "support: expected the space of the model";
   }
-  if (auto error = table_error("mean", prediction.mean, space->size(), false); !error.empty()) return error;
-  if (prediction.mean.col(tasks::kTimeMs).array().isNaN().any() &&
-      prediction.mean.col(tasks::kPowerW).array().isNaN().any()) {
-    return "mean: expected the time or the power of every mode, found neither";
+  if (prediction.log_mean.array().isInf().any()) return "median: expected numbers above 0, found none";
+  const Matrix medians = prediction.median();
+  if (auto error = table_error("median", medians, space->size(), false); !error.empty()) return error;
+  if (medians.col(tasks::kTimeMs).array().isNaN().any() &&
+      medians.col(tasks::kPowerW).array().isNaN().any()) {
+    return "median: expected the time or the power of every mode, found neither";
   }
-  for (const auto& [name, stddev] :
-       {std::pair("stddev", &prediction.stddev), std::pair("latent_stddev", &prediction.latent_stddev)}) {
-    if (stddev->size() == 0) continue;
-    if (auto error = table_error(name, *stddev, space->size(), true); !error.empty()) return error;
+  for (const auto& [name, variance] : {std::pair("log_variance", &prediction.log_variance),
+                                       std::pair("latent_log_variance", &prediction.latent_log_variance)}) {
+    if (variance->size() == 0) continue;
+    if (auto error = table_error(name, *variance, space->size(), true); !error.empty()) return error;
   }
-  if (prediction.stddev.size() != prediction.latent_stddev.size())
-    return "latent_stddev: expected where there is stddev, and there alone";
+  if (prediction.log_variance.size() != prediction.latent_log_variance.size())
+    return "latent_log_variance: expected where there is log_variance, and there alone";
   if (auto error = table_error("support/targets", support.targets, support.size(), false); !error.empty())
     return error;
   try {
@@ -97,7 +130,7 @@ std::string Model::error() const {
 
 Model read_model(const std::string& path, const datasets::ReadOptions& options) {
   const Hdf5Reader file(path, options);
-  file.require_format(kFormat, kModelVersion);
+  const int version = file.require_format(kFormat, kModelVersion);
   Model model;
   model.device = file.text("/", "device");
   model.workload = file.text("/", "workload");
@@ -107,6 +140,14 @@ Model read_model(const std::string& path, const datasets::ReadOptions& options) 
       throw DataError(path +
                       ": expected names of device, workload and learner without control characters, found '" +
                       hw::printable(name) + "'");
+  if (file.has_attribute("/", "settings")) {
+    std::istringstream text(file.text("/", "settings"));
+    try {
+      for (std::string one; text >> one;) add_setting(model.settings, one);
+    } catch (const std::invalid_argument& e) {
+      throw DataError(path + ": settings: " + hw::printable(e.what()));
+    }
+  }
   model.attributes = datasets::read_attributes(file, "/attributes");
   model.space = std::make_shared<const hw::PowerModeSpace>(
       datasets::read_space(file, "/knobs", "/modes", options.max_modes));
@@ -115,9 +156,7 @@ Model read_model(const std::string& path, const datasets::ReadOptions& options) 
   if (modes.size() != model.space->size() || modes != model.space->modes()) {
     throw DataError(path + ": /modes: expected all modes of the knobs in ascending order");
   }
-  model.prediction.mean = read_matrix(file, "/mean");
-  if (file.exists("/stddev")) model.prediction.stddev = read_matrix(file, "/stddev");
-  if (file.exists("/latent_stddev")) model.prediction.latent_stddev = read_matrix(file, "/latent_stddev");
+  model.prediction = version == 1 ? read_first_prediction(file) : read_prediction(file);
   model.support = {model.space, datasets::read_modes(file, "/support/modes", knobs),
                    read_matrix(file, "/support/targets"), tasks::characteristics_of(model.attributes)};
   if (file.exists("/support/noise_factors"))
@@ -148,14 +187,16 @@ void write_model(const std::string& path, const Model& model) {
   file.text("/", "device", model.device);
   file.text("/", "workload", model.workload);
   file.text("/", "learner", model.learner);
+  if (!model.settings.empty()) file.text("/", "settings", to_text(model.settings));
   const std::size_t knobs = model.space->knobs().size();
   datasets::write_attributes(file, "/attributes", model.attributes);
   datasets::write_space(file, "/knobs", *model.space);
   datasets::write_modes(file, "/modes", knobs, model.space->modes());
-  write_matrix(file, "/mean", model.prediction.mean);
-  if (model.prediction.stddev.size() > 0) write_matrix(file, "/stddev", model.prediction.stddev);
-  if (model.prediction.latent_stddev.size() > 0)
-    write_matrix(file, "/latent_stddev", model.prediction.latent_stddev);
+  write_matrix(file, "/median", model.prediction.median());
+  if (model.prediction.uncertain()) {
+    write_matrix(file, "/log_variance", model.prediction.log_variance);
+    write_matrix(file, "/latent_log_variance", model.prediction.latent_log_variance);
+  }
   datasets::write_modes(file, "/support/modes", knobs, model.support.modes);
   write_matrix(file, "/support/targets", model.support.targets);
   if (model.support.noise_factors.size() > 0)

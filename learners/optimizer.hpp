@@ -11,17 +11,19 @@ namespace fewwatt::learners {
 template <class T>
 class Adam {
  public:
+  // A column of parameters, or of anything that each of them has.
   using Flat = Eigen::Matrix<T, Eigen::Dynamic, 1>;
 
-  // All that a step changes besides the parameters.
+  // Everything that a step changes besides the parameters.
   struct State {
     Flat first, second;  // moments of the gradient, [size]
     int steps = 0;       // done
   };
 
+  // For `size` parameters, with zero moments.
   Adam(Eigen::Index size, T rate) : rate_(rate), state_{Flat::Zero(size), Flat::Zero(size), 0} {}
 
-  // parameters and gradient: the same part of the flat vectors each time, [size].
+  // Moves the parameters by one step against the gradient. Both are [size], with the same parameter in the same place each time.
   template <class P, class G>
   void step(P&& parameters, const G& gradient) {
     auto& [m, v, steps] = state_;
@@ -33,8 +35,8 @@ class Adam {
     parameters.array() -= m_scale * m.array() / ((v.array() * v_scale).sqrt() + T(1e-8));
   }
 
-  void set_rate(T rate) { rate_ = rate; }
-  const State& state() const { return state_; }
+  void set_rate(T rate) { rate_ = rate; }                     // of the steps from now on
+  const State& state() const { return state_; }               // to go on from later
   void set_state(State state) { state_ = std::move(state); }  // of the same size
 
  private:
@@ -43,12 +45,14 @@ class Adam {
   State state_;
 };
 
-// With so many rows a step costs something, and Adam stops where the objective fell by less in so many steps.
+// With kManyRows rows or more a step is expensive. Then Adam stops as soon as the objective has fallen by less than kSettled in the
+// last kSettledSteps steps.
 inline constexpr Eigen::Index kManyRows = 20;
 inline constexpr double kSettled = 1e-4;
 inline constexpr int kSettledSteps = 15;
 
-// Where Adam finds the lowest of objective(flat, &gradient), which is of so many rows.
+// The flat parameters with the lowest value of objective(flat, &gradient) that Adam finds in at most `steps` steps from `flat`. `rows`
+// is the number of rows that the objective sums over.
 template <class Objective>
 Eigen::VectorXd minimise(Eigen::VectorXd flat, int steps, double rate, Eigen::Index rows,
                          const Objective& objective) {

@@ -10,11 +10,11 @@ namespace {
 
 using hw::KnobRole;
 
-// On weights whose columns have norm 1: only separates what the support cannot.
+// Penalty on the weights, of columns with norm 1. It is small, and decides only between weights that fit the support equally well.
 constexpr double kRidge = 1e-3;
 constexpr double kVoltageFloor = 0.5;  // V(0) / V(1)
 
-// A baseline that fits nothing at all still must be positive.
+// The least prediction: one must be positive, even where nothing was fitted.
 constexpr double kSmallest = 1e-9;
 
 class PhysicsPredictor final : public Predictor {
@@ -22,13 +22,14 @@ class PhysicsPredictor final : public Predictor {
   explicit PhysicsPredictor(std::shared_ptr<const hw::PowerModeSpace> space) : space_(std::move(space)) {}
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
-    Matrix mean = Matrix::Constant(static_cast<Eigen::Index>(modes.size()), tasks::kNumTargets, std::nan(""));
+    Matrix medians =
+        Matrix::Constant(static_cast<Eigen::Index>(modes.size()), tasks::kNumTargets, std::nan(""));
     for (int t = 0; t < tasks::kNumTargets; ++t) {
       if (weights[t].size() == 0) continue;
-      mean.col(t) =
+      medians.col(t) =
           (physics_features(static_cast<tasks::Target>(t), *space_, modes) * weights[t]).cwiseMax(kSmallest);
     }
-    return {mean, {}};
+    return Prediction::of_medians(medians);
   }
 
   std::array<Vector, tasks::kNumTargets> weights;  // empty = not fitted

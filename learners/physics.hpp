@@ -4,11 +4,11 @@
 
 namespace fewwatt::learners {
 
-// argmin ||A x - b|| over x >= 0: the active-set method of Lawson & Hanson 1974, chapter 23. A [m,n], b [m]
-// -> [n].
+// Non-negative least squares: the x >= 0 of least ||A x - b||, by the active-set method of Lawson & Hanson 1974, chapter 23. A [m,n],
+// b [m] -> [n].
 Vector nonnegative_least_squares(const Matrix& a, const Vector& b);
 
-// What the parts of a minibatch cost, as functions of the clocks; x = setting / highest level of the knob.
+// The terms of a minibatch's cost as functions of the settings, [n,p]; x = setting / highest level of the knob.
 //   time   1, 1/x per clock, limit and batch size, 1/(cores cpu) [1/cores where the CPU clock is no knob], x of a
 //          batch size
 //   power  1, x and x V(x)^2 per clock, the CPU's times its cores as well, x of a power limit and of a batch size

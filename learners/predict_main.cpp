@@ -32,21 +32,24 @@ std::optional<Options> parse(int argc, char** argv) {
   manual.verb = "predict";
   manual.synopsis = "--model MODEL.h5 --out modes.csv";
   manual.about =
-      "Writes the predicted time, power and energy of all modes of the device as CSV. Columns: one per "
-      "knob;\n"
-      "time_ms, power_w, time_std_ms, power_std_w, time_latent_std_ms, power_latent_std_w, energy_j and "
-      "epoch_s\n"
-      "where they are known; measured, 1 for the modes that the model rests on.";
+      "Writes the predicted time, power and energy of all modes of the device as CSV. Columns:\n"
+      "  one for each knob;\n"
+      "  time_median_ms, power_median_w, energy_median_j, epoch_median_s: the predictions, where known;\n"
+      "  time_p05_ms, time_p95_ms, power_p05_w, power_p95_w, of learners with uncertainty: one measurement\n"
+      "  of twenty stays below p05, one of twenty is above p95;\n"
+      "  time_latent_log_std, power_latent_log_std: standard deviation of the log of what many\n"
+      "  measurements would average to;\n"
+      "  measured: 1 for the modes that were measured, else 0.";
   auto add = manual.options.add_options();
   add("model", program::po::value(&options.model)->required()->value_name("FILE"),
       "model, written by fewwatt adapt");
   add("out", program::po::value(&options.out)->required()->value_name("FILE"),
-      "CSV file to write, or - for standard output; a table of predictions that is there is replaced");
+      "CSV file to write, or - for standard output; replaces a table of predictions of that name");
   add("max-modes", program::po::value(&options.max_modes)->default_value(options.max_modes)->value_name("N"),
-      "most modes of the device");
+      "greatest number of modes of the device");
   if (!program::parse(argc, argv, manual, options.common)) return std::nullopt;
   if (options.out == "-" && options.common.json)
-    throw program::UsageError("--json and --out - both want standard output");
+    throw program::UsageError("--json and --out - cannot be given together: both write to standard output");
   return options;
 }
 
@@ -55,22 +58,26 @@ std::string to_csv(const learners::Model& model) {
     std::string name;
     Eigen::VectorXd values;
   };
-  const auto& [mean, stddev, latent] = model.prediction;
-  const bool has_time = !mean.col(tasks::kTimeMs).array().isNaN().all();
-  const bool has_power = !mean.col(tasks::kPowerW).array().isNaN().all();
+  const auto& p = model.prediction;
+  const learners::Matrix medians = p.median();
   std::vector<Column> columns;
-  if (has_time) columns.push_back({"time_ms", mean.col(tasks::kTimeMs)});
-  if (has_power) columns.push_back({"power_w", mean.col(tasks::kPowerW)});
-  if (has_time && stddev.size() > 0) columns.push_back({"time_std_ms", stddev.col(tasks::kTimeMs)});
-  if (has_power && stddev.size() > 0) columns.push_back({"power_std_w", stddev.col(tasks::kPowerW)});
-  if (has_time && latent.size() > 0) columns.push_back({"time_latent_std_ms", latent.col(tasks::kTimeMs)});
-  if (has_power && latent.size() > 0) columns.push_back({"power_latent_std_w", latent.col(tasks::kPowerW)});
-  if (has_time && has_power) {
-    columns.push_back({"energy_j", mean.col(tasks::kTimeMs).cwiseProduct(mean.col(tasks::kPowerW)) / 1000});
+  for (const auto& [target, name, unit] :
+       {std::tuple(tasks::kTimeMs, "time", "_ms"), {tasks::kPowerW, "power", "_w"}}) {
+    if (!p.predicts(target)) continue;
+    const auto add = [&](const std::string& what, const std::string& in, const Eigen::VectorXd& values) {
+      columns.push_back({name + what + in, values});
+    };
+    add("_median", unit, medians.col(target));
+    if (!p.uncertain()) continue;
+    add("_p05", unit, p.quantile(0.05).col(target));
+    add("_p95", unit, p.quantile(0.95).col(target));
+    add("_latent_log_std", "", p.latent_log_variance.col(target).cwiseSqrt());
   }
-  if (const auto epoch_s_per_ms = model.epoch_s(1); epoch_s_per_ms && has_time) {
-    columns.push_back({"epoch_s", mean.col(tasks::kTimeMs) * *epoch_s_per_ms});
-  }
+  const Eigen::VectorXd time_ms = medians.col(tasks::kTimeMs);
+  if (p.predicts(tasks::kTimeMs) && p.predicts(tasks::kPowerW))
+    columns.push_back({"energy_median_j", time_ms.cwiseProduct(medians.col(tasks::kPowerW)) / 1000});
+  if (const auto epoch_s_per_ms = model.epoch_s(1); epoch_s_per_ms && p.predicts(tasks::kTimeMs))
+    columns.push_back({"epoch_median_s", time_ms * *epoch_s_per_ms});
 
   std::ostringstream text;
   text << std::setprecision(9);
@@ -87,7 +94,7 @@ std::string to_csv(const learners::Model& model) {
   return text.str();
 }
 
-// What to_csv() made, of whatever model.
+// Any file that to_csv() wrote may be replaced.
 datasets::Replaceable table_of_predictions() {
   return datasets::text_file("a table of predictions", [](std::string_view start) {
     const auto header = datasets::first_line(start);

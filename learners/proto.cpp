@@ -51,13 +51,13 @@ class ProtoPredictor final : public Predictor {
     return predict_targets(modes, {true, true});
   }
   Prediction predict_targets(std::span<const hw::PowerMode> modes, const Wanted& wanted) const override {
-    auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
+    auto out = Prediction::unknown(static_cast<Eigen::Index>(modes.size()));
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t] || !wanted[t]) continue;
       const auto inputs = proto_inputs(*model_, static_cast<tasks::Target>(t), *space_, modes);
       auto [mean, variance] = fits[t]->posterior.predict(inputs);
       mean += curves(*model_->targets[t], inputs.knobs) * fits[t]->curve_weights;
-      set_log_normal(out, t, mean, variance, std::exp(2 * fits[t]->posterior.kernel().log_noise));
+      out.set(t, mean, variance, std::exp(2 * fits[t]->posterior.kernel().log_noise));
     }
     return out;
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "learners/checkpoint_fields.hpp"
 #include "learners/cholesky.hpp"
 
 namespace fewwatt::learners {
@@ -13,7 +14,7 @@ using tasks::kTargetNames;
 
 // Variances are multiplied by (kCalm + sum_i z_i^2) / (kCalm + rows), z_i = error / predicted stddev of row i left out.
 constexpr double kCalm = 5;
-// No row is left out entirely by the others: its leverage is below 1.
+// Leverages are cut off here, because at 1 a row would be explained by itself alone.
 constexpr double kMostLeverage = 0.999;
 
 class RidgePredictor final : public Predictor {
@@ -22,7 +23,7 @@ class RidgePredictor final : public Predictor {
       : model_(std::move(model)), space_(std::move(space)) {}
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
-    auto out = nothing_predicted(static_cast<Eigen::Index>(modes.size()));
+    auto out = Prediction::unknown(static_cast<Eigen::Index>(modes.size()));
     const Matrix x = model_->scaler(encode(FeatureSet::physical, *space_, modes));
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t]) continue;
@@ -33,7 +34,7 @@ class RidgePredictor final : public Predictor {
           fit.variance_scale *
           (fit.noise_variance +
            (features * fit.posterior.covariance).cwiseProduct(features).rowwise().sum().array());
-      set_log_normal(out, t, logs, variance, fit.variance_scale * fit.noise_variance);
+      out.set(t, logs, variance, fit.variance_scale * fit.noise_variance);
     }
     return out;
   }
@@ -94,47 +95,26 @@ std::string RidgeModel::error() const {
   return "";
 }
 
+void RidgeModel::visit(CheckpointFields& fields) {
+  fields.text("trained_by", trained_by);
+  fields.text("knobs", knobs);
+  fields.net(scaler, shape, std::nullopt);
+  fields.targets(targets, "weights", [](CheckpointFields& of, RidgeTarget& target) {
+    of.row("weights", target.weights);
+    of.real("target_scale", target.target_scale, kLeastFactor, kMostTargetScale);
+    of.row("prior_mean", target.prior_mean);
+    of.row("log_spreads", target.log_spreads);
+    of.real("log_noise", target.log_noise, -kMostLog, kMostLog);
+    of.real("prior_scale", target.prior_scale, kLeastFactor, kMostFactor);
+  });
+}
+
 Checkpoint RidgeModel::to_checkpoint() const {
-  Checkpoint c;
-  c.learner = "ridge";
-  c.texts["trained_by"] = trained_by;
-  c.texts["knobs"] = knobs;
-  c.texts["activation"] = to_string(shape.activation);
-  c.tensors["feature_mean"] = scaler.mean.transpose();
-  c.tensors["feature_stddev"] = scaler.stddev.transpose();
-  c.numbers["hidden"] = {shape.sizes.begin() + 1, shape.sizes.end()};
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    c.tensors[prefix + "weights"] = targets[t]->weights.transpose();
-    c.tensors[prefix + "prior_mean"] = targets[t]->prior_mean.transpose();
-    c.tensors[prefix + "log_spreads"] = targets[t]->log_spreads.transpose();
-    c.numbers[prefix + "target_scale"] = {targets[t]->target_scale};
-    c.numbers[prefix + "log_noise"] = {targets[t]->log_noise};
-    c.numbers[prefix + "prior_scale"] = {targets[t]->prior_scale};
-  }
-  return c;
+  return write_fields("ridge", *this);
 }
 
 RidgeModel RidgeModel::from_checkpoint(const Checkpoint& c) {
-  RidgeModel model;
-  model.trained_by = c.text("trained_by");
-  model.knobs = c.text("knobs");
-  model.shape.activation = parse_activation(c.text("activation"));
-  model.scaler = read_scaler(c, "feature_mean", "feature_stddev");
-  model.shape.sizes = {static_cast<int>(model.scaler.mean.size())};
-  for (const int size : c.layers("hidden")) model.shape.sizes.push_back(size);
-  for (int t = 0; t < kNumTargets; ++t) {
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (!c.tensors.contains(prefix + "weights")) continue;
-    model.targets[t] = {c.vector(prefix + "weights"),
-                        c.real(prefix + "target_scale", kLeastFactor, kMostTargetScale),
-                        c.vector(prefix + "prior_mean"),
-                        c.vector(prefix + "log_spreads"),
-                        c.real(prefix + "log_noise", -kMostLog, kMostLog),
-                        c.real(prefix + "prior_scale", kLeastFactor, kMostFactor)};
-  }
-  return model;
+  return read_fields<RidgeModel>(c);
 }
 
 Matrix ridge_features(const MlpShape& shape, const Vector& weights, const Matrix& x) {

@@ -11,10 +11,12 @@
 
 namespace fewwatt::learners {
 
-// Of the level around the support's mean, squared units of the target: so large that it is hardly held to anything.
+class CheckpointFields;
+
+// Prior variance of the level around the support's mean, in squared units of the target: so large that it hardly matters.
 inline constexpr double kRidgeLevelVariance = 10;
 
-// Outputs of the net: the covariance of their weights has the square of them.
+// Greatest number of outputs of the net: the covariance of their weights has the square of that many entries.
 inline constexpr int kMostRidgeFeatures = 1024;
 
 // One target:  log y = m + target_scale (1, phi(x), x) . w + noise,   m = mean log y of the support rows, phi a net, x the
@@ -26,8 +28,8 @@ struct RidgeTarget {
   double target_scale = 1;  // > 0; log units
   Vector prior_mean;        // [e + f]
   Vector log_spreads;       // [e + f]
-  double log_noise = -3;
-  double prior_scale = 1;  // > 0; chosen on validation workloads
+  double log_noise = -3;    // of noise
+  double prior_scale = 1;   // > 0; chosen on validation workloads
 };
 
 // What meta/ trains and Ridge adapts, as plain data; a Checkpoint holds it under these names:
@@ -37,20 +39,21 @@ struct RidgeTarget {
 //   tensors  t/weights [1,n], t/prior_mean, t/log_spreads [1,e + f]
 //   numbers  hidden, t/target_scale, t/log_noise, t/prior_scale
 struct RidgeModel {
-  std::string trained_by;  // "ridge", "r2d2"
-  std::string knobs;       // roles_text() of the training spaces
-  Scaler scaler;           // of FeatureSet::physical
-  MlpShape shape;          // of phi, {f, hidden..., e}
-  std::array<std::optional<RidgeTarget>, tasks::kNumTargets> targets;
+  std::string trained_by;                                              // "ridge", "r2d2"
+  std::string knobs;                                                   // roles_text() of the training spaces
+  Scaler scaler;                                                       // of FeatureSet::physical
+  MlpShape shape;                                                      // of phi, {f, hidden..., e}
+  std::array<std::optional<RidgeTarget>, tasks::kNumTargets> targets;  // nullopt where it is not trained
 
   std::string error() const;                             // "" when valid
+  void visit(CheckpointFields& fields);                  // names every field of the checkpoint once
   Checkpoint to_checkpoint() const;                      // origin is left to the caller
   static RidgeModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
 };
 
-// (1, phi(x), x): [n,1 + e + f]. Standardised features further from 0 than kRidgeFarthest count as that far: inverse batch
-// sizes of a new workload can lie dozens of standard deviations from all that training saw.
-inline constexpr double kRidgeFarthest = 4;
+inline constexpr double kRidgeFarthest = 4;  // see ridge_features()
+// The inputs of the last layer, (1, phi(x), x): [n,1 + e + f]. Standardised features farther from 0 than kRidgeFarthest are moved there:
+// inverse batch sizes of a new workload can lie dozens of standard deviations from everything that training saw.
 Matrix ridge_features(const MlpShape& shape, const Vector& weights, const Matrix& x);
 
 // The posterior of the weights, N(mean, covariance).
@@ -58,7 +61,7 @@ struct RidgePosterior {
   Vector mean;        // [p]
   Matrix covariance;  // [p,p]
 };
-// Of y = features w + noise for w ~ N(prior_mean, diag(prior_variance)): Harrison et al. 2018 (ALPaCA), eq. 4 and 5; with
+// The posterior of w in y = features w + noise, w ~ N(prior_mean, diag(prior_variance)): Harrison et al. 2018 (ALPaCA), eq. 4 and 5. With
 // fewer rows than features by Woodbury's identity, Bertinetto et al. 2019 (R2D2), eq. 4, at the cost of inverting [n,n].
 // features [n,p], targets [n]. Throws std::runtime_error when what is to be inverted is not positive definite.
 RidgePosterior ridge_posterior(const Matrix& features, const Vector& targets, const Vector& prior_mean,
@@ -68,7 +71,7 @@ RidgePosterior ridge_posterior(const Matrix& features, const Vector& targets, co
 // predicted from each other.
 class Ridge final : public Learner {
  public:
-  explicit Ridge(RidgeModel model);
+  explicit Ridge(RidgeModel model);  // throws std::invalid_argument for model.error()
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override;
 
  private:

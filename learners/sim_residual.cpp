@@ -30,7 +30,7 @@ SimResidual usual_residual(Index d, Index p) {
 }
 
 double expected_log_noise(double fitted, std::size_t workloads) {
-  constexpr double kUsualSpread = 0.7, kLeast = 0.005;
+  constexpr double kUsualSpread = 0.7, kLeast = 0.001;
   const double of_usual = 1 / (kUsualSpread * kUsualSpread),
                of_workloads = static_cast<double>(workloads) / (kNoiseApart * kNoiseApart);
   const double log_noise = (of_workloads * fitted + of_usual * kUsualLogNoise) / (of_workloads + of_usual);
@@ -125,32 +125,45 @@ double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& row
   return value;
 }
 
-namespace {
+void SupportFitOptions::each(OptionVisitor& on) {
+  on.real("variance", variance, 1e-9, 1e3, "of logs, of what is left beside simulated workloads");
+  on.real("joint_share", joint_share, 1e-6, 0.999, "share of it in the function of all knobs");
+  on.real("alone_share", alone_share, 1e-6, 0.999,
+          "share of it in the functions of single knobs; features have the rest");
+  on.real("noise", noise, 1e-6, 10, "usual standard deviation of the log of a measurement");
+  on.real("spread", spread, 1e-6, 100, "standard deviation of logs of amplitudes");
+  on.real("length_spread", length_spread, 1e-6, 100, "standard deviation of logs of lengths");
+  on.real("noise_spread", noise_spread, 1e-6, 100, "standard deviation of the log of the noise");
+  on.whole("steps", steps, 0, 100'000, "steps of Adam");
+  on.real("rate", rate, 1e-9, 10, "Adam's rate");
+}
 
-// What a support is fitted from; variances are of logs.
-constexpr double kUsualVariance = 0.0025, kJointShare = 0.3, kAloneShare = 0.3, kUsualNoise = 0.015;
-// How far its logs are from there.
-constexpr double kSpread = 1, kLengthSpread = 0.7, kNoiseSpread = 0.35;
-constexpr int kFitSteps = 60;
-constexpr double kFitRate = 0.1;
+std::string SupportFitOptions::error() const {
+  for (const double value :
+       {variance, joint_share, alone_share, noise, spread, length_spread, noise_spread, rate})
+    if (!(value > 0) || !std::isfinite(value))
+      return "SupportFitOptions: variance, shares, noise, spreads and rate must be > 0";
+  if (!(joint_share + alone_share < 1))
+    return "SupportFitOptions: joint_share and alone_share must be less than 1 together, got " +
+           std::to_string(joint_share + alone_share);
+  return steps < 0 ? "SupportFitOptions: steps must be >= 0" : "";
+}
 
-}  // namespace
-
-SimFittedToSupport fit_to_support(const SimPriorRows& rows) {
+SimFittedToSupport fit_to_support(const SimPriorRows& rows, const SupportFitOptions& o) {
   const auto d = rows.inputs.knobs.cols(), p = rows.inputs.psi.cols();
-  const auto log_stddev = [](double share, Index of) {
-    return 0.5 * std::log(kUsualVariance * share / static_cast<double>(std::max<Index>(1, of)));
+  const auto log_stddev = [&](double share, Index of) {
+    return 0.5 * std::log(o.variance * share / static_cast<double>(std::max<Index>(1, of)));
   };
   SimFittedToSupport found;
-  found.residual = {{log_stddev(kJointShare, 1), Vector::Constant(d, std::log(1.5)),
-                     Vector::Constant(d, log_stddev(kAloneShare, d)), Vector::Zero(d)},
-                    Vector::Constant(p, log_stddev(1 - kJointShare - kAloneShare, p))};
-  found.log_noise = std::log(kUsualNoise);
+  found.residual = {{log_stddev(o.joint_share, 1), Vector::Constant(d, std::log(1.5)),
+                     Vector::Constant(d, log_stddev(o.alone_share, d)), Vector::Zero(d)},
+                    Vector::Constant(p, log_stddev(1 - o.joint_share - o.alone_share, p))};
+  found.log_noise = std::log(o.noise);
   const Vector middle = sim_prior_parameters(found);
-  SimPriorFitted spreads{{{kSpread, Vector::Constant(d, kLengthSpread), Vector::Constant(d, kSpread),
-                           Vector::Constant(d, kLengthSpread)},
-                          Vector::Constant(p, kSpread)},
-                         kNoiseSpread};
+  SimPriorFitted spreads{{{o.spread, Vector::Constant(d, o.length_spread), Vector::Constant(d, o.spread),
+                           Vector::Constant(d, o.length_spread)},
+                          Vector::Constant(p, o.spread)},
+                         o.noise_spread};
   const Vector precision = sim_prior_parameters(spreads).head(middle.size() - 1).cwiseAbs2().cwiseInverse();
   const auto half_squares = [&](const Vector& at, Vector* gradient) {
     Vector slope = at - middle;
@@ -160,7 +173,7 @@ SimFittedToSupport fit_to_support(const SimPriorRows& rows) {
   };
   const auto n = static_cast<double>(rows.left.size());
   const Vector best =
-      minimise(middle, kFitSteps, kFitRate, rows.left.size(), [&](const Vector& at, Vector* gradient) {
+      minimise(middle, o.steps, o.rate, rows.left.size(), [&](const Vector& at, Vector* gradient) {
         set_sim_prior_parameters(found, at);
         const double value = n * sim_prior_objective(found, rows, gradient);
         *gradient *= n;

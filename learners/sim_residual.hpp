@@ -1,9 +1,11 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "learners/encode.hpp"
 #include "learners/knob_kernel.hpp"
+#include "learners/options.hpp"
 
 namespace fewwatt::learners {
 
@@ -35,15 +37,16 @@ class SimEncoder {
 };
 Matrix sim_covariance(const SimResidual& residual, const SimInputs& a, const SimInputs& b);  // [n,m]
 
-// Where training on workloads with the same knobs starts from, and is drawn to.
+// Where training on workloads with the same knobs starts from, and is drawn to: each part has a standard deviation of exp(-1.5), 22 % of
+// log y; lengths of two standard deviations of a knob's log settings, over which most boards' costs are smooth, and of 1.3 for knobs alone.
 SimResidual usual_residual(Eigen::Index knobs, Eigen::Index features);
-inline constexpr double kUsualLogNoise = -4.0;
+inline constexpr double kUsualLogNoise = -4.0;  // 1.8 %
 inline constexpr double kSimLevelVariance =
     10;  // of the level around the rows' mean, log units^2; as good as free
 
 // What is expected of the noise of a new workload, from what fits `workloads` training workloads: each one's log differs by
-// kNoiseApart from what they have in common, which is drawn to kUsualLogNoise (spread 0.7); and is at least half a percent, since few
-// smooth workloads do not make a steady board.
+// kNoiseApart from what they have in common, which is drawn to kUsualLogNoise (spread 0.7); and is at least a thousandth, which no
+// clock and no sensor repeats. That a new workload may be noisier by far is for the scales that are averaged over.
 inline constexpr double kNoiseApart = 0.6;
 double expected_log_noise(double fitted, std::size_t workloads);
 
@@ -71,11 +74,25 @@ void set_sim_prior_parameters(SimPriorFitted& target, const Vector& parameters);
 // and its gradient in the order of sim_prior_parameters. Throws std::runtime_error when that is not positive definite.
 double sim_prior_objective(const SimPriorFitted& target, const SimPriorRows& rows, Vector* gradient);
 
-// The residual and noise that are most likely a posteriori for the rows of one support, with a normal prior of their logs about
-// those of usual_residual() made small enough for what is left beside simulated workloads like the support. log_scale is 0.
+// The prior of what is left of a support beside simulated workloads that are like it, as normal distributions of logs.
+struct SupportFitOptions {
+  // Variance of log y: 5 % is how far alike workloads are apart, SimPriorOptions::time_error. Shares of it in the joint function
+  // and in those of single knobs; the features have the rest, so that none of the three is thought likelier.
+  double variance = 0.0025, joint_share = 0.3, alone_share = 0.3;
+  double noise = tasks::kUsualNoise;  // standard deviation of log y
+  // Standard deviations of the logs of amplitudes, lengths and noise: by a factor of 2.7, of 2, since a length twice as long hardly
+  // differs over the few levels of a knob, and of 1.4, since how well a board repeats itself is known best.
+  double spread = 1, length_spread = 0.7, noise_spread = 0.35;
+  int steps = 60;     // of Adam, by when a step changes logs by a percent
+  double rate = 0.1;  // so that they reach what is two spreads away
+  void each(OptionVisitor& on);
+  std::string error() const;  // "" when valid
+};
+
+// The residual and noise that are most likely a posteriori for the rows of one support. log_scale is 0.
 struct SimFittedToSupport : SimPriorFitted {
   double log_prior = 0;  // of these, less that of the prior's middle
 };
-SimFittedToSupport fit_to_support(const SimPriorRows& rows);
+SimFittedToSupport fit_to_support(const SimPriorRows& rows, const SupportFitOptions& options = {});
 
 }  // namespace fewwatt::learners

@@ -7,6 +7,7 @@
 
 #include "learners/learner.hpp"
 #include "learners/sim_population.hpp"
+#include "learners/sim_prior/cloud.hpp"
 
 namespace fewwatt::learners {
 
@@ -27,15 +28,6 @@ struct Curve {
   double error = 0;     // root mean square, log units
 };
 Curve fit_curve(const Matrix& features, const Vector& logs);
-
-// Weighted workloads: what they have in common and how they differ. From their logs at some modes, [which,n], a workload
-// like them has there the mean weights' logs and the covariance root' root.
-struct Cloud {
-  std::vector<std::size_t> which;
-  Eigen::VectorXf weights;  // sum 1
-  // root = spread logs, [r, which], rows sum to 0; [0,0]: root = sqrt(weight) (log - mean)
-  SimPopulation::Rows spread = {};
-};
 
 // Training workloads of which it is stated what they are.
 struct StatedWorkloads {

@@ -5,8 +5,12 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "learners/checkpoint_fields.hpp"
+
 namespace fewwatt::learners {
 namespace {
+
+constexpr const char* kLogTransfer = "transfer-log";
 
 using tasks::kNumTargets;
 using tasks::kTargetNames;
@@ -46,14 +50,14 @@ class NetPredictor final : public Predictor {
 
   Prediction predict(std::span<const hw::PowerMode> modes) const override {
     const Matrix x = encode(features_, *space_, modes);
-    Matrix mean = Matrix::Constant(x.rows(), kNumTargets, std::nan(""));
+    Matrix medians = Matrix::Constant(x.rows(), kNumTargets, std::nan(""));
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fitted[t]) continue;
       const auto& f = *fitted[t];
       const Net::Matrix z = f.net.forward(f.inputs(x).cast<float>());
-      mean.col(t) = f.target.restore(z.col(0).cast<double>()).cwiseMax(f.floor);
+      medians.col(t) = f.target.restore(z.col(0).cast<double>()).cwiseMax(f.floor);
     }
-    return {mean, {}};
+    return Prediction::of_medians(medians);
   }
 
   std::array<std::optional<Fitted>, kNumTargets> fitted;
@@ -72,6 +76,14 @@ PublishedRecipe checked(const PublishedRecipe& recipe) {
 }
 
 }  // namespace
+
+void PublishedRecipe::each(OptionVisitor& on) {
+  on.whole("epochs", epochs, 1, 1'000'000, "number of passes over the measured modes");
+  on.whole("batch", batch, 1, 1'000'000, "number of rows in a minibatch");
+  on.real("rate", rate, 1e-9, 1e3, "learning rate of Adam");
+  on.whole("rows_per_mode", rows_per_mode, 1, 1000,
+           "number of rows that each measured mode becomes; the published recipe has 40");
+}
 
 std::string PublishedRecipe::error() const {
   if (epochs < 1) return "PublishedRecipe: epochs must be >= 1, got " + std::to_string(epochs);
@@ -103,32 +115,22 @@ void train_epoch(Mlp<float>& net, Adam<float>& adam, std::size_t first, const Ml
   }
 }
 
-Checkpoint TransferModel::to_checkpoint() const {
-  Checkpoint c;
-  c.learner = log_targets ? "transfer-log" : "transfer";
-  c.texts["knobs"] = knobs;
-  c.texts["reference"] = reference;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    c.tensors[prefix + "weights"] = targets[t]->weights.transpose();
-    c.tensors[prefix + "input_mean"] = targets[t]->inputs.mean.transpose();
-    c.tensors[prefix + "input_stddev"] = targets[t]->inputs.stddev.transpose();
-  }
-  return c;
+void TransferModel::visit(CheckpointFields& fields) {
+  fields.text("knobs", knobs);
+  fields.text("reference", reference);
+  fields.targets(targets, "weights", [](CheckpointFields& of, ReferenceNet& net) {
+    of.row("weights", net.weights);
+    of.scaler("input_mean", "input_stddev", net.inputs);
+  });
 }
 
-TransferModel TransferModel::from_checkpoint(const Checkpoint& c) {
-  TransferModel model;
-  model.log_targets = c.learner == "transfer-log";
-  model.knobs = c.text("knobs");
-  model.reference = c.text("reference");
-  for (int t = 0; t < kNumTargets; ++t) {
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (!c.tensors.contains(prefix + "weights")) continue;
-    model.targets[t] = ReferenceNet{c.vector(prefix + "weights"),
-                                    read_scaler(c, prefix + "input_mean", prefix + "input_stddev")};
-  }
+Checkpoint TransferModel::to_checkpoint() const {
+  return write_fields(log_targets ? kLogTransfer : "transfer", *this);
+}
+
+TransferModel TransferModel::from_checkpoint(const Checkpoint& c, bool log_targets) {
+  auto model = read_fields<TransferModel>(c);
+  model.log_targets = log_targets;
   return model;
 }
 

@@ -50,7 +50,8 @@ Samples with_fresh_rows(const Samples& support, const Samples& fresh, const Upda
       }
       const double old_weight = 1 / factor, weight = 1 / other_factor, sum = old_weight + weight;
       const double mean = (old_weight * value + weight * other) / sum;
-      // Their spread over what it usually is, and as if one more had spread as usual; as in tasks::noise_factor().
+      // How far the two values are apart, in usual standard deviations. As in tasks::noise_factor(), one more pair with the usual
+      // spread is counted in.
       const double spread = (value - other) / (tasks::kUsualNoise * mean);
       factor = std::max(1.0, (old_weight * weight / sum * spread * spread + 1) / 2) / sum;
       value = mean;

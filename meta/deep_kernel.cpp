@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 
+#include "meta/net_state.hpp"
 #include "meta/torch_nets.hpp"
 #include "meta/train.hpp"
 
@@ -15,11 +17,15 @@ using learners::GpTarget;
 using learners::TermKernel;
 using tasks::kNumTargets;
 
-constexpr const char* kStateName = "deep-kernel-state";
 // Log units of the target per standardised feature.
 constexpr double kMeanSpread = 0.1, kStartSpread = 0.1;
 
-void check_sizes(const learners::MlpShape& shape, const GpTarget& target, std::span<const Episode> episodes) {
+Eigen::Index outputs_of(const learners::MlpShape& shape) {
+  return shape.num_layers() > 0 ? shape.sizes.back() : 0;
+}
+
+void check_sizes(const learners::MlpShape& shape, const GpTarget& target, Eigen::Index first_knob,
+                 std::span<const Episode> episodes) {
   const auto require = [](bool holds, const char* what) {
     if (!holds) throw std::invalid_argument("deep_kernel_gradient: " + std::string(what));
   };
@@ -27,9 +33,9 @@ void check_sizes(const learners::MlpShape& shape, const GpTarget& target, std::s
   const auto f = static_cast<Eigen::Index>(shape.sizes.front());
   require(target.weights.size() == static_cast<Eigen::Index>(shape.num_parameters()),
           "weights do not fit the shape");
-  const auto columns = f / 3 + (shape.num_layers() > 0 ? shape.sizes.back() : 0);
-  require(target.mean.size() == f && target.kernel.log_spreads.size() == f &&
-              target.kernel.log_lengths.size() == columns,
+  const auto knobs = target.kernel.log_lengths.size() - outputs_of(shape);
+  require(target.mean.size() == f && target.kernel.log_spreads.size() == f && knobs >= 0 && first_knob >= 0 &&
+              first_knob + knobs <= f,
           "mean and kernel do not fit the shape");
   for (const auto& e : episodes) {
     require(e.support_x.rows() + e.query_x.rows() > 0, "an episode needs rows");
@@ -65,12 +71,12 @@ void set_deep_kernel_parameters(GpTarget& target, const Vector& parameters) {
       TermKernel::from_flat(parameters.tail(parameters.size() - n - f), target.kernel.log_lengths.size());
 }
 
-DeepKernelGradient deep_kernel_gradient(const learners::MlpShape& shape, const GpTarget& target,
-                                        std::span<const Episode> episodes, double pull) {
-  check_sizes(shape, target, episodes);
+BatchGradient deep_kernel_gradient(const learners::MlpShape& shape, const GpTarget& target,
+                                   Eigen::Index first_knob, std::span<const Episode> episodes, double pull) {
+  check_sizes(shape, target, first_knob, episodes);
   use_one_thread();
-  const auto w = target.weights.size(), f = target.mean.size(), d = f / 3;
-  const auto columns = target.kernel.log_lengths.size();
+  const auto w = target.weights.size(), f = target.mean.size();
+  const auto columns = target.kernel.log_lengths.size(), d = columns - outputs_of(shape);
   const auto parameters = to_tensor(deep_kernel_parameters(target)).set_requires_grad(true);
   const auto mean = parameters.narrow(0, w, f);
   const auto flat_kernel = parameters.narrow(0, w + f, parameters.size(0) - w - f);
@@ -84,7 +90,7 @@ DeepKernelGradient deep_kernel_gradient(const learners::MlpShape& shape, const G
                          1);  // [b,n,1]
   const auto n = x.size(1);
   const auto terms = x.clamp(-learners::kGpFarthest, learners::kGpFarthest);
-  auto z = x.narrow(2, 2 * d, d);
+  auto z = x.narrow(2, first_knob, d);
   if (shape.num_layers() > 0) z = at::cat({z, forward(shape, parameters.narrow(0, 0, w), terms)}, -1);
   const auto left = y - y.mean(1, /*keepdim=*/true) - at::matmul(terms, mean.unsqueeze(-1));
   at::Tensor task_losses;
@@ -105,13 +111,22 @@ DeepKernelGradient deep_kernel_gradient(const learners::MlpShape& shape, const G
   const auto prior = ((flat_kernel - start) / spreads).square().sum() + (mean / kMeanSpread).square().sum();
   const auto whole = task_losses.mean() + pull * prior;
 
-  DeepKernelGradient result;
-  const auto gradient = torch::autograd::grad({whole}, {parameters})[0].contiguous();
-  result.gradient = Eigen::Map<const Vector>(gradient.data_ptr<double>(), gradient.numel());
-  result.loss = whole.item<double>();
-  const auto losses = task_losses.detach().contiguous();
-  result.task_losses.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + losses.numel());
-  return result;
+  return gradient_of(whole, task_losses, parameters);
+}
+
+void DeepKernelOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
+  on.real("outer_rate", outer_rate, 1e-9, 1e3,
+          "initial learning rate of Adam for mean and kernel; it falls to 0 as a cosine");
+  on.real("net_rate", net_rate, 1e-9, 1e3,
+          "initial learning rate of Adam for the net; it falls to 0 as a cosine");
+  on.whole("embedding", embedding, 0, learners::kMostWidth,
+           "number of outputs of the net, on which the kernel acts; 0: no net");
+  on.real("pull", pull, 0, 1e6, "weight of the penalty that pulls mean and kernel to their initial values");
+  on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
+  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
+  on.choice<learners::Activation>("activation", activation, learners::kActivations,
+                                  "activation function of the hidden layers");
 }
 
 std::string DeepKernelOptions::error() const {
@@ -128,67 +143,80 @@ std::string DeepKernelOptions::error() const {
   return "";
 }
 
-DeepKernel::DeepKernel(std::string name, std::span<const datasets::Profile> training,
-                       DeepKernelOptions options, std::uint64_t seed, const learners::Checkpoint* init)
-    : options_(std::move(options)) {
+DeepKernel::DeepKernel(std::string name, learners::MlpShape shape, GpTarget from, Eigen::Index first_knob,
+                       DeepKernelOptions options)
+    : options_(std::move(options)), target_(std::move(from)), first_knob_(first_knob) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
+  std::vector<Part> parts;
+  const Eigen::Index inputs = shape.sizes.front();
+  if (target_.weights.size() > 0) parts.push_back({target_.weights.size(), options_.net_rate});
+  parts.push_back({target_.mean.size() + target_.kernel.flat().size(), options_.outer_rate});
+  start({.name = std::move(name),
+         .kind = "deep-kernel",
+         .shape = std::move(shape),
+         .inputs = inputs,
+         .even = true,
+         .max_steps = options_.max_steps,
+         .clip_norm = options_.clip_norm},
+        parts);
+}
+
+GpTarget DeepKernel::untrained(const learners::MlpShape& shape, Eigen::Index knobs, std::uint64_t seed,
+                               int target) {
+  const Eigen::Index f = shape.sizes.front(), columns = knobs + outputs_of(shape);
+  GpTarget start;
+  start.weights = initial_weights(shape, seed, target);
+  start.mean = Vector::Zero(f);
+  start.kernel = start_of_kernel(columns, f);
+  start.kernel_spreads = TermKernel::prior_spreads(columns, f).flat();
+  return start;
+}
+
+BatchGradient DeepKernel::gradient(std::span<const Episode> batch) const {
+  return deep_kernel_gradient(shape(), target_, first_knob_, batch, options_.pull);
+}
+
+Eigen::Index first_log_setting(Eigen::Index features) {
+  return 2 * (features / 3);
+}
+
+OnModes deep_kernel_on_modes(const std::string& name, std::span<const datasets::Profile> training,
+                             const DeepKernelOptions& options, std::uint64_t seed,
+                             const learners::Checkpoint* init) {
+  if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
   std::optional<GpModel> from;
   if (init != nullptr) from = GpModel::from_checkpoint(*init);
-  NetOptions net;
-  net.hidden = options_.hidden;
-  net.activation = options_.activation;
-  inputs_ = new_model(name, training, net, seed);
-  model_.trained_by = name;
-  model_.knobs = inputs_.knobs;
-  model_.shape = inputs_.shape;
-  model_.shape.sizes.back() = options_.embedding;
-  if (options_.embedding == 0) model_.shape.sizes.resize(1);
+  auto encoder = ModeEncoder::of(name, training);
+  const auto f = encoder.scaler.mean.size();
+  GpModel model;
+  model.trained_by = name;
+  model.knobs = encoder.knobs;
+  model.shape = net_shape(f, options.hidden, options.embedding, options.activation);
+  if (options.embedding == 0) model.shape.sizes.resize(1);
   if (from) {
-    check_start(from->knobs, model_.knobs);
-    check_start(name, from->shape, model_.shape);
-    inputs_.scaler = from->scaler;
+    check_start(from->knobs, model.knobs);
+    check_start(name, from->shape, model.shape);
+    encoder.scaler = from->scaler;
   }
-  model_.scaler = inputs_.scaler;
-  const auto f = model_.scaler.mean.size();
-  std::array<std::vector<Part>, kNumTargets> parts;
+  model.scaler = encoder.scaler;
   for (int t = 0; t < kNumTargets; ++t) {
-    if (!inputs_.targets[t]) continue;
-    inputs_.targets[t]->target_scale = 1;
-    GpTarget target;
-    target.weights = initial_weights(model_.shape, seed, t);
-    target.mean = Vector::Zero(f);
-    target.kernel = start_of_kernel(model_.columns(), f);
-    target.kernel_spreads = TermKernel::prior_spreads(model_.columns(), f).flat();
-    if (from && from->targets[t]) target = *from->targets[t];
-    if (target.weights.size() > 0) parts[t].push_back({target.weights.size(), options_.net_rate});
-    parts[t].push_back({f + target.kernel_spreads.size(), options_.outer_rate});
-    model_.targets[t] = std::move(target);
+    if (!encoder.scales[t]) continue;
+    encoder.scales[t] = 1;
+    model.targets[t] = DeepKernel::untrained(model.shape, f / 3, seed, t);
+    if (from && from->targets[t]) model.targets[t] = *from->targets[t];
   }
-  start({name, kStateName, options_.max_steps, options_.clip_norm}, parts);
-}
-
-std::vector<Episode> DeepKernel::episodes(tasks::Target target, std::span<const tasks::Task> batch) const {
-  return even_episodes(inputs_, target, batch);
-}
-
-Vector DeepKernel::parameters(tasks::Target target) const {
-  return deep_kernel_parameters(*model_.targets[target]);
-}
-
-void DeepKernel::set_parameters(tasks::Target target, const Vector& parameters) {
-  set_deep_kernel_parameters(*model_.targets[target], parameters);
-}
-
-std::optional<TargetGradient> DeepKernel::gradient(tasks::Target target,
-                                                   std::span<const tasks::Task> batch) const {
-  const auto all = episodes(target, batch);
-  if (all.empty()) return std::nullopt;
-  auto outer = deep_kernel_gradient(model_.shape, *model_.targets[target], all, options_.pull);
-  return TargetGradient{outer.loss, std::move(outer.gradient)};
-}
-
-learners::Checkpoint DeepKernel::snapshot() const {
-  return model_.to_checkpoint();
+  return on_modes<DeepKernel>(
+      name, std::move(encoder),
+      [&](const std::string& learner, int t) {
+        return std::make_unique<DeepKernel>(learner, model.shape, *model.targets[t], first_log_setting(f),
+                                            options);
+      },
+      [model](const auto& learners) {
+        auto now = model;
+        for (int t = 0; t < kNumTargets; ++t)
+          if (learners[t] != nullptr) now.targets[t] = learners[t]->target();
+        return now.to_checkpoint();
+      });
 }
 
 double try_gp(const learners::Checkpoint& gp, const learners::GpFineTune& fine_tune, tasks::Target target,

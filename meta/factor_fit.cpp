@@ -107,6 +107,15 @@ std::vector<FactorRows> rows_left_out(const std::vector<TargetRows>& workloads, 
 
 }  // namespace
 
+void FactorFitOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", steps, 0, kMostSteps, "greatest number of Adam's steps");
+  on.real("rate", rate, 1e-9, 1e3, "learning rate of Adam");
+  on.whole("rows", rows, 2, 10'000, "greatest number of rows of each workload");
+  on.whole("workloads", workloads, 1, 1'000'000, "greatest number of workloads that are learned from");
+  on.whole("left_out", left_out, 1, 1'000'000,
+           "greatest number of these that are left out, one at a time, to be predicted from the others");
+}
+
 std::string FactorFitOptions::error() const {
   if (steps < 0) return "FactorFitOptions: steps must be >= 0, got " + std::to_string(steps);
   if (!(rate > 0) || !std::isfinite(rate))
@@ -161,7 +170,7 @@ learners::FactorModel fit_factor(std::span<const datasets::Profile> training, co
     if (log)
       log(std::string(tasks::kTargetNames[t]) + ": " + std::to_string(w) + " workloads in " +
           std::to_string(model.modes.size()) + " common modes, " + std::to_string(factors.roots.rows()) +
-          " factors, scale " + std::to_string(std::exp(found.log_scale)) + ", of a workload's own " +
+          " factors, scale " + std::to_string(std::exp(found.log_scale)) + ", own part of a workload " +
           std::to_string(100 * std::exp(found.log_signal)) + " %, noise " +
           std::to_string(100 * std::exp(found.log_noise)) + " %");
   }

@@ -6,18 +6,21 @@
 
 #include "datasets/profile.hpp"
 #include "learners/factor.hpp"
+#include "learners/options.hpp"
 #include "meta/meta_learner.hpp"
 
 namespace fewwatt::meta {
 
+// How the factor model's hyper-parameters are fitted.
 struct FactorFitOptions {
-  int steps = 100;  // of Adam, at most
-  double rate = 0.08;
+  int steps = 100;              // of Adam, at most
+  double rate = 0.08;           // of Adam
   std::size_t rows = 60;        // of each workload
   std::size_t workloads = 400;  // that are learned from, evenly spread over those there are
   std::size_t left_out = 40;    // of these, evenly too: the objective is of so many, each beside all others
-  StopCheck interrupted = {};
-  std::string error() const;  // "" when valid
+  StopCheck interrupted = {};   // asked during the fit
+  void each(learners::OptionVisitor& on);  // names every option once
+  std::string error() const;               // "" when valid
 };
 
 // The factor model of the training workloads: mean and covariance of their logs in the modes that all of them have, and the

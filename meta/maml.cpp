@@ -6,11 +6,6 @@
 namespace fewwatt::meta {
 namespace {
 
-using tasks::kNumTargets;
-using tasks::kTargetNames;
-
-constexpr const char* kStateName = "maml-state";
-
 // [rows, layers] -> [rows, parameters]: each layer's value at all its parameters.
 Matrix spread(const learners::MlpShape& shape, const Matrix& per_layer) {
   Matrix all(per_layer.rows(), static_cast<Eigen::Index>(shape.num_parameters()));
@@ -44,10 +39,29 @@ Matrix first_of_layers(const learners::MlpShape& shape, const Matrix& all) {
 
 }  // namespace
 
+void MamlOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
+  on.real("outer_rate", outer_rate, 1e-9, 1e3,
+          "Adam's rate of the outer updates at the start; it falls to 0 as a cosine");
+  on.whole("inner_steps", inner.steps, 0, 1000, "steps of the inner loop in training");
+  on.real("inner_rate", inner.rate, 1e-9, 1e300, "their rate, or where learned rates start");
+  on.whole("adapted_layers", adapted_layers, 0, learners::kMostLayers,
+           "layers that take inner steps, the last ones of the net; 0: all");
+  on.flag("first_order", inner.first_order, "inner gradients are constants to the outer one");
+  on.real("rate_clamp", rate_clamp, 1, 1e6,
+          "learned rates stay between inner_rate / rate_clamp and inner_rate * rate_clamp");
+  on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
+  on.list("hidden", net.hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
+  on.choice<learners::Activation>("activation", net.activation, learners::kActivations,
+                                  "activation function of the hidden layers");
+}
+
 std::string MamlOptions::error() const {
   if (auto bad = net.error(); !bad.empty()) return bad;
   if (auto bad = inner.error(); !bad.empty()) return bad;
   if (!(rate_clamp >= 1)) return "MamlOptions: rate_clamp must be >= 1, got " + std::to_string(rate_clamp);
+  if (adapted_layers < 0)
+    return "MamlOptions: adapted_layers must be >= 0, got " + std::to_string(adapted_layers);
   if (multi_step_until < 0)
     return "MamlOptions: multi_step_until must be >= 0, got " + std::to_string(multi_step_until);
   if (!(outer_rate > 0) || !std::isfinite(outer_rate))
@@ -57,43 +71,61 @@ std::string MamlOptions::error() const {
   return "";
 }
 
-Maml::Maml(std::string name, std::span<const datasets::Profile> training, MamlOptions options,
-           std::uint64_t seed, const learners::Checkpoint* init)
-    : options_(std::move(options)) {
+Maml::Maml(std::string name, learners::MlpShape shape, Vector weights, MamlOptions options,
+           const Matrix& rates)
+    : options_(std::move(options)), weights_(std::move(weights)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
-  std::optional<learners::FineTuneModel> start;
-  if (init != nullptr) start = learners::FineTuneModel::from_checkpoint(*init);
-  model_ = new_model(name, training, options_.net, seed, start ? &*start : nullptr);
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model_.targets[t]) continue;
-    const auto parameters = model_.targets[t]->weights.size();
-    Matrix rates;
-    if (options_.learned_rates == LearnedRates::per_parameter) {
-      rates = Matrix::Constant(1, parameters, options_.inner.rate);
-    } else if (options_.learned_rates == LearnedRates::per_layer_and_step) {
-      rates = Matrix::Constant(options_.inner.steps, static_cast<Eigen::Index>(model_.shape.num_layers()),
-                               options_.inner.rate);
-    }
-    if (const auto& had = model_.targets[t]->rates; had.size() > 0 && rates.size() > 0) {
-      const auto layers = options_.learned_rates == LearnedRates::per_layer_and_step
-                              ? first_of_layers(model_.shape, had)
-                              : had;
-      if (layers.rows() != rates.rows() || layers.cols() != rates.cols())
-        throw std::invalid_argument("--init: has learned rates of " + std::to_string(layers.rows()) +
-                                    " inner steps, asked for are " + std::to_string(rates.rows()));
-      rates = layers;
-    }
-    trained_[t] = {learners::Adam<double>(parameters + rates.size(), options_.outer_rate), rates};
+  if (weights_.size() != static_cast<Eigen::Index>(shape.num_parameters()))
+    throw std::invalid_argument(name + ": expected " + std::to_string(shape.num_parameters()) +
+                                " weights, got " + std::to_string(weights_.size()));
+  if (options_.adapted_layers > static_cast<int>(shape.num_layers()))
+    throw std::invalid_argument(name + ": adapted_layers must be at most " +
+                                std::to_string(shape.num_layers()) + ", the net's, got " +
+                                std::to_string(options_.adapted_layers));
+  adapted_ = Vector::Ones(weights_.size());
+  if (options_.adapted_layers > 0)
+    adapted_
+        .head(static_cast<Eigen::Index>(
+            shape.offset(shape.num_layers() - static_cast<std::size_t>(options_.adapted_layers))))
+        .setZero();
+  if (options_.learned_rates == LearnedRates::per_parameter) {
+    rates_ = Matrix::Constant(1, weights_.size(), options_.inner.rate);
+  } else if (options_.learned_rates == LearnedRates::per_layer_and_step) {
+    rates_ = Matrix::Constant(options_.inner.steps, static_cast<Eigen::Index>(shape.num_layers()),
+                              options_.inner.rate);
   }
+  if (rates.size() > 0 && rates_.size() > 0) {
+    const auto had =
+        options_.learned_rates == LearnedRates::per_layer_and_step ? first_of_layers(shape, rates) : rates;
+    if (had.rows() != rates_.rows() || had.cols() != rates_.cols())
+      throw std::invalid_argument("--init: has learned rates of " + std::to_string(had.rows()) +
+                                  " inner steps, asked for are " + std::to_string(rates_.rows()));
+    rates_ = had;
+  }
+  const Eigen::Index inputs = shape.sizes.front(), outputs = shape.sizes.back(),
+                     size = weights_.size() + rates_.size();
+  start({.name = std::move(name),
+         .kind = "maml",
+         .shape = std::move(shape),
+         .inputs = inputs,
+         .targets = outputs,
+         .max_steps = options_.max_steps,
+         .clip_norm = options_.clip_norm},
+        {{size, options_.outer_rate}});
 }
 
-InnerLoop Maml::inner_loop(const Trained& trained) const {
+Matrix Maml::rates() const {
+  if (rates_.size() == 0)
+    return options_.adapted_layers == 0 ? Matrix() : Matrix(options_.inner.rate * adapted_.transpose());
+  return (options_.learned_rates == LearnedRates::per_layer_and_step ? spread(shape(), rates_) : rates_) *
+         adapted_.asDiagonal();
+}
+
+InnerLoop Maml::inner_loop() const {
   InnerLoop inner = options_.inner;
-  if (options_.learned_rates == LearnedRates::per_parameter) inner.rates = trained.rates;
-  if (options_.learned_rates == LearnedRates::per_layer_and_step)
-    inner.rates = spread(model_.shape, trained.rates);
-  if (step_ < options_.multi_step_until && inner.steps > 0) {
-    const double left = 1.0 - static_cast<double>(step_) / options_.multi_step_until;
+  inner.rates = rates();
+  if (steps_done() < options_.multi_step_until && inner.steps > 0) {
+    const double left = 1.0 - static_cast<double>(steps_done()) / options_.multi_step_until;
     const auto steps = static_cast<std::size_t>(inner.steps);
     inner.step_weights.assign(steps, std::max(left, 0.03) / inner.steps);
     inner.step_weights.back() = 1.0 - inner.step_weights.back() * (inner.steps - 1);
@@ -101,97 +133,40 @@ InnerLoop Maml::inner_loop(const Trained& trained) const {
   return inner;
 }
 
-StepReport Maml::step(std::span<const tasks::Task> batch) {
-  struct Update {
-    int target;
-    Vector gradient;  // of weights, then rates
-  };
-  std::vector<Update> updates;
-  StepReport report;
-  const auto where = [&](int target) {
-    return model_.trained_by + ": the loss of " + kTargetNames[target] + " is not finite in step " +
-           std::to_string(step_ + 1) + ", task ";
-  };
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model_.targets[t]) continue;
-    const auto [episodes, tasks] = make_episodes(model_, t, batch);
-    if (episodes.empty()) continue;
-    const auto outer = maml_gradient(model_.shape, model_.targets[t]->weights, episodes,
-                                     inner_loop(*trained_[t]), Precision::float32);
-    for (std::size_t i = 0; i < episodes.size(); ++i)
-      if (!std::isfinite(outer.task_losses[i])) throw Diverged(where(t) + tasks[i]->name);
-    Matrix of_rates = outer.rate_gradient;
-    if (options_.learned_rates == LearnedRates::per_layer_and_step) of_rates = gather(model_.shape, of_rates);
-    Vector gradient(outer.gradient.size() + of_rates.size());
-    gradient << outer.gradient, of_rates.reshaped<Eigen::RowMajor>();
-    const double norm = gradient.norm();
-    if (!std::isfinite(norm)) throw Diverged(where(t) + tasks[0]->name + " and others (its gradient)");
-    if (norm > options_.clip_norm) gradient *= options_.clip_norm / norm;
-    updates.push_back({t, std::move(gradient)});
-    report.loss += outer.loss;
+BatchGradient Maml::gradient(std::span<const Episode> batch) const {
+  auto outer = maml_gradient(shape(), weights_, batch, inner_loop(), Precision::float32);
+  Vector all(weights_.size() + rates_.size());
+  if (rates_.size() == 0) {
+    all = outer.gradient;
+  } else {
+    Matrix of_rates = outer.rate_gradient * adapted_.asDiagonal();
+    if (options_.learned_rates == LearnedRates::per_layer_and_step) of_rates = gather(shape(), of_rates);
+    all << outer.gradient, of_rates.reshaped<Eigen::RowMajor>();
   }
-  if (!updates.empty()) report.loss /= static_cast<double>(updates.size());
-
-  const double rate = cosine_rate(options_.outer_rate, step_, options_.max_steps);
-  for (const auto& [t, gradient] : updates) {
-    auto& weights = model_.targets[t]->weights;
-    auto& [adam, rates] = *trained_[t];
-    Vector parameters(gradient.size());
-    parameters << weights, rates.reshaped<Eigen::RowMajor>();
-    adam.set_rate(rate);
-    adam.step(parameters, gradient);
-    weights = parameters.head(weights.size());
-    rates.reshaped<Eigen::RowMajor>() = parameters.tail(rates.size())
-                                            .cwiseMax(options_.inner.rate / options_.rate_clamp)
-                                            .cwiseMin(options_.inner.rate * options_.rate_clamp);
-  }
-  ++step_;
-  return report;
+  return {outer.loss, std::move(outer.task_losses), std::move(all)};
 }
 
-learners::Checkpoint Maml::snapshot() const {
-  auto model = model_;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model.targets[t]) continue;
-    const auto& rates = trained_[t]->rates;
-    model.targets[t]->rates =
-        options_.learned_rates == LearnedRates::per_layer_and_step ? spread(model.shape, rates) : rates;
-  }
-  return model.to_checkpoint();
+Vector Maml::parameters() const {
+  Vector all(weights_.size() + rates_.size());
+  all << weights_, rates_.reshaped<Eigen::RowMajor>();
+  return all;
 }
 
-learners::Checkpoint Maml::state() const {
-  learners::Checkpoint state;
-  state.learner = kStateName;
-  state.numbers["step"] = {static_cast<double>(step_)};
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model_.targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    state.tensors[prefix + "weights"] = model_.targets[t]->weights.transpose();
-    if (trained_[t]->rates.size() > 0)
-      state.tensors[prefix + "rates"] = trained_[t]->rates.reshaped<Eigen::RowMajor>().transpose();
-    write_adam(state, prefix, trained_[t]->adam);
-  }
-  return state;
+void Maml::set_parameters(const Vector& parameters) {
+  weights_ = parameters.head(weights_.size());
+  rates_.reshaped<Eigen::RowMajor>() = parameters.tail(rates_.size())
+                                           .cwiseMax(options_.inner.rate / options_.rate_clamp)
+                                           .cwiseMin(options_.inner.rate * options_.rate_clamp);
 }
 
-void Maml::set_state(const learners::Checkpoint& state) {
-  check_state(state, kStateName);
-  auto model = model_;
-  auto trained = trained_;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model.targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    auto& weights = model.targets[t]->weights;
-    weights = sized_vector(state, prefix + "weights", weights.size());
-    auto& [adam, rates] = *trained[t];
-    if (rates.size() > 0)
-      rates.reshaped<Eigen::RowMajor>() = sized_vector(state, prefix + "rates", rates.size());
-    read_adam(state, prefix, adam);
-  }
-  step_ = state.integer("step", 0, kMostSteps);
-  model_ = std::move(model);
-  trained_ = std::move(trained);
+OnModes maml_on_modes(const std::string& name, std::span<const datasets::Profile> training,
+                      const MamlOptions& options, std::uint64_t seed, const learners::Checkpoint* init) {
+  if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
+  return nets_on_modes(
+      name, training, options.net, seed, init,
+      [&](const std::string& net, const learners::MlpShape& shape, const learners::Initializer& start) {
+        return std::make_unique<Maml>(net, shape, start.weights, options, start.rates);
+      });
 }
 
 }  // namespace fewwatt::meta

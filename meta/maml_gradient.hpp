@@ -5,18 +5,19 @@
 #include <vector>
 
 #include "learners/mlp.hpp"
-#include "tasks/task.hpp"
+#include "tasks/episode.hpp"
 
 namespace fewwatt::meta {
 
+using tasks::Episode;
 using tasks::Matrix;
 using tasks::Vector;
 
 // The inner loop of training: gradient steps on the mean squared error of a task's support rows,
 //   theta <- theta - rate * grad L_support(theta),   `steps` times.
 struct InnerLoop {
-  int steps = 5;
-  double rate = 0.1;
+  int steps = 5;             // number of gradient steps
+  double rate = 0.1;         // of each step
   bool first_order = false;  // inner gradients are constants to the outer one: FOMAML
   // Instead of `rate`: a rate for each parameter, in step s those of row min(s, rows - 1), [rows, parameters].
   // One row: Meta-SGD, Li et al. 2017, eq. 3; a row per step: MAML++, Antoniou et al. 2019, section 4.
@@ -27,12 +28,7 @@ struct InnerLoop {
   std::string error() const;  // "" when valid
 };
 
-// One task in the net's own units: features standardised, targets normalised.
-struct Episode {
-  Matrix support_x, support_y;  // [k,f], [k,1]
-  Matrix query_x, query_y;      // [q,f], [q,1]
-};
-
+// What maml_gradient() computes.
 struct OuterGradient {
   double loss = 0;                  // mean over tasks of task_losses
   std::vector<double> task_losses;  // weighted mean squared error on the query rows, per task
@@ -40,12 +36,13 @@ struct OuterGradient {
   Matrix rate_gradient;             // d loss / d InnerLoop::rates, of their size
 };
 
+// In what maml_gradient() computes.
 enum class Precision { float32, float64 };
 
 // The gradient of MAML, Finn et al. 2017, eq. 1 and algorithm 2, at initial `parameters`; exact, through all
 // inner steps, unless inner.first_order. Written out instead of recorded: back through the unrolled inner loop
 // with products of Hessian and vector, one task after the other, so that a task's intermediate results stay in
-// the cache. Episodes may differ in their numbers of rows. One thread, whatever the machine; may be called from
+// the cache. Episodes, in the net's own units, may differ in their numbers of rows. One thread, whatever the machine; may be called from
 // several. Throws std::invalid_argument when sizes do not fit.
 OuterGradient maml_gradient(const learners::MlpShape& shape, const Vector& parameters,
                             std::span<const Episode> episodes, const InnerLoop& inner,

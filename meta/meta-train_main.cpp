@@ -20,6 +20,7 @@
 #include "hw/json_text.hpp"
 #include "hw/numbers.hpp"
 #include "hw/program.hpp"
+#include "hw/text.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "meta/registry.hpp"
 #include "tasks/split.hpp"
@@ -73,78 +74,67 @@ std::vector<std::size_t> parse_shots(const std::string& text) {
   return shots;
 }
 
-constexpr std::uint64_t kMost = 1'000'000;  // of anything that is counted
-
-int checked(const char* option, program::Count count, std::uint64_t least) {
-  if (count.value < least || count.value > kMost) {
-    throw program::UsageError("--" + std::string(option) + " must be in [" + std::to_string(least) + ", " +
-                              std::to_string(kMost) + "], got " + std::to_string(count.value));
-  }
-  return static_cast<int>(count.value);
-}
-
-double checked_rate(const char* option, double rate) {
-  if (rate > 0 && std::isfinite(rate)) return rate;
-  std::ostringstream text;
-  text << "--" << option << " must be > 0, got " << rate;
-  throw program::UsageError(text.str());
-}
+constexpr std::pair<const char*, const char*> kShortcuts[] = {
+    {"steps", "greatest number of outer steps, or of epochs of transfer"},
+    {"inner-steps", "number of steps of the inner loop"},
+    {"inner-rate", "learning rate of the inner loop; where rates are learned, their start"},
+    {"outer-rate", "learning rate of the outer updates"},
+    {"meta-batch", "number of tasks per outer update"},
+    {"validate-every", "number of outer steps between validations"},
+    {"patience", "stop after this many validations in a row without a better one; 0 = never stop early"}};
 
 std::string known_learners() {
-  std::string text;
-  for (const auto& facts : meta::meta_learner_facts())
-    text += (text.empty() ? "" : ", ") + std::string(facts.name);
-  return text;
+  return hw::join(meta::builtin().meta_learners.names());
+}
+
+// "maml: MAML, exact second order", and its options.
+std::string describe_learner(const std::string& name) {
+  const auto& entry = meta::builtin().meta_learners.find(name);
+  return name + ": " + entry.about + "\n" + learners::describe_options(entry.options);
 }
 
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
   std::string profiles, also, workloads, devices, shots;
-  program::Count steps, inner_steps, meta_batch, validate_every, patience;
-  double inner_rate = 0, outer_rate = 0;
+  std::vector<std::string> set;
   program::Manual manual;
+  manual.describe_options = describe_learner;
+  manual.set = &set;
   manual.verb = "meta-train";
   manual.synopsis =
       "--profiles P.h5[,...] --learner auto --holdout-workloads W,... --out INIT.h5 [--resume STATE]";
   manual.about =
-      "Trains an initializer on recorded profiles. Training, early stopping and the choice of fine-tuning\n"
-      "see nothing of what is held out: they leave out each training workload in turn and validate on it "
-      "with\n"
-      "what the board does. Ctrl-C keeps the best so far and leaves a state to --resume from.\n"
+      "Trains an initializer on recorded profiles, for fewwatt adapt --init. Training, early stopping and\n"
+      "the choice of fine-tuning see nothing of what is held out: they leave out each training workload in\n"
+      "turn and validate on it, with the code that runs on the board. Ctrl-C keeps the best so far, and\n"
+      "leaves a state that --resume goes on from.\n"
       "Learners: " +
       known_learners() + ".";
   auto add = manual.options.add_options();
   add("profiles", po::value(&profiles)->required()->value_name("P.h5,..."),
       "files of profiles, separated by commas");
   add("also", po::value(&also)->value_name("P.h5,..."),
-      "files of profiles to train on as well, for half of the tasks, but not to validate on: simulated ones");
+      "more files of profiles, such as simulated ones: half of the training tasks come from them, and no "
+      "validation task");
   add("learner", po::value(&options.request.name)->default_value("auto")->value_name("NAME"),
-      "what to train");
+      "learner to train");
   add("init", po::value(&options.init)->value_name("OLD.h5"),
-      "go on from what the same learner trained before, with more profiles, in fewer steps; give "
-      "the old profiles "
-      "too, or they are forgotten");
+      "initializer to go on from, which the same learner trained before: with more profiles, in fewer steps. "
+      "Give the old profiles too, or they are forgotten");
   add("holdout-workloads", po::value(&workloads)->value_name("W,..."),
       "workloads that training must not see");
   add("holdout-devices", po::value(&devices)->value_name("D,..."), "devices that training must not see");
   add("out", po::value(&options.out)->required()->value_name("INIT.h5"),
-      "the initializer to write; a checkpoint that is there is replaced");
-  add("steps", po::value(&steps)->default_value(steps)->value_name("N"),
-      "outer steps, at most, or epochs of transfer; 0 = the learner's own default");
+      "initializer to write; replaces one of that name");
+  // What several learners have: --steps 20 is --set steps=20.
+  for (const auto& [name, about] : kShortcuts) add(name, po::value<std::string>()->value_name("N"), about);
   add("shots", po::value(&shots)->default_value("5,10,25,50")->value_name("K,..."),
-      "support sizes that fine-tuning is chosen for");
-  add("inner-steps", po::value(&inner_steps)->value_name("N"), "steps of the inner loop");
-  add("inner-rate", po::value(&inner_rate)->value_name("R"), "their rate, or where learned rates start");
-  add("outer-rate", po::value(&outer_rate)->value_name("R"), "rate of the outer updates");
-  add("meta-batch", po::value(&meta_batch)->value_name("N"), "tasks per outer update");
-  add("validate-every", po::value(&validate_every)->value_name("N"), "outer steps between validations");
-  add("patience", po::value(&patience)->value_name("N"),
-      "validations without a better one before training stops; 0 = never stop early");
-  add("log", po::value(&options.log)->value_name("L.jsonl"), "one JSON object per outer step");
+      "numbers of measured modes for which fine-tuning is chosen");
+  add("log", po::value(&options.log)->value_name("L.jsonl"), "log to write: one JSON object per outer step");
   add("state", po::value(&options.state)->value_name("S.h5"),
-      "where the state of the run is kept until it is done; INIT.h5.state if not given");
+      "file for the state of the run until it is done; INIT.h5.state if not given");
   add("resume", po::value(&options.resume)->value_name("S.h5"),
-      "go on with a stopped run; settings and profiles must be the same");
+      "state of a stopped run to go on from; options and profiles must be the same");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   options.profiles = split_list(profiles);
@@ -154,21 +144,20 @@ std::optional<Options> parse(int argc, char** argv) {
   options.request.shots = parse_shots(shots);
   options.request.seed = options.common.seed;
   auto& request = options.request;
-  request.steps = checked("steps", steps, 0);
-  if (values->count("inner-steps") > 0) request.inner_steps = checked("inner-steps", inner_steps, 1);
-  if (values->count("inner-rate") > 0) request.inner_rate = checked_rate("inner-rate", inner_rate);
-  if (values->count("outer-rate") > 0) request.outer_rate = checked_rate("outer-rate", outer_rate);
-  if (values->count("meta-batch") > 0) request.meta_batch = checked("meta-batch", meta_batch, 1);
-  if (values->count("validate-every") > 0)
-    request.validate_every = checked("validate-every", validate_every, 1);
-  if (values->count("patience") > 0) request.patience = checked("patience", patience, 0);
-  if (options.state.empty()) options.state = options.resume.empty() ? options.out + ".state" : options.resume;
-  bool known = false;
-  for (const auto& facts : meta::meta_learner_facts()) known = known || facts.name == options.request.name;
-  if (!known) {
-    throw program::UsageError("--learner must be one of " + known_learners() + ", got " +
-                              options.request.name);
+  try {
+    for (const auto& [name, about] : kShortcuts) {
+      if (values->count(name) == 0) continue;
+      std::string key = name;
+      std::replace(key.begin(), key.end(), '-', '_');
+      learners::add_setting(request.settings, key + "=" + (*values)[name].as<std::string>());
+    }
+    for (const auto& one : set) learners::add_setting(request.settings, one);
+    learners::set_options(request.settings, request.name,
+                          meta::builtin().meta_learners.find(request.name).options);
+  } catch (const std::invalid_argument& e) {
+    throw program::UsageError(e.what());
   }
+  if (options.state.empty()) options.state = options.resume.empty() ? options.out + ".state" : options.resume;
   return options;
 }
 

@@ -68,7 +68,7 @@ std::optional<double> transfer_error(const learners::Transfer& transfer, const d
           hw::Rng::stream(seed, "reference " + target.device + "/" + target.workload, shots * 100 + draw);
       const auto task = tasks::sample_task(target, shots, rng);
       const Vector predicted =
-          transfer.adapt(task.support)->predict(task.query.modes).mean.col(tasks::kTimeMs);
+          transfer.adapt(task.support)->predict(task.query.modes).median().col(tasks::kTimeMs);
       const Vector measured = task.query.targets.col(tasks::kTimeMs);
       sum += std::log(((predicted - measured).array().abs() / measured.array()).mean());
       ++count;
@@ -113,6 +113,12 @@ Vector train_net(const Net::Matrix& x, const Net::Matrix& y, const PretrainOptio
 }
 
 }  // namespace
+
+void PretrainOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", recipe.epochs, 1, kMostSteps, "number of epochs on the reference workload");
+  on.real("rate", recipe.rate, 1e-9, 1e3, "learning rate of Adam");
+  on.whole("batch", recipe.batch, 1, 1'000'000, "number of rows in a minibatch");
+}
 
 const datasets::Profile& choose_reference(std::span<const datasets::Profile> training,
                                           const PretrainOptions& options,

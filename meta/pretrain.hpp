@@ -6,16 +6,19 @@
 #include <string>
 
 #include "datasets/profile.hpp"
+#include "learners/options.hpp"
 #include "learners/transfer.hpp"
 #include "meta/meta_learner.hpp"
 
 namespace fewwatt::meta {
 
+// How the reference's nets are trained.
 struct PretrainOptions {
-  bool log_targets = false;
-  learners::PublishedRecipe recipe;
-  std::uint64_t seed = 0;
-  StopCheck interrupted = {};
+  bool log_targets = false;                // whether the nets predict logs
+  learners::PublishedRecipe recipe;        // the published recipe
+  std::uint64_t seed = 0;                  // of the split, of weights, and of the order of rows
+  StopCheck interrupted = {};              // asked during training
+  void each(learners::OptionVisitor& on);  // names every option once
 };
 
 // The reference of transfer. With power: the profile with the widest power range, max / min, as published.

@@ -2,8 +2,10 @@
 
 #include <Eigen/Cholesky>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
 #include <stdexcept>
 
@@ -20,9 +22,7 @@ using learners::ProtoParts;
 using learners::ProtoTarget;
 using learners::TermKernel;
 using tasks::kNumTargets;
-using tasks::kTargetNames;
 
-constexpr const char* kStateName = "proto-state";
 constexpr double kHeadRidge =
     1e-3;  // per squared log unit of beta, squared errors being in units of kHeadError
 constexpr double kHeadError = 0.1;           // log units
@@ -131,21 +131,6 @@ void check_sizes(const ProtoTarget& target, std::span<const Matrix> rows,
             "curves must be [n,w]");
     require(e.usable.size() == w, "usable must be [w]");
   }
-}
-
-// The rows with a known value, in the order they were drawn, so that the first few of them are a fair draw.
-learners::TargetRows known_rows(const tasks::Samples& samples, int target) {
-  learners::TargetRows rows{samples.space, {}, {}, {}};
-  std::vector<double> values;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    const double value = samples.targets(static_cast<Eigen::Index>(i), target);
-    if (std::isnan(value)) continue;
-    rows.modes.push_back(samples.modes[i]);
-    values.push_back(value);
-  }
-  rows.values = Eigen::Map<const Vector>(values.data(), static_cast<Eigen::Index>(values.size()));
-  rows.noise_factors = Vector::Ones(rows.values.size());
-  return rows;
 }
 
 // "tx2/sssp" -> "sssp"
@@ -302,13 +287,12 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
   const auto whole = task_losses.mean() + loss.classification * classification + loss.prior * prior;
 
   ProtoGradient result;
-  const auto gradient = torch::autograd::grad({whole}, {parameters})[0].contiguous();
-  result.gradient = Eigen::Map<const Vector>(gradient.data_ptr<double>(), gradient.numel());
-  result.loss = whole.item<double>();
+  auto found = gradient_of(whole, task_losses, parameters);
+  result.loss = found.loss;
+  result.task_losses = std::move(found.task_losses);
+  result.gradient = std::move(found.gradient);
   result.classification = classification.item<double>();
   result.accuracy = log_p.argmax(-1).eq(labels).to(at::kDouble).mean().item<double>();
-  const auto losses = task_losses.detach().contiguous();
-  result.task_losses.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + b);
   result.means = to_matrix(predicted.mean);
   result.variances = to_matrix(predicted.variance);
   return result;
@@ -353,6 +337,26 @@ Vector fit_head(const Matrix& log_terms, const Vector& logs) {
   return beta.array() - learners::head(log_terms, beta).mean();
 }
 
+void ProtoNetOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
+  on.real("outer_rate", outer_rate, 1e-9, 1e3,
+          "initial learning rate of Adam for the embedding; it falls to 0 as a cosine");
+  on.real("kernel_rate", kernel_rate, 1e-9, 1e3,
+          "initial learning rate of Adam for the kernel, the sharpness and the shares");
+  on.real("classification", loss.classification, 0, 1e6,
+          "weight, in the loss, of telling the workloads apart");
+  on.real("prior", loss.prior, 0, 1e6, "weight, in the loss, of the prior of kernel and shares");
+  on.whole("embedding", embedding, 1, learners::kMostWidth, "number of dimensions of the embedding");
+  on.whole("prototype_rows", prototype_rows, 1, 1'000'000,
+           "greatest number of rows that a prototype is the mean of");
+  on.whole("curve_rows", curve_rows, 1, 10'000,
+           "greatest number of modes in which curves of training workloads are kept");
+  on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
+  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
+  on.choice<learners::Activation>("activation", activation, learners::kActivations,
+                                  "activation function of the hidden layers");
+}
+
 std::string ProtoNetOptions::error() const {
   if (auto bad = loss.error(); !bad.empty()) return bad;
   for (const int size : hidden) {
@@ -373,200 +377,165 @@ std::string ProtoNetOptions::error() const {
   return "";
 }
 
-ProtoNet::ProtoNet(std::string name, std::span<const datasets::Profile> training, ProtoNetOptions options,
-                   std::uint64_t seed, const learners::Checkpoint* init)
-    : options_(std::move(options)) {
-  if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
-  if (training.empty()) throw std::invalid_argument(name + ": no profile to train on");
-  std::optional<learners::ProtoModel> start;
-  if (init != nullptr) start = learners::ProtoModel::from_checkpoint(*init);
-  model_.trained_by = name;
-  model_.knobs = learners::roles_text(*training[0].space);
-  model_.parts = options_.parts;
-  for (const auto& profile : training) learners::check_roles(name, model_.knobs, *profile.space);
-  if (start) check_start(start->knobs, model_.knobs);
-  model_.features =
-      start ? start->features : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
-        return encode(learners::FeatureSet::physical, *p.space, p.modes);
-      }));
-  model_.log_settings =
-      start ? start->log_settings : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
-        return Matrix(encode(learners::FeatureSet::raw, *p.space, p.modes).array().log());
-      }));
-
-  for (int t = 0; t < kNumTargets; ++t) {
-    ProtoTarget target;
-    std::vector<ProtoInputs> inputs;
-    std::vector<Vector> logs;
-    for (const auto& profile : training) {
-      throw_if_told(options_.interrupted);
-      const auto rows = learners::rows_of(tasks::samples_of(profile), static_cast<tasks::Target>(t));
-      if (rows.modes.empty()) continue;
-      target.workloads.push_back(profile.device + "/" + profile.workload);
-      inputs.push_back(proto_inputs(model_, static_cast<tasks::Target>(t), *profile.space, rows.modes));
-      logs.emplace_back(rows.values.array().log());
-    }
-    if (inputs.empty()) continue;
-    const auto w = static_cast<Eigen::Index>(inputs.size()), p = inputs[0].log_terms.cols();
-    target.heads.resize(w, p);
-    for (Eigen::Index i = 0; i < w; ++i) {
-      throw_if_told(options_.interrupted);
-      const auto index = static_cast<std::size_t>(i);
-      target.heads.row(i) = fit_head(inputs[index].log_terms, logs[index]).transpose();
-    }
-    fit_curves(target, inputs, logs, options_.curve_rows, seed, options_.interrupted);
-    target.shape.sizes = {2 * static_cast<int>(model_.features.mean.size()) + 1};
-    target.shape.sizes.insert(target.shape.sizes.end(), options_.hidden.begin(), options_.hidden.end());
-    target.shape.sizes.push_back(options_.embedding);
-    target.shape.activation = options_.activation;
-    auto rng = hw::Rng::stream(seed, "initial embedding", static_cast<std::uint64_t>(t));
-    target.embedding = learners::random_parameters(target.shape, rng);
-    target.kernel = TermKernel::medians(model_.log_settings.mean.size(), p);
-    target.fine_tune = options_.fine_tune[static_cast<std::size_t>(t)];
-    const auto* had = start && start->targets[t] ? &*start->targets[t] : nullptr;
-    if (had != nullptr) {
-      check_start(name, had->shape, target.shape);
-      set_proto_parameters(target, proto_parameters(*had));
-      target.fine_tune = had->fine_tune;
-    }
-
-    // Rows of the prototypes, and the spread of all deviations.
-    const auto f = model_.features.mean.size();
-    double sum = 0, count = 0;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      auto some =
-          hw::Rng::stream(seed, "prototype rows " + target.workloads[i], static_cast<std::uint64_t>(t));
-      const auto n = static_cast<std::size_t>(logs[i].size());
-      const auto drawn = some.sample(n, std::min(n, options_.prototype_rows));
-      const ProtoInputs fewer{inputs[i].features(drawn, Eigen::all), inputs[i].knobs(drawn, Eigen::all),
-                              inputs[i].log_terms(drawn, Eigen::all)};
-      rows_[t].push_back(
-          embedding_inputs(target, fewer, logs[i](drawn), static_cast<Eigen::Index>(drawn.size())));
-      sum += rows_[t].back().col(f).squaredNorm();
-      count += static_cast<double>(drawn.size());
-    }
-    target.deviation_scale =
-        had != nullptr ? had->deviation_scale : std::max(kSmallestDeviation, std::sqrt(sum / count));
-    for (auto& rows : rows_[t]) rows.rightCols(f + 1) /= target.deviation_scale;
-    const auto kernel_size = target.kernel.flat().size() + 3;
-    adam_[t].emplace(
-        Optimizers{{target.embedding.size(), options_.outer_rate}, {kernel_size, options_.kernel_rate}});
-    model_.targets[t] = std::move(target);
-  }
+ProtoInputs ProtoColumns::operator()(const Matrix& x) const {
+  return {x.leftCols(features), x.middleCols(features, knobs), x.middleCols(first_term, terms)};
 }
 
-std::vector<ProtoEpisode> ProtoNet::episodes(tasks::Target t, std::span<const tasks::Task> batch) const {
-  const auto& target = *model_.targets[t];
-  struct Known {
-    const tasks::Task* task;
-    learners::TargetRows support, query;
-  };
-  std::vector<Known> all;
-  Eigen::Index k = 0, q = 0;
-  for (const auto& task : batch) {
-    Known known{&task, known_rows(task.support, t), known_rows(task.query, t)};
-    if (known.support.modes.empty() || known.query.modes.empty()) continue;
-    k = all.empty() ? known.support.values.size() : std::min(k, known.support.values.size());
-    q = all.empty() ? known.query.values.size() : std::min(q, known.query.values.size());
-    all.push_back(std::move(known));
+ProtoNet::ProtoNet(const std::string& name, int t, ProtoColumns columns,
+                   std::span<const ProtoWorkload> workloads, ProtoNetOptions options, std::uint64_t seed,
+                   const ProtoTarget* init)
+    : options_(std::move(options)), columns_(columns) {
+  if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
+  if (workloads.empty()) throw std::invalid_argument(name + ": no workload to train on");
+  std::vector<ProtoInputs> inputs;
+  std::vector<Vector> logs;
+  for (const auto& workload : workloads) {
+    target_.workloads.push_back(workload.name);
+    inputs.push_back(columns_(workload.x));
+    logs.push_back(workload.logs);
   }
+  target_.heads.resize(static_cast<Eigen::Index>(inputs.size()), columns_.terms);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    throw_if_told(options_.interrupted);
+    target_.heads.row(static_cast<Eigen::Index>(i)) = fit_head(inputs[i].log_terms, logs[i]).transpose();
+  }
+  fit_curves(target_, inputs, logs, options_.curve_rows, seed, options_.interrupted);
+  const auto f = columns_.features;
+  target_.shape = net_shape(2 * f + 1, options_.hidden, options_.embedding, options_.activation);
+  auto rng = hw::Rng::stream(seed, "initial embedding", static_cast<std::uint64_t>(t));
+  target_.embedding = learners::random_parameters(target_.shape, rng);
+  target_.kernel = TermKernel::medians(columns_.knobs, columns_.terms);
+  target_.fine_tune = options_.fine_tune[static_cast<std::size_t>(t)];
+  if (init != nullptr) {
+    check_start(name, init->shape, target_.shape);
+    set_proto_parameters(target_, proto_parameters(*init));
+    target_.fine_tune = init->fine_tune;
+  }
+
+  // Rows of the prototypes, and the spread of all deviations.
+  double sum = 0, count = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    auto some =
+        hw::Rng::stream(seed, "prototype rows " + target_.workloads[i], static_cast<std::uint64_t>(t));
+    const auto n = static_cast<std::size_t>(logs[i].size());
+    const auto drawn = some.sample(n, std::min(n, options_.prototype_rows));
+    const ProtoInputs fewer{inputs[i].features(drawn, Eigen::all), inputs[i].knobs(drawn, Eigen::all),
+                            inputs[i].log_terms(drawn, Eigen::all)};
+    rows_.push_back(
+        embedding_inputs(target_, fewer, logs[i](drawn), static_cast<Eigen::Index>(drawn.size())));
+    sum += rows_.back().col(f).squaredNorm();
+    count += static_cast<double>(drawn.size());
+  }
+  target_.deviation_scale =
+      init != nullptr ? init->deviation_scale : std::max(kSmallestDeviation, std::sqrt(sum / count));
+  for (auto& rows : rows_) rows.rightCols(f + 1) /= target_.deviation_scale;
+  start({.name = name,
+         .kind = "proto",
+         .shape = target_.shape,
+         .inputs = workloads[0].x.cols(),
+         .even = true,
+         .max_steps = options_.max_steps,
+         .clip_norm = options_.clip_norm},
+        {{target_.embedding.size(), options_.outer_rate},
+         {target_.kernel.flat().size() + 3, options_.kernel_rate}});
+}
+
+std::vector<ProtoEpisode> ProtoNet::episodes(std::span<const tasks::Episode> even) const {
   std::vector<ProtoEpisode> episodes;
-  for (const auto& [task, support, query] : all) {
+  for (const auto& episode : even) {
     ProtoEpisode e;
-    const auto first = [&](const learners::TargetRows& rows, Eigen::Index n) {
-      return proto_inputs(model_, t, *rows.space, {rows.modes.data(), static_cast<std::size_t>(n)});
-    };
-    e.support = first(support, k);
-    e.query = first(query, q);
-    e.support_logs = support.values.head(k).array().log();
-    e.query_logs = query.values.head(q).array().log();
+    e.support = columns_(episode.support_x);
+    e.query = columns_(episode.query_x);
+    e.support_logs = episode.support_y.col(0);
+    e.query_logs = episode.query_y.col(0);
+    const auto k = e.support_logs.size(), q = e.query_logs.size();
     ProtoInputs both;
     both.features = stacked({e.support.features, e.query.features});
     both.log_terms = stacked({e.support.log_terms, e.query.log_terms});
     Vector logs(k + q);
     logs << e.support_logs, e.query_logs;
-    const Matrix rows = embedding_inputs(target, both, logs, k);
+    const Matrix rows = embedding_inputs(target_, both, logs, k);
     e.support_rows = rows.topRows(k);
     e.query_rows = rows.bottomRows(q);
-    e.support_curves = learners::curves(target, e.support.knobs);
-    e.query_curves = learners::curves(target, e.query.knobs);
-    e.usable.resize(target.heads.rows());
+    e.support_curves = learners::curves(target_, e.support.knobs);
+    e.query_curves = learners::curves(target_, e.query.knobs);
+    e.usable.resize(target_.heads.rows());
     for (Eigen::Index i = 0; i < e.usable.size(); ++i) {
-      e.usable[i] =
-          workload_of(target.workloads[static_cast<std::size_t>(i)]) != workload_of(task->name) ? 1 : 0;
+      const auto& other = target_.workloads[static_cast<std::size_t>(i)];
+      e.usable[i] = workload_of(other) != workload_of(episode.name) ? 1 : 0;
     }
     episodes.push_back(std::move(e));
   }
   return episodes;
 }
 
-StepReport ProtoNet::step(std::span<const tasks::Task> batch) {
-  const double share = cosine_rate(1.0, step_, options_.max_steps);
-  const auto report = gradient_step(
-      model_.trained_by, step_, options_.clip_norm, batch,
-      [&](tasks::Target t) -> std::optional<TargetGradient> {
-        if (!model_.targets[t]) return std::nullopt;
-        const auto all = episodes(t, batch);
-        if (all.empty()) return std::nullopt;
-        auto outer = proto_gradient(*model_.targets[t], model_.parts, rows_[t], all, options_.loss);
-        return TargetGradient{outer.loss, std::move(outer.gradient)};
+BatchGradient ProtoNet::gradient(std::span<const tasks::Episode> batch) const {
+  auto outer = proto_gradient(target_, options_.parts, rows_, episodes(batch), options_.loss);
+  return {outer.loss, std::move(outer.task_losses), std::move(outer.gradient)};
+}
+
+ProtoTarget ProtoNet::with_prototypes() const {
+  auto target = target_;
+  target.prototypes.resize(target.heads.rows(), options_.embedding);
+  for (Eigen::Index i = 0; i < target.heads.rows(); ++i)
+    target.prototypes.row(i) = prototype(target, rows_[static_cast<std::size_t>(i)]).transpose();
+  return target;
+}
+
+OnModes proto_on_modes(const std::string& name, std::span<const datasets::Profile> training,
+                       const ProtoNetOptions& options, std::uint64_t seed, const learners::Checkpoint* init) {
+  if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
+  std::optional<learners::ProtoModel> from;
+  if (init != nullptr) from = learners::ProtoModel::from_checkpoint(*init);
+  auto encoder = ModeEncoder::of(name, training);
+  encoder.centred = false;
+  learners::ProtoModel model;
+  model.trained_by = name;
+  model.knobs = encoder.knobs;
+  model.parts = options.parts;
+  if (from) {
+    check_start(from->knobs, model.knobs);
+    encoder.scaler = from->features;
+  }
+  model.features = encoder.scaler;
+  model.log_settings =
+      from ? from->log_settings : learners::Scaler::fit(stacked_modes(training, [](const auto& p) {
+        return Matrix(encode(learners::FeatureSet::raw, *p.space, p.modes).array().log());
+      }));
+  encoder.more = [model](const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+    const auto time = proto_inputs(model, tasks::kTimeMs, space, modes);
+    const auto power = proto_inputs(model, tasks::kPowerW, space, modes);
+    Matrix all(time.knobs.rows(), time.knobs.cols() + time.log_terms.cols() + power.log_terms.cols());
+    all << time.knobs, time.log_terms, power.log_terms;
+    return all;
+  };
+  std::array<Eigen::Index, kNumTargets> terms{};
+  for (int t = 0; t < kNumTargets; ++t)
+    terms[t] = proto_inputs(model, static_cast<tasks::Target>(t), *training[0].space, {}).log_terms.cols();
+  for (auto& scale : encoder.scales)
+    if (scale) scale = 1;
+  return on_modes<ProtoNet>(
+      name, encoder,
+      [&](const std::string& learner, int t) {
+        std::vector<ProtoWorkload> workloads;
+        for (const auto& profile : training) {
+          throw_if_told(options.interrupted);
+          const auto rows = learners::rows_of(tasks::samples_of(profile), static_cast<tasks::Target>(t));
+          if (rows.modes.empty()) continue;
+          workloads.push_back({profile.device + "/" + profile.workload,
+                               encoder.inputs(*profile.space, rows.modes), rows.values.array().log()});
+        }
+        const auto f = model.features.mean.size(), d = model.log_settings.mean.size();
+        return std::make_unique<ProtoNet>(
+            learner, t, ProtoColumns{f, d, f + d + (t == 0 ? 0 : terms[0]), terms[t]}, workloads, options,
+            seed, from && from->targets[t] ? &*from->targets[t] : nullptr);
       },
-      [&](tasks::Target t, const Vector& gradient) {
-        Vector parameters = proto_parameters(*model_.targets[t]);
-        const auto e = model_.targets[t]->embedding.size(), rest = parameters.size() - e;
-        auto& [embedding, kernel] = *adam_[t];
-        embedding.set_rate(share * options_.outer_rate);
-        kernel.set_rate(share * options_.kernel_rate);
-        embedding.step(parameters.head(e), gradient.head(e));
-        kernel.step(parameters.tail(rest), gradient.tail(rest));
-        set_proto_parameters(*model_.targets[t], parameters);
+      [model](const auto& learners) {
+        auto now = model;
+        for (int t = 0; t < kNumTargets; ++t)
+          if (learners[t] != nullptr) now.targets[t] = learners[t]->with_prototypes();
+        return now.to_checkpoint();
       });
-  ++step_;
-  return report;
-}
-
-learners::Checkpoint ProtoNet::snapshot() const {
-  auto model = model_;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model.targets[t]) continue;
-    auto& target = *model.targets[t];
-    target.prototypes.resize(target.heads.rows(), options_.embedding);
-    for (Eigen::Index i = 0; i < target.heads.rows(); ++i) {
-      target.prototypes.row(i) = prototype(target, rows_[t][static_cast<std::size_t>(i)]).transpose();
-    }
-  }
-  return model.to_checkpoint();
-}
-
-learners::Checkpoint ProtoNet::state() const {
-  learners::Checkpoint state;
-  state.learner = kStateName;
-  state.numbers["step"] = {static_cast<double>(step_)};
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model_.targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    state.tensors[prefix + "parameters"] = proto_parameters(*model_.targets[t]).transpose();
-    write_adam(state, prefix + "embedding/", adam_[t]->embedding);
-    write_adam(state, prefix + "kernel/", adam_[t]->kernel);
-  }
-  return state;
-}
-
-void ProtoNet::set_state(const learners::Checkpoint& state) {
-  check_state(state, kStateName);
-  auto model = model_;
-  auto optimizers = adam_;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model.targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    set_proto_parameters(*model.targets[t], sized_vector(state, prefix + "parameters",
-                                                         proto_parameters(*model.targets[t]).size()));
-    read_adam(state, prefix + "embedding/", optimizers[t]->embedding);
-    read_adam(state, prefix + "kernel/", optimizers[t]->kernel);
-  }
-  step_ = state.integer("step", 0, kMostSteps);
-  model_ = std::move(model);
-  adam_ = std::move(optimizers);
 }
 
 double try_proto(const learners::Checkpoint& proto, const learners::ProtoFineTune& setting, tasks::Target t,

@@ -24,7 +24,6 @@ namespace {
 
 using datasets::Profile;
 using Profiles = std::vector<Profile>;
-using Log = std::function<void(const std::string&)>;
 using tasks::kNumTargets;
 
 // ---- what has an outer loop ----
@@ -34,29 +33,85 @@ constexpr std::chrono::seconds kMoment{3};
 // Of the learner's own, what suffices where training goes on.
 constexpr double kStepsToGoOn = 0.25;
 
-int steps_of(const InitializerRequest& request, int own) {
-  if (request.steps > 0) return request.steps;
-  return request.init ? std::max(1, static_cast<int>(std::lround(kStepsToGoOn * own))) : own;
-}
+// Options of every outer loop.
+struct LoopOptions {
+  int meta_batch = TrainOptions().meta_batch;
+  int validate_every = 0;
+  int validations = 10;  // where validate_every is 0
+  int patience = 4;
+  int query = static_cast<int>(tasks::TaskSourceOptions().query);
+  double log_scale = 0.2, sub_grid = 0.5;
 
-const learners::Checkpoint* init_of(const InitializerRequest& request) {
-  return request.init ? &*request.init : nullptr;
-}
+  void each(learners::OptionVisitor& on) {
+    on.whole("meta_batch", meta_batch, 1, 1'000'000, "number of tasks per outer update");
+    on.whole("validate_every", validate_every, 0, kMostSteps,
+             "number of outer updates between validations; 0: there are " + std::to_string(validations) +
+                 " validations in all");
+    on.whole(
+        "patience", patience, 0, kMostSteps,
+        "training stops after this many validations in a row without a better one; 0: it never stops early");
+    on.whole("query", query, 1, 1'000'000, "greatest number of query rows of a task");
+    on.real(
+        "log_scale", log_scale, 0, 10,
+        "augmentation: a task's log targets are stretched by a random factor, whose log has this standard "
+        "deviation");
+    on.real("sub_grid", sub_grid, 0, 1,
+            "augmentation: share of tasks whose modes come from a random part of the grid");
+  }
+};
 
 // Outer training that suits the profiles at hand; learner and settings are left to fill in.
-OuterLoop loop_for(const InitializerRequest& request, const Profiles& training, int max_steps) {
+OuterLoop loop_for(const LoopOptions& options, const Profiles& training, int max_steps) {
   OuterLoop loop;
-  loop.train.seed = request.seed;
   loop.train.steps = max_steps;
-  loop.train.meta_batch = request.meta_batch.value_or(loop.train.meta_batch);
-  loop.train.validate_every = request.validate_every.value_or(std::max(1, max_steps / 10));
-  loop.train.patience = request.patience.value_or(4);
+  loop.train.meta_batch = options.meta_batch;
+  loop.train.validate_every =
+      options.validate_every > 0 ? options.validate_every : std::max(1, max_steps / options.validations);
+  loop.train.patience = options.patience;
   std::size_t most = 0;
   for (const auto& profile : training) most = std::max(most, profile.modes.size());
   loop.source.max_shots = std::clamp<std::size_t>(most / 2, 1, 50);
   loop.source.min_shots = std::min<std::size_t>(5, loop.source.max_shots);
-  loop.source.augmentation = {.log_offset = 0, .log_scale = 0.2, .sub_grid = 0.5};
+  loop.source.query = static_cast<std::size_t>(options.query);
+  loop.source.augmentation = {.log_offset = 0, .log_scale = options.log_scale, .sub_grid = options.sub_grid};
   return loop;
+}
+
+// How a meta-learner is trained whose own options are `own` and those of its loop `loop` where the request does not set them.
+// build(options, request, training): the learner, and its settings at test time.
+struct Built {
+  OnModes modes;
+  TestTimeSettings settings;
+};
+template <class Options, class Build>
+Plan plan_of(Options own, LoopOptions loop, Build build, bool untrained = false) {
+  return [=](const InitializerRequest& request, const Profiles& training) {
+    auto options = own;
+    auto of_loop = loop;
+    learners::set_options(request.settings, request.name, [&](learners::OptionVisitor& on) {
+      options.each(on);
+      of_loop.each(on);
+    });
+    if (request.init && !request.settings.contains("steps"))
+      options.max_steps = std::max(1, static_cast<int>(std::lround(kStepsToGoOn * options.max_steps)));
+    auto planned = loop_for(of_loop, training, options.max_steps);
+    auto built = build(options, request, training);
+    planned.modes = std::move(built.modes);
+    planned.settings = std::move(built.settings);
+    planned.untrained = untrained;
+    return planned;
+  };
+}
+template <class... Options>
+learners::EachOption each_of(Options... own) {
+  return [=](learners::OptionVisitor& on) {
+    auto copies = std::make_tuple(own...);
+    std::apply([&](auto&... one) { (one.each(on), ...); }, copies);
+  };
+}
+
+const learners::Checkpoint* init_of(const InitializerRequest& request) {
+  return request.init ? &*request.init : nullptr;
 }
 
 TestTimeSettings fine_tune_settings(const FineTuneGrid& grid) {
@@ -107,40 +162,33 @@ NetOptions net_options() {
   return net;
 }
 
-OuterLoop plan_maml(const InitializerRequest& request, const Profiles& training) {
+MamlOptions maml_options() {
   MamlOptions options;
   options.net = net_options();
+  return options;
+}
+Built build_maml(const MamlOptions& options, const InitializerRequest& request, const Profiles& training) {
   FineTuneGrid grid;
-  options.max_steps = steps_of(request, options.max_steps);
-  options.inner.rate = request.inner_rate.value_or(options.inner.rate);
-  options.inner.steps = request.inner_steps.value_or(options.inner.steps);
-  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
-  options.inner.first_order = request.name == "fomaml";
-  if (request.name == "joint") options.inner.steps = 0;
-  if (request.name == "meta-sgd") options.learned_rates = LearnedRates::per_parameter;
-  if (request.name == "maml++") {
-    options.learned_rates = LearnedRates::per_layer_and_step;
-    options.multi_step_until = options.max_steps / 2;
-  }
-  if (options.learned_rates != LearnedRates::none) grid.learned_rate_steps = {5, 10, 20, 50};
-  auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<Maml>(request.name, training, options, request.seed, init_of(request));
-  loop.settings = fine_tune_settings(grid);
-  loop.untrained = request.name == "random-init";
-  return loop;
+  if (options.learned_rates != LearnedRates::none || options.adapted_layers > 0)
+    grid.learned_rate_steps = {5, 10, 20, 50};
+  return {maml_on_modes(request.name, training, options, request.seed, init_of(request)),
+          fine_tune_settings(grid)};
+}
+// Half of the updates look at all inner steps.
+Built build_maml_plus_plus(MamlOptions options, const InitializerRequest& request, const Profiles& training) {
+  options.multi_step_until = options.max_steps / 2;
+  return build_maml(options, request, training);
 }
 
-OuterLoop plan_reptile(const InitializerRequest& request, const Profiles& training) {
+ReptileOptions reptile_options() {
   ReptileOptions options;
   options.net = net_options();
-  options.max_steps = steps_of(request, options.max_steps);
-  options.inner_rate = request.inner_rate.value_or(options.inner_rate);
-  options.inner_steps = request.inner_steps.value_or(options.inner_steps);
-  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
-  auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<Reptile>(training, options, request.seed, init_of(request));
-  loop.settings = fine_tune_settings({});
-  return loop;
+  return options;
+}
+Built build_reptile(const ReptileOptions& options, const InitializerRequest& request,
+                    const Profiles& training) {
+  return {reptile_on_modes(request.name, training, options, request.seed, init_of(request)),
+          fine_tune_settings({})};
 }
 
 // What the heads and the kernel of a proto checkpoint are fitted to a support set with.
@@ -156,35 +204,24 @@ std::string describe_kernel_fit(int steps, double freedom) {
   return "kernel with " + std::to_string(steps) + " Adam steps, freedom " + std::to_string(freedom);
 }
 
-OuterLoop plan_proto(const InitializerRequest& request, const Profiles& training) {
-  ProtoNetOptions options;
-  options.max_steps = steps_of(request, options.max_steps);
-  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
-  options.parts.heads = request.name != "proto-no-heads";
-  options.parts.residual = request.name != "proto-no-residual";
+// The embedding needs its steps even where the regression does not: few validations.
+const LoopOptions kProtoLoop = {.validations = 3};
+Built build_proto(ProtoNetOptions options, const InitializerRequest& request, const Profiles& training) {
   options.interrupted = request.interrupted;
-  auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<ProtoNet>(request.name, training, options, request.seed, init_of(request));
-  // The embedding needs its steps even where the regression does not.
-  loop.train.validate_every = request.validate_every.value_or(std::max(1, options.max_steps / 3));
-  loop.settings = settings_for<learners::ProtoModel>(
-      proto_fine_tunes(), &learners::ProtoTarget::fine_tune, try_proto,
-      [](const auto& s) { return describe_kernel_fit(s.kernel_steps, s.kernel_freedom); },
-      request.interrupted);
-  return loop;
+  return {proto_on_modes(request.name, training, options, request.seed, init_of(request)),
+          settings_for<learners::ProtoModel>(
+              proto_fine_tunes(), &learners::ProtoTarget::fine_tune, try_proto,
+              [](const auto& s) { return describe_kernel_fit(s.kernel_steps, s.kernel_freedom); },
+              request.interrupted)};
 }
 
-OuterLoop plan_ridge(const InitializerRequest& request, const Profiles& training) {
-  RidgeMetaOptions options;
-  options.max_steps = steps_of(request, options.max_steps);
-  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
-  if (request.name == "r2d2") options.loss = RidgeLoss::squared;
-  auto loop = loop_for(request, training, options.max_steps);
-  loop.learner = std::make_unique<RidgeMeta>(request.name, training, options, request.seed, init_of(request));
-  loop.settings = settings_for<learners::RidgeModel>(
-      std::vector{0.3, 1.0, 3.0, 10.0}, &learners::RidgeTarget::prior_scale, try_ridge,
-      [](double scale) { return "prior spreads times " + std::to_string(scale); }, request.interrupted);
-  return loop;
+Built build_ridge(const RidgeMetaOptions& options, const InitializerRequest& request,
+                  const Profiles& training) {
+  return {
+      ridge_on_modes(request.name, training, options, request.seed, init_of(request)),
+      settings_for<learners::RidgeModel>(
+          std::vector{0.3, 1.0, 3.0, 10.0}, &learners::RidgeTarget::prior_scale, try_ridge,
+          [](double scale) { return "prior spreads times " + std::to_string(scale); }, request.interrupted)};
 }
 
 // What the kernel of a gp checkpoint is fitted to a support set with.
@@ -195,19 +232,13 @@ std::vector<learners::GpFineTune> gp_fine_tunes() {
   return all;
 }
 
-OuterLoop plan_deep_kernel(const InitializerRequest& request, const Profiles& training) {
-  DeepKernelOptions options;
-  options.max_steps = steps_of(request, options.max_steps);
-  options.outer_rate = request.outer_rate.value_or(options.outer_rate);
-  if (request.name == "gp-meta") options.embedding = 0;
-  auto loop = loop_for(request, training, options.max_steps);
-  loop.source.query = 32;  // each step costs the cube of all rows
-  loop.learner =
-      std::make_unique<DeepKernel>(request.name, training, options, request.seed, init_of(request));
-  loop.settings = settings_for<learners::GpModel>(
-      gp_fine_tunes(), &learners::GpTarget::fine_tune, try_gp,
-      [](const auto& s) { return describe_kernel_fit(s.steps, s.freedom); }, request.interrupted);
-  return loop;
+const LoopOptions kKernelLoop = {.query = 32};  // each step costs the cube of all rows
+Built build_deep_kernel(const DeepKernelOptions& options, const InitializerRequest& request,
+                        const Profiles& training) {
+  return {deep_kernel_on_modes(request.name, training, options, request.seed, init_of(request)),
+          settings_for<learners::GpModel>(
+              gp_fine_tunes(), &learners::GpTarget::fine_tune, try_gp,
+              [](const auto& s) { return describe_kernel_fit(s.steps, s.freedom); }, request.interrupted)};
 }
 
 learners::Checkpoint even_prototypes(const learners::Checkpoint& proto) {
@@ -221,44 +252,80 @@ learners::Checkpoint even_prototypes(const learners::Checkpoint& proto) {
 
 // ---- what has none ----
 
-learners::Checkpoint train_transfer(const InitializerRequest& request, const Profiles& training,
-                                    const Log& log) {
-  PretrainOptions options;
-  options.log_targets = request.name == "transfer-log";
-  options.seed = request.seed;
+// The options of a request, over those that stand where it does not set them.
+template <class Options>
+Options options_for(const InitializerRequest& request, Options options = {}) {
+  learners::set_options(request.settings, request.name,
+                        [&](learners::OptionVisitor& on) { options.each(on); });
   options.interrupted = request.interrupted;
-  if (request.steps > 0) options.recipe.epochs = request.steps;
-  return pretrain(choose_reference(training, options, log), options, log).to_checkpoint();
+  return options;
+}
+
+auto train_transfer(bool log_targets) {
+  return [log_targets](const InitializerRequest& request, const Profiles& training, const Log& log,
+                       const Registry&) {
+    auto options = options_for<PretrainOptions>(request);
+    options.log_targets = log_targets;
+    options.seed = request.seed;
+    return pretrain(choose_reference(training, options, log), options, log).to_checkpoint();
+  };
 }
 
 learners::Checkpoint train_sim_prior(const InitializerRequest& request, const Profiles& training,
-                                     const Log& log) {
-  SimPriorFitOptions options;
-  options.steps = steps_of(request, options.steps);
-  options.interrupted = request.interrupted;
+                                     const Log& log, const Registry&) {
+  SimPriorFitOptions own;
+  if (request.init) own.steps = std::max(1, static_cast<int>(std::lround(kStepsToGoOn * own.steps)));
+  const auto options = options_for(request, own);
   std::optional<learners::SimPriorModel> start;
   if (request.init) start = learners::SimPriorModel::from_checkpoint(*request.init);
   return fit_sim_prior(training, options, request.seed, log, start ? &*start : nullptr).to_checkpoint();
 }
 
-learners::Checkpoint train_factor(const InitializerRequest& request, const Profiles& training,
-                                  const Log& log) {
-  FactorFitOptions options;
-  if (request.steps > 0) options.steps = request.steps;
-  options.interrupted = request.interrupted;
-  return fit_factor(training, options, request.seed, log).to_checkpoint();
+learners::Checkpoint train_factor(const InitializerRequest& request, const Profiles& training, const Log& log,
+                                  const Registry&) {
+  return fit_factor(training, options_for<FactorFitOptions>(request), request.seed, log).to_checkpoint();
 }
 
-// A control: whatever sim_prior has learned of characteristics is gone, also where it is part of auto.
-learners::Checkpoint without_characteristics(const learners::Checkpoint& trained) {
-  auto blind = trained;
-  const auto forget = [](auto& entries) {
-    std::erase_if(entries,
-                  [](const auto& entry) { return entry.first.find("stated/") != std::string::npos; });
-  };
-  forget(blind.tensors);
-  forget(blind.numbers);
+// A control: whatever sim_prior has learned of characteristics is gone.
+learners::Checkpoint without_characteristics(const learners::Checkpoint& sim_prior) {
+  auto model = learners::SimPriorModel::from_checkpoint(sim_prior);
+  model.stated.reset();
+  auto blind = model.to_checkpoint();
+  blind.origin = sim_prior.origin;
   return blind;
+}
+
+// ---- what consists of parts ----
+
+// The option of what consists of parts that sets the steps of those that have an outer loop.
+struct StepsOfParts {
+  int steps = 0;
+  void each(learners::OptionVisitor& on) {
+    on.whole("steps", steps, 0, kMostSteps,
+             "greatest number of outer updates of each part; 0: what each part has itself");
+  }
+};
+// Theirs, and those of outer loops for all of them.
+learners::EachOption options_of_parts(const std::vector<std::string>& names) {
+  return [=](learners::OptionVisitor& on) {
+    StepsOfParts().each(on);
+    LoopOptions().each(on);
+    for (const auto& name : names) on.part(name + ".", builtin().meta_learners.find(name).options);
+  };
+}
+// What a part is asked for: what is set for all parts and it has, and its own settings.
+InitializerRequest part_of(InitializerRequest request, const std::string& name, const Registry& registry) {
+  learners::Settings settings;
+  for (const auto& option : learners::options_of(registry.meta_learners.find(name).options)) {
+    if (const auto all = request.settings.find(option.name);
+        all != request.settings.end() && *all != std::pair<const std::string, std::string>("steps", "0"))
+      settings[option.name] = all->second;
+    if (const auto own = request.settings.find(name + "." + option.name); own != request.settings.end())
+      settings[option.name] = own->second;
+  }
+  request.name = name;
+  request.settings = std::move(settings);
+  return request;
 }
 
 // ---- auto ----
@@ -271,14 +338,16 @@ std::size_t rows_in(const Profiles& training) {
   for (const auto& profile : training) rows += profile.modes.size();
   return rows;
 }
-bool pays_in_auto(const InitializerRequest& request, const Profiles& training) {
-  return request.steps > 0 || !request.also.empty() || rows_in(training) >= kRowsForProto;
+bool pays_in_auto(const InitializerRequest& request, const Profiles& training, const Registry& registry) {
+  return part_of(request, "proto", registry).settings.contains("steps") || !request.also.empty() ||
+         rows_in(training) >= kRowsForProto;
 }
 
 // proto learns from simulated workloads too, in the modes of the first profile, where no others are given.
-InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& training) {
+InitializerRequest proto_of_auto(const InitializerRequest& whole, const Profiles& training,
+                                 const Registry& registry) {
   constexpr std::size_t kSimulated = 32;
-  request.name = "proto";
+  auto request = part_of(whole, "proto", registry);
   if (request.init) {
     const auto names = learners::member_names(*request.init);
     if (std::find(names.begin(), names.end(), "proto") != names.end())
@@ -286,23 +355,40 @@ InitializerRequest proto_of_auto(InitializerRequest request, const Profiles& tra
     else
       request.init.reset();
   }
-  if (const auto rows = rows_in(training); request.steps == 0 && !request.init && rows < kRowsForAllSteps)
-    request.steps = std::max(
-        1, static_cast<int>(static_cast<std::size_t>(ProtoNetOptions().max_steps) * rows / kRowsForAllSteps));
+  if (const auto rows = rows_in(training);
+      !request.settings.contains("steps") && !request.init && rows < kRowsForAllSteps)
+    request.settings["steps"] = std::to_string(std::max<std::size_t>(
+        1, static_cast<std::size_t>(ProtoNetOptions().max_steps) * rows / kRowsForAllSteps));
   if (request.also.empty())
     request.also = datasets::generate_population(training[0].space, training[0].modes, kSimulated,
                                                  {.seed = request.seed});
   return request;
 }
 
-learners::Checkpoint auto_of_proto(InitializerRequest request, const Profiles& training, const Log& log,
-                                   const learners::Checkpoint& proto) {
-  request.name = "sim_prior";
-  request.steps = 0;  // they are proto's
+OuterLoop plan_of_proto(const InitializerRequest& proto, const Profiles& training, const Registry& registry) {
+  return registry.meta_learners.find("proto").plan(proto, training, registry);
+}
+
+learners::Checkpoint auto_of_proto(const InitializerRequest& whole, const Profiles& training, const Log& log,
+                                   const learners::Checkpoint& proto, const Registry& registry) {
+  auto request = part_of(whole, "sim_prior", registry);
+  if (!whole.settings.contains("sim_prior.steps")) request.settings.erase("steps");  // they are proto's
   if (request.init) request.init = learners::member_checkpoint(*request.init, "sim_prior");
-  std::vector<learners::MemberCheckpoint> members = {{"sim_prior", train_sim_prior(request, training, log)}};
+  std::vector<learners::MemberCheckpoint> members = {
+      {"sim_prior", registry.meta_learners.find("sim_prior").train(request, training, log, registry)}};
   if (!proto.learner.empty()) members.push_back({"proto", proto});
   return learners::checkpoint_of_members("auto", members);
+}
+
+// Without what its first member, sim_prior, has learned of characteristics.
+learners::Checkpoint auto_without_characteristics(const learners::Checkpoint& whole) {
+  std::vector<learners::MemberCheckpoint> members;
+  for (const auto& name : learners::member_names(whole))
+    members.push_back({name, learners::member_checkpoint(whole, name)});
+  members.front().checkpoint = without_characteristics(members.front().checkpoint);
+  auto blind = learners::checkpoint_of_members(whole.learner, members);
+  blind.origin = whole.origin;
+  return blind;
 }
 
 // ---- ensembles ----
@@ -315,15 +401,12 @@ learners::Checkpoint with_combination(learners::Checkpoint ensemble, const std::
 }
 
 // Of methods, each trained as by itself.
-learners::Checkpoint train_stack(const InitializerRequest& request, const Profiles& training,
-                                 const Log& log) {
+learners::Checkpoint train_stack(const InitializerRequest& request, const Profiles& training, const Log& log,
+                                 const Registry& registry) {
   std::vector<learners::MemberCheckpoint> members;
-  for (const std::string name : {"sim_prior", "proto", "ridge"}) {
-    auto one = request;
-    one.name = name;
-    if (name == "proto") one = proto_of_auto(one, training);
-    members.push_back({name, train_initializer(one, training, log)});
-  }
+  for (const auto& part : {part_of(request, "sim_prior", registry),
+                           proto_of_auto(request, training, registry), part_of(request, "ridge", registry)})
+    members.push_back({part.name, train_initializer(part, training, log, registry)});
   members.push_back({"gp"});
   return with_combination(learners::checkpoint_of_members("ensemble", members), request.name,
                           learners::Combination::stacking);
@@ -336,128 +419,207 @@ learners::Checkpoint product_of(const learners::Checkpoint& stack) {
 }
 
 // Of initializers, that differ in their seed: "proto-seeds" of proto.
-learners::Checkpoint train_seeds(const InitializerRequest& request, const Profiles& training,
-                                 const Log& log) {
-  constexpr std::uint64_t kSeeds = 4;
-  auto one = request;
-  one.name = request.name.substr(0, request.name.find('-'));
-  std::vector<learners::MemberCheckpoint> members;
-  for (std::uint64_t i = 0; i < kSeeds; ++i) {
-    one.seed = request.seed + i;
-    members.push_back({one.name + "." + std::to_string(i), train_initializer(one, training, log)});
-  }
-  return with_combination(learners::checkpoint_of_members("ensemble", members), request.name,
-                          learners::Combination::stacking);
+auto train_seeds(const std::string& name) {
+  return [name](const InitializerRequest& request, const Profiles& training, const Log& log,
+                const Registry& registry) {
+    constexpr std::uint64_t kSeeds = 4;
+    auto one = request;
+    one.name = name;
+    std::vector<learners::MemberCheckpoint> members;
+    for (std::uint64_t i = 0; i < kSeeds; ++i) {
+      one.seed = request.seed + i;
+      members.push_back(
+          {one.name + "." + std::to_string(i), train_initializer(one, training, log, registry)});
+    }
+    return with_combination(learners::checkpoint_of_members("ensemble", members), request.name,
+                            learners::Combination::stacking);
+  };
 }
 
 // ---- the table ----
 
-struct Entry {
-  MetaLearnerFacts facts;
-  OuterLoop (*plan)(const InitializerRequest&, const Profiles&);  // nullptr for what has no outer loop
-  learners::Checkpoint (*train)(const InitializerRequest&, const Profiles&,
-                                const Log&) = nullptr;  // without plan
-  // From what the plan gives, or the checkpoint of what this is the twin of; nullptr = as it is.
-  learners::Checkpoint (*twin)(const learners::Checkpoint&) = nullptr;
-  // The request that the plan gets; what becomes of its checkpoint. nullptr = as they are.
-  InitializerRequest (*part)(InitializerRequest, const Profiles&) = nullptr;
-  learners::Checkpoint (*whole)(InitializerRequest, const Profiles&, const Log&,
-                                const learners::Checkpoint&) = nullptr;
-  // Whether the plan is worth its time, where the whole can do without. nullptr = always.
-  bool (*pays)(const InitializerRequest&, const Profiles&) = nullptr;
-};
+// With an outer loop that can start from another's checkpoint. `own` and `loop` are its options by default.
+template <class Options, class Build>
+MetaLearnerEntry looped(MetaLearnerEntry entry, const Options& own, const LoopOptions& loop, Build build,
+                        bool untrained = false) {
+  entry.options = each_of(own, loop);
+  entry.plan = [plan = plan_of(own, loop, build, untrained)](const InitializerRequest& request,
+                                                             const Profiles& training, const Registry&) {
+    return plan(request, training);
+  };
+  return entry;
+}
+// Options that differ from the usual ones.
+template <class Options, class Change>
+Options with(Options options, Change change) {
+  change(options);
+  return options;
+}
 
-const auto& entries() {
-  static const std::array<Entry, 27> table = {{
-      {{"transfer", "the published net, trained on one reference workload", "transfer", "", false, false},
-       nullptr,
-       train_transfer},
-      {{"transfer-log", "transfer with log targets", "transfer-log", "", false, false},
-       nullptr,
-       train_transfer},
-      {{"auto", "sim_prior, and proto with simulated workloads too, which auto weighs", "auto", ""},
-       plan_proto,
-       nullptr,
-       nullptr,
-       proto_of_auto,
-       auto_of_proto,
-       pays_in_auto},
-      {{"sim_prior", "what training workloads have that simulated ones have not", "sim_prior", "", false},
-       nullptr,
-       train_sim_prior},
-      {{"factor", "mean and covariance of training workloads' curves, and a smooth function", "factor", "",
-        false, false},
-       nullptr,
-       train_factor},
-      {{"auto-blind", "auto without characteristics", "auto", "auto", true, false},
-       plan_proto,
-       nullptr,
-       without_characteristics,
-       proto_of_auto,
-       auto_of_proto,
-       pays_in_auto},
-      {{"sim_prior-blind", "sim_prior without characteristics", "sim_prior", "sim_prior", false, false},
-       nullptr,
-       train_sim_prior,
-       without_characteristics},
-      {{"maml", "MAML, exact second order", "fine_tune", ""}, plan_maml},
-      {{"fomaml", "MAML of first order", "fine_tune", ""}, plan_maml},
-      {{"meta-sgd", "MAML with a learned inner rate for each parameter", "fine_tune", ""}, plan_maml},
-      {{"maml++", "MAML with learned rates per layer and step, and multi-step loss", "fine_tune", ""},
-       plan_maml},
-      {{"reptile", "Reptile: moves towards what fine-tuning reaches", "fine_tune", ""}, plan_reptile},
-      {{"joint", "MAML's net fitted to all training workloads at once", "fine_tune", ""}, plan_maml},
-      {{"random-init", "MAML's net and fine-tuning from random weights", "fine_tune", "maml", true, false},
-       plan_maml,
-       nullptr,
-       untrained},
-      {{"ridge", "ALPaCA: a net whose last layer is Bayesian, with a learned prior", "ridge", ""},
-       plan_ridge},
-      {{"r2d2", "R2D2: a net whose last layer is a ridge regression", "ridge", ""}, plan_ridge},
-      {{"gp-meta", "Gaussian process with a learned mean and kernel", "gp", ""}, plan_deep_kernel},
-      {{"deep-kernel", "deep kernel transfer: gp-meta whose kernel acts on a net's outputs too", "gp", ""},
-       plan_deep_kernel},
-      {{"proto", "prototypical network: heads of the nearest workloads, and a residual", "proto", ""},
-       plan_proto},
-      {{"stack", "sim_prior, proto, ridge and gp, averaged by stacking", "ensemble", "", false, false},
-       nullptr,
-       train_stack},
-      {{"poe", "the same as a product of experts", "ensemble", "stack", false, false},
-       nullptr,
-       train_stack,
-       product_of},
-      {{"proto-seeds", "four protos from different seeds, averaged by stacking", "ensemble", "", false,
-        false},
-       nullptr,
-       train_seeds},
-      {{"ridge-seeds", "four ridges from different seeds, averaged by stacking", "ensemble", "", false,
-        false},
-       nullptr,
-       train_seeds},
-      {{"proto-even", "proto with the same weight for all workloads", "proto", "proto", true, false},
-       plan_proto,
-       nullptr,
-       even_prototypes},
-      {{"proto-shuffled", "proto with each prototype at its neighbour's place", "proto", "proto", true,
-        false},
-       plan_proto,
-       nullptr,
-       shuffled_prototypes},
-      {{"proto-no-heads", "proto without heads: a kernel alone", "proto", ""}, plan_proto},
-      {{"proto-no-residual", "proto without a residual: heads alone", "proto", ""}, plan_proto},
-  }};
-  return table;
+// One of those that fine_tune adapts.
+template <class Options, class Build>
+MetaLearnerEntry initializer(const std::string& name, const std::string& about, const Options& own,
+                             Build build) {
+  return looped({.name = name, .about = about, .adapted_by = "fine_tune", .goes_on = true}, own, {}, build);
+}
+template <class Change>
+MetaLearnerEntry proto(const std::string& name, const std::string& about, Change change) {
+  return looped({.name = name, .about = about, .adapted_by = "proto", .goes_on = true},
+                with(ProtoNetOptions(), change), kProtoLoop, build_proto);
+}
+MetaLearnerEntry proto_twin(const std::string& name, const std::string& about,
+                            learners::Checkpoint (*twin)(const learners::Checkpoint&)) {
+  return looped({.name = name, .about = about, .adapted_by = "proto", .twin_of = "proto", .twin = twin},
+                ProtoNetOptions(), kProtoLoop, build_proto);
+}
+
+std::vector<MetaLearnerEntry> builtin_meta_learners() {
+  const auto auto_options = options_of_parts({"proto", "sim_prior"});
+  const auto stack_options = options_of_parts({"sim_prior", "proto", "ridge"});
+  const auto transfer_options = each_of(PretrainOptions());
+  const auto sim_prior_options = each_of(SimPriorFitOptions());
+  const auto maml = maml_options();
+  const auto as_it_is = [](ProtoNetOptions&) {};
+  return {
+      {.name = "transfer",
+       .about = "the published net, trained on one reference workload",
+       .adapted_by = "transfer",
+       .options = transfer_options,
+       .train = train_transfer(false)},
+      {.name = "transfer-log",
+       .about = "transfer with log targets",
+       .adapted_by = "transfer-log",
+       .options = transfer_options,
+       .train = train_transfer(true)},
+      {.name = "auto",
+       .about = "sim_prior, and proto with simulated workloads too, which auto weighs",
+       .adapted_by = "auto",
+       .goes_on = true,
+       .options = auto_options,
+       .plan = plan_of_proto,
+       .part = proto_of_auto,
+       .whole = auto_of_proto,
+       .pays = pays_in_auto},
+      {.name = "sim_prior",
+       .about = "what training workloads have that simulated ones have not",
+       .adapted_by = "sim_prior",
+       .goes_on = true,
+       .options = sim_prior_options,
+       .train = train_sim_prior},
+      {.name = "factor",
+       .about = "mean and covariance of training workloads' curves, and a smooth function",
+       .adapted_by = "factor",
+       .options = each_of(FactorFitOptions()),
+       .train = train_factor},
+      {.name = "auto-blind",
+       .about = "auto without characteristics",
+       .adapted_by = "auto",
+       .twin_of = "auto",
+       .options = auto_options,
+       .plan = plan_of_proto,
+       .twin = auto_without_characteristics,
+       .part = proto_of_auto,
+       .whole = auto_of_proto,
+       .pays = pays_in_auto},
+      {.name = "sim_prior-blind",
+       .about = "sim_prior without characteristics",
+       .adapted_by = "sim_prior",
+       .twin_of = "sim_prior",
+       .options = sim_prior_options,
+       .train = train_sim_prior,
+       .twin = without_characteristics},
+      initializer("maml", "MAML, exact second order", maml, build_maml),
+      initializer("fomaml", "MAML of first order", with(maml, [](auto& o) { o.inner.first_order = true; }),
+                  build_maml),
+      initializer("meta-sgd", "MAML with a learned inner rate for each parameter",
+                  with(maml, [](auto& o) { o.learned_rates = LearnedRates::per_parameter; }), build_maml),
+      initializer("anil", "MAML whose inner loop takes steps of the last layer alone",
+                  with(maml, [](auto& o) { o.adapted_layers = 1; }), build_maml),
+      initializer("maml++", "MAML with learned rates per layer and step, and multi-step loss",
+                  with(maml, [](auto& o) { o.learned_rates = LearnedRates::per_layer_and_step; }),
+                  build_maml_plus_plus),
+      initializer("reptile", "Reptile: moves towards what fine-tuning reaches", reptile_options(),
+                  build_reptile),
+      initializer("joint", "MAML's net fitted to all training workloads at once",
+                  with(maml, [](auto& o) { o.inner.steps = 0; }), build_maml),
+      looped({.name = "random-init",
+              .about = "MAML's net and fine-tuning from random weights",
+              .adapted_by = "fine_tune",
+              .twin_of = "maml",
+              .twin = untrained},
+             maml, {}, build_maml, /*untrained=*/true),
+      looped({.name = "ridge",
+              .about = "ALPaCA: a net whose last layer is Bayesian, with a learned prior",
+              .adapted_by = "ridge",
+              .goes_on = true},
+             RidgeMetaOptions(), {}, build_ridge),
+      looped({.name = "r2d2",
+              .about = "R2D2: a net whose last layer is a ridge regression",
+              .adapted_by = "ridge",
+              .goes_on = true},
+             with(RidgeMetaOptions(), [](auto& o) { o.loss = RidgeLoss::squared; }), {}, build_ridge),
+      looped({.name = "gp-meta",
+              .about = "Gaussian process with a learned mean and kernel",
+              .adapted_by = "gp",
+              .goes_on = true},
+             with(DeepKernelOptions(), [](auto& o) { o.embedding = 0; }), kKernelLoop, build_deep_kernel),
+      looped({.name = "deep-kernel",
+              .about = "deep kernel transfer: gp-meta whose kernel acts on a net's outputs too",
+              .adapted_by = "gp",
+              .goes_on = true},
+             DeepKernelOptions(), kKernelLoop, build_deep_kernel),
+      proto("proto", "prototypical network: heads of the nearest workloads, and a residual", as_it_is),
+      {.name = "stack",
+       .about = "sim_prior, proto, ridge and gp, averaged by stacking",
+       .adapted_by = "ensemble",
+       .options = stack_options,
+       .train = train_stack},
+      {.name = "poe",
+       .about = "the same as a product of experts",
+       .adapted_by = "ensemble",
+       .twin_of = "stack",
+       .options = stack_options,
+       .train = train_stack,
+       .twin = product_of},
+      {.name = "proto-seeds",
+       .about = "four protos from different seeds, averaged by stacking",
+       .adapted_by = "ensemble",
+       .options = each_of(ProtoNetOptions(), kProtoLoop),
+       .train = train_seeds("proto")},
+      {.name = "ridge-seeds",
+       .about = "four ridges from different seeds, averaged by stacking",
+       .adapted_by = "ensemble",
+       .options = each_of(RidgeMetaOptions(), LoopOptions()),
+       .train = train_seeds("ridge")},
+      proto_twin("proto-even", "proto with the same weight for all workloads", even_prototypes),
+      proto_twin("proto-shuffled", "proto with each prototype at its neighbour's place", shuffled_prototypes),
+      proto("proto-no-heads", "proto without heads: a kernel alone", [](auto& o) { o.parts.heads = false; }),
+      proto("proto-no-residual", "proto without a residual: heads alone",
+            [](auto& o) { o.parts.residual = false; })};
+}
+
+Registry make_builtin() {
+  Registry registry;
+  static_cast<learners::Registry&>(registry) = learners::builtin();
+  for (auto& entry : builtin_meta_learners()) registry.meta_learners.add(std::move(entry));
+  return registry;
 }
 
 }  // namespace
 
-std::span<const MetaLearnerFacts> meta_learner_facts() {
-  static const auto facts = [] {
-    std::vector<MetaLearnerFacts> all;
-    for (const auto& entry : entries()) all.push_back(entry.facts);
-    return all;
-  }();
-  return facts;
+std::string MetaLearnerEntry::error() const {
+  if (static_cast<bool>(plan) == static_cast<bool>(train)) return "it needs one of plan and train";
+  if (adapted_by.empty()) return "it needs a learner that adapts it, adapted_by";
+  if (twin_of.empty() != !twin) return "twin_of and twin go together";
+  if (static_cast<bool>(part) != static_cast<bool>(whole) || (whole && !plan))
+    return "part and whole go together, with plan";
+  if (pays && !whole) return "pays goes with part and whole";
+  return "";
+}
+
+const Registry& builtin() {
+  static const Registry registry = make_builtin();
+  return registry;
 }
 
 learners::Checkpoint untrained(const learners::Checkpoint& maml) {
@@ -471,28 +633,20 @@ learners::Checkpoint untrained(const learners::Checkpoint& maml) {
   return checkpoint;
 }
 
-learners::Checkpoint twin(std::string_view name, const learners::Checkpoint& trained) {
-  for (const auto& entry : entries()) {
-    if (entry.facts.name == name && !entry.facts.twin_of.empty()) return entry.twin(trained);
-  }
-  throw std::invalid_argument(std::string(name) + " is the twin of no meta-learner");
+learners::Checkpoint twin(std::string_view name, const learners::Checkpoint& trained,
+                          const Registry& registry) {
+  const auto& entry = registry.meta_learners.find(name);
+  if (!entry.twin) throw std::invalid_argument(entry.name + " is the twin of no meta-learner");
+  return entry.twin(trained);
 }
 
 TrainedInitializer run_training(const InitializerRequest& request, const std::vector<Profile>& training,
-                                const RunHooks& hooks, const learners::Checkpoint* resume) {
-  const auto entry = std::find_if(entries().begin(), entries().end(),
-                                  [&](const Entry& e) { return e.facts.name == request.name; });
-  if (entry == entries().end()) {
-    std::string known;
-    for (const auto& e : entries()) known += (known.empty() ? "" : ", ") + std::string(e.facts.name);
-    throw std::invalid_argument("unknown meta-learner " + request.name + "; known: " + known);
-  }
+                                const RunHooks& hooks, const learners::Checkpoint* resume,
+                                const Registry& registry) {
+  const auto& entry = registry.meta_learners.find(request.name);
   if (training.empty()) throw std::invalid_argument("train_initializer: no profile to train on");
-  if (request.steps < 0) {
-    throw std::invalid_argument("train_initializer: steps must be >= 0, got " +
-                                std::to_string(request.steps));
-  }
-  if (request.init && !entry->facts.goes_on)
+  learners::set_options(request.settings, request.name, entry.options);
+  if (request.init && !entry.goes_on)
     throw std::invalid_argument("--init: training of " + request.name + " does not go on from another");
   if (request.init && request.init->text("trained_by") != request.name)
     throw std::invalid_argument("--init: expected an initializer trained by " + request.name +
@@ -508,39 +662,42 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
   sort(sorted);
   sort(with_also.also);
   TrainedInitializer result;
-  const bool pays = entry->pays == nullptr || entry->pays(with_also, sorted);
+  const bool pays = !entry.pays || entry.pays(with_also, sorted, registry);
   if (!pays) {
     if (resume != nullptr)
-      throw std::invalid_argument("--resume: with less than " + std::to_string(kRowsForProto) +
-                                  " rows to train on " + request.name + " has no outer loop to go on with");
+      throw std::invalid_argument("--resume: on these profiles " + request.name +
+                                  " is trained without an outer loop to go on with");
     try {
-      result.checkpoint = entry->whole(with_also, sorted, hooks.log, {});
+      result.checkpoint = entry.whole(with_also, sorted, hooks.log, {}, registry);
     } catch (const Interrupted&) {
       return {{}, Stop::interrupted, "interrupted"};
     }
-  } else if (entry->plan == nullptr) {
+  } else if (!entry.plan) {
     if (resume != nullptr)
       throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
     if (!request.also.empty())
       throw std::invalid_argument("--also: " + request.name + " has no outer loop to draw other tasks in");
     try {
-      result.checkpoint = entry->train(with_also, sorted, hooks.log);
+      result.checkpoint = entry.train(with_also, sorted, hooks.log, registry);
     } catch (const Interrupted&) {
       return {{}, Stop::interrupted, "interrupted"};
     }
   } else {
     if (const auto warning = blas_warning(); !warning.empty() && hooks.log) hooks.log("warning: " + warning);
-    const auto part = entry->part != nullptr ? entry->part(with_also, sorted) : with_also;
-    result = run_outer_loops(part, entry->plan, sorted, hooks, resume);
+    const auto part = entry.part ? entry.part(with_also, sorted, registry) : with_also;
+    const auto plan = [&](const InitializerRequest& asked, const Profiles& profiles) {
+      return entry.plan(asked, profiles, registry);
+    };
+    result = run_outer_loops(part, plan, sorted, hooks, resume, registry);
     if (result.checkpoint.learner.empty()) return result;
-    if (entry->whole != nullptr) {
+    if (entry.whole) {
       // What was interrupted is kept all the same where the rest takes no more than a moment.
       if (result.stop == Stop::interrupted)
         with_also.interrupted = [until = std::chrono::steady_clock::now() + kMoment] {
           return std::chrono::steady_clock::now() > until;
         };
       try {
-        result.checkpoint = entry->whole(with_also, sorted, hooks.log, result.checkpoint);
+        result.checkpoint = entry.whole(with_also, sorted, hooks.log, result.checkpoint, registry);
       } catch (const Interrupted&) {
         if (result.stop != Stop::interrupted) result.message = "interrupted after the last outer step";
         return {{}, Stop::interrupted, result.message};
@@ -549,14 +706,15 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
   }
   sorted.insert(sorted.end(), with_also.also.begin(), with_also.also.end());
   result.checkpoint.origin = {request.seed, std::string(hw::git_revision()), hash_of(sorted)};
-  if (entry->twin != nullptr) result.checkpoint = entry->twin(result.checkpoint);
+  if (entry.twin) result.checkpoint = entry.twin(result.checkpoint);
   return result;
 }
 
 learners::Checkpoint train_initializer(const InitializerRequest& request,
-                                       const std::vector<Profile>& training,
-                                       const std::function<void(const std::string&)>& log) {
-  auto result = run_training(request, training, {.log = log, .interrupted = request.interrupted});
+                                       const std::vector<Profile>& training, const Log& log,
+                                       const Registry& registry) {
+  auto result =
+      run_training(request, training, {.log = log, .interrupted = request.interrupted}, nullptr, registry);
   if (result.stop == Stop::interrupted) throw Interrupted();
   if (!result.message.empty() && log) log(result.message);
   return std::move(result.checkpoint);

@@ -2,16 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "learners/optimizer.hpp"
 
 namespace fewwatt::meta {
 namespace {
-
-using tasks::kNumTargets;
-using tasks::kTargetNames;
-
-constexpr const char* kStateName = "reptile-state";
 
 Matrix stacked(const Matrix& top, const Matrix& bottom) {
   Matrix both(top.rows() + bottom.rows(), top.cols());
@@ -20,6 +16,19 @@ Matrix stacked(const Matrix& top, const Matrix& bottom) {
 }
 
 }  // namespace
+
+void ReptileOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
+  on.real("outer_rate", outer_rate, 1e-9, 1e3,
+          "how far an outer update goes to what the inner loops reach, as a share; it falls to 0");
+  on.whole("inner_steps", inner_steps, 1, 1000, "number of steps of the inner loop in training");
+  on.real("inner_rate", inner_rate, 1e-9, 1e300, "learning rate of the inner loop");
+  on.whole("inner_batch", inner_batch, 1, 1'000'000, "number of rows in each inner step");
+  on.real("inner_clip", inner_clip, 1e-9, 1e9, "inner gradients with a larger norm are scaled to this one");
+  on.list("hidden", net.hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
+  on.choice<learners::Activation>("activation", net.activation, learners::kActivations,
+                                  "activation function of the hidden layers");
+}
 
 std::string ReptileOptions::error() const {
   if (auto bad = net.error(); !bad.empty()) return bad;
@@ -62,71 +71,47 @@ Displacement reptile_displacement(const learners::MlpShape& shape, const Vector&
   return found;
 }
 
-Reptile::Reptile(std::span<const datasets::Profile> training, ReptileOptions options, std::uint64_t seed,
-                 const learners::Checkpoint* init)
-    : options_(std::move(options)), seed_(seed) {
+Reptile::Reptile(std::string name, learners::MlpShape shape, Vector weights, ReptileOptions options,
+                 std::uint64_t seed)
+    : name_(std::move(name)), options_(std::move(options)), weights_(std::move(weights)), seed_(seed) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
-  std::optional<learners::FineTuneModel> start;
-  if (init != nullptr) start = learners::FineTuneModel::from_checkpoint(*init);
-  model_ = new_model("reptile", training, options_.net, seed, start ? &*start : nullptr);
+  learners::Mlp<double>(shape, weights_);  // throws when the sizes do not fit
+  const Eigen::Index inputs = shape.sizes.front(), outputs = shape.sizes.back();
+  start({.name = name_,
+         .kind = "reptile",
+         .shape = std::move(shape),
+         .inputs = inputs,
+         .targets = outputs,
+         .max_steps = options_.max_steps,
+         .optimizer = learners::Optimizer::sgd},
+        {{weights_.size(), options_.outer_rate}});
 }
 
-StepReport Reptile::step(std::span<const tasks::Task> batch) {
-  const double rate =
-      options_.outer_rate * std::max(0.0, 1.0 - static_cast<double>(step_) / std::max(1, options_.max_steps));
-  std::array<Vector, kNumTargets> mean;  // displacement
-  StepReport report;
-  int trained = 0;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model_.targets[t]) continue;
-    const auto [episodes, tasks] = make_episodes(model_, t, batch);
-    if (episodes.empty()) continue;
-    const Vector& start = model_.targets[t]->weights;
-    mean[t] = Vector::Zero(start.size());
-    double loss = 0;
-    for (std::size_t i = 0; i < episodes.size(); ++i) {
-      const auto& e = episodes[i];
-      const auto draws = static_cast<std::uint64_t>(step_) * batch.size() + i;
-      const auto [value, task_loss] = reptile_displacement(
-          model_.shape, start, stacked(e.support_x, e.query_x), stacked(e.support_y, e.query_y), options_,
-          hw::Rng::stream(seed_, std::string("reptile rows of ") + kTargetNames[t], draws));
-      if (!std::isfinite(task_loss) || !value.allFinite()) {
-        throw Diverged(std::string("reptile: the loss of ") + kTargetNames[t] + " is not finite in step " +
-                       std::to_string(step_ + 1) + ", task " + tasks[i]->name);
-      }
-      mean[t] += value / static_cast<double>(episodes.size());
-      loss += task_loss / static_cast<double>(episodes.size());
-    }
-    report.loss += loss;
-    ++trained;
+BatchGradient Reptile::gradient(std::span<const Episode> batch) const {
+  BatchGradient outer{0, {}, Vector::Zero(weights_.size())};
+  const auto n = static_cast<double>(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto& e = batch[i];
+    const auto draws = static_cast<std::uint64_t>(steps_done()) * batch.size() + i;
+    const auto [value, loss] = reptile_displacement(shape(), weights_, stacked(e.support_x, e.query_x),
+                                                    stacked(e.support_y, e.query_y), options_,
+                                                    hw::Rng::stream(seed_, name_ + ": rows", draws));
+    outer.task_losses.push_back(value.allFinite() ? loss : std::numeric_limits<double>::infinity());
+    outer.gradient -= value / n;
+    outer.loss += loss / n;
   }
-  if (trained > 0) report.loss /= trained;
-  for (int t = 0; t < kNumTargets; ++t)
-    if (mean[t].size() > 0) model_.targets[t]->weights += rate * mean[t];
-  ++step_;
-  return report;
+  return outer;
 }
 
-learners::Checkpoint Reptile::state() const {
-  learners::Checkpoint state;
-  state.learner = kStateName;
-  state.numbers["step"] = {static_cast<double>(step_)};
-  for (int t = 0; t < kNumTargets; ++t)
-    if (model_.targets[t])
-      state.tensors[std::string(kTargetNames[t]) + "/weights"] = model_.targets[t]->weights.transpose();
-  return state;
-}
-
-void Reptile::set_state(const learners::Checkpoint& state) {
-  check_state(state, kStateName);
-  auto model = model_;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!model.targets[t]) continue;
-    auto& weights = model.targets[t]->weights;
-    weights = sized_vector(state, std::string(kTargetNames[t]) + "/weights", weights.size());
-  }
-  step_ = state.integer("step", 0, kMostSteps);
-  model_ = std::move(model);
+OnModes reptile_on_modes(const std::string& name, std::span<const datasets::Profile> training,
+                         const ReptileOptions& options, std::uint64_t seed,
+                         const learners::Checkpoint* init) {
+  if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
+  return nets_on_modes(
+      name, training, options.net, seed, init,
+      [&](const std::string& net, const learners::MlpShape& shape, const learners::Initializer& start) {
+        return std::make_unique<Reptile>(net, shape, start.weights, options, seed);
+      });
 }
 
 }  // namespace fewwatt::meta

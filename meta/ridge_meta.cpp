@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 
+#include "meta/net_state.hpp"
 #include "meta/torch_nets.hpp"
 #include "meta/train.hpp"
 
@@ -15,7 +17,6 @@ using learners::RidgeModel;
 using learners::RidgeTarget;
 using tasks::kNumTargets;
 
-constexpr const char* kStateName = "ridge-state";
 // Where training starts from, in units of the target; 64 features of that spread are about 1 together.
 constexpr double kStartLogSpread = -2, kStartLogNoise = -3;
 
@@ -115,15 +116,28 @@ RidgeGradient ridge_gradient(const learners::MlpShape& shape, const RidgeTarget&
       (prior - to_tensor(start_of_prior(p))).narrow(0, 0, kind == RidgeLoss::squared ? 2 * p : 2 * p + 1);
   const auto whole = task_losses.mean() + pull * pulled.square().sum();
 
+  auto found = gradient_of(whole, task_losses, parameters);
   RidgeGradient result;
-  const auto gradient = torch::autograd::grad({whole}, {parameters})[0].contiguous();
-  result.gradient = Eigen::Map<const Vector>(gradient.data_ptr<double>(), gradient.numel());
-  result.loss = whole.item<double>();
-  const auto losses = task_losses.detach().contiguous();
-  result.task_losses.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + losses.numel());
+  result.loss = found.loss;
+  result.task_losses = std::move(found.task_losses);
+  result.gradient = std::move(found.gradient);
   result.means = to_matrix(predicted);
   result.variances = to_matrix(variance);
   return result;
+}
+
+void RidgeMetaOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
+  on.real("outer_rate", outer_rate, 1e-9, 1e3,
+          "initial learning rate of Adam for the outer updates; it falls to 0 as a cosine");
+  on.whole("features", features, 1, learners::kMostWidth,
+           "number of outputs of the net, on which the last layer is fitted");
+  on.real("pull", pull, 0, 1e6,
+          "weight of the penalty that pulls the prior and the noise to their initial values");
+  on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
+  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
+  on.choice<learners::Activation>("activation", activation, learners::kActivations,
+                                  "activation function of the hidden layers");
 }
 
 std::string RidgeMetaOptions::error() const {
@@ -139,68 +153,91 @@ std::string RidgeMetaOptions::error() const {
   return "";
 }
 
-RidgeMeta::RidgeMeta(std::string name, std::span<const datasets::Profile> training, RidgeMetaOptions options,
-                     std::uint64_t seed, const learners::Checkpoint* init)
-    : options_(std::move(options)) {
+RidgeMeta::RidgeMeta(std::string name, learners::MlpShape shape, RidgeTarget from, RidgeMetaOptions options)
+    : options_(std::move(options)), target_(std::move(from)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
+  const auto size = ridge_parameters(target_).size();
+  const Eigen::Index inputs = shape.sizes.front();
+  start({.name = std::move(name),
+         .kind = "ridge",
+         .shape = std::move(shape),
+         .inputs = inputs,
+         .even = true,
+         .max_steps = options_.max_steps,
+         .clip_norm = options_.clip_norm},
+        {{size, options_.outer_rate}});
+}
+
+RidgeTarget RidgeMeta::untrained(const learners::MlpShape& shape, std::uint64_t seed, int target) {
+  const Eigen::Index p = shape.sizes.back() + shape.sizes.front();
+  RidgeTarget start;
+  start.weights = initial_weights(shape, seed, target);
+  start.prior_mean = Vector::Zero(p);
+  start.log_spreads = Vector::Constant(p, kStartLogSpread);
+  start.log_noise = kStartLogNoise;
+  return start;
+}
+
+BatchGradient RidgeMeta::gradient(std::span<const Episode> batch) const {
+  auto outer = ridge_gradient(shape(), target_, batch, options_.loss, options_.pull);
+  return {outer.loss, std::move(outer.task_losses), std::move(outer.gradient)};
+}
+
+GaussianPrediction RidgeMeta::predict(const Episode& episode) const {
+  episode.check();
+  if (episode.support_x.cols() != shape().sizes.front() || episode.support_y.cols() != 1)
+    throw std::invalid_argument("episode " + episode.name + ": expected " +
+                                std::to_string(shape().sizes.front()) + " inputs and 1 target, found " +
+                                std::to_string(episode.support_x.cols()) + " and " +
+                                std::to_string(episode.support_y.cols()));
+  const auto p = target_.prior_mean.size();
+  Vector mean(1 + p), variance(1 + p);
+  mean << 0, target_.prior_mean;
+  variance << learners::kRidgeLevelVariance, (2 * target_.log_spreads.array()).exp().matrix();
+  const double noise = std::exp(2 * target_.log_noise);
+  const auto posterior =
+      learners::ridge_posterior(learners::ridge_features(shape(), target_.weights, episode.support_x),
+                                episode.support_y.col(0), mean, variance, noise);
+  const Matrix query = learners::ridge_features(shape(), target_.weights, episode.query_x);
+  return {query * posterior.mean,
+          (query * posterior.covariance).cwiseProduct(query).rowwise().sum().array() + noise};
+}
+
+OnModes ridge_on_modes(const std::string& name, std::span<const datasets::Profile> training,
+                       const RidgeMetaOptions& options, std::uint64_t seed,
+                       const learners::Checkpoint* init) {
+  if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
   std::optional<RidgeModel> from;
   if (init != nullptr) from = RidgeModel::from_checkpoint(*init);
-  NetOptions net;
-  net.hidden = options_.hidden;
-  net.activation = options_.activation;
-  inputs_ = new_model(name, training, net, seed);
-  model_.trained_by = name;
-  model_.knobs = inputs_.knobs;
-  model_.shape = inputs_.shape;
-  model_.shape.sizes.back() = options_.features;
+  auto encoder = ModeEncoder::of(name, training);
+  RidgeModel model;
+  model.trained_by = name;
+  model.knobs = encoder.knobs;
+  model.shape = net_shape(encoder.scaler.mean.size(), options.hidden, options.features, options.activation);
   if (from) {
-    check_start(from->knobs, model_.knobs);
-    check_start(name, from->shape, model_.shape);
-    inputs_.scaler = from->scaler;
+    check_start(from->knobs, model.knobs);
+    check_start(name, from->shape, model.shape);
+    encoder.scaler = from->scaler;
   }
-  model_.scaler = inputs_.scaler;
-  const auto p = static_cast<Eigen::Index>(options_.features) + model_.scaler.mean.size();
-  std::array<std::vector<Part>, kNumTargets> parts;
+  model.scaler = encoder.scaler;
   for (int t = 0; t < kNumTargets; ++t) {
-    if (!inputs_.targets[t]) continue;
-    RidgeTarget target;
-    target.weights = initial_weights(model_.shape, seed, t);
-    target.target_scale = inputs_.targets[t]->target_scale;
-    target.prior_mean = Vector::Zero(p);
-    target.log_spreads = Vector::Constant(p, kStartLogSpread);
-    target.log_noise = kStartLogNoise;
-    if (from && from->targets[t]) {
-      target = *from->targets[t];
-      inputs_.targets[t]->target_scale = target.target_scale;
-    }
-    parts[t] = {{ridge_parameters(target).size(), options_.outer_rate}};
-    model_.targets[t] = std::move(target);
+    if (!encoder.scales[t]) continue;
+    model.targets[t] = RidgeMeta::untrained(model.shape, seed, t);
+    model.targets[t]->target_scale = *encoder.scales[t];
+    if (from && from->targets[t]) model.targets[t] = *from->targets[t];
+    encoder.scales[t] = model.targets[t]->target_scale;
   }
-  start({name, kStateName, options_.max_steps, options_.clip_norm}, parts);
-}
-
-std::vector<Episode> RidgeMeta::episodes(tasks::Target target, std::span<const tasks::Task> batch) const {
-  return even_episodes(inputs_, target, batch);
-}
-
-Vector RidgeMeta::parameters(tasks::Target target) const {
-  return ridge_parameters(*model_.targets[target]);
-}
-
-void RidgeMeta::set_parameters(tasks::Target target, const Vector& parameters) {
-  set_ridge_parameters(*model_.targets[target], parameters);
-}
-
-std::optional<TargetGradient> RidgeMeta::gradient(tasks::Target target,
-                                                  std::span<const tasks::Task> batch) const {
-  const auto all = episodes(target, batch);
-  if (all.empty()) return std::nullopt;
-  auto outer = ridge_gradient(model_.shape, *model_.targets[target], all, options_.loss, options_.pull);
-  return TargetGradient{outer.loss, std::move(outer.gradient)};
-}
-
-learners::Checkpoint RidgeMeta::snapshot() const {
-  return model_.to_checkpoint();
+  return on_modes<RidgeMeta>(
+      name, std::move(encoder),
+      [&](const std::string& learner, int t) {
+        return std::make_unique<RidgeMeta>(learner, model.shape, *model.targets[t], options);
+      },
+      [model](const auto& learners) {
+        auto now = model;
+        for (int t = 0; t < kNumTargets; ++t)
+          if (learners[t] != nullptr) now.targets[t] = learners[t]->target();
+        return now.to_checkpoint();
+      });
 }
 
 double try_ridge(const learners::Checkpoint& ridge, double prior_scale, tasks::Target target,

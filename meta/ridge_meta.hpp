@@ -1,18 +1,19 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "datasets/profile.hpp"
+#include "learners/options.hpp"
 #include "learners/ridge.hpp"
-#include "meta/adam_learner.hpp"
+#include "meta/mode_episodes.hpp"
+#include "meta/outer_learner.hpp"
 
 namespace fewwatt::meta {
 
+// What training makes small.
 enum class RidgeLoss {
   likelihood,  // ALPaCA, Harrison et al. 2018, eq. 8: -log density of the query under the posterior predictive; the prior's
   // mean and spreads and the noise are learned
@@ -20,8 +21,9 @@ enum class RidgeLoss {
   // the one that is learned, the noise stays
 };
 
+// What ridge_gradient() computes.
 struct RidgeGradient {
-  double loss = 0;
+  double loss = 0;                  // of the whole batch, with the prior
   std::vector<double> task_losses;  // without the prior
   Matrix means, variances;          // [b,q] of the query, in units of the target
   Vector gradient;                  // d loss / d parameters, in the order of ridge_parameters
@@ -38,41 +40,48 @@ void set_ridge_parameters(learners::RidgeTarget& target, const Vector& parameter
 RidgeGradient ridge_gradient(const learners::MlpShape& shape, const learners::RidgeTarget& target,
                              std::span<const Episode> episodes, RidgeLoss loss, double pull);
 
+// How the net and the prior are trained.
 struct RidgeMetaOptions {
-  std::vector<int> hidden = {64};
-  int features = 32;  // outputs of the net
-  learners::Activation activation = learners::Activation::silu;
-  RidgeLoss loss = RidgeLoss::likelihood;
-  double pull = 1e-4;
+  std::vector<int> hidden = {64};                                // widths of the hidden layers of the net
+  int features = 32;                                             // outputs of the net
+  learners::Activation activation = learners::Activation::silu;  // of the hidden layers
+  RidgeLoss loss = RidgeLoss::likelihood;                        // what is made small
+  double pull = 1e-4;  // how strongly prior and noise stay near their start; see ridge_gradient()
   // Adam's rate in outer step t:  outer_rate * (1 + cos(pi t / max_steps)) / 2
   double outer_rate = 3e-3;
-  int max_steps = 600;
-  double clip_norm = 10;      // the outer gradient g becomes g * min(1, clip_norm / |g|)
-  std::string error() const;  // "" when valid
+  int max_steps = 600;                     // number of outer steps; rates fall to 0 until then
+  double clip_norm = 10;                   // the outer gradient g becomes g * min(1, clip_norm / |g|)
+  void each(learners::OptionVisitor& on);  // names every option once
+  std::string error() const;               // "" when valid
 };
 
-class RidgeMeta final : public AdamLearner {
+// On a net of any number of inputs and episodes of one target; with more, one for each (Columns).
+class RidgeMeta final : public OuterLearner {
  public:
-  // `init` and what is thrown as with Maml.
-  RidgeMeta(std::string name, std::span<const datasets::Profile> training, RidgeMetaOptions options,
-            std::uint64_t seed, const learners::Checkpoint* init = nullptr);
+  // From `start`, of a net phi of `shape`. `name` is what messages call it. Throws std::invalid_argument when options are bad.
+  RidgeMeta(std::string name, learners::MlpShape shape, learners::RidgeTarget start,
+            RidgeMetaOptions options);
 
-  learners::Checkpoint snapshot() const override;
-
-  const learners::RidgeModel& model() const { return model_; }
-  // The tasks that have known values of the target, with as many rows as the one that has the fewest.
-  std::vector<Episode> episodes(tasks::Target target, std::span<const tasks::Task> batch) const;
+  // The net's weights, prior and noise as trained so far.
+  const learners::RidgeTarget& target() const { return target_; }
+  // In the episode's units. Throws std::invalid_argument when the episode does not fit.
+  GaussianPrediction predict(const Episode& episode) const;
+  // Where training starts from.
+  static learners::RidgeTarget untrained(const learners::MlpShape& shape, std::uint64_t seed, int target);
 
  private:
-  Vector parameters(tasks::Target target) const override;
-  void set_parameters(tasks::Target target, const Vector& parameters) override;
-  std::optional<TargetGradient> gradient(tasks::Target target,
-                                         std::span<const tasks::Task> batch) const override;
+  Vector parameters() const override { return ridge_parameters(target_); }
+  void set_parameters(const Vector& parameters) override { set_ridge_parameters(target_, parameters); }
+  BatchGradient gradient(std::span<const Episode> batch) const override;
 
   RidgeMetaOptions options_;
-  learners::FineTuneModel inputs_;  // scaler and target scales; its nets are not used
-  learners::RidgeModel model_;
+  learners::RidgeTarget target_;
 };
+
+// As maml_on_modes().
+OnModes ridge_on_modes(const std::string& name, std::span<const datasets::Profile> training,
+                       const RidgeMetaOptions& options, std::uint64_t seed,
+                       const learners::Checkpoint* init = nullptr);
 
 // Mean absolute percentage error of one target on the task's query with `prior_scale`; infinite when it is not predicted.
 double try_ridge(const learners::Checkpoint& ridge, double prior_scale, tasks::Target target,

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 
 #include "hw/random.hpp"
@@ -22,10 +24,18 @@ using tasks::Matrix;
 using tasks::Vector;
 using Index = Eigen::Index;
 
-constexpr std::size_t kSimulated = 300;  // workloads that the covariance is of
 // Rows of all workloads together for which it is kept what the simulated ones do there, 0.5 GB; rows that workloads share count
 // once. Where there are more, each workload is fitted to so many of its rows as are its share.
 constexpr std::size_t kMostKept = 400'000;
+
+std::string rounded(double value) {
+  std::ostringstream text;
+  text << std::setprecision(3) << value;
+  return text.str();
+}
+std::string percent(double share) {
+  return rounded(100 * share) + " %";
+}
 
 // Modes that workloads were measured in, and what the simulated ones do there.
 struct Measured {
@@ -143,9 +153,18 @@ std::vector<hw::PowerMode> common_modes(std::span<const datasets::Profile> train
 
 }  // namespace
 
+void SimPriorFitOptions::each(learners::OptionVisitor& on) {
+  on.whole("steps", steps, 0, kMostSteps, "steps of Adam");
+  on.real("rate", rate, 1e-9, 1e3, "Adam's rate");
+  on.whole("rows", rows, 2, 10'000, "rows of each workload, drawn anew in each step");
+  on.real("pull", pull, 0, 1e6, "how strongly hyper-parameters are pulled to the usual ones");
+  on.whole("simulated", simulated, 2, 100'000, "simulated workloads that the covariance is of");
+}
+
 std::string SimPriorFitOptions::error() const {
   if (steps < 0) return "SimPriorFitOptions: steps must be >= 0, got " + std::to_string(steps);
   if (rows < 1) return "SimPriorFitOptions: rows must be >= 1, got 0";
+  if (simulated < 2) return "SimPriorFitOptions: simulated must be >= 2, got " + std::to_string(simulated);
   if (!(rate > 0) || !std::isfinite(rate))
     return "SimPriorFitOptions: rate must be > 0, got " + std::to_string(rate);
   if (!(pull >= 0) || !std::isfinite(pull))
@@ -223,7 +242,7 @@ std::optional<learners::StatedWorkloads> stated_workloads(
   }
   if (const auto most = static_cast<std::size_t>(learners::kMostStated); all.size() > most) {  // evenly
     if (log)
-      log("characteristics: " + std::to_string(most) + " of " + std::to_string(all.size()) +
+      log("stated characteristics: " + std::to_string(most) + " of " + std::to_string(all.size()) +
           " workloads are used");
     std::vector<tasks::Samples> some;
     for (std::size_t i = 0; i < most; ++i) some.push_back(std::move(all[i * all.size() / most]));
@@ -243,7 +262,7 @@ std::optional<learners::StatedWorkloads> stated_workloads(
     stated.lowest = stated.lowest.cwiseMin(x.colwise().minCoeff().transpose());
     for (std::size_t k = 0; k < stated.highest.size(); ++k) {
       if (samples.space->max_level(k) == stated.highest[k]) continue;
-      if (log) log("characteristics are not used: training profiles are of boards that differ");
+      if (log) log("stated characteristics are not used: the training profiles are of different boards");
       return std::nullopt;
     }
     for (Index j = 0; j < stated.characteristics.cols(); ++j)
@@ -271,7 +290,7 @@ std::optional<learners::StatedWorkloads> stated_workloads(
     stated.curve_errors[t] = std::sqrt(squares / static_cast<double>(w));
     if (log)
       log(std::string(kTargetNames[t]) + ": curves of " + std::to_string(w) +
-          " workloads with characteristics, off by " + std::to_string(100 * stated.curve_errors[t]) + " %");
+          " workloads with characteristics, off by " + percent(stated.curve_errors[t]));
   }
   return stated;
 }
@@ -285,6 +304,7 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
   if (const auto error = options.error(); !error.empty()) throw std::invalid_argument(error);
   if (training.empty()) throw std::invalid_argument("sim_prior: no profile to train on");
   learners::SimPriorModel model;
+  model.workloads = static_cast<int>(training.size());
   model.knobs = learners::roles_text(*training[0].space);
   const auto d = static_cast<Index>(training[0].space->knobs().size());
   const auto p = learners::sim_features(*training[0].space);
@@ -299,7 +319,7 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
   SimPriorFitted usual;
   usual.residual = learners::usual_residual(d, p);
   model.stated = stated_workloads(training, log);
-  const learners::SimPopulation population(kSimulated, 0);
+  const learners::SimPopulation population(options.simulated, 0);
   for (int t = 0; t < kNumTargets; ++t) {
     std::vector<Vector> logs;
     const auto workloads =
@@ -325,18 +345,18 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
       const double mixed_objective =
           fit(others, options, seed, "sim_prior mixed rows of " + name, usual, *target.mixed);
       target.mixed_share = share_of(others, *target.mixed, workloads, target, options, seed);
-      mixed = "; " + std::to_string(100 * target.mixed_share) +
-              " % are mixtures of the others rather, noise " +
-              std::to_string(100 * std::exp(target.mixed->log_noise)) + " %, -log likelihood per row " +
-              std::to_string(mixed_objective);
+      mixed = "; " + percent(target.mixed_share) +
+              " of the workloads are more like mixtures of the others than like simulated ones: noise " +
+              percent(std::exp(target.mixed->log_noise)) + ", -log likelihood per row " +
+              rounded(mixed_objective);
     }
     target.log_noise = learners::expected_log_noise(target.log_noise, workloads.size());
     if (target.mixed)
       target.mixed->log_noise = learners::expected_log_noise(target.mixed->log_noise, workloads.size());
     if (log)
-      log(name + ": noise " + std::to_string(100 * std::exp(target.log_noise)) + " %, residual " +
-          std::to_string(100 * std::exp(target.residual.log_signal)) + " %, -log likelihood per row " +
-          std::to_string(objective) + mixed);
+      log(name + ": noise " + percent(std::exp(target.log_noise)) + ", residual " +
+          percent(std::exp(target.residual.log_signal)) + ", -log likelihood per row " + rounded(objective) +
+          mixed);
     model.targets[t] = std::move(target);
   }
   return model;

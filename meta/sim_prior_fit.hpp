@@ -7,20 +7,25 @@
 #include <vector>
 
 #include "datasets/profile.hpp"
+#include "learners/options.hpp"
 #include "learners/sim_prior.hpp"
 #include "meta/meta_learner.hpp"
 
 namespace fewwatt::meta {
 
+// How the hyper-parameters of sim_prior are fitted.
 struct SimPriorFitOptions {
-  int steps = 150;  // of Adam
-  double rate = 0.05;
+  int steps = 150;        // of Adam
+  double rate = 0.05;     // of Adam
   std::size_t rows = 60;  // of each workload, drawn anew in each step
   // The objective is  mean over workloads of -log p(rows) / rows + pull |h - h_0|^2,  h_0 = usual_residual() and
   // usual noise and scale.
   double pull = 0.0007;
-  StopCheck interrupted = {};
-  std::string error() const;  // "" when valid
+  // Workloads that the covariance is of: as many as it has directions that matter, and more.
+  std::size_t simulated = 300;
+  StopCheck interrupted = {};              // asked during the fit
+  void each(learners::OptionVisitor& on);  // names every option once
+  std::string error() const;               // "" when valid
 };
 
 // The hyper-parameters that make the training workloads most likely, searched for from those of `start` where it has the

@@ -60,6 +60,17 @@ at::Tensor forward(const learners::MlpShape& shape, const at::Tensor& parameters
   return rows;
 }
 
+BatchGradient gradient_of(const at::Tensor& loss, const at::Tensor& task_losses,
+                          const at::Tensor& parameters) {
+  BatchGradient found;
+  const auto slope = torch::autograd::grad({loss}, {parameters})[0].contiguous();
+  found.gradient = Eigen::Map<const Vector>(slope.data_ptr<double>(), slope.numel());
+  found.loss = loss.item<double>();
+  const auto losses = task_losses.detach().contiguous();
+  found.task_losses.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + losses.numel());
+  return found;
+}
+
 at::Tensor times(const at::Tensor& matrix, const at::Tensor& vector) {
   return at::matmul(matrix, vector.unsqueeze(-1)).squeeze(-1);
 }

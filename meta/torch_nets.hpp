@@ -3,6 +3,7 @@
 #include <span>
 
 #include "learners/mlp.hpp"
+#include "meta/outer_learner.hpp"
 #include "meta/torch.hpp"
 #include "tasks/task.hpp"
 
@@ -26,6 +27,10 @@ at::Tensor stack(std::span<const Item> items, const Part& part) {
   for (const auto& item : items) all.push_back(to_tensor(part(item)));
   return at::stack(all);
 }
+
+// Of a loss by flat parameters, and the losses [b] of the episodes that it is made of.
+BatchGradient gradient_of(const at::Tensor& loss, const at::Tensor& task_losses,
+                          const at::Tensor& parameters);
 
 // matrix [b,n,m], vector [b,m] -> [b,n]
 at::Tensor times(const at::Tensor& matrix, const at::Tensor& vector);

@@ -4,7 +4,6 @@
 #include <limits>
 #include <stdexcept>
 
-#include "hw/random.hpp"
 #include "learners/registry.hpp"
 
 namespace fewwatt::meta {
@@ -28,7 +27,7 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
   int count = 0;
   for (const auto& task : tasks) {
     throw_if_told(interrupted);
-    const auto predicted = learner.adapt(task.support)->predict(task.query.modes).mean;
+    const auto predicted = learner.adapt(task.support)->predict(task.query.modes).median();
     for (int t = 0; t < tasks::kNumTargets; ++t) {
       if (!task.support.has(static_cast<tasks::Target>(t))) continue;
       double sum = 0;
@@ -51,9 +50,17 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
 
 double query_error(const learners::Learner& learner, tasks::Target target, const tasks::Task& task) {
   const auto query = learners::rows_of(task.query, target);
-  const tasks::Vector predicted = learner.adapt(task.support)->predict(query.modes).mean.col(target);
+  const tasks::Vector predicted = learner.adapt(task.support)->predict(query.modes).median().col(target);
   const double error = 100 * ((predicted - query.values).cwiseAbs().array() / query.values.array()).mean();
   return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+}
+
+Validation validation_on(std::vector<tasks::Task> tasks, const learners::Registry& registry) {
+  if (tasks.empty()) return {};
+  return [tasks = std::move(tasks), &registry](const learners::Checkpoint& snapshot,
+                                               const StopCheck& interrupted) {
+    return validation_error(*learners::make_learner(snapshot, {}, registry), tasks, interrupted);
+  };
 }
 
 std::string_view to_string(Stop stop) {
@@ -70,9 +77,8 @@ std::string_view to_string(Stop stop) {
   return "";
 }
 
-TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
-                   std::span<const tasks::Task> validation, const TrainOptions& options,
-                   const TrainHooks& hooks, const TrainState* from) {
+TrainSummary train(MetaLearner& learner, const tasks::EpisodeSource& source, const Validation& validate,
+                   const TrainOptions& options, const TrainHooks& hooks, const TrainState* from) {
   if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
   TrainState at;
   if (from != nullptr) {
@@ -102,11 +108,11 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
       save();
       break;
     }
-    auto rng = hw::Rng::stream(options.seed, "training tasks", static_cast<std::uint64_t>(at.step));
-    const auto batch = source.next(static_cast<std::size_t>(options.meta_batch), rng);
+    const auto batch =
+        source.batch(static_cast<std::uint64_t>(at.step), static_cast<std::size_t>(options.meta_batch));
     // Where to go on when the validation is interrupted: before the update, which is then done again.
     const bool due = at.step + 1 == options.steps || (at.step + 1) % options.validate_every == 0;
-    const auto before = due && !validation.empty() ? learner.state() : learners::Checkpoint();
+    const auto before = due && validate ? learner.state() : learners::Checkpoint();
     Progress now;
     try {
       now.loss = learner.step(batch).loss;
@@ -120,12 +126,11 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
     now.steps = options.steps;
     if (due) {
       auto snapshot = learner.snapshot();
-      if (validation.empty()) {
+      if (!validate) {
         keep(std::move(snapshot), -1);
       } else {
         try {
-          now.validation_error =
-              validation_error(*learners::make_learner(snapshot), validation, hooks.interrupted);
+          now.validation_error = validate(snapshot, hooks.interrupted);
         } catch (const Interrupted&) {
           learner.set_state(before);
           --at.step;
@@ -146,10 +151,9 @@ TrainSummary train(MetaLearner& learner, const tasks::TaskSource& source,
   }
   summary.steps = at.step;
   if (at.best_step < 0 && at.not_better > 0)
-    throw Diverged("no prediction for the validation tasks is finite, after " + std::to_string(at.step) +
-                   " steps");
+    throw Diverged("no snapshot has a finite validation error, after " + std::to_string(at.step) + " steps");
   const bool trained = at.step > 0 || summary.stop != Stop::interrupted;
-  const bool last_counts = validation.empty() && summary.stop == Stop::interrupted;
+  const bool last_counts = !validate && summary.stop == Stop::interrupted;
   if (trained && (at.best_step < 0 || last_counts)) keep(learner.snapshot(), -1);
   summary.best_step = at.best_step;
   summary.best_error = at.best_error;

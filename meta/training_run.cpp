@@ -10,6 +10,7 @@
 
 #include "hw/numbers.hpp"
 #include "hw/random.hpp"
+#include "meta/outer_learner.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -83,8 +84,8 @@ tasks::TaskSource source_of(const Profiles& profiles, const Profiles& also,
         enough.push_back(profile);
       } else if (log) {
         log(profile.device + "/" + profile.workload + " is not trained on: it has " +
-            std::to_string(profile.modes.size()) + " modes, tasks of " + std::to_string(options.min_shots) +
-            " shots need more");
+            std::to_string(profile.modes.size()) + " modes, and tasks with " +
+            std::to_string(options.min_shots) + " measured modes need more");
       }
     }
     return enough;
@@ -98,27 +99,6 @@ Profiles joined(Profiles first, const Profiles& second) {
 }
 
 // ---- the state of a run as a checkpoint ----
-
-void insert(Checkpoint& into, const std::string& prefix, const Checkpoint& part) {
-  into.texts[prefix + "learner"] = part.learner;
-  for (const auto& [name, value] : part.tensors) into.tensors[prefix + name] = value;
-  for (const auto& [name, value] : part.numbers) into.numbers[prefix + name] = value;
-  for (const auto& [name, value] : part.texts) into.texts[prefix + name] = value;
-}
-
-Checkpoint extract(const Checkpoint& from, const std::string& prefix) {
-  Checkpoint part;
-  const auto copy = [&](const auto& entries, auto& into) {
-    for (const auto& [name, value] : entries)
-      if (name.starts_with(prefix)) into[name.substr(prefix.size())] = value;
-  };
-  copy(from.tensors, part.tensors);
-  copy(from.numbers, part.numbers);
-  copy(from.texts, part.texts);
-  part.learner = from.text(prefix + "learner");
-  part.texts.erase("learner");
-  return part;
-}
 
 // What the folds have found so far.
 struct FoldScores {
@@ -155,26 +135,13 @@ std::map<std::string, std::string> identity(const InitializerRequest& request, c
     text << value;
     all[name] = text.str();
   };
-  const auto add_optional = [&](const std::string& name, const auto& value) {
-    if (value) {
-      add(name, *value);
-    } else {
-      add(name, "default");
-    }
-  };
   add("learner", request.name);
   add("seed", request.seed);
-  add("steps", request.steps);
   std::string shots;
   for (const auto k : request.shots) shots += (shots.empty() ? "" : ",") + std::to_string(k);
   add("shots", shots);
   add("validation-draws", request.validation_draws);
-  add_optional("inner-rate", request.inner_rate);
-  add_optional("outer-rate", request.outer_rate);
-  add_optional("inner-steps", request.inner_steps);
-  add_optional("meta-batch", request.meta_batch);
-  add_optional("validate-every", request.validate_every);
-  add_optional("patience", request.patience);
+  add("set", request.settings.empty() ? "nothing" : learners::to_text(request.settings));
   all["profiles"] = hash_of(joined(training, request.also));
   all["init"] = request.init ? hash_of_checkpoint(*request.init) : "none";
   return all;
@@ -274,8 +241,8 @@ std::string hash_of(const std::vector<Profile>& profiles) {
 }
 
 TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan& plan,
-                                   const Profiles& training, const RunHooks& hooks,
-                                   const Checkpoint* resume) {
+                                   const Profiles& training, const RunHooks& hooks, const Checkpoint* resume,
+                                   const learners::Registry& registry) {
   const auto log = [&](const std::string& line) {
     if (hooks.log) hooks.log(line);
   };
@@ -294,7 +261,7 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
 
   // One phase of the run: its loop, with the hooks of the whole.
   const auto run_phase = [&](const std::string& name, std::size_t index, OuterLoop& loop,
-                             const tasks::TaskSource& source, std::span<const tasks::Task> validation) {
+                             tasks::TaskSource source, std::vector<tasks::Task> validation) {
     const auto phases = static_cast<double>(folds) + (loop.untrained ? 0 : 1);
     const TrainHooks inner = {
         .progress =
@@ -308,7 +275,9 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
             [&](const TrainState& state) {
               if (hooks.save) hooks.save(pack(self, scores, &state));
             }};
-    auto summary = train(*loop.learner, source, validation, loop.train, inner, from ? &*from : nullptr);
+    const ModeEpisodes episodes(std::move(source), loop.modes.encoder, request.seed);
+    auto summary = train(*loop.modes.learner, episodes, validation_on(std::move(validation), registry),
+                         loop.train, inner, from ? &*from : nullptr);
     from.reset();
     return summary;
   };
@@ -329,7 +298,7 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
     const auto trained_on = joined(kept, request.also);
     const auto validation = validation_tasks(request, left_out, trained_on);
     if (validation.empty()) {
-      log(name + ": skipped, its workloads have no more modes than the smallest support");
+      log(name + ": skipped, its workloads have too few modes to validate on");
       ++scores.next_fold;
       continue;
     }
@@ -340,8 +309,8 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
       return stopped_before(name);
     }
     auto& loop = *planned;
-    const auto source = source_of(kept, request.also, loop.source, {});
-    const auto summary = run_phase(name, fold, loop, source, validation);
+    const auto summary =
+        run_phase(name, fold, loop, source_of(kept, request.also, loop.source, {}), validation);
     const auto stopped_here = [&] {
       return TrainedInitializer{
           summary.best, Stop::interrupted,
@@ -359,6 +328,7 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
     ++next.next_fold;
     for (auto& errors : next.log_errors) errors.resize(loop.settings.count, 0.0);
     for (const auto& task : validation) {
+      if (loop.settings.count == 0) break;  // nothing to choose
       if (hooks.interrupted && hooks.interrupted()) return stopped_here();
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         if (!task.support.has(target) || !task.query.has(target)) continue;
@@ -412,7 +382,7 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
   }
   if (summary.stop != Stop::finished) {
     result.message = summary.stop == Stop::interrupted ? "interrupted" : summary.message;
-    result.message += "; kept what there was after " + std::to_string(summary.best_step) + " outer steps";
+    result.message += "; the result is that of outer step " + std::to_string(summary.best_step);
   }
   return result;
 }

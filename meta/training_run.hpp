@@ -9,24 +9,25 @@
 
 #include "datasets/profile.hpp"
 #include "learners/checkpoint.hpp"
+#include "learners/options.hpp"
 #include "meta/meta_learner.hpp"
+#include "meta/mode_episodes.hpp"
 #include "meta/train.hpp"
 
 namespace fewwatt::meta {
 
-// What is asked for. Settings that are not given are the meta-learner's own.
+// What is asked for.
 struct InitializerRequest {
-  std::string name;  // of the registry
-  std::uint64_t seed = 0;
-  int steps = 0;                                     // outer steps or epochs; 0 = the learner's own default
+  std::string name;                                  // of the registry
+  std::uint64_t seed = 0;                            // of weights, draws and folds
   std::vector<std::size_t> shots = {5, 10, 25, 50};  // support sizes that test-time settings are chosen for
   int validation_draws = 3;                          // support draws per left-out profile and number of shots
-  std::optional<double> inner_rate = {}, outer_rate = {};
-  std::optional<int> inner_steps = {}, meta_batch = {}, validate_every = {}, patience = {};
+  learners::Settings settings =
+      {};  // of the meta-learner's options (registry.hpp); others have their defaults
   // Profiles that are trained on as well but never validated on, as a simulated population beside measured ones.
   std::vector<datasets::Profile> also = {};
   // What the same meta-learner trained before, on some of the profiles. Training goes on from it, without folds, which is where
-  // the time goes: a quarter of the learner's own steps, and the test-time settings that were chosen then. What it knows of workloads that are not among the
+  // the time goes: a quarter of the learner's own steps where none are asked for, and the test-time settings that were chosen then. What it knows of workloads that are not among the
   // profiles any more, proto and sim_prior forget.
   std::optional<learners::Checkpoint> init = {};
   StopCheck interrupted = {};  // asked within what takes long: RunHooks::interrupted, where that is given
@@ -34,53 +35,57 @@ struct InitializerRequest {
 
 // How a snapshot can be fitted to a support set at test time: what is chosen on validation tasks, per target.
 struct TestTimeSettings {
-  std::size_t count = 0;
+  std::size_t count = 0;  // 0: there is nothing to choose, and no function
   // Mean absolute percentage error on the task's query with each setting, [count]; infinite where one fails.
   std::function<std::vector<double>(const learners::Checkpoint&, tasks::Target, const tasks::Task&)> errors;
+  // Puts a setting into a checkpoint, for one target.
   std::function<void(learners::Checkpoint&, tasks::Target, std::size_t setting)> choose;
-  std::function<std::string(std::size_t setting)> describe;
+  std::function<std::string(std::size_t setting)> describe;  // a setting in a few words
 };
 
 // How one meta-learner is trained on given profiles.
 struct OuterLoop {
-  std::unique_ptr<MetaLearner> learner;
-  TrainOptions train;
-  tasks::TaskSourceOptions source;
-  TestTimeSettings settings;
-  bool untrained = false;  // the folds choose as ever, but the result is what training starts from
+  OnModes modes;                    // the meta-learner, and how power modes become its episodes
+  TrainOptions train;               // number of steps and validations
+  tasks::TaskSourceOptions source;  // how tasks are drawn
+  TestTimeSettings settings;        // what is chosen on validation tasks
+  bool untrained = false;           // the folds choose as ever, but the result is what training starts from
 };
 // From all profiles that are trained on, those of InitializerRequest::also at the end.
 using Plan = std::function<OuterLoop(const InitializerRequest&, const std::vector<datasets::Profile>&)>;
 
+// How far a run is.
 struct RunProgress {
   std::string phase;  // "fold 1/4", "all workloads"
-  Progress progress;
-  double done = 0;  // share of the outer steps of the whole run, at most 1
+  Progress progress;  // of the phase
+  double done = 0;    // share of the outer steps of the whole run, at most 1
 };
 
+// What a run calls; each may be empty.
 struct RunHooks {
-  std::function<void(const std::string&)> log = {};  // lines for people
-  std::function<void(const RunProgress&)> progress = {};
-  std::function<bool()> interrupted = {};
+  std::function<void(const std::string&)> log = {};       // lines for people
+  std::function<void(const RunProgress&)> progress = {};  // called after each outer step
+  std::function<bool()> interrupted = {};                 // whether to stop now
   // The state of the whole run, to go on from. Called every validate_every outer steps, after each fold and
   // when interrupted.
   std::function<void(const learners::Checkpoint&)> save = {};
 };
 
+// The result of a run.
 struct TrainedInitializer {
   learners::Checkpoint checkpoint;  // learner "" when interrupted before there was anything to keep
-  Stop stop = Stop::finished;
-  std::string message;  // what stopped it, and what was kept
+  Stop stop = Stop::finished;       // why it ended
+  std::string message;              // what stopped it, and what was kept
 };
 
 // Leaves out each training workload in turn, or each of at most 4 groups of workloads, trains on the others and
 // validates on what is left out: that chooses the number of outer steps and the test-time settings. Then trains
 // on all workloads. With one workload there is nothing to validate on and the plan's defaults stand. `resume`
 // is what save() got; throws std::invalid_argument naming the setting when it is of another request or of
-// other profiles.
+// other profiles. The registry's learners adapt what is validated.
 TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan& plan,
                                    const std::vector<datasets::Profile>& training, const RunHooks& hooks,
-                                   const learners::Checkpoint* resume);
+                                   const learners::Checkpoint* resume, const learners::Registry& registry);
 
 // FNV-1a, 64 bit, of everything that training sees, in hexadecimal.
 std::string hash_of(const std::vector<datasets::Profile>& profiles);

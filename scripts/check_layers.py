@@ -10,12 +10,13 @@ from pathlib import Path
 
 # Each layer may include itself and what stands before it.
 LAYERS = ["hw", "datasets", "tasks", "learners", "meta", "benchmarks"]
-TOP_FOLDERS = {*LAYERS, "docs", "scripts", "tests", ".ci"}
-TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"}
+TOP_FOLDERS = {*LAYERS, "docs", "examples", "scripts", "tests", ".ci"}
+TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "Doxyfile", "mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md",
+             "SECURITY.md", "LICENSE"}
 TESTS_OF = {"fuzz": "learners"}  # tests of all layers up to this one
 BANNED_FOLDERS = {"core", "common", "util", "utils", "helpers", "misc"}
 
-PROGRAM = r"(hw|datasets|tasks|learners|meta|benchmarks)/[a-z-]+_main\.cpp"
+PROGRAM = r"(hw|datasets|tasks|learners|meta|benchmarks)/([a-z-]+_main\.cpp|programs/[a-z_]+\.[hc]pp)"
 # (what, headers, files that may include them)
 GATES = [
     ("LibTorch", r"(torch|ATen|c10|c10d|caffe2)/.*", r"(tests/)?meta/.*\.cpp|meta/torch\.hpp"),
@@ -23,7 +24,7 @@ GATES = [
     ("libseccomp", r"seccomp\.h", r"(tests/)?datasets/.*"),
     ("Boost.Program_options", r"boost/program_options.*", rf"hw/program\.[hc]pp|{PROGRAM}"),
     ("nlohmann/json", r"nlohmann/.*", rf"{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
-    ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*"),
+    ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*|examples/.*"),
     ("pagmo2", r"pagmo/.*", r"learners/optimize/evolve\.cpp"),
     ("google/benchmark", r"benchmark/.*", r"benchmarks/.*"),
     ("the programs' common part", r"hw/program\.hpp", rf"hw/program\.cpp|{PROGRAM}"),

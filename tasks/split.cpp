@@ -4,21 +4,17 @@
 #include <set>
 #include <stdexcept>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::tasks {
 namespace {
-
-std::string join(const std::set<std::string>& names) {
-  std::string text;
-  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
 
 void check_known(const std::string& what, const std::vector<std::string>& wanted,
                  const std::set<std::string>& known) {
   for (const auto& name : wanted) {
     if (!known.contains(name)) {
       throw std::invalid_argument("HoldOut: no " + what + " " + name + " in the profiles; there are " +
-                                  join(known));
+                                  hw::join(known));
     }
   }
 }
@@ -50,7 +46,7 @@ Split split_profiles(const std::vector<datasets::Profile>& profiles, const HoldO
   }
   if (split.test.empty()) {
     throw std::invalid_argument("HoldOut: nothing is left to test; there are the workloads " +
-                                join(workloads) + " and the devices " + join(devices));
+                                hw::join(workloads) + " and the devices " + hw::join(devices));
   }
   return split;
 }

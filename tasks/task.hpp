@@ -1,6 +1,5 @@
 #pragma once
 
-#include <Eigen/Core>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,11 +9,9 @@
 
 #include "datasets/profile.hpp"
 #include "hw/power_mode.hpp"
+#include "tasks/episode.hpp"
 
 namespace fewwatt::tasks {
-
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;  // row = sample
-using Vector = Eigen::VectorXd;
 
 // The columns of targets and predictions.
 enum Target : int { kTimeMs = 0, kPowerW = 1 };
@@ -23,6 +20,7 @@ inline constexpr const char* kTargetNames[kNumTargets] = {"time", "power"};
 
 // What is known of a workload without measuring it; nullopt = not known.
 struct Characteristics {
+  // As in datasets::WorkloadAttributes.
   std::optional<double> batch_size = {}, layers = {}, parameters = {}, flops = {};
   datasets::TimeOf time_of = datasets::TimeOf::run;  // what one time is
 
@@ -33,49 +31,43 @@ inline constexpr std::pair<const char*, std::optional<double> Characteristics::*
     {"layers", &Characteristics::layers},
     {"parameters", &Characteristics::parameters},
     {"flops", &Characteristics::flops}};
+// Those of these attributes that are characteristics.
 Characteristics characteristics_of(const datasets::WorkloadAttributes& attributes);
 
-// Standard deviation of the log of a measurement that is made again in the same mode, where nothing else is known of it.
+// Standard deviation of the log of repeated measurements in one mode, where nothing else is known of it.
 inline constexpr double kUsualNoise = 0.015;
-// What the noise of a mean of `repeats` measurements is in Samples::noise_factors, when one of them spreads by `spread` of the mean:
+// The noise factor (Samples::noise_factors) of a mean of `repeats` = r measurements, whose standard deviation is `spread` times the mean:
 //   max(u^2, ((r - 1) spread^2 + u^2) / r) / (u^2 r),  u = kUsualNoise
-// as if one more measurement had spread as usual, and none spread less. spread NaN = not known: 1 / r.
+// This is as if one more measurement had spread as usual, and none spread less. spread NaN = not known: 1 / r.
 double noise_factor(double repeats, double spread);
 
 // Measured modes of one workload on one device.
 struct Samples {
-  std::shared_ptr<const hw::PowerModeSpace> space;
-  std::vector<hw::PowerMode> modes;  // n
-  Matrix targets;                    // [n,2] ms, W; NaN = unknown
-  Characteristics characteristics = {};
-  // [n,2] > 0, variance of each value's noise over that of one fresh measurement: 1/r of a mean of r, more of an old one or of
-  // one that spread more than usual (noise_factor); [0,0] = all 1. Learners that weigh_rows go by it (learners/registry.hpp).
+  std::shared_ptr<const hw::PowerModeSpace> space;  // of the device
+  std::vector<hw::PowerMode> modes;                 // [n]
+  Matrix targets;                                   // [n,2] ms, W; NaN = unknown
+  Characteristics characteristics = {};             // of the workload
+  // [n,2] > 0, the variance of each value's noise over that of one fresh measurement: 1 / r for a mean of r, more for an old one or for
+  // one that spread more than usual (noise_factor). [0,0] = all 1. Learners with LearnerEntry::weighs_rows use it.
   Matrix noise_factors = {};
 
-  std::size_t size() const { return modes.size(); }
-  Samples subset(std::span<const std::size_t> rows) const;
-  bool has(Target target) const;  // at least one known value
+  std::size_t size() const { return modes.size(); }         // n
+  Samples subset(std::span<const std::size_t> rows) const;  // these rows, in this order
+  bool has(Target target) const;                            // whether at least one value is known
 
-  // A support's numbers come from people too: throws std::invalid_argument naming the row or characteristic unless each
-  // mode is in the space, no mode stands twice, and known values and noise factors are positive and finite.
+  // The numbers may come from people: throws std::invalid_argument naming the row or characteristic unless each mode is in the space, no
+  // mode is there twice, and known values and noise factors are positive and finite.
   void check() const;
 };
 
-// What a predictor says of modes; same rows as it was asked for.
-struct Prediction {
-  Matrix mean;    // [n,2] ms, W; NaN in the column of a target that the support did not have
-  Matrix stddev;  // [n,2] ms, W of a new measurement; or [0,0] = unknown
-  // [n,2] ms, W of what many measurements would average to, without the measurement's own noise; [0,0] where stddev is
-  Matrix latent_stddev = {};
-};
-
+// A few-shot problem: learn from the support, predict the query.
 struct Task {
   std::string name;        // "tx2/xception_200x200"
   Samples support, query;  // never share a mode
 };
 
-// Every row of a profile, or the given ones. A value whose repeats spread so much that their mean is surer of nothing than a usual
-// measurement has its noise factor; what spreads less counts as one measurement, since repeats of one run err together.
+// Every row of a profile, or the given ones. Where repeated measurements spread so much that their mean is no surer than one usual
+// measurement, the value gets its noise factor. Otherwise it counts as one measurement, since repeats of one run err together.
 Samples samples_of(const datasets::Profile& profile);
 Samples samples_of(const datasets::Profile& profile, std::span<const std::size_t> rows);
 

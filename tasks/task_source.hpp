@@ -24,13 +24,14 @@ struct Augmentation {
   std::string error() const;  // "" when valid
 };
 
+// How tasks are cut out of profiles.
 struct TaskSourceOptions {
   std::size_t min_shots = 5;  // support rows, drawn uniformly from [min_shots, max_shots], one draw per batch
-  std::size_t max_shots = 50;
-  std::size_t query = 64;  // query rows
-  double also = 0.5;       // share of the tasks that come from the other profiles, where there are any
-  Augmentation augmentation;
-  std::string error() const;  // "" when valid
+  std::size_t max_shots = 50;  // see min_shots
+  std::size_t query = 64;      // query rows
+  double also = 0.5;           // share of the tasks that come from the other profiles, where there are any
+  Augmentation augmentation;   // how each task is varied
+  std::string error() const;   // "" when valid
 };
 
 // An endless stream of tasks. It copies the profiles it may serve, so that what is held out is not even in
@@ -47,8 +48,8 @@ class TaskSource {
   // have more modes than that.
   std::vector<Task> next(std::size_t batch, hw::Rng& rng) const;
 
-  const std::vector<datasets::Profile>& profiles() const { return profiles_; }
-  const TaskSourceOptions& options() const { return options_; }
+  const std::vector<datasets::Profile>& profiles() const { return profiles_; }  // the training profiles
+  const TaskSourceOptions& options() const { return options_; }                 // as given
 
  private:
   std::vector<datasets::Profile> profiles_, also_;

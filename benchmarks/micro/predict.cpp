@@ -1,4 +1,4 @@
-// Speeds of what the board does. Compare them within one run: absolute times belong to a machine.
+// How fast adapting and predicting on the board are. Compare figures of one run only: absolute times depend on the machine.
 
 #include <benchmark/benchmark.h>
 
@@ -141,10 +141,11 @@ int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("space/list", list_modes)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("space/find", find_modes)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("space/find_in_list", find_modes_in_list)->Unit(benchmark::kMillisecond);
-  for (const auto name : tasks::sampler_names())
-    benchmark::RegisterBenchmark(("sample_50/" + std::string(name)).c_str(), sample, std::string(name))
+  for (const auto& one : tasks::model_free_samplers())
+    benchmark::RegisterBenchmark(("sample_50/" + std::string(one.name)).c_str(), sample,
+                                 std::string(one.name))
         ->Unit(benchmark::kMillisecond);
-  for (const auto& facts : learners::learner_facts()) {
+  for (const auto& facts : learners::builtin().learners) {
     if (facts.needs_checkpoint) continue;
     const std::string name(facts.name);
     benchmark::RegisterBenchmark(("adapt/" + name).c_str(), adapt, name)

@@ -13,6 +13,7 @@
 #include "hw/jetson/clocks.hpp"
 #include "hw/modules.hpp"
 #include "hw/numbers.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::hw {
 namespace {
@@ -294,7 +295,8 @@ std::vector<std::int64_t> assumed_memory_levels(Board& board, const std::string&
   for (const auto level : levels) text += ' ' + std::to_string(level / 1000);
   board.notes.push_back(
       "mem_khz: the kernel lists no clocks of the memory in " + where +
-      "; assumed are those that such a module is known for, up to the highest that it tells:" + text);
+      "; assumed are the clocks that are known of such a module, up to the highest one that it reports:" +
+      text);
   return levels;
 }
 
@@ -424,12 +426,6 @@ std::vector<CpuCluster> clusters(const Sysfs& files, std::vector<Missing>* missi
 
 namespace {
 
-std::string listed(const std::vector<int>& numbers) {
-  std::string text;
-  for (const int number : numbers) text += (text.empty() ? "" : ", ") + std::to_string(number);
-  return text;
-}
-
 // All CPUs that the kernel lists; without that list, those that have a folder.
 std::vector<int> find_cpus(const Sysfs& files, std::vector<Missing>& missing) {
   std::string why;
@@ -450,7 +446,7 @@ std::vector<int> find_cpus(const Sysfs& files, std::vector<Missing>& missing) {
     missing.push_back({"cpu_cores", why});
   else
     missing.push_back(
-        {"list of cores", why + "; those that have a folder in " + kCpus + " are taken: " + listed(cpus)});
+        {"list of cores", why + "; those that have a folder in " + kCpus + " are taken: " + join(cpus)});
   return cpus;
 }
 
@@ -463,7 +459,7 @@ void find_cores_without_clock(const Sysfs& files, const std::vector<CpuCluster>&
     if (with.count(cpu) == 0 && is_online(files, cpu)) without.push_back(cpu);
   std::sort(without.begin(), without.end());
   if (without.empty() || with.empty()) return;
-  board.missing.push_back({"cpu_khz of the cores " + listed(without),
+  board.missing.push_back({"cpu_khz of the cores " + join(without),
                            kCpus + "/cpufreq: no policy has them; their clock stays as it is"});
 }
 

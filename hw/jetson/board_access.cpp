@@ -51,7 +51,7 @@ void add_sensors(const Sysfs& files, BoardView& view) {
     double watt = 0;
     for (const auto& rail : total.rails) watt += read_power_w(files, rail);
     if (!(watt > 0))
-      throw DeviceError("cannot tell the power of the module: its rails read " + std::to_string(watt) +
+      throw DeviceError("cannot measure the power of the module: its rails read " + std::to_string(watt) +
                         " W in all (" + total.note + ')');
     view.total_w = watt;
     view.total = total.note;

@@ -13,67 +13,74 @@
 
 namespace fewwatt::hw {
 
+// Where the board's files are, and how its power is measured.
 struct JetsonOptions {
-  std::string root;   // folder in which /sys, /proc and /etc lie; "" = the board's own
-  std::string state;  // folder of what is to be put back; "" = root + "/run/fewwatt"
-  TegrastatsOptions tegrastats;
-  bool rails_only = false;  // no tegrastats where rails cannot be read: power() throws DeviceError then
+  std::string root;              // folder in which /sys, /proc and /etc lie; "" = the board's own
+  std::string state;             // folder of what is to be put back; "" = root + "/run/fewwatt"
+  TegrastatsOptions tegrastats;  // for boards whose rails cannot be read
+  bool rails_only = false;  // true: never tegrastats; power() throws DeviceError where rails cannot be read
 
-  std::string state_folder() const { return state.empty() ? root + "/run/fewwatt" : state; }
+  std::string state_folder() const { return state.empty() ? root + "/run/fewwatt" : state; }  // never ""
 };
 
-// A Jetson whose clocks may be set, and are put back when this ends.
+// A Jetson whose clocks may be set. They are put back when this ends.
 class LiveBoard : public MeasuredBoard {
  public:
-  virtual const Board& board() const = 0;
-  virtual std::size_t replayed() const = 0;  // controls that a crash had left, and that were put back
+  virtual const Board& board() const = 0;  // as its kernel describes it
+  virtual std::size_t replayed()
+      const = 0;  // number of controls that a crash had left, and that were put back
   // What the owner has set besides the knobs, and measurements depend on: nvpmodel's mode, units that are switched off.
   virtual std::map<std::string, std::string> setting() const = 0;
-  // Puts the clocks back, now. Sentences for what is not as it was. Nothing but the end may follow.
+  // Puts the clocks back now. Returns a sentence for each control that is not as it was. Nothing may be called afterwards.
   virtual std::vector<std::string> restore() = 0;
 };
 
-// A board as it stands.
+// The present state of a board.
 struct BoardView {
+  // One rail of a power sensor.
   struct Sensor {
-    std::string label, bus_address;  // label: as Rail::name()
+    std::string label, bus_address;  // as Rail::name() and Rail::bus_address
     std::optional<double> power_w;   // none: `problem` says why
-    std::string problem;             // also where the power cannot be
+    std::string problem;             // why there is no power, or why it cannot be right; "" = nothing
   };
-  Board board;
-  PowerMode now;  // of space_of(board); empty where that has no knobs
-  std::vector<Sensor> sensors;
-  std::optional<double> total_w;                            // power of the module
-  std::string total;                                        // what it is the sum of, or why there is none
-  std::map<std::string, std::vector<std::string>> refused;  // controls that may not be written, by reason
+  Board board;                    // its knobs
+  PowerMode now;                  // a mode of space_of(board); empty where that has no knobs
+  std::vector<Sensor> sensors;    // all rails
+  std::optional<double> total_w;  // power of the module
+  std::string total;              // what it is the sum of, or why there is none
+  std::map<std::string, std::vector<std::string>>
+      refused;  // paths of controls that may not be written, by reason
 };
 
-using Settings = std::vector<std::pair<KnobRole, int>>;
-using ControlWrites = std::vector<std::pair<std::string, std::string>>;  // path, value
+using Settings = std::vector<std::pair<KnobRole, int>>;  // some knobs and what they are set to
+using ControlWrites = std::vector<std::pair<std::string, std::string>>;  // paths and what is written to them
 
-// A mode of `space` with some settings changed, and the knobs that were. Throws std::invalid_argument for a knob that the space lacks,
-// and as check_settings() (clocks.hpp).
+// The mode with some settings changed, and the roles of the knobs that were changed. Throws std::invalid_argument for a knob that the
+// space lacks, and as check_settings() (clocks.hpp).
 std::pair<PowerMode, std::set<KnobRole>> changed(const PowerModeSpace& space, PowerMode mode,
                                                  const Settings& settings);
 
+// What BoardAccess::change() did.
 struct Change {
   PowerMode mode;        // of the board, afterwards
   ControlWrites writes;  // with a dry run: what would be written
 };
 
+// What BoardAccess::undo() did.
 struct Undone {
-  std::size_t controls = 0;       // that were put back
-  std::vector<std::string> left;  // sentences, of what was given up
+  std::size_t controls = 0;       // number of controls that were put back
+  std::vector<std::string> left;  // a sentence for each control that was given up
   ControlWrites writes;           // with a dry run: what would be written
 };
 
-// Everything for which fewwatt needs the rights of root, on this board: the border between what runs as root and what does not.
+// Everything for which fewwatt needs root's rights on a board. What runs as root is behind this interface, and nothing else is. Each
+// function throws DeviceError in one sentence, and std::invalid_argument for a setting that the board lacks.
 class BoardAccess {
  public:
   virtual ~BoardAccess() = default;
-  // Each throws DeviceError in one sentence; std::invalid_argument for a setting that the board lacks.
-  // The board, to be measured. `time`, and this, must outlive it. One at a time.
+  // Opens the board for measuring. `time`, and this, must outlive it. One board at a time.
   virtual std::unique_ptr<LiveBoard> open(const JetsonOptions& options, Monotonic& time) = 0;
+  // The present state of the board whose files are below `root`.
   virtual BoardView view(const std::string& root) = 0;
   // Sets some knobs; the others stay. What was before is remembered for undo().
   virtual Change change(const JetsonOptions& options, const Settings& settings, bool dry_run) = 0;
@@ -81,7 +88,7 @@ class BoardAccess {
   virtual Undone undo(const JetsonOptions& options, bool give_up, bool dry_run) = 0;
 };
 
-// In this process, with the rights that it has.
+// Access in this process, with the rights that it has.
 class DirectAccess final : public BoardAccess {
  public:
   std::unique_ptr<LiveBoard> open(const JetsonOptions& options, Monotonic& time) override;

@@ -14,30 +14,31 @@
 
 namespace fewwatt::hw {
 
-// The process that sets the board's clocks is gone, or answers what cannot be understood. No DeviceError: nothing can be tried
-// again.
+// The process that sets the board's clocks has ended, or gives answers that make no sense. This is no DeviceError, because there is nothing
+// that could be tried again.
 class HelperError : public std::runtime_error {
  public:
+  // `what` is the message; see put_back().
   HelperError(const std::string& what, bool put_back) : std::runtime_error(what), put_back_(put_back) {}
-  bool put_back() const { return put_back_; }  // it ended as it should, and the clocks are as before
+  bool put_back() const { return put_back_; }  // whether it ended as it should, with the clocks as before
 
  private:
   bool put_back_;
 };
 
-// A process with the rights that this one has when it starts it: fewwatt_board_helper, which serves a BoardServer. It has nothing of
-// ours but one end of a socket: no environment, no other descriptor, no session. It ends when this does, whatever happens to
-// this process, and puts the clocks back then.
+// A process fewwatt_board_helper, which serves a BoardServer with the rights that this process has when it starts it. Of ours it has only
+// one end of a socket: no environment, no other descriptor, no session. It ends when this object does, whatever happens to this
+// process, and puts the clocks back then.
 class HelperProcess {
  public:
-  // Throws HelperError where it is not to be found beside the running program, or cannot be started. To be called before threads
-  // are started.
+  // Starts it. Throws HelperError where it is not in the folder of the running program, or cannot be started. To be called before
+  // threads are started.
   HelperProcess();
   ~HelperProcess();  // returns when it has put back what it had set
   HelperProcess(const HelperProcess&) = delete;
   HelperProcess& operator=(const HelperProcess&) = delete;
 
-  // Its answer. From any thread; one after the other. Throws HelperError, saying how it ended.
+  // Its answer to a request. May be called from several threads, which wait for each other. Throws HelperError, saying how it ended.
   std::string ask(const std::string& request);
 
  private:
@@ -49,10 +50,11 @@ class HelperProcess {
   int status_ = 0;  // of waitpid, once pid_ is -1
 };
 
-// Through a BoardServer, asked by `ask`: the answer to a request, or HelperError. Its errors are those of DirectAccess. tegrastats,
-// where rails cannot be read, is run by this process.
+// Access through a BoardServer in another process. Its errors are those of DirectAccess. Where rails cannot be read, this process runs
+// tegrastats.
 class RemoteAccess final : public BoardAccess {
  public:
+  // ask(request) gives the server's answer, or throws HelperError.
   explicit RemoteAccess(std::function<std::string(const std::string&)> ask) : ask_(std::move(ask)) {}
   std::unique_ptr<LiveBoard> open(const JetsonOptions& options, Monotonic& time) override;
   BoardView view(const std::string& root) override;
@@ -66,7 +68,7 @@ class RemoteAccess final : public BoardAccess {
 // A board that another process holds.
 class RemoteBoard final : public LiveBoard {
  public:
-  // As RemoteAccess::open().
+  // Opens the board; the arguments are those of RemoteAccess.
   RemoteBoard(std::function<std::string(const std::string&)> ask, const JetsonOptions& options,
               Monotonic& time);
   ~RemoteBoard() override;
@@ -94,7 +96,7 @@ class RemoteBoard final : public LiveBoard {
   std::unique_ptr<PowerSource> power_;
 };
 
-// RemoteAccess to a helper process that is started now; it ends with what is returned. Throws HelperError.
+// Starts a helper process, and gives access through it. The process ends with what is returned. Throws HelperError.
 std::shared_ptr<BoardAccess> access_by_helper();
 
 }  // namespace fewwatt::hw

@@ -137,7 +137,7 @@ std::string BoardServer::answer(std::string_view request) {
     return error_answer(AnswerKind::other_error, e.what());
   }
   if (result.bytes().size() > kLongestAnswer)
-    return error_answer(AnswerKind::device_error, "the board has too much to tell: " +
+    return error_answer(AnswerKind::device_error, "the answer about the board is too long: " +
                                                       std::to_string(result.bytes().size()) + " bytes");
   return result.bytes();
 }

@@ -83,7 +83,7 @@ std::int64_t memory_limit(const Sysfs& files, const MemoryClock& memory) {
   return cap > 0 ? std::min(cap, memory.levels.back()) : memory.levels.back();
 }
 
-// The levels below and above a setting that is none of them.
+// The levels next to a setting that is no level.
 std::string nearest(const Knob& knob, int setting) {
   const auto above = std::upper_bound(knob.levels.begin(), knob.levels.end(), setting);
   std::string text;
@@ -166,7 +166,7 @@ void Clocks::set_limits(const ClockLimits& limits, const std::vector<std::int64_
   const bool raises = clock > high;
   set_end(raises ? limits.max_path : limits.min_path);
   set_end(raises ? limits.min_path : limits.max_path);
-  // The next level, or none of them, is a rounded one; a level further below is what something else allows.
+  // A clock at the next level, or between levels, was rounded; one at a level further below is capped by something else.
   const auto at = std::lower_bound(levels.begin(), levels.end(), clock);
   const auto capped = [&](std::int64_t found) {
     return at - levels.begin() > 1 && found < *(at - 1) &&
@@ -319,7 +319,7 @@ std::vector<std::string> Clocks::watched() const {
   auto paths = controls();
   if (board_.gpu) paths.push_back(board_.gpu->limits().now_path);
   if (board_.memory) paths.push_back(memory_rate_path(*board_.memory));
-  // Set by others, and what is measured depends on them.
+  // Others set these, and measurements depend on them.
   for (const auto& path : {std::string("/var/lib/nvpmodel/status"),
                            board_.gpu ? board_.gpu->device + "/tpc_pg_mask" : std::string()})
     if (!path.empty() && files_.exists(path)) paths.push_back(path);

@@ -9,11 +9,12 @@
 
 namespace fewwatt::hw {
 
-// Writes nothing, and remembers what would have been written; reads of those files give that.
+// Kernel files for a dry run: writes are remembered and not made, and reads of the same files give what was written.
 class DryRunSysfs final : public Sysfs {
  public:
-  explicit DryRunSysfs(const Sysfs& files) : files_(files) {}
-  const std::vector<std::pair<std::string, std::string>>& writes() const { return writes_; }  // path, value
+  explicit DryRunSysfs(const Sysfs& files) : files_(files) {}  // `files` must outlive it
+  // Paths and values of what would have been written, in order.
+  const std::vector<std::pair<std::string, std::string>>& writes() const { return writes_; }
 
   std::string read(const std::string& path) const override {
     const auto written = now_.find(path);

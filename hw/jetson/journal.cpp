@@ -76,9 +76,9 @@ std::optional<std::int64_t> number_at(const Sysfs& files, const std::string& pat
 Journal::Content Journal::read() const {
   const auto text = folder_.read(name_);
   const auto damaged = [&](const std::string& how) -> DeviceError {
-    return DeviceError(
-        path() + ": " + how +
-        "; what the clocks were cannot be told from it. Restart the board, or set them and remove the file");
+    return DeviceError(path() + ": " + how +
+                       "; it does not say any more what the clocks were. Restart the board, or set the "
+                       "clocks and remove the file");
   };
   const auto end = text.rfind("end ");
   if (!text.starts_with(kHeader + " ")) throw damaged("expected \"" + kHeader + "\" at its start");

@@ -42,32 +42,32 @@ class JetsonBoard final : public LiveBoard {
 // Throws DeviceError in one sentence where the clocks of `board` may not be set. A cap of the memory's need not be.
 void check_may_set(const Sysfs& files, Monotonic& time, const Board& board);
 
-// What is to be measured, and how, as the user of a program says it.
+// What to measure and how, as the user of a program says it.
 struct MeasuringOptions {
   std::string device;                     // "jetson", "simulated:BOARD" or "replay"
-  std::string workload;                   // that is simulated or replayed
-  std::string grid;                       // of a simulated board; "" = full
-  std::string profiles, profiled_device;  // that are replayed
-  std::vector<std::string> command;       // the program; {}: the device knows the answers
+  std::string workload;                   // name of the simulated or replayed workload
+  std::string grid;                       // modes of a simulated board; "" = full
+  std::string profiles, profiled_device;  // with replay: the file of profiles, and the device in it
+  std::vector<std::string> command;       // the program and its arguments; {}: the device answers by itself
   double simulated_speed = 1;             // how many times faster a simulated board's time passes
   double stop_grace_s = 10;               // between SIGTERM and SIGKILL
-  bool program_output = false;
-  std::optional<SignalState> signals;  // for the program, see WorkloadOptions
-  ProfilerOptions profiler;
-  JetsonOptions jetson;
-  std::shared_ptr<BoardAccess> access;  // to the board; none: DirectAccess
+  bool program_output = false;            // whether the program's output is shown
+  std::optional<SignalState> signals;     // for the program, see WorkloadOptions
+  ProfilerOptions profiler;               // how modes are measured
+  JetsonOptions jetson;                   // where the board's files are
+  std::shared_ptr<BoardAccess> access;    // access to the board; none: DirectAccess
 
-  bool simulated() const { return device.starts_with(kSimulated); }
-  std::string simulated_board() const { return device.substr(kSimulated.size()); }
-  std::string error() const;  // "" when valid
+  bool simulated() const { return device.starts_with(kSimulated); }                 // a simulated board
+  std::string simulated_board() const { return device.substr(kSimulated.size()); }  // its name
+  std::string error() const;                                                        // "" when valid
 
-  static constexpr std::string_view kSimulated = "simulated:";
+  static constexpr std::string_view kSimulated = "simulated:";  // how the device of a simulated board begins
 };
 
-// Names the file that holds how long a step takes, ms: what scripts/toy_workload reads.
+// The environment variable that names the file with the duration of a step, in ms. scripts/toy_workload reads it.
 inline constexpr const char* kSimulatedStepVariable = "FEWWATT_SIMULATED_STEP_FILE";
 
-// A simulated board whose program is a real one: in a mode it finds in a file how long a step takes there.
+// A simulated board with a real program: in each mode the program finds in a file how long a step takes.
 class SimulatedBoardAtWork final : public MeasuredBoard {
  public:
   // `speed`: how much faster than the simulated board's our time passes. Throws DeviceError when the file cannot be written.

@@ -2,15 +2,15 @@
 
 namespace fewwatt::hw {
 
-// Time that only goes forward, and waiting. Tests put another one in its place, and need not wait. Safe to use from several threads.
+// A clock that only goes forward, and waiting by it. Tests use one of their own and need not wait. Safe to use from several threads.
 class Monotonic {
  public:
   virtual ~Monotonic() = default;
-  virtual double now_s() = 0;
-  virtual void wait_s(double seconds) = 0;
+  virtual double now_s() = 0;               // seconds since some fixed moment
+  virtual void wait_s(double seconds) = 0;  // returns when they have passed
 };
 
-// CLOCK_MONOTONIC.
+// The system's CLOCK_MONOTONIC.
 class SystemMonotonic final : public Monotonic {
  public:
   double now_s() override;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "hw/numbers.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::hw {
 namespace {
@@ -73,12 +74,6 @@ std::vector<int> cluster_of(const Sysfs& files, const std::string& path, int cor
   } catch (const DeviceError&) {
     return {core};  // off: there are no files
   }
-}
-
-std::string listed(const std::set<int>& numbers) {
-  std::string text;
-  for (const int number : numbers) text += (text.empty() ? "" : ", ") + std::to_string(number);
-  return text;
 }
 
 std::set<int> without(std::set<int> numbers, const std::set<int>& others) {
@@ -159,12 +154,11 @@ int nvpmodel_now(const Sysfs& files, const NvpmodelConf& conf) {
   const auto* mode = conf.default_id ? conf.find(*conf.default_id) : nullptr;
   if (mode == nullptr && conf.modes.size() == 1) mode = &conf.modes.front();
   if (mode != nullptr) return mode->id;
-  std::string known;
-  for (const auto& other : conf.modes) known += (known.empty() ? "" : ", ") + std::to_string(other.id);
   throw DeviceError("nvpmodel.conf: expected a POWER_MODEL with the ID that " + path +
-                    " tells, or with that of PM_CONFIG's DEFAULT, " +
+                    " names, or with that of PM_CONFIG's DEFAULT, " +
                     (conf.default_id ? std::to_string(*conf.default_id) : "which is not there") +
-                    "; found the IDs " + known);
+                    "; found the IDs " +
+                    join(conf.modes, ", ", [](const auto& other) { return std::to_string(other.id); }));
 }
 
 NvpmodelStanza nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, const NvpmodelConf::Mode& base,
@@ -221,10 +215,9 @@ NvpmodelStanza nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, con
     const auto left = without({board.cpus.begin(), board.cpus.end()}, switched), off = without(left, on);
     if (!left.empty())
       stanza.notes.push_back(
-          "nvpmodel.conf has no parameter for the cores " + listed(left) + ": they stay as they are" +
-          (off.empty()
-               ? std::string()
-               : "; with cpu_cores=" + std::to_string(cores) + " these should be off: " + listed(off)));
+          "nvpmodel.conf has no parameter for the cores " + join(left) + ": they stay as they are" +
+          (off.empty() ? std::string()
+                       : "; with cpu_cores=" + std::to_string(cores) + " these should be off: " + join(off)));
   }
   for (const char* arg : {"MIN_FREQ", "MAX_FREQ"}) {
     std::set<int> with_clock;
@@ -232,7 +225,7 @@ NvpmodelStanza nvpmodel_stanza(const Sysfs& files, const NvpmodelConf& conf, con
       for (const auto& cluster : clusters(files)) with_clock.insert(cluster.cpus.begin(), cluster.cpus.end());
     if (const auto left = without(with_clock, clocked[arg]); !left.empty())
       stanza.notes.push_back("nvpmodel.conf has no parameter for the " + std::string(arg) + " of the cores " +
-                             listed(left) + ": it stays as it is");
+                             join(left) + ": it stays as it is");
     if (roles.count(KnobRole::gpu_khz) > 0 && gpu_ends.count(arg) == 0)
       stanza.notes.push_back("nvpmodel.conf has no parameter for the " + std::string(arg) +
                              " of the GPU: it stays as it is");

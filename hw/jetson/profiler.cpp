@@ -61,36 +61,6 @@ Moments moments(const std::vector<double>& values) {
 
 }  // namespace
 
-std::string_view to_string(AttemptStatus status) {
-  switch (status) {
-    case AttemptStatus::ok:
-      return "ok";
-    case AttemptStatus::over_current:
-      return "over-current";
-    case AttemptStatus::cooling_device:
-      return "cooling-device";
-    case AttemptStatus::trip_temperature:
-      return "trip-temperature";
-    case AttemptStatus::clocks_changed:
-      return "clocks-changed";
-    case AttemptStatus::boot_changed:
-      return "boot-changed";
-    case AttemptStatus::timed_out:
-      return "timed-out";
-    case AttemptStatus::program_died:
-      return "program-died";
-    case AttemptStatus::no_steps:
-      return "no-steps";
-    case AttemptStatus::device_error:
-      return "device-error";
-    case AttemptStatus::interrupted:
-      return "interrupted";
-    case AttemptStatus::program_ended:
-      return "program-ended";
-  }
-  return "";
-}
-
 std::string ProfilerOptions::error() const {
   if (minibatches < 2) return "ProfilerOptions: minibatches must be >= 2";
   for (const auto& [name, value] : {std::pair("window_s", window_s),
@@ -245,7 +215,7 @@ void Profiler::look_for_steps() {
 
 // Waits for one step or more. Throws Failed.
 void Profiler::next_step(double until_s) {
-  // Until there is a first step the program gets ready, which takes what it takes.
+  // Before its first step the program starts up, which may take long.
   const double step_until_s = as_set_ ? std::min(until_s, time_.now_s() + options_.step_timeout_s) : until_s;
   for (;;) {
     const double now_s = time_.now_s();

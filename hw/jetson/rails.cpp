@@ -8,14 +8,16 @@
 #include <sstream>
 #include <tuple>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::hw {
 namespace {
 
-// What an INA3221 reads below 0 for nothing: its offset of at most 80 uV is 16 mA at a shunt of 5 mOhm, 0.3 W at 20 V.
+// How far below 0 an INA3221 may read without load: its offset of at most 80 uV is 16 mA at a shunt of 5 mOhm, 0.3 W at 20 V.
 constexpr double kOffset_w = 0.5;
 constexpr double kShortestConversion_s = 140e-6;  // of an INA3221, for a voltage or a current
 
-// What there is to add up, by the labels of NVIDIA's modules. The first label marks the rule: where it is, all must be.
+// Which rails add up to the module's power, by their labels on NVIDIA's modules. A board that has the first label of a rule must have all.
 struct Rule {
   std::vector<std::string> labels;
   std::string only_on;  // part of a compatible string, of boards that have this rule and no other; "" = any
@@ -118,7 +120,7 @@ double averaging_s(const Sysfs& files, const std::string& folder, int channels) 
   return interval_s > 0 ? std::max(interval_s, conversions_s) : kSensorAveraging_s;
 }
 
-// Adds the channel. One that nobody has named is read, and no part of any sum.
+// Adds the channel. A channel without a name is read, but is part of no sum.
 void add(const Sysfs& files, Rail rail, const std::string& label_path, std::vector<Rail>& rails) {
   rail.has_label = files.exists(label_path);
   if (rail.has_label) rail.problem = problem_of([&] { rail.label = files.read(label_path); });
@@ -224,12 +226,6 @@ std::vector<Rail> labelled(const std::vector<Rail>& rails, const std::string& la
   return found;
 }
 
-std::string joined(const std::vector<std::string>& parts, const char* separator) {
-  std::string text;
-  for (const auto& part : parts) text += (text.empty() ? "" : separator) + part;
-  return text;
-}
-
 std::string name_of(const Rail& rail) {
   const auto text = rail.name();
   return rail.bus_address.empty() ? text : text + " of " + rail.bus_address;
@@ -241,15 +237,15 @@ std::string listed(const std::vector<Rail>& rails) {
     names.push_back(name_of(rail) + (!rail.unused.empty()    ? ", " + rail.unused
                                      : !rail.problem.empty() ? ", " + rail.problem
                                                              : ""));
-  return joined(names, "; ");
+  return join(names, "; ");
 }
 
 DeviceError no_total(const std::string& why, const std::vector<Rail>& rails) {
-  return DeviceError("cannot tell the power of the module: " + why + "; rails found: " + listed(rails));
+  return DeviceError("cannot measure the power of the module: " + why + "; rails found: " + listed(rails));
 }
 
-// The rule to follow: the board's own; else the first whose mark is there, else the one that lacks least. `channels`: those that are
-// no rails, too.
+// The rule for this board: its own; else the first rule whose first label is there; else the one that lacks the fewest rails. `channels`
+// includes those that are no rails.
 const Rule& rule_for(const std::vector<Rail>& rails, const std::vector<Rail>& channels,
                      const std::vector<std::string>& compatible) {
   const auto is_there = [&](const std::string& label) { return !labelled(rails, label, compatible).empty(); };
@@ -269,9 +265,9 @@ const Rule& rule_for(const std::vector<Rail>& rails, const std::vector<Rail>& ch
   }
   if (best != nullptr) return *best;
   std::vector<std::string> marks;
-  for (const auto& rule : rules()) marks.push_back(joined(rule.labels, " + "));
+  for (const auto& rule : rules()) marks.push_back(join(rule.labels, " + "));
   throw no_total(
-      "no rail is known to carry all of it, nor parts that add up to it (" + joined(marks, ", or ") + ')',
+      "no rail is known to carry all of it, nor parts that add up to it (" + join(marks, ", or ") + ')',
       channels);
 }
 
@@ -342,9 +338,9 @@ TotalPower total_of(const std::vector<Rail>& channels, const std::vector<std::st
         "/sys/bus/i2c/drivers/ina3221x (is this a container without /sys?)");
   if (std::all_of(rails.begin(), rails.end(), [](const Rail& rail) { return !rail.has_label; }))
     throw no_total(
-        "an INA3221 is there, but has no labels (in1_label): nothing tells which rails it measures; they "
-        "come from NVIDIA's "
-        "device tree, which kernels from elsewhere may lack",
+        "there is an INA3221, but it has no labels (in1_label), so it is not known which rails it measures; "
+        "the "
+        "labels come from NVIDIA's device tree, which other kernels may lack",
         channels);
   const auto& rule = rule_for(rails, channels, compatible);
   TotalPower total;
@@ -362,9 +358,9 @@ TotalPower total_of(const std::vector<Rail>& channels, const std::vector<std::st
     names.push_back(name_of(found.front()));
   }
   if (!missing.empty())
-    throw no_total("missing " + joined(missing, ", ") + " (not there, or switched off) of " +
-                       (rule.board.empty() ? joined(rule.labels, " + ")
-                                           : rule.board + ", whose power is " + joined(rule.labels, " + ")),
+    throw no_total("missing " + join(missing, ", ") + " (not there, or switched off) of " +
+                       (rule.board.empty() ? join(rule.labels, " + ")
+                                           : rule.board + ", whose power is " + join(rule.labels, " + ")),
                    channels);
   for (const auto& rail : rails) {
     const bool taken = std::any_of(total.rails.begin(), total.rails.end(), [&](const Rail& other) {
@@ -372,8 +368,8 @@ TotalPower total_of(const std::vector<Rail>& channels, const std::vector<std::st
     });
     if (!taken) left_out.push_back(name_of(rail));
   }
-  total.note = joined(names, " + ");
-  if (!left_out.empty()) total.note += "; not added: " + joined(left_out, ", ");
+  total.note = join(names, " + ");
+  if (!left_out.empty()) total.note += "; not added: " + join(left_out, ", ");
   return total;
 }
 

@@ -75,7 +75,7 @@ ClockSession::ClockSession(Sysfs& files, std::string folder, bool give_up)
   journaled_ = std::make_unique<JournaledSysfs>(files_, journal_, boot_);
 }
 
-// Those that may be put back. What may not is an error, or is in left_.
+// The controls that may be put back. Any other is an error, or is named in left_.
 std::vector<SavedControl> ClockSession::controls_in(const Journal& journal, const Journal::Content& content) {
   const auto& all = content.controls;
   if (!give_up_) {

@@ -66,7 +66,8 @@ StateFolder::StateFolder(std::string path, Descriptor folder)
     : path_(std::move(path)), folder_(std::move(folder)) {
   struct stat status {};
   const auto refuse = [&](const std::string& why) {
-    throw DeviceError(path_ + ": " + why + ": what is to be put back on the board is not read from there");
+    throw DeviceError(path_ + ": " + why +
+                      ": notes of what to put back on the board are not read from there");
   };
   if (::fstat(folder_.get(), &status) != 0) fail(path_, "look at");
   if (status.st_uid != ::geteuid())

@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::hw {
 namespace {
 
@@ -111,12 +113,6 @@ std::string counter_name(const std::string& path) {
   }
 }
 
-std::string list_of(const std::vector<int>& numbers) {
-  std::string text;
-  for (const int number : numbers) text += (text.empty() ? "" : ",") + std::to_string(number);
-  return text;
-}
-
 void add_counters(const BoardState& before, const BoardState& after, std::vector<std::string>& reasons) {
   for (const auto& [path, events] : before.over_current) {
     const auto later = after.over_current.find(path);
@@ -166,17 +162,15 @@ std::optional<std::string> why_invalid(const BoardState& before, const BoardStat
   add_heat(before, "before", reasons);
   add_heat(after, "after", reasons);
   if (before.online_cpus != after.online_cpus)
-    reasons.push_back("CPUs " + list_of(before.online_cpus) + " were on before, " +
-                      list_of(after.online_cpus) + " after.");
+    reasons.push_back("CPUs " + join(before.online_cpus, ",") + " were on before, " +
+                      join(after.online_cpus, ",") + " after.");
   for (const auto& [path, value] : before.controls) {
     const auto later = after.controls.find(path);
     if (later != after.controls.end() && later->second != value)
       reasons.push_back(path + " held " + value + " before, " + later->second + " after.");
   }
   if (reasons.empty()) return std::nullopt;
-  std::string text;
-  for (const auto& reason : reasons) text += (text.empty() ? "" : " ") + reason;
-  return text;
+  return join(reasons, " ");
 }
 
 double hottest_margin_c(const BoardState& state) {

@@ -20,9 +20,6 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <set>
 #include <sstream>
@@ -32,6 +29,7 @@
 #include <utility>
 
 #include "hw/descriptor.hpp"
+#include "hw/jetson/step_ways.hpp"
 #include "hw/numbers.hpp"
 #include "hw/printable.hpp"
 #include "hw/private_folder.hpp"
@@ -39,13 +37,11 @@
 namespace fewwatt::hw {
 namespace {
 
-constexpr int kStepFd = 3;  // in the program; one digit, so that a shell script can write `echo >&3`
 constexpr const char* kStepPipe = "steps";
 constexpr int kLowestFd = 10;  // of our pipes, so that none is in the way of the program's 0 to 3
 constexpr int kTickMs = 50;    // until the end of the program is seen
 constexpr auto kTick = std::chrono::milliseconds(kTickMs);
-// A program that ends closes its descriptors some time before its parent can see the end; with a GPU to let go of, up to
-// this long.
+// A program that ends closes its descriptors some time before its parent can see the end: up to this long when it has to release a GPU.
 constexpr double kEndAfterCloseS = 1;
 constexpr std::size_t kMostWaiting = 1 << 20;  // steps nobody has asked for; beyond, the program waits
 constexpr std::size_t kMostPassedOn =
@@ -79,12 +75,6 @@ struct Pipe {
     read = moved_up(first, command);
     write = moved_up(second, command);
   }
-};
-
-// Where steps come in: the pipe whose end the program inherits, and the named one.
-struct StepEnds {
-  ino_t pipe = 0;
-  std::string path;  // "": none
 };
 
 std::vector<std::string> environment_of(const WorkloadOptions& options, const StepEnds& ends) {
@@ -129,8 +119,8 @@ struct Start {
   pthread_sigmask(SIG_SETMASK, start.blocked, nullptr);
 
   int failure = 0;
-  // Without our terminal, into which a program could put what it likes, for the next one that reads there. In our session still: when
-  // we are killed, the kernel then wakes what stands still of the program's group, and hangs up on it.
+  // Without our terminal: a program could put input there for whoever reads it next. But in our session: if we are killed, the kernel
+  // then wakes stopped processes of the program's group and hangs up on them.
   if (const int terminal = ::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC); terminal >= 0) {
     ::ioctl(terminal, TIOCNOTTY);
     ::close(terminal);
@@ -148,155 +138,6 @@ struct Start {
   // Less than PIPE_BUF into an empty pipe: whole or not at all.
   [[maybe_unused]] const auto written = ::write(start.status, &failure, sizeof failure);
   ::_exit(127);
-}
-
-// A process of the program, as /proc tells.
-struct Process {
-  pid_t parent = 0, group = 0;
-  bool dead = false;
-  std::string command;
-  bool has_descriptor = true, can_report = true;  // true also where /proc does not tell
-  bool is_told = true;                            // by its environment, of one of the ways; likewise
-};
-
-bool read_text(const std::string& path, std::string& text) {
-  std::ifstream file(path, std::ios::binary);
-  text.assign(std::istreambuf_iterator<char>(file), {});
-  return file.good() || file.eof();
-}
-
-std::string text_of(const std::string& path) {
-  std::string text;
-  read_text(path, text);
-  return text;
-}
-
-// "python3 train.py --epochs 3": without folders, shortened.
-std::string command_of(const std::string& folder, const std::string& name) {
-  constexpr std::size_t kMost = 60;
-  std::istringstream arguments(text_of(folder + "/cmdline"));
-  std::string text;
-  for (std::string argument; std::getline(arguments, argument, '\0');)
-    text += (text.empty() ? "" : " ") + argument.substr(argument.rfind('/') + 1);
-  if (text.empty()) text = name;
-  if (text.size() > kMost) text.replace(kMost, text.npos, "...");
-  return printable(text);
-}
-
-// Which of the ways a process has.
-void find_ways(const std::string& folder, const StepEnds& ends, Process& process) {
-  std::error_code error;
-  const auto pipe = "pipe:[" + std::to_string(ends.pipe) + ']';
-  bool pipe_open = false, path_open = false;
-  std::filesystem::directory_iterator fds(folder + "/fd", error), end;
-  for (; !error && fds != end; fds.increment(error)) {
-    std::error_code gone;
-    const auto target = std::filesystem::read_symlink(fds->path(), gone).string();
-    pipe_open = pipe_open || target == pipe;
-    path_open = path_open || (!ends.path.empty() && target == ends.path);
-  }
-  if (error) return;
-  process.has_descriptor = pipe_open;
-  if (path_open) return;
-  // What a process was started with; one that has written its title over it tells nothing any more.
-  std::string environment;
-  if (!read_text(folder + "/environ", environment)) return;
-  // Within exec both are empty for a moment.
-  if (environment.empty() && text_of(folder + "/cmdline").empty()) return;
-  const std::string path_entry = std::string(kStepPathVariable) + '=' + ends.path,
-                    fd_entry = std::string(kStepFdVariable) + '=' + std::to_string(kStepFd);
-  bool has_path = false, has_fd = false;
-  for (std::size_t at = 0; at < environment.size();) {
-    const auto stop = std::min(environment.find('\0', at), environment.size());
-    const auto one = std::string_view(environment).substr(at, stop - at);
-    if (one.find('=') == one.npos) return;
-    has_path = has_path || (one == path_entry && !ends.path.empty());
-    has_fd = has_fd || one == fd_entry;
-    at = stop + 1;
-  }
-  process.is_told = has_path || has_fd;
-  if (pipe_open) return;  // it may know the number without being told
-  // In a container the path may lead nowhere.
-  struct stat status {};
-  const bool reachable = ::stat((folder + "/root" + ends.path).c_str(), &status) == 0 || errno == EACCES;
-  process.can_report = has_path && reachable;
-}
-
-std::map<pid_t, Process> processes_of(pid_t first, const StepEnds& ends) {
-  std::map<pid_t, Process> all;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it("/proc", error), end; !error && it != end;
-       it.increment(error)) {
-    const auto pid = whole_int(it->path().filename().string(), 1);
-    if (!pid) continue;
-    // "NUMBER (NAME) STATE PARENT GROUP ...", where the name may hold anything.
-    const auto status = text_of(it->path().string() + "/stat");
-    const auto open = status.find('('), close = status.rfind(')');
-    if (open == status.npos || close == status.npos) continue;
-    std::istringstream fields(status.substr(close + 1));
-    char state = ' ';
-    Process process;
-    if (!(fields >> state >> process.parent >> process.group)) continue;
-    process.dead = state == 'Z' || state == 'X';
-    process.command = status.substr(open + 1, close - open - 1);
-    all.emplace(*pid, process);
-  }
-  // Of the program's group, and what these have started.
-  std::map<pid_t, Process> found;
-  for (bool more = true; more;) {
-    more = false;
-    for (const auto& [pid, process] : all)
-      if (!process.dead && (pid == first || process.group == first || found.count(process.parent) > 0))
-        more = found.emplace(pid, process).second || more;
-  }
-  for (auto& [pid, process] : found) {
-    const auto folder = "/proc/" + std::to_string(pid);
-    process.command = command_of(folder, process.command);
-    find_ways(folder, ends, process);
-  }
-  return found;
-}
-
-StepWays ways_of(pid_t first, const StepEnds& ends) {
-  const auto processes = processes_of(first, ends);
-  std::set<pid_t> parents;
-  for (const auto& [pid, process] : processes) parents.insert(process.parent);
-  StepWays ways;
-  ways.none = !processes.empty();
-  const std::pair<const pid_t, Process>* lacking = nullptr;
-  for (const auto& entry : processes) {
-    const bool is_last = parents.count(entry.first) == 0;
-    if (is_last && entry.second.can_report) ways.none = false;
-    if (!(entry.second.has_descriptor && entry.second.is_told) && (lacking == nullptr || is_last))
-      lacking = &entry;
-  }
-  if (lacking == nullptr) return ways;
-  const auto named = [](pid_t pid, const Process& process) {
-    return std::to_string(pid) + " (" + process.command + ')';
-  };
-  const auto& [pid, process] = *lacking;
-  const auto parent = processes.find(process.parent);
-  const auto starter = parent == processes.end()
-                           ? std::string()
-                           : named(parent->first, parent->second) + ", which started it, ";
-  ways.closed = "process " + named(pid, process) + " has ";
-  if (process.has_descriptor) {
-    ways.closed.append("neither ").append(kStepFdVariable).append(" nor ").append(kStepPathVariable);
-    ways.closed += " in its environment: " +
-                   (starter.empty() ? "it was started without them" : starter + "left them out") +
-                   ", as env -i and sudo do";
-    return ways;
-  }
-  ways.closed.append("not got the descriptor of ").append(kStepFdVariable).append(": ");
-  ways.closed += (starter.empty() ? "it was closed" : starter + "closed it") +
-                 ", as torchrun, accelerate, conda run and docker do";
-  if (process.can_report)
-    ways.closed.append("; it may open ")
-        .append(kStepPathVariable)
-        .append(" instead, as fewwatt_steps.py does by itself");
-  else
-    ways.closed.append(", and it has no ").append(kStepPathVariable).append(" that leads to our pipe either");
-  return ways;
 }
 
 struct End {
@@ -464,7 +305,7 @@ class WorkloadProcess::Impl {
 
   StepWays step_ways() const {
     if (reaped_ || end()) return {};
-    return ways_of(pid_, ends_);
+    return hw::step_ways(pid_, ends_);
   }
 
   std::optional<End> end() const {
@@ -602,7 +443,7 @@ class WorkloadProcess::Impl {
     return *got > 0;
   }
 
-  // The same of the named pipe. That nobody has it open is no end of it: another process may open it yet.
+  // The same of the named pipe. It has not ended when nobody has it open: another process may still open it.
   bool take_path_steps(double now_s, short events) {
     if (path_steps_.get() < 0 || too_many_waiting()) return false;
     const auto got = read_some(path_steps_);
@@ -611,7 +452,7 @@ class WorkloadProcess::Impl {
       add_steps(*got, now_s);
       return true;
     }
-    // A pipe that was hung up on says so until it is opened anew.
+    // A pipe whose other end was closed says so until it is opened again.
     if (!got && (events & POLLHUP) != 0) {
       opened_path_ = true;
       path_steps_ = opened_path();

@@ -1,7 +1,6 @@
 #include "learners/optimize/choose.hpp"
 
 #include <algorithm>
-#include <boost/math/special_functions/erf.hpp>
 #include <cmath>
 #include <numbers>
 #include <sstream>
@@ -16,12 +15,15 @@ using tasks::kPowerW;
 using tasks::kTimeMs;
 using tasks::Target;
 
+// Logs of sums that are equal differ in the last digits.
+constexpr double kRounding = 1e-12;
+
 void check_column(const Prediction& prediction, Target target) {
-  if (prediction.mean.cols() != tasks::kNumTargets) {
+  if (prediction.log_mean.cols() != tasks::kNumTargets) {
     throw std::invalid_argument("choose: the prediction needs 2 columns, found " +
-                                std::to_string(prediction.mean.cols()));
+                                std::to_string(prediction.log_mean.cols()));
   }
-  if (prediction.mean.rows() > 0 && prediction.mean.col(target).array().isNaN().all()) {
+  if (!prediction.predicts(target)) {
     throw std::invalid_argument(std::string("choose: the prediction has no ") + tasks::kTargetNames[target] +
                                 ", which this objective or limit needs");
   }
@@ -30,11 +32,11 @@ void check_column(const Prediction& prediction, Target target) {
 void check_limit(const Prediction& prediction, Target target, const PowerBudget& budget) {
   check_column(prediction, target);
   if (budget.confidence == 0.5) return;
-  if (prediction.stddev.rows() != prediction.mean.rows() ||
-      prediction.stddev.cols() != prediction.mean.cols() ||
-      (prediction.mean.rows() > 0 && prediction.stddev.col(target).array().isNaN().all())) {
+  if (prediction.log_variance.rows() != prediction.rows() ||
+      prediction.log_variance.cols() != prediction.log_mean.cols() ||
+      (prediction.rows() > 0 && prediction.log_variance.col(target).array().isNaN().all())) {
     throw std::invalid_argument(std::string("confidence needs a learner that gives its uncertainty, as gp "
-                                            "does: this prediction has no stddev of ") +
+                                            "does: this prediction has no uncertainty of ") +
                                 tasks::kTargetNames[target]);
   }
 }
@@ -45,28 +47,28 @@ void check(const Prediction& prediction, const PowerBudget& budget) {
   if (budget.limits_power() || budget.limits_energy()) check_limit(prediction, kPowerW, budget);
 }
 
-// The largest of bound / limit of each row; 0 without a limit, NaN when a value is unknown.
-Eigen::ArrayXd excesses(const Prediction& prediction, const PowerBudget& budget) {
+// The largest log(bound / limit) of each row: at most 0 within the budget; -inf without a limit, NaN when a value is unknown.
+Eigen::ArrayXd log_excesses(const Prediction& prediction, const PowerBudget& budget) {
   check(prediction, budget);
   const auto costs = costs_of(prediction);
-  Eigen::ArrayXd excess = Eigen::ArrayXd::Zero(prediction.mean.rows());
-  const auto add = [&](const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double limit) {
-    const Eigen::ArrayXd ratio = upper_bounds(median, log_sd, budget.confidence) / limit;
+  Eigen::ArrayXd excess = Eigen::ArrayXd::Constant(prediction.rows(), -INFINITY);
+  const auto add = [&](Cost cost, double confidence, double limit) {
+    const Eigen::ArrayXd over = log_upper_bounds(costs, cost, confidence) - std::log(limit);
     for (Eigen::Index row = 0; row < excess.size(); ++row)
-      if (!(ratio(row) <= excess(row)) && !std::isnan(excess(row))) excess(row) = ratio(row);
+      if (!(over(row) <= excess(row)) && !std::isnan(excess(row))) excess(row) = over(row);
   };
-  if (budget.limits_time()) add(costs.time_ms, costs.time_log_sd, budget.max_time_ms);
+  if (budget.limits_time()) add(kTimeCost, budget.confidence, budget.max_time_ms);
   if (std::isfinite(budget.max_predicted_ms)) {
     check_column(prediction, kTimeMs);
-    add(costs.time_ms, Eigen::ArrayXd::Zero(costs.time_ms.size()), budget.max_predicted_ms);
+    add(kTimeCost, 0.5, budget.max_predicted_ms);
   }
-  if (budget.limits_power()) add(costs.power_w, costs.power_log_sd, budget.max_power_w);
-  if (budget.limits_energy()) add(costs.energy_j, costs.energy_log_sd, budget.max_energy_j);
+  if (budget.limits_power()) add(kPowerCost, budget.confidence, budget.max_power_w);
+  if (budget.limits_energy()) add(kEnergyCost, budget.confidence, budget.max_energy_j);
   return excess;
 }
 
 double at(const Prediction& prediction, std::size_t row, Target target) {
-  return prediction.mean(static_cast<Eigen::Index>(row), target);
+  return prediction.log_mean(static_cast<Eigen::Index>(row), target);
 }
 
 }  // namespace
@@ -77,35 +79,39 @@ Prediction with_measurements(Prediction prediction, const Samples& support, std:
     const auto row = static_cast<Eigen::Index>(rows[i]), measured_row = static_cast<Eigen::Index>(i);
     for (const auto target : {kTimeMs, kPowerW}) {
       const double measured = support.targets(measured_row, target);
-      double& value = prediction.mean(row, target);
-      if (std::isnan(measured) || std::isnan(value)) continue;
+      double& log_mean = prediction.log_mean(row, target);
+      if (std::isnan(measured) || std::isnan(log_mean)) continue;
       if (std::find(doubted.begin(), doubted.end(), Doubted{support.modes[i], target}) != doubted.end())
         continue;
-      if (prediction.stddev.size() == 0) {
-        value = measured;
-        continue;
+      if (prediction.uncertain()) {
+        double &variance = prediction.log_variance(row, target),
+               &latent = prediction.latent_log_variance(row, target);
+        const double factor =
+            support.noise_factors.size() > 0 ? support.noise_factors(measured_row, target) : 1;
+        const double own = factor * (variance - latent);
+        if (!(own <= variance)) continue;
+        variance = latent = own;
       }
-      const auto log_variance = [&](const Matrix& stddev) {
-        return std::pow(log_stddev(value, stddev(row, target)), 2);
-      };
-      const double variance = log_variance(prediction.stddev);
-      const double noise = variance - log_variance(prediction.latent_stddev);
-      const double factor =
-          support.noise_factors.size() > 0 ? support.noise_factors(measured_row, target) : 1;
-      if (!(factor * noise <= variance)) continue;
-      value = measured;
-      prediction.stddev(row, target) = measured * std::sqrt(std::expm1(factor * noise));
-      prediction.latent_stddev(row, target) = prediction.stddev(row, target);
+      log_mean = std::log(measured);
     }
   }
   return prediction;
 }
 
-double Objective::operator()(double time_ms, double power_w) const {
-  double value = power_exponent == 0 ? 1 : eta < 1 ? eta * power_w + (1 - eta) * max_power_w : power_w;
-  if (power_exponent > 0 && eta == 0) value = max_power_w;  // power may be unknown
-  for (int i = 0; i < time_exponent; ++i) value *= time_ms;
-  return value;
+double Objective::log_score(double log_time_ms, double log_power_w) const {
+  double score = needs_time() ? time_exponent * log_time_ms : 0;
+  if (power_exponent > 0)
+    score += eta == 1   ? log_power_w
+             : eta == 0 ? std::log(max_power_w)
+                        : std::log(eta * std::exp(log_power_w) + (1 - eta) * max_power_w);
+  return score;
+}
+
+double Objective::power_share(double log_power_w) const {
+  if (!needs_power()) return 0;
+  if (eta == 1) return 1;
+  const double of_power = eta * std::exp(log_power_w);
+  return of_power / (of_power + (1 - eta) * max_power_w);
 }
 
 Objective parse_objective(std::string_view name) {
@@ -134,76 +140,62 @@ std::string PowerBudget::error() const {
   return text.str();
 }
 
-double normal_quantile(double probability) {
-  if (!(probability > 0 && probability < 1)) {
-    throw std::invalid_argument("normal_quantile: probability must be in (0, 1), found " +
-                                std::to_string(probability));
-  }
-  return -std::numbers::sqrt2 * boost::math::erfc_inv(2 * probability);
-}
-
-double normal_cdf(double z) {
-  return 0.5 * std::erfc(-z / std::numbers::sqrt2);
-}
-
 double expected_improvement(double mean, double sd) {
   if (!(sd > 0)) return std::max(0.0, mean);
   const double z = mean / sd;
   return mean * normal_cdf(z) + sd * std::exp(-0.5 * z * z) / std::sqrt(2 * std::numbers::pi);
 }
 
-double log_stddev(double median, double stddev) {
-  const double ratio = stddev / median;
-  return std::sqrt(std::log1p(ratio * ratio));
+LogGaussian costs_of(const Prediction& prediction) {
+  // log J = log ms + log W - log 1000
+  const auto with_sum = [](const Matrix& of, double off) {
+    if (of.size() == 0 && of.cols() == 0) return of;
+    Matrix all(of.rows(), 3);
+    all << of, (of.col(kTimeMs) + of.col(kPowerW)).array() - off;
+    return all;
+  };
+  return {with_sum(prediction.log_mean, std::log(1000)), with_sum(prediction.log_variance, 0),
+          with_sum(prediction.latent_log_variance, 0)};
 }
 
-double probability_within(double median, double log_sd, double limit) {
-  if (log_sd == 0) return median <= limit ? 1 : 0;
-  return normal_cdf(std::log(limit / median) / log_sd);
-}
-
-Eigen::ArrayXd upper_bounds(const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double confidence) {
-  if (confidence == 0.5) return median;
-  return median * (normal_quantile(confidence) * log_sd).exp();
-}
-
-Costs costs_of(const Prediction& prediction) {
-  Costs costs;
-  costs.time_ms = prediction.mean.col(kTimeMs);
-  costs.power_w = prediction.mean.col(kPowerW);
-  costs.energy_j = costs.time_ms * costs.power_w / 1000;
-  if (prediction.stddev.size() == 0) return costs;
-  costs.time_log_sd = costs.time_ms.binaryExpr(prediction.stddev.col(kTimeMs).array(), &log_stddev);
-  costs.power_log_sd = costs.power_w.binaryExpr(prediction.stddev.col(kPowerW).array(), &log_stddev);
-  costs.energy_log_sd = (costs.time_log_sd.square() + costs.power_log_sd.square()).sqrt();
-  return costs;
+Eigen::ArrayXd log_upper_bounds(const LogGaussian& costs, Cost cost, double confidence) {
+  const auto medians = costs.log_mean.col(cost).array();
+  if (confidence == 0.5) return medians;
+  return medians + normal_quantile(confidence) * costs.log_variance.col(cost).array().sqrt();
 }
 
 Probabilities probabilities(const Prediction& prediction, std::size_t row, const PowerBudget& budget) {
-  const double unknown = std::numeric_limits<double>::quiet_NaN();
-  if (prediction.stddev.size() == 0) return {unknown, unknown, unknown};
-  const auto r = static_cast<Eigen::Index>(row);
-  const auto costs = costs_of({prediction.mean.row(r), prediction.stddev.row(r)});
-  const auto within = [&](const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double limit) {
-    return std::isfinite(limit) ? probability_within(median(0), log_sd(0), limit) : unknown;
+  const auto costs = costs_of(prediction.at({&row, 1}));
+  const auto within = [&](Cost cost, double limit) {
+    return costs.uncertain() && std::isfinite(limit) ? costs.probability_below(limit, 0, cost)
+                                                     : std::numeric_limits<double>::quiet_NaN();
   };
-  return {within(costs.power_w, costs.power_log_sd, budget.max_power_w),
-          within(costs.time_ms, costs.time_log_sd, budget.max_time_ms),
-          within(costs.energy_j, costs.energy_log_sd, budget.max_energy_j)};
+  return {within(kPowerCost, budget.max_power_w), within(kTimeCost, budget.max_time_ms),
+          within(kEnergyCost, budget.max_energy_j)};
 }
+
+namespace {
+
+// Logs of equal numbers may differ in their last bit.
+double rounded(double log) {
+  return std::round(log / kRounding);
+}
+
+}  // namespace
 
 std::vector<std::size_t> best(const Prediction& prediction, const Objective& objective,
                               const PowerBudget& budget, std::size_t count) {
-  const Eigen::ArrayXd excess = excesses(prediction, budget);
+  const Eigen::ArrayXd excess = log_excesses(prediction, budget);
   if (objective.needs_time()) check_column(prediction, kTimeMs);
   if (objective.needs_power()) check_column(prediction, kPowerW);
   std::vector<std::tuple<double, double, std::size_t>> ranked;
   for (std::size_t row = 0; row < static_cast<std::size_t>(excess.size()); ++row) {
-    if (!(excess(static_cast<Eigen::Index>(row)) <= 1)) continue;
-    const double power_w = at(prediction, row, kPowerW);
-    const double score = objective(at(prediction, row, kTimeMs), power_w);
+    if (!(excess(static_cast<Eigen::Index>(row)) <= kRounding)) continue;
+    const double power = at(prediction, row, kPowerW);
+    const double score = objective.log_score(at(prediction, row, kTimeMs), power);
     // Ties by power only where it is known.
-    if (!std::isnan(score)) ranked.emplace_back(score, std::isnan(power_w) ? INFINITY : power_w, row);
+    if (!std::isnan(score))
+      ranked.emplace_back(rounded(score), std::isnan(power) ? INFINITY : rounded(power), row);
   }
   count = std::min(count, ranked.size());
   std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(count), ranked.end());
@@ -223,30 +215,30 @@ std::optional<std::size_t> choose_fastest(const Prediction& prediction, const Po
 }
 
 Nearest least_violation(const Prediction& prediction, const PowerBudget& budget) {
-  const Eigen::ArrayXd excess = excesses(prediction, budget);
+  const Eigen::ArrayXd excess = log_excesses(prediction, budget);
   if (excess.size() == 0) throw std::invalid_argument("choose: the prediction has no rows");
   Eigen::Index nearest = 0;
   for (Eigen::Index row = 1; row < excess.size(); ++row)
     if (excess(row) < excess(nearest) || std::isnan(excess(nearest))) nearest = row;
-  return {static_cast<std::size_t>(nearest), excess(nearest)};
+  return {static_cast<std::size_t>(nearest), std::exp(excess(nearest))};
 }
 
 std::vector<std::size_t> pareto(const Prediction& prediction, const PowerBudget& budget) {
-  const Eigen::ArrayXd excess = excesses(prediction, budget);
+  const Eigen::ArrayXd excess = log_excesses(prediction, budget);
   check_column(prediction, kTimeMs);
   check_column(prediction, kPowerW);
-  std::vector<std::tuple<double, double, std::size_t>> rows;  // power, time
+  std::vector<std::tuple<double, double, std::size_t>> rows;  // logs of power, time
   for (std::size_t row = 0; row < static_cast<std::size_t>(excess.size()); ++row) {
-    const double time_ms = at(prediction, row, kTimeMs), power_w = at(prediction, row, kPowerW);
-    if (excess(static_cast<Eigen::Index>(row)) <= 1 && !std::isnan(time_ms * power_w))
-      rows.emplace_back(power_w, time_ms, row);
+    const double time = at(prediction, row, kTimeMs), power = at(prediction, row, kPowerW);
+    if (excess(static_cast<Eigen::Index>(row)) <= kRounding && !std::isnan(time + power))
+      rows.emplace_back(rounded(power), rounded(time), row);
   }
   std::sort(rows.begin(), rows.end());
   std::vector<std::size_t> front;
-  double best_time_ms = std::numeric_limits<double>::infinity();
-  for (const auto& [power_w, time_ms, row] : rows) {
-    if (time_ms < best_time_ms) front.push_back(row);
-    best_time_ms = std::min(best_time_ms, time_ms);
+  double best_time = INFINITY;
+  for (const auto& [power, time, row] : rows) {
+    if (time < best_time) front.push_back(row);
+    best_time = std::min(best_time, time);
   }
   return front;
 }

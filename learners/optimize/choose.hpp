@@ -20,11 +20,17 @@ struct Objective {
   double eta = 1;          // in [0, 1]; below 1 for zeus alone
   double max_power_w = 0;  // P, the most that the board may draw (Zeus's MAXPOWER): what time is worth
 
-  static const Objective time, energy, edp, power;
+  static const Objective time;    // least time per unit of work
+  static const Objective energy;  // least energy per unit of work
+  static const Objective edp;     // least energy x time
+  static const Objective power;   // least power
 
-  double operator()(double time_ms, double power_w) const;
-  bool needs_time() const { return time_exponent > 0; }
-  bool needs_power() const { return power_exponent > 0 && eta > 0; }
+  // log score, of the logs of both. One that is not needed may be NaN.
+  double log_score(double log_time_ms, double log_power_w) const;
+  // d log score / d log power
+  double power_share(double log_power_w) const;
+  bool needs_time() const { return time_exponent > 0; }               // whether the score depends on the time
+  bool needs_power() const { return power_exponent > 0 && eta > 0; }  // whether it depends on the power
   bool operator==(const Objective&) const = default;
 };
 inline constexpr Objective Objective::time{1, 0}, Objective::energy{1, 1}, Objective::edp{2, 1},
@@ -34,63 +40,58 @@ inline constexpr Objective Objective::time{1, 0}, Objective::energy{1, 1}, Objec
 // std::invalid_argument listing them.
 Objective parse_objective(std::string_view name);
 
-// What decisions go by: the prediction, where what was measured of a mode stands for what was predicted of it. rows [n]: those of
-// the prediction that the support's modes are. The uncertainty of a measured value is that of its measurements,
-//   log stddev^2 = noise_factor noise^2,   noise^2: of log y, what the prediction's stddev has beyond its latent_stddev
-// and less than that of the prediction: where it is not, as of a measurement that is old or spread much, and where the value is
-// doubted, the prediction stands. A value that is not predicted stays unknown: a few measured ones do not make a column.
+// What decisions are made with: the prediction, with measured values in place of predicted ones. rows [n]: the rows of the prediction
+// that hold the support's modes. The uncertainty of a measured value is that of its measurements:
+//   log_variance = noise_factor (log_variance - latent_log_variance)
+// A predicted value stays where the measurement is no surer than the prediction (it is old, or repeated measurements spread widely), and
+// where the measured value is doubted. A target that is not predicted stays unknown: a few measured values do not make a column.
 Prediction with_measurements(Prediction prediction, const Samples& support, std::span<const std::size_t> rows,
                              std::span<const Doubted> doubted);
 
-// The confidence of programs that name a mode, where none is asked for and the learner gives its uncertainty.
+// The confidence with which programs choose a mode, where the user asks for none and the learner gives its uncertainty.
 inline constexpr double kUsualConfidence = 0.9;
 
 // Limits on a mode. Energy is time x power.
 struct PowerBudget {
-  double max_power_w = std::numeric_limits<double>::infinity();
-  double max_time_ms = std::numeric_limits<double>::infinity();
-  double max_energy_j = std::numeric_limits<double>::infinity();
-  // On the median, whatever the confidence: of a limit that is a multiple of another predicted time, with which it errs.
+  double max_power_w = std::numeric_limits<double>::infinity();   // mean power of the module
+  double max_time_ms = std::numeric_limits<double>::infinity();   // of a unit of work
+  double max_energy_j = std::numeric_limits<double>::infinity();  // of a unit of work
+  // Limit on the median of the time, whatever the confidence. For limits that are a multiple of another predicted time: both times err
+  // together.
   double max_predicted_ms = std::numeric_limits<double>::infinity();
-  // A limit holds when the probability that a new measurement keeps it is at least this; of a measured mode, that many
-  // measurements would on average. 0.5 = the prediction decides, whatever its stddev. Needs a prediction with stddev when not 0.5.
+  // A limit holds when a new measurement keeps it with at least this probability; in a measured mode, when the mean of many
+  // measurements does. 0.5 = the median decides. For any other value the prediction must be uncertain().
   double confidence = 0.5;
 
+  // Whether there is such a limit.
   bool limits_time() const { return max_time_ms < std::numeric_limits<double>::infinity(); }
+  // Whether there is such a limit.
   bool limits_power() const { return max_power_w < std::numeric_limits<double>::infinity(); }
+  // Whether there is such a limit.
   bool limits_energy() const { return max_energy_j < std::numeric_limits<double>::infinity(); }
   std::string error() const;  // "" when valid: limits > 0, 0.5 <= confidence < 1
 };
 
-// The z with P(Z <= z) = probability for a standard normal Z; 0 < probability < 1.
-double normal_quantile(double probability);
-double normal_cdf(double z);  // P(Z <= z)
-// E max(0, d), d ~ N(mean, sd^2), sd >= 0: how much d is expected to improve on nothing. Jones, Schonlau & Welch 1998, eq. 15.
+// Expected improvement: E max(0, d), d ~ N(mean, sd^2), sd >= 0. Jones, Schonlau & Welch 1998, eq. 15.
 double expected_improvement(double mean, double sd);
 
-// Learners that give a stddev predict logs that are normal, and state the median as mean (set_log_normal): so
-// log y has the standard deviation sqrt(log(1 + (stddev / median)^2)). 0 for stddev 0; NaN stays NaN.
-double log_stddev(double median, double stddev);
-// P(y <= limit); for log_sd = 0 either 0 or 1.
-double probability_within(double median, double log_sd, double limit);
+// The three quantities that limits and objectives are about, as columns: ms, W, J.
+enum Cost : int { kTimeCost = 0, kPowerCost = 1, kEnergyCost = 2 };
+// Time, power and energy of each row, [n,3]. Energy is time x power, whose errors are taken as independent.
+LogGaussian costs_of(const Prediction& prediction);
+// The log of the value that a new measurement exceeds with probability 1 - confidence, [n]; the log of the median at confidence 0.5.
+Eigen::ArrayXd log_upper_bounds(const LogGaussian& costs, Cost cost, double confidence);
 
-// The three quantities that limits and objectives speak of, of each row. Errors of time and power are independent.
-struct Costs {
-  Eigen::ArrayXd time_ms, power_w, energy_j;                // [n] medians
-  Eigen::ArrayXd time_log_sd, power_log_sd, energy_log_sd;  // [n], or [0] where the prediction has no stddev
-};
-Costs costs_of(const Prediction& prediction);
-// What is exceeded with probability 1 - confidence: median exp(z log_sd); the median at confidence 0.5.
-Eigen::ArrayXd upper_bounds(const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd, double confidence);
-
-// The probability that each limit is kept by a row; NaN without a limit or a stddev.
+// The probability that each limit is kept by a row; NaN without a limit, or where the prediction is not uncertain().
 struct Probabilities {
-  double power, time, energy;
+  double power;   // of max_power_w
+  double time;    // of max_time_ms
+  double energy;  // of max_energy_j
 };
 Probabilities probabilities(const Prediction& prediction, std::size_t row, const PowerBudget& budget);
 
-// All of these throw std::invalid_argument when budget.error(), or when a column that is needed is unknown. A single
-// unknown value keeps its row out.
+// All of the following throw std::invalid_argument when budget.error(), or when a column that is needed is unknown. A row with a
+// single unknown value is never chosen.
 
 // At most `count` rows of those within the budget, by objective, then power, then row.
 std::vector<std::size_t> best(const Prediction& prediction, const Objective& objective,
@@ -100,12 +101,13 @@ std::optional<std::size_t> choose(const Prediction& prediction, const Objective&
                                   const PowerBudget& budget);
 std::optional<std::size_t> choose_fastest(const Prediction& prediction, const PowerBudget& budget);
 
-// The row of least violation: it minimises the largest of (upper bound at the confidence) / limit, `excess`, which is
-// above 1 where the budget is not kept. Ties go to the lower row. Throws std::invalid_argument when there is no row.
+// The row that breaks a budget least.
 struct Nearest {
-  std::size_t row;
+  std::size_t row;  // of the prediction
+  // The largest of (upper bound at the confidence) / limit; above 1 where the budget is not kept.
   double excess;
 };
+// The row of least excess; of several the first. Throws std::invalid_argument when there is no row.
 Nearest least_violation(const Prediction& prediction, const PowerBudget& budget);
 
 // Rows within the budget that no other such row beats in both time and power, ascending by power; of equal

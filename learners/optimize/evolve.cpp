@@ -78,7 +78,7 @@ class Genome {
     return genes;
   }
 
-  // Less is better: below 1 where the limits hold, above 1 where not; `unit` is a score of the usual size.
+  // Less is better. Below 1 where the limits are kept, above 1 where one is broken. `unit` is a typical score.
   double value_of(const Genes& genes, double unit) const {
     const auto totals = totals_of(problem_, picks_of(genes));
     const double score = totals.score / unit;
@@ -103,7 +103,8 @@ class Genome {
     return code;
   }
 
-  // Where the workload has an option: the levels', else with one knob after the other a level lower, else its first.
+  // A setting in which the workload has an option: that of the levels, else the first one found by lowering one knob after the other by a
+  // level, else the first of all.
   std::uint32_t setting_near(std::size_t workload, std::vector<std::size_t> levels) const {
     for (std::size_t step = 0, stuck = 0; stuck < knobs_; ++step) {
       const std::uint32_t setting = settings_[code_of(levels)];

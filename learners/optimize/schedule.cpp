@@ -13,7 +13,7 @@
 namespace fewwatt::learners {
 namespace {
 
-// Score of totals: time^(a-b) (eta energy + (1 - eta) P time)^b; as Objective's, of the mean power.
+// The score of totals, time^(a-b) (eta energy + (1 - eta) P time)^b: that of Objective with the mean power.
 double score_of(const Objective& objective, double time_ms, double energy_j) {
   double value = 1;
   if (objective.power_exponent > 0)
@@ -55,8 +55,7 @@ double units_of(const Model& model, const Model& first) {
     return 1;
   if (a.time_of == b.time_of && a.batch_size && b.batch_size) return *a.batch_size / *b.batch_size;
   throw std::invalid_argument(
-      "models of one workload must count in the same unit, with batch sizes stated where they "
-      "differ: " +
+      "models of one workload must count in the same unit, with batch sizes stated where they differ: " +
       model.workload + " and " + first.workload);
 }
 
@@ -69,7 +68,7 @@ struct Point {
 };
 using Front = std::vector<Point>;
 
-// What no other point beats in both, ascending by time.
+// The points that no other one beats in both, ascending by time.
 void keep_front(Front& points) {
   std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
     return std::tie(a.time_ms, a.energy_j) < std::tie(b.time_ms, b.energy_j);
@@ -82,7 +81,7 @@ void keep_front(Front& points) {
   });
 }
 
-// Picks of workloads that only one of the two has made are 0 in the other.
+// A pick that only one of the two has made is 0 in the other.
 Point sum(const Point& a, const Point& b) {
   Point total{a.time_ms + b.time_ms, a.energy_j + b.energy_j, a.picks};
   for (std::size_t i = 0; i < kMaxExactTurns; ++i) total.picks[i] += b.picks[i];
@@ -105,7 +104,7 @@ class ExactSearch {
   explicit ExactSearch(const TurnsProblem& problem) : problem_(problem), n_(problem.options.size()) {}
 
   Picks run() {
-    // All patterns of links, most of which ask for something that cannot be: one change, but none back.
+    // All patterns of links. Most are impossible, such as one change without a change back.
     std::size_t patterns = 1;
     for (std::size_t i = 0; i < n_; ++i) patterns *= 3;
     for (std::size_t code = 0; code < patterns; ++code) {
@@ -239,15 +238,16 @@ struct LimitedOption {
   double power_excess;  // power bound / limit, at least 1
 };
 
-// A median, or its upper bound at the budget's confidence. Throws std::invalid_argument naming the workload and `what`.
-Eigen::ArrayXd bounds_of(const Model& model, const Eigen::ArrayXd& median, const Eigen::ArrayXd& log_sd,
-                         double confidence, const char* what) {
-  if (median.isNaN().all())
+// log_upper_bounds() of a workload's costs. Throws std::invalid_argument naming the workload and `what`.
+Eigen::ArrayXd bounds_of(const Model& model, const LogGaussian& costs, Cost cost, double confidence,
+                         const char* what) {
+  const auto known = [&](const Matrix& of) { return of.size() > 0 && !of.col(cost).array().isNaN().all(); };
+  if (!known(costs.log_mean))
     throw std::invalid_argument(model.workload + " has no " + what + ", which this objective or limit needs");
-  if (confidence != 0.5 && (log_sd.size() == 0 || log_sd.isNaN().all()))
+  if (confidence != 0.5 && !known(costs.log_variance))
     throw std::invalid_argument("confidence needs a learner that gives its uncertainty, as gp does: " +
-                                model.workload + " has no stddev of " + what);
-  return upper_bounds(median, log_sd, confidence);
+                                model.workload + " has no uncertainty of " + what);
+  return log_upper_bounds(costs, cost, confidence);
 }
 
 // All rows of a workload's models whose needed values are known, by setting; `numbers` are those of the settings.
@@ -260,13 +260,14 @@ std::vector<LimitedOption> options_of(const Turn& turn, const TurnsProblem& prob
     const Model& model = *turn.models[m];
     const double units = units_of(model, *turn.models[0]);
     const auto costs = costs_of(model.prediction);
-    const auto time_ms = bounds_of(model, costs.time_ms, costs.time_log_sd, confidence, "time");
-    Eigen::ArrayXd energy_j = costs.energy_j, power_excess = Eigen::ArrayXd::Ones(energy_j.size());
-    if (counts_energy(problem))
-      energy_j = bounds_of(model, costs.energy_j, costs.energy_log_sd, confidence, "power");
+    const Matrix medians = costs.median();
+    const Eigen::ArrayXd time_ms = bounds_of(model, costs, kTimeCost, confidence, "time").exp();
+    Eigen::ArrayXd energy_j = medians.col(kEnergyCost), power_excess = Eigen::ArrayXd::Ones(energy_j.size());
+    if (counts_energy(problem)) energy_j = bounds_of(model, costs, kEnergyCost, confidence, "power").exp();
     if (budget.limits_power())
-      power_excess = bounds_of(model, costs.power_w, costs.power_log_sd, budget.confidence, "power") /
-                     budget.max_power_w;
+      power_excess =
+          (bounds_of(model, costs, kPowerCost, budget.confidence, "power") - std::log(budget.max_power_w))
+              .exp();
     for (Eigen::Index row = 0; row < time_ms.size(); ++row) {
       if (std::isnan(time_ms(row) + power_excess(row)) ||
           (counts_energy(problem) && std::isnan(energy_j(row))))
@@ -275,11 +276,11 @@ std::vector<LimitedOption> options_of(const Turn& turn, const TurnsProblem& prob
       made.push_back({{.setting = numbers.at(setting_of(*model.space, model.space->at(r))),
                        .model = static_cast<std::uint32_t>(m),
                        .row = r,
-                       .time_ms = costs.time_ms(row) / units,
-                       .energy_j = costs.energy_j(row) / units,
+                       .time_ms = medians(row, kTimeCost) / units,
+                       .energy_j = medians(row, kEnergyCost) / units,
                        .bound_time_ms = time_ms(row) / units,
                        .bound_energy_j = energy_j(row) / units,
-                       .power_w = costs.power_w(row)},
+                       .power_w = medians(row, kPowerCost)},
                       std::max(1.0, power_excess(row))});
     }
   }
@@ -368,7 +369,7 @@ TurnsProblem turns_problem(std::span<const Turn> turns, const Objective& objecti
     problem.groups.push_back(groups.emplace(slow, static_cast<std::uint32_t>(groups.size())).first->second);
   }
 
-  // How far over the power limit the workloads have to be: each in its best setting, or all in one.
+  // By how much the workloads break the power limit at least, each in its best setting, or all in one.
   const double infinity = std::numeric_limits<double>::infinity();
   std::vector<std::vector<LimitedOption>> all;
   std::vector<double> needed(problem.settings.size(), 1), allowed;

@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "hw/random.hpp"
+#include "learners/registry.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -20,31 +21,9 @@ using Modes = std::vector<hw::PowerMode>;
 using tasks::kPowerW;
 using tasks::kTimeMs;
 
-// In spaces of more modes the start is designed on so many, and all are predicted once in so many measurements, with a pool of
-// promising ones in between.
-constexpr std::size_t kAllAtOnce = 1500, kLookAroundEvery = 10;
-// How much wider than predicted errors are for a mode to be promising.
-constexpr double kPromise = 2;
-// Without an answer and with so few measurements left, the goal is to have one: fitting comes first.
-constexpr std::size_t kLastChances = 2;
-constexpr double kSure = 0.95;
-// Measurements of one mode, at most: what they leave open is not settled by more of them.
-constexpr int kAgainAtMost = 3;
-constexpr int kGainDraws = 400;
-// `safe` widens what it knows when the gain that is promised is less than this.
-constexpr double kSmallGain = 1e-3;
-
+// Of what was measured, or drawn.
 double log_objective(const Objective& objective, double time_ms, double power_w) {
-  const double time = objective.needs_time() ? time_ms : 1, power = objective.needs_power() ? power_w : 1;
-  return std::log(objective(time, power));
-}
-
-// Of log power in the log of the objective.
-double power_share(const Objective& objective, double time_ms, double power_w) {
-  constexpr double kStep = 1e-4;
-  return (log_objective(objective, time_ms, power_w * std::exp(kStep)) -
-          log_objective(objective, time_ms, power_w)) /
-         kStep;
+  return objective.log_score(std::log(time_ms), std::log(power_w));
 }
 
 bool within(const PowerBudget& limits, double time_ms, double power_w) {
@@ -53,31 +32,26 @@ bool within(const PowerBudget& limits, double time_ms, double power_w) {
          keeps(time_ms * power_w / 1000, limits.max_energy_j);
 }
 
-// What modes cost, [n, targets]. Variances are of logs, and 0 for a learner without uncertainty.
+// What modes are expected to cost, in logs, [n, targets]. Variances are 0 for a learner without uncertainty.
 struct Costs {
-  Matrix median;
-  Matrix smooth, own;      // variances: what modes near each other have in common, and the mode's own
-  double repeat_variance;  // of a measurement about these
+  Matrix log_mean;
+  Matrix smooth, own;      // variances of the part that neighbouring modes share, and of the mode's own part
+  double repeat_variance;  // of repeated measurements of one mode
 };
 
 Costs costs_of(const Prediction& prediction, double repeat_error) {
-  const auto& median = prediction.mean;
-  Costs c{median, Matrix::Zero(median.rows(), median.cols()), Matrix::Zero(median.rows(), median.cols()), 0};
-  if (prediction.stddev.size() == 0) return c;
-  c.repeat_variance = repeat_error * repeat_error;
-  for (Index i = 0; i < median.rows(); ++i)
-    for (Index t = 0; t < median.cols(); ++t) {
-      const auto variance = [&](double stddev) {
-        const double sd = log_stddev(median(i, t), stddev);
-        return std::isnan(sd) ? 0 : sd * sd;
-      };
-      c.smooth(i, t) = variance(prediction.latent_stddev(i, t));
-      c.own(i, t) = std::max(0.0, variance(prediction.stddev(i, t)) - c.smooth(i, t) - c.repeat_variance);
-    }
-  return c;
+  const Matrix none = Matrix::Zero(prediction.rows(), prediction.log_mean.cols());
+  if (!prediction.uncertain()) return {prediction.log_mean, none, none, 0};
+  const double repeat_variance = repeat_error * repeat_error;
+  const auto known = [](const Matrix& variance) -> Matrix {
+    return variance.array().isNaN().select(0.0, variance);
+  };
+  const Matrix smooth = known(prediction.latent_log_variance), all = known(prediction.log_variance);
+  return {prediction.log_mean, smooth, (all - smooth).array().max(repeat_variance) - repeat_variance,
+          repeat_variance};
 }
 
-// What is thought of modes, towards a goal.
+// How good modes are expected to be for a goal.
 struct Beliefs {
   Vector score, score_sd;  // log objective
   Vector fits;             // the probability that a measurement, or the mode itself, keeps all limits
@@ -85,31 +59,31 @@ struct Beliefs {
 
 enum class Keeps { a_measurement, the_mode };
 Beliefs beliefs_of(const Goal& goal, const Costs& costs, Keeps which) {
-  const auto n = costs.median.rows();
+  const auto n = costs.log_mean.rows();
   Beliefs b{Vector(n), Vector(n), Vector::Ones(n)};
   for (Index i = 0; i < n; ++i) {
-    const double time = costs.median(i, kTimeMs), power = costs.median(i, kPowerW);
+    const double time = costs.log_mean(i, kTimeMs), power = costs.log_mean(i, kPowerW);
     double time_variance = costs.smooth(i, kTimeMs) + costs.own(i, kTimeMs),
            power_variance = costs.smooth(i, kPowerW) + costs.own(i, kPowerW);
-    b.score[i] = log_objective(goal.objective, time, power);
-    const double share = goal.objective.needs_power() ? power_share(goal.objective, time, power) : 0;
+    b.score[i] = goal.objective.log_score(time, power);
+    const double share = goal.objective.power_share(power);
     b.score_sd[i] =
         std::sqrt(std::pow(goal.objective.time_exponent, 2) * time_variance + share * share * power_variance);
     if (which == Keeps::a_measurement) {
       time_variance += costs.repeat_variance;
       power_variance += costs.repeat_variance;
     }
-    const auto fit = [&](double median, double log_variance, double limit) {
-      if (std::isfinite(limit)) b.fits[i] *= probability_within(median, std::sqrt(log_variance), limit);
+    const auto fit = [&](double log_mean, double log_variance, double limit) {
+      if (std::isfinite(limit)) b.fits[i] *= probability_below(std::log(limit), log_mean, log_variance);
     };
     fit(time, time_variance, goal.limits.max_time_ms);
     fit(power, power_variance, goal.limits.max_power_w);
-    fit(time * power / 1000, time_variance + power_variance, goal.limits.max_energy_j);
+    fit(time + power - std::log(1000), time_variance + power_variance, goal.limits.max_energy_j);
   }
   return b;
 }
 
-// What all searches keep: the modes asked for or told of, and what they cost.
+// Common part of all searches: keeps the modes that were asked for or told of, and what they cost.
 class Measured : public Search {
  public:
   Measured(std::shared_ptr<const hw::PowerModeSpace> space, Goal goal, SearchOptions options)
@@ -174,14 +148,14 @@ class Measured : public Search {
  protected:
   virtual std::optional<hw::PowerMode> next() = 0;
   virtual void changed() {}
-  // What is thought of a measured mode: its log objective, and the probability that it keeps the limits. Here, what was measured.
+  // How good a measured mode is: its log objective, and the probability that it keeps the limits. Here, by its measurements alone.
   struct Judged {
     double score, fits;
   };
   virtual Judged judged(const hw::PowerMode&, double measured_score) { return {measured_score, 1}; }
 
-  // Of the modes whose measurements are within the limits and that are trusted to keep them, the one with the least score, to
-  // which the price of breaking limits is added.
+  // The mode with the least score plus price of breaking limits, among those whose measurements are within the limits and that keep
+  // them with the asked-for probability.
   std::optional<std::pair<hw::PowerMode, double>> best_measured() {
     std::optional<std::pair<hw::PowerMode, double>> best;
     for (const auto& [mode, cost] : measured_) {
@@ -210,7 +184,7 @@ class Measured : public Search {
     return all;
   }
 
-  // Measurements of one mode, and their logs, which are what is normal.
+  // The measurements of one mode; `sum` is that of their logs, which are normal.
   struct Logs {
     double sum = 0, of_values = 0;
     int count = 0;
@@ -249,7 +223,7 @@ class RandomSearch : public Measured {
   std::unique_ptr<tasks::ModeSampler> sampler_;
 };
 
-// Pick what is predicted to be best, be it measured or not.
+// Answers with the mode that is predicted to be best, whether it was measured or not.
 class PredictSearch final : public RandomSearch {
  public:
   PredictSearch(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_ptr<const Learner> learner,
@@ -273,8 +247,8 @@ class PredictSearch final : public RandomSearch {
     const auto row = choose(prediction, goal_.objective, goal_.limits);
     if (!row) return std::nullopt;
     const auto& mode = modes[*row];
-    const double time = prediction.mean(static_cast<Index>(*row), kTimeMs),
-                 power = prediction.mean(static_cast<Index>(*row), kPowerW);
+    const double time = prediction.median(static_cast<Index>(*row), kTimeMs),
+                 power = prediction.median(static_cast<Index>(*row), kPowerW);
     return Answer{mode, time, power, std::exp(log_objective(goal_.objective, time, power)),
                   measured_.contains(mode)};
   }
@@ -283,10 +257,10 @@ class PredictSearch final : public RandomSearch {
   std::shared_ptr<const Learner> learner_;
   Prediction predicted_;
   std::vector<Doubted> doubted_;
-  std::size_t predicted_of_ = 0;  // so many measurements
+  std::size_t predicted_of_ = 0;  // number of measurements that predicted_ is of
 };
 
-// Searches that adapt a learner to all that was told before they ask again.
+// A search that adapts a learner to all measurements before it asks for the next one.
 class ModelSearch : public Measured {
  public:
   ModelSearch(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_ptr<const Learner> learner,
@@ -295,7 +269,7 @@ class ModelSearch : public Measured {
     SamplerOptions sampling;
     sampling.planned = options_.start();
     sampling.seed = options_.seed;
-    sampling.pool = kAllAtOnce;  // which modes are on the front matters
+    sampling.pool = options_.all_at_once;  // which modes are on the front matters
     sampling.characteristics = options_.characteristics;
     start_ = make_sampler(start, space_, learner_, sampling);
   }
@@ -331,7 +305,7 @@ class ModelSearch : public Measured {
     auto rng = hw::Rng::stream(options_.seed, "expected gain");
     Draws draws(*predictor_, modes, options_.repeat_error);
     double sum = 0;
-    for (int d = 0; d < kGainDraws; ++d) {
+    for (int d = 0; d < options_.gain_draws; ++d) {
       const auto [time, power] = draws(rng);
       double least = score;
       for (Index i = 0; i < time.size(); ++i)
@@ -339,7 +313,7 @@ class ModelSearch : public Measured {
           least = std::min(least, log_objective(goal_.objective, time[i], power[i]));
       sum += 1 - std::exp(least - score);
     }
-    return sum / kGainDraws;
+    return sum / options_.gain_draws;
   }
 
  protected:
@@ -359,22 +333,23 @@ class ModelSearch : public Measured {
     const auto row = at_measured_.at(mode).row;
     const auto& c = measured_costs_;
     const auto spread = [&](int t) { return c.smooth(row, t) + c.own(row, t) + c.repeat_variance; };
-    const auto keeps = [](const Logs& logs, double median, double variance, double limit) {
+    const auto keeps = [](const Logs& logs, double log_mean, double variance, double limit) {
       if (std::isinf(limit) || logs.count == 0) return 1.0;
-      const double n = logs.count, above = (n + 1) * std::log(limit) - logs.sum - std::log(median);
+      const double n = logs.count, above = (n + 1) * std::log(limit) - logs.sum - log_mean;
       return normal_cdf(above / std::sqrt(variance + 1e-18));
     };
     Logs energy = cost[kTimeMs];
     energy.sum += cost[kPowerW].sum - cost[kTimeMs].count * std::log(1000.0);
-    const double time = c.median(row, kTimeMs), power = c.median(row, kPowerW);
+    const double time = c.log_mean(row, kTimeMs), power = c.log_mean(row, kPowerW);
     return keeps(cost[kTimeMs], time, spread(kTimeMs), goal_.limits.max_time_ms) *
            keeps(cost[kPowerW], power, spread(kPowerW), goal_.limits.max_power_w) *
-           keeps(energy, time * power / 1000, spread(kTimeMs) + spread(kPowerW), goal_.limits.max_energy_j);
+           keeps(energy, time + power - std::log(1000.0), spread(kTimeMs) + spread(kPowerW),
+                 goal_.limits.max_energy_j);
   }
 
-  // Row of pool_ to measure next, not asked before.
+  // The row of pool_ to measure next, of those that were not asked for yet.
   virtual std::optional<Index> pick() = 0;
-  // A mode to measure once more, where that is worth more than any other.
+  // A mode to measure again, where that is worth more than measuring any other.
   virtual std::optional<hw::PowerMode> pick_again() { return std::nullopt; }
 
   std::optional<hw::PowerMode> started() {
@@ -385,29 +360,29 @@ class ModelSearch : public Measured {
 
   void changed() override { predictor_.reset(); }
 
-  // A measurement has its noise; the learner has seen the others too.
+  // A measurement is noisy; the learner also knows those of the other modes.
   Judged judged(const hw::PowerMode& mode, double measured_score) override {
-    // Before the first look the measurement is all there is.
+    // Before the learner is first adapted, there is only the measurement.
     if (num_asked_ < options_.start()) return {measured_score, 1};
     look();
     return at_measured_.at(mode).judged;
   }
 
-  // Adapts and predicts, where something was told since.
+  // Adapts the learner and predicts the pool, unless nothing was told since the last time.
   void look() {
     if (predictor_) return;
     auto rows = support();
     rows.noise_factors = noise_factors();
     predictor_ = learner_->adapt(rows);
     judge();
-    const bool around = pool_.empty() || num_asked_ >= looked_at_ + kLookAroundEvery;
+    const bool around = pool_.empty() || num_asked_ >= looked_at_ + options_.look_around_every;
     if (around) {
       looked_at_ = num_asked_;
       pool_ = space_->modes();
     }
     beliefs_ =
         beliefs_of(goal_, costs_of(predictor_->predict(pool_), options_.repeat_error), Keeps::a_measurement);
-    if (around && pool_.size() > kAllAtOnce) keep_promising();
+    if (around && pool_.size() > options_.all_at_once) keep_promising();
   }
 
   double improvement(Index i, double best) const {
@@ -449,14 +424,14 @@ class ModelSearch : public Measured {
     Draws(const Predictor& predictor, std::span<const hw::PowerMode> modes, double repeat_error) {
       const auto costs = costs_of(predictor.predict(modes), repeat_error);
       for (const auto target : {kTimeMs, kPowerW}) {
-        mean_[target] = costs.median.col(target).array().log();
+        mean_[target] = costs.log_mean.col(target);
         auto smooth = predictor.covariance(target, modes).latent;
         if (smooth.size() == 0) {
           root_[target] =
               (costs.smooth.col(target) + costs.own.col(target)).cwiseSqrt().asDiagonal().toDenseMatrix();
           continue;
         }
-        // Modes that differ in what the workload does not feel make it singular.
+        // Modes that differ only in knobs that do not matter to the workload make it singular.
         smooth.diagonal().array() += 1e-8 + 1e-6 * smooth.trace() / static_cast<double>(smooth.rows());
         smooth.diagonal() += costs.own.col(target);
         root_[target] = Eigen::LLT<Eigen::MatrixXd>(smooth).matrixL();
@@ -493,7 +468,7 @@ class ModelSearch : public Measured {
   std::size_t looked_at_ = 0;
 
  private:
-  // As in Samples, in the order of measured_: a mean of several measurements has less noise, but the mode's own stays.
+  // As in Samples, in the order of measured_. A mean of several measurements has less noise, but the mode's own part stays.
   Matrix noise_factors() const {
     Matrix factors(static_cast<Index>(measured_.size()), tasks::kNumTargets);
     Index i = 0;
@@ -514,23 +489,23 @@ class ModelSearch : public Measured {
     auto& c = measured_costs_;
     c = costs_of(prediction, options_.repeat_error);
     const Vector most_own = c.own.rowwise().maxCoeff();
-    // Of what is the mode's own, its measurements tell: with log y = smooth + own + error and n of them,
+    // Only a mode's own measurements say anything about its own part. With log y = smooth + own + error and n measurements,
     //   E own = k (mean log y - smooth), k = own variance / (own variance + error variance / n)
     for (std::size_t i = 0; i < modes.size(); ++i)
       for (int t = 0; t < tasks::kNumTargets; ++t) {
         const auto row = static_cast<Index>(i);
         const auto& logs = measured_.at(modes[i])[static_cast<std::size_t>(t)];
-        double &median = c.median(row, t), &smooth = c.smooth(row, t), &own = c.own(row, t);
+        double &log_mean = c.log_mean(row, t), &smooth = c.smooth(row, t), &own = c.own(row, t);
         if (logs.count == 0 || own == 0) continue;
         const double k = own / (own + c.repeat_variance / logs.count);
-        median *= std::pow(logs.mean() / median, k);
+        log_mean += k * (std::log(logs.mean()) - log_mean);
         smooth *= (1 - k) * (1 - k);
         own *= 1 - k;
       }
     const auto b = beliefs_of(goal_, c, Keeps::the_mode);
     for (std::size_t i = 0; i < modes.size(); ++i) {
       const auto row = static_cast<Index>(i);
-      const bool uncertain = prediction.stddev.size() > 0;
+      const bool uncertain = prediction.uncertain();
       at_measured_[modes[i]] = {row,
                                 {b.score[row], uncertain ? b.fits[row] : 1},
                                 uncertain ? c.repeat_variance / (most_own[row] + c.repeat_variance) : 1};
@@ -541,11 +516,11 @@ class ModelSearch : public Measured {
     const double best = score_to_beat();
     std::vector<std::pair<double, Index>> ranked;
     auto wide = beliefs_;
-    wide.score_sd *= kPromise;
+    wide.score_sd *= options_.promise;
     for (Index i = 0; i < wide.score.size(); ++i) {
-      // The probability to fit, as if its error were wider too.
+      // The probability that it fits, if the standard deviation of that were kPromise times as large, too.
       const double p = std::clamp(wide.fits[i], 1e-300, 1 - 1e-12);
-      const double relaxed = normal_cdf(normal_quantile(p) / kPromise);
+      const double relaxed = normal_cdf(normal_quantile(p) / options_.promise);
       ranked.emplace_back(-relaxed * expected_improvement(best - wide.score[i], wide.score_sd[i]), i);
     }
     const auto kept = static_cast<std::ptrdiff_t>(std::min(options_.pool, ranked.size()));
@@ -569,10 +544,11 @@ class ImprovementSearch : public ModelSearch {
   using ModelSearch::ModelSearch;
 
  protected:
-  // A mode whose measurements are just outside a limit, or inside and not trusted, may well keep it: their mean is then what one
-  // more would change. With n measurements of mean log m, and the next one's log N(mu, v): the new mean keeps log limit L with
+  // A mode whose measurements are just outside a limit, or inside but not surely, may well keep it; one more measurement may change
+  // their mean. With n measurements of mean log m, and the log of the next one ~ N(mu, v), the new mean keeps the log limit L with
+  // probability
   //   Phi(((n + 1) L - n m - mu) / sqrt v)
-  // and it is then trusted as now, or, where that is less, as one right at the limit.
+  // The mode then fits with the probability that it has now, or with that of a mode right at the limit, where that is less.
   std::optional<hw::PowerMode> pick_again() override {
     const double best = score_to_beat();
     const auto answered = best_measured();
@@ -582,7 +558,7 @@ class ImprovementSearch : public ModelSearch {
     std::optional<hw::PowerMode> chosen;
     for (const auto& [mode, cost] : measured_) {
       if (answered && mode == answered->first) continue;
-      if (std::max(cost[kTimeMs].count, cost[kPowerW].count) >= kAgainAtMost) continue;
+      if (std::max(cost[kTimeMs].count, cost[kPowerW].count) >= options_.most_of_a_mode) continue;
       const double time = cost[kTimeMs].mean(), power = cost[kPowerW].mean();
       const double risk = options_.price_of_breaking * (1 - std::max(0.5, at_measured_.at(mode).judged.fits));
       const double gain = best - log_objective(goal_.objective, time, power) - risk;
@@ -597,12 +573,13 @@ class ImprovementSearch : public ModelSearch {
   }
 
   std::optional<Index> pick() override {
-    if (!best_measured() && left() <= kLastChances) {
+    if (!best_measured() && left() <= options_.last_chances) {
       // The best of those that are sure to fit, or the surest.
-      const bool any = (beliefs_.fits.array() >= kSure).any();
+      const bool any = (beliefs_.fits.array() >= options_.sure).any();
       return best_unasked([&](Index i) {
         if (!any) return beliefs_.fits[i];
-        return beliefs_.fits[i] >= kSure ? -beliefs_.score[i] : -std::numeric_limits<double>::infinity();
+        return beliefs_.fits[i] >= options_.sure ? -beliefs_.score[i]
+                                                 : -std::numeric_limits<double>::infinity();
       });
     }
     const double best = score_to_beat();
@@ -616,7 +593,7 @@ class ThompsonSearch final : public ModelSearch {
 
  protected:
   std::optional<Index> pick() override {
-    if (pool_.size() > options_.pool) {  // a posterior of so many is slow to draw from
+    if (pool_.size() > options_.pool) {  // drawing from the posterior of many modes is slow
       std::vector<std::pair<double, Index>> ranked;
       const double best = score_to_beat();
       for (Index i = 0; i < beliefs_.score.size(); ++i) ranked.emplace_back(-improvement(i, best), i);
@@ -633,7 +610,7 @@ class ThompsonSearch final : public ModelSearch {
     auto rng = hw::Rng::stream(options_.seed, "thompson", num_asked_);
     const auto [time, power] = Draws(*predictor_, modes, options_.repeat_error)(rng);
     std::optional<Index> best;
-    // Those that fit in the draw by objective; where none does, the one nearest to fitting.
+    // The best of the modes that fit in this draw; where none does, the one nearest to fitting.
     std::pair<int, double> least{2, 0};
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (was_asked(modes[i])) continue;
@@ -674,7 +651,7 @@ class SafeSearch final : public ModelSearch {
     const double best = score_to_beat(), none = -std::numeric_limits<double>::infinity();
     const auto safe = [&](Index i) { return beliefs_.fits[i] >= options_.safe; };
     const auto found = best_unasked([&](Index i) { return safe(i) ? improvement(i, best) : none; });
-    if (!found || improvement(*found, best) >= kSmallGain) return found;
+    if (!found || improvement(*found, best) >= options_.small_gain) return found;
     return best_unasked([&](Index i) { return safe(i) ? beliefs_.score_sd[i] : none; });
   }
 };
@@ -697,7 +674,7 @@ class BisectionSearch final : public Measured {
  protected:
   std::optional<hw::PowerMode> next() override {
     if (settle()) return nearest(wanted_);
-    // Ranges are single levels: what lies around the answer.
+    // All ranges are down to a single level: go on around the answer.
     if (const auto best = answer()) return nearest(levels_of(best->mode));
     return nearest(wanted_);
   }
@@ -803,41 +780,14 @@ class BisectionSearch final : public Measured {
 
 using Space = std::shared_ptr<const hw::PowerModeSpace>;
 using LearnerPtr = std::shared_ptr<const Learner>;
-using Factory = std::unique_ptr<Search> (*)(Space, LearnerPtr, Goal, SearchOptions);
+using Aims = SearchEntry::Aims;
 
-template <class S>
-std::unique_ptr<Search> make_plain(Space space, LearnerPtr learner, Goal goal, SearchOptions options) {
-  return std::make_unique<S>(std::move(space), std::move(learner), std::move(goal), std::move(options));
-}
-template <class S, bool designed>
-std::unique_ptr<Search> make_with_start(Space space, LearnerPtr learner, Goal goal, SearchOptions options) {
-  return std::make_unique<S>(std::move(space), std::move(learner), std::move(goal), std::move(options),
-                             designed ? "alc-front" : "random");
-}
-
-enum class Aims { at_once, after_start, at_the_end };
-struct Entry {
-  std::string_view name;
-  Factory make;
-  bool needs_learner;
-  Aims aims;
-};
-constexpr std::array<Entry, 7> kSearches = {
-    {{"designed-ei", make_with_start<ImprovementSearch, true>, true, Aims::after_start},
-     {"ei", make_with_start<ImprovementSearch, false>, true, Aims::after_start},
-     {"thompson", make_with_start<ThompsonSearch, true>, true, Aims::after_start},
-     {"safe", make_with_start<SafeSearch, false>, true, Aims::at_once},
-     {"bisection", make_plain<BisectionSearch>, false, Aims::at_once},
-     {"predict", make_plain<PredictSearch>, true, Aims::at_the_end},
-     {"random", make_plain<RandomSearch>, false, Aims::at_the_end}}};
-
-const Entry& find_search(std::string_view name) {
-  std::string known;
-  for (const auto& entry : kSearches) {
-    if (entry.name == name) return entry;
-    known += (known.empty() ? "" : ", ") + std::string(entry.name);
-  }
-  throw std::invalid_argument("unknown search '" + std::string(name) + "', known are: " + known);
+// `more` are what the constructor of S takes after the options.
+template <class S, class... More>
+auto maker(More... more) {
+  return [=](Space space, LearnerPtr learner, const Goal& goal, const SearchOptions& options) {
+    return std::make_unique<S>(std::move(space), std::move(learner), goal, options, more...);
+  };
 }
 
 }  // namespace
@@ -846,9 +796,36 @@ std::size_t SearchOptions::start() const {
   return designed > 0 ? designed : std::clamp<std::size_t>(2 * planned / 3, 1, 10);
 }
 
+void SearchOptions::each(OptionVisitor& on) {
+  constexpr std::int64_t kMost = 1'000'000;
+  on.whole("designed", designed, 0, kMost, "measurements of the start; 0: two thirds, at most 10");
+  on.whole("pool", pool, 1, kMost, "modes that are looked at closely");
+  on.whole("all_at_once", all_at_once, 1, kMost, "modes of a space that is predicted in full each time");
+  on.whole("look_around_every", look_around_every, 1, kMost, "measurements after which a larger one is");
+  on.real("promise", promise, 1, 100,
+          "how much wider errors may be than predicted, for a mode to stay in the pool");
+  on.whole("last_chances", last_chances, 0, kMost,
+           "measurements left from which on a search without an answer wants one");
+  on.real("sure", sure, 0.5, 0.999999, "probability to fit that is enough then");
+  on.whole("most_of_a_mode", most_of_a_mode, 1, 1000, "measurements of one mode, at most");
+  on.whole("gain_draws", gain_draws, 1, kMost,
+           "draws of the posterior for what more measurements would gain");
+  on.real("safe", safe, 1e-6, 0.999999, "safe: probability to keep the limits of what is measured");
+  on.real("small_gain", small_gain, 0, 10, "safe: promised gain below which it widens what it knows");
+  on.real("repeat_error", repeat_error, 1e-6, 10, "standard deviation of the log of a repeated measurement");
+  on.real("price_of_breaking", price_of_breaking, 0, 1e3,
+          "what breaking a limit costs, in logs of the objective");
+}
+
 std::string SearchOptions::error() const {
   if (planned == 0) return "SearchOptions: planned must be > 0";
-  if (pool == 0) return "SearchOptions: pool must be > 0";
+  if (pool == 0 || all_at_once == 0 || look_around_every == 0 || most_of_a_mode < 1 || gain_draws < 1)
+    return "SearchOptions: pool, all_at_once, look_around_every, most_of_a_mode and gain_draws must be > 0";
+  if (!(promise >= 1) || !std::isfinite(promise))
+    return "SearchOptions: promise must be >= 1, got " + std::to_string(promise);
+  if (!(sure > 0 && sure < 1)) return "SearchOptions: sure must be in (0, 1), got " + std::to_string(sure);
+  if (!(small_gain >= 0) || !std::isfinite(small_gain))
+    return "SearchOptions: small_gain must be >= 0, got " + std::to_string(small_gain);
   if (!(repeat_error > 0) || !std::isfinite(repeat_error))
     return "SearchOptions: repeat_error must be > 0, got " + std::to_string(repeat_error);
   if (!(price_of_breaking >= 0) || !std::isfinite(price_of_breaking))
@@ -859,21 +836,8 @@ std::string SearchOptions::error() const {
   return "";
 }
 
-std::span<const std::string_view> search_names() {
-  static const auto kNames = [] {
-    std::array<std::string_view, kSearches.size()> names;
-    std::transform(kSearches.begin(), kSearches.end(), names.begin(), [](const Entry& e) { return e.name; });
-    return names;
-  }();
-  return kNames;
-}
-
-bool needs_learner(std::string_view search) {
-  return find_search(search).needs_learner;
-}
-
-std::size_t without_goal(std::string_view search, const SearchOptions& options) {
-  switch (find_search(search).aims) {
+std::size_t SearchEntry::without_goal(const SearchOptions& options) const {
+  switch (aims) {
     case Aims::at_once:
       return 0;
     case Aims::after_start:
@@ -884,16 +848,55 @@ std::size_t without_goal(std::string_view search, const SearchOptions& options) 
   return 0;
 }
 
+std::vector<SearchEntry> builtin_searches() {
+  return {
+      {.name = "designed-ei",
+       .about = "constrained expected improvement after a designed start",
+       .needs_learner = true,
+       .aims = Aims::after_start,
+       .knows_gain = true,
+       .make = maker<ImprovementSearch>("alc-front")},
+      {.name = "ei",
+       .about = "the same after a random start",
+       .needs_learner = true,
+       .aims = Aims::after_start,
+       .knows_gain = true,
+       .make = maker<ImprovementSearch>("random")},
+      {.name = "thompson",
+       .about = "the best mode of a draw from the posterior, after a designed start",
+       .needs_learner = true,
+       .aims = Aims::after_start,
+       .knows_gain = true,
+       .make = maker<ThompsonSearch>("alc-front")},
+      {.name = "safe",
+       .about = "only modes that are likely to keep the limits, from the lowest setting on",
+       .needs_learner = true,
+       .knows_gain = true,
+       .make = maker<SafeSearch>("random")},
+      {.name = "bisection",
+       .about = "halves ranges of knobs by throughput per watt",
+       .make = maker<BisectionSearch>()},
+      {.name = "predict",
+       .about = "random modes, then what is predicted to be best",
+       .needs_learner = true,
+       .aims = Aims::at_the_end,
+       .predicts_answer = true,
+       .make = maker<PredictSearch>()},
+      {.name = "random", .about = "random modes", .aims = Aims::at_the_end, .make = maker<RandomSearch>()}};
+}
+
 std::unique_ptr<Search> make_search(std::string_view name, Space space, LearnerPtr learner, const Goal& goal,
-                                    const SearchOptions& options) {
-  const auto& entry = find_search(name);
+                                    const SearchOptions& options, const Registry& registry) {
+  const auto& entry = registry.searches.find(name);
   for (const auto& error : {goal.error(), options.error()})
     if (!error.empty()) throw std::invalid_argument(error);
   if (entry.needs_learner && !learner)
-    throw std::invalid_argument("search " + std::string(name) + " needs a learner");
-  if (options.stop_gain > 0 && (!entry.needs_learner || entry.aims == Aims::at_the_end))
-    throw std::invalid_argument("search " + std::string(name) + " does not know what more measurements gain");
-  return entry.make(std::move(space), std::move(learner), goal, options);
+    throw std::invalid_argument("search " + entry.name + " needs a learner");
+  if (options.stop_gain > 0 && !entry.knows_gain)
+    throw std::invalid_argument("search " + entry.name + " does not know what more measurements gain");
+  auto search = entry.make(std::move(space), std::move(learner), goal, options);
+  if (!search) throw std::invalid_argument("search " + entry.name + " was not made");
+  return search;
 }
 
 }  // namespace fewwatt::learners

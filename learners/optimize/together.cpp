@@ -94,20 +94,20 @@ Pair run_together(const Model& a, const Model& b, const std::array<double, 2>& s
   const auto& space = *a.space;
   const bool predicted = how == PairKnowledge::predicted;
   if (predicted && !space.knob_with(hw::KnobRole::gpu_khz))
-    throw std::invalid_argument(
-        "how workloads share a board is predicted from the knob gpu_khz, and there are only " +
-        describe_roles(space) + "; measure each beside the other");
+    throw std::invalid_argument("predicting how workloads share a board needs the knob gpu_khz, found only " +
+                                describe_roles(space) + "; measure each workload while the other runs");
   const std::array<const Model*, 2> models = {&a, &b};
-  std::array<Costs, 2> costs;
+  std::array<ArrayXd, 2> times_ms, powers_w;  // medians
   for (int i = 0; i < 2; ++i) {
-    costs[i] = costs_of(models[i]->prediction);
-    for (const auto* column : {&costs[i].time_ms, &costs[i].power_w})
-      if (column->isNaN().any())
-        throw std::invalid_argument(models[i]->workload +
-                                    " needs times and powers of all modes to run together");
+    const Matrix medians = models[i]->prediction.median();
+    if (medians.array().isNaN().any())
+      throw std::invalid_argument(models[i]->workload +
+                                  " needs times and powers of all modes to run together");
+    times_ms[i] = medians.col(tasks::kTimeMs);
+    powers_w[i] = medians.col(tasks::kPowerW);
   }
 
-  const Index n = costs[0].time_ms.size();
+  const Index n = times_ms[0].size();
   Pair pair;
   pair.each_ms.resize(n, 2);
   ArrayXd power_w;
@@ -115,22 +115,22 @@ Pair run_together(const Model& a, const Model& b, const std::array<double, 2>& s
     const auto modes = space.modes();
     std::array<ArrayXd, 2> halved, use;
     for (int i = 0; i < 2; ++i) {
-      const Table time(space, costs[i].time_ms);
+      const Table time(space, times_ms[i]);
       halved[i].resize(n);
       for (Index row = 0; row < n; ++row)
         halved[i](row) = time.with_half_the_cores(modes[static_cast<std::size_t>(row)]);
       use[i] = (kernels_of(space, time) / halved[i]).min(1.0);
     }
-    const double idle_w = std::min(costs[0].power_w.minCoeff(), costs[1].power_w.minCoeff());
+    const double idle_w = std::min(powers_w[0].minCoeff(), powers_w[1].minCoeff());
     power_w = ArrayXd::Constant(n, idle_w);
     for (int i = 0; i < 2; ++i) {
       const ArrayXd time_ms = halved[i] * (1 + use[0] * use[1]);
       pair.each_ms.col(i) = time_ms;
-      power_w += (costs[i].power_w - idle_w) * costs[i].time_ms / time_ms;
+      power_w += (powers_w[i] - idle_w) * times_ms[i] / time_ms;
     }
   } else {
-    pair.each_ms << costs[0].time_ms, costs[1].time_ms;
-    power_w = (costs[0].power_w + costs[1].power_w) / 2;
+    pair.each_ms << times_ms[0], times_ms[1];
+    power_w = (powers_w[0] + powers_w[1]) / 2;
   }
 
   auto& model = pair.model;
@@ -139,22 +139,23 @@ Pair run_together(const Model& a, const Model& b, const std::array<double, 2>& s
   model.learner = a.learner == b.learner ? a.learner : a.learner + "+" + b.learner;
   model.space = a.space;
   model.support = {a.space, {}, Matrix(0, tasks::kNumTargets)};
-  model.prediction.mean.resize(n, tasks::kNumTargets);
-  const bool uncertain = costs[0].time_log_sd.size() > 0 && costs[1].time_log_sd.size() > 0;
-  if (uncertain) model.prediction.stddev.resize(n, tasks::kNumTargets);
+  const auto &first = a.prediction, &second = b.prediction;
+  const bool uncertain = first.uncertain() && second.uncertain();
+  Matrix medians(n, tasks::kNumTargets), variances(n, tasks::kNumTargets);
   for (Index row = 0; row < n; ++row) {
     const int last = shares[0] * pair.each_ms(row, 0) < shares[1] * pair.each_ms(row, 1) ? 1 : 0;
-    const double time_ms = shares[last] * pair.each_ms(row, last);
-    model.prediction.mean.row(row) << time_ms, power_w(row);
+    medians.row(row) << shares[last] * pair.each_ms(row, last), power_w(row);
     if (!uncertain) continue;
-    // A standard deviation s of the log as one of the value: median sqrt(exp(s^2) - 1), as the learners state it.
-    const auto stated = [&](double median, double log_sd, double error) {
-      return median * std::sqrt(std::expm1(log_sd * log_sd + (predicted ? error * error : 0)));
-    };
-    model.prediction.stddev.row(row) << stated(time_ms, costs[last].time_log_sd(row), kPairTimeError),
-        stated(power_w(row), std::max(costs[0].power_log_sd(row), costs[1].power_log_sd(row)),
-               kPairPowerError);
+    variances.row(row) << models[last]->prediction.log_variance(row, tasks::kTimeMs),
+        std::max(first.log_variance(row, tasks::kPowerW), second.log_variance(row, tasks::kPowerW));
   }
+  model.prediction = Prediction::of_medians(medians);
+  if (!uncertain) return pair;
+  if (predicted) {
+    variances.col(tasks::kTimeMs).array() += kPairTimeError * kPairTimeError;
+    variances.col(tasks::kPowerW).array() += kPairPowerError * kPairPowerError;
+  }
+  model.prediction.log_variance = model.prediction.latent_log_variance = variances;
   return pair;
 }
 

@@ -13,6 +13,7 @@
 #include "learners/encode.hpp"
 #include "learners/gp.hpp"
 #include "learners/physics.hpp"
+#include "learners/registry.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -32,7 +33,7 @@ Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMo
   return encode(FeatureSet::raw, space, modes).array().log().matrix();
 }
 
-// What a sampler is to choose by: scores of the pool's modes that change as modes are taken.
+// What a sampler chooses by: a score for each mode of the pool, which changes as modes are taken.
 class Criterion {
  public:
   virtual ~Criterion() = default;
@@ -40,7 +41,7 @@ class Criterion {
   virtual void take(Index) {}
 };
 
-// Variances, or what measuring reduces of them.
+// The score is a mode's variance, or how much measuring the mode reduces all variances.
 class VarianceCriterion final : public Criterion {
  public:
   VarianceCriterion(std::vector<LogCovariance> targets, bool reduction, Vector weights = {})
@@ -53,7 +54,7 @@ class VarianceCriterion final : public Criterion {
   bool reduction_;
 };
 
-// Expected squared errors of logs, fewer around what was taken.
+// The score is the expected squared error of the logs; it falls around modes that were taken.
 class ErrorCriterion final : public Criterion {
  public:
   ErrorCriterion(Vector errors, Matrix similar) : errors_(std::move(errors)), similar_(std::move(similar)) {}
@@ -65,7 +66,7 @@ class ErrorCriterion final : public Criterion {
   Matrix similar_;
 };
 
-// Of modes that cost this, [n, targets]: how much each matters where the fastest within some power limit is looked for.
+// How much each mode matters to a search for the fastest mode within some power limit. cost [n, targets]: predicted time and power.
 Vector front_weights(const Matrix& cost) {
   constexpr double kLeast = 0.05, kSharpness = 10;
   Vector weights = Vector::Ones(cost.rows());
@@ -85,7 +86,7 @@ Vector front_weights(const Matrix& cost) {
   return weights;
 }
 
-// Samplers that choose from a random part of the space by what was told so far.
+// A sampler that chooses from a random part of the space, by what was measured so far.
 class PoolSampler final : public tasks::ModeSampler {
  public:
   enum class Kind { alc, alc_cost, alc_front, uncertainty, diversity, error_based };
@@ -147,7 +148,7 @@ class PoolSampler final : public tasks::ModeSampler {
                                  times_ms_.size() > 0 ? times_ms_[i] : 0);
   }
 
-  // The learners take up to a fifth of what they know before they are asked again.
+  // Adapts the learner, and sets when to do so next: after a fifth more measurements.
   void adapt() {
     Samples support{
         space_, {}, Matrix(static_cast<Index>(told_.size()), tasks::kNumTargets), options_.characteristics};
@@ -163,7 +164,7 @@ class PoolSampler final : public tasks::ModeSampler {
       covariance = covariances(*predictor, pool_);
     }
     if (kind_ == Kind::alc_cost) {
-      times_ms_ = predictor->predict(pool_).mean.col(tasks::kTimeMs);
+      times_ms_ = predictor->predict(pool_).median().col(tasks::kTimeMs);
       if (!times_ms_.allFinite()) times_ms_.setZero();
     }
     if (kind_ == Kind::error_based)
@@ -171,7 +172,7 @@ class PoolSampler final : public tasks::ModeSampler {
     else
       criterion_ = std::make_unique<VarianceCriterion>(
           std::move(covariance), kind_ != Kind::uncertainty,
-          kind_ == Kind::alc_front ? front_weights(predictor->predict(pool_).mean) : Vector());
+          kind_ == Kind::alc_front ? front_weights(predictor->predict(pool_).median()) : Vector());
   }
 
   Matrix pool_similarity() const {
@@ -187,8 +188,9 @@ class PoolSampler final : public tasks::ModeSampler {
     return {{similarity(z, z), kDesignNoise * kDesignNoise}};
   }
 
-  // For each mode of the pool and over targets: the squared errors of rows left out, averaged by similarity to the mode, less
-  // where the mode itself is as good as measured; plus the variance of what learners say.
+  // For each mode of the pool, summed over targets: the squared errors with which measured modes are predicted from the others,
+  // averaged by their similarity to the mode, and less where the mode is itself near a measured one; plus the variance among what
+  // several learners predict.
   Vector expected_errors(const Predictor& predictor, const Samples& support) const {
     const auto scaler = Scaler::fit(log_settings(*space_, space_->modes()));
     const Matrix near =
@@ -199,9 +201,9 @@ class PoolSampler final : public tasks::ModeSampler {
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
       if (!support.has(target)) continue;
       Matrix logs(near.rows(), 3);
-      logs.col(0) = predictor.predict(pool_).mean.col(target).array().log();
+      logs.col(0) = predictor.predict(pool_).log_mean.col(target);
       for (std::size_t i = 0; i < others.size(); ++i)
-        logs.col(static_cast<Index>(i) + 1) = others[i]->predict(pool_).mean.col(target).array().log();
+        logs.col(static_cast<Index>(i) + 1) = others[i]->predict(pool_).log_mean.col(target);
       sum += (logs.colwise() - logs.rowwise().mean().eval()).rowwise().squaredNorm() / 2;
       const auto left_out = predictor.left_out(target);
       if (left_out.error.size() != near.cols()) continue;
@@ -227,18 +229,18 @@ class PoolSampler final : public tasks::ModeSampler {
 };
 
 using Kind = PoolSampler::Kind;
-constexpr std::array<std::pair<std::string_view, Kind>, 6> kKinds = {{{"alc", Kind::alc},
-                                                                      {"alc-cost", Kind::alc_cost},
-                                                                      {"alc-front", Kind::alc_front},
-                                                                      {"uncertainty", Kind::uncertainty},
-                                                                      {"diversity", Kind::diversity},
-                                                                      {"error-based", Kind::error_based}}};
-
-const std::pair<std::string_view, Kind>* find_kind(std::string_view name) {
-  const auto found =
-      std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& k) { return k.first == name; });
-  return found == kKinds.end() ? nullptr : &*found;
-}
+struct PoolEntry {
+  std::string_view name, about;
+  Kind kind;
+  bool needs_learner = true;
+};
+constexpr std::array<PoolEntry, 6> kPoolEntries = {
+    {{"alc", "modes that most reduce the predicted variance of all modes", Kind::alc},
+     {"alc-cost", "the same per second of measuring", Kind::alc_cost},
+     {"alc-front", "the same of modes that may be the fastest within some power limit", Kind::alc_front},
+     {"uncertainty", "the largest predicted variance", Kind::uncertainty},
+     {"diversity", "modes that are least like each other", Kind::diversity, false},
+     {"error-based", "the largest error that is expected", Kind::error_based}}};
 
 }  // namespace
 
@@ -294,37 +296,36 @@ void VarianceReduction::measure(Index j) {
   }
 }
 
-std::span<const std::string_view> sampler_names() {
-  static const auto kNames = [] {
-    std::vector<std::string_view> names(tasks::sampler_names().begin(), tasks::sampler_names().end());
-    for (const auto& kind : kKinds) names.push_back(kind.first);
-    return names;
-  }();
-  return kNames;
-}
-
-bool learns(std::string_view sampler) {
-  const auto* kind = find_kind(sampler);
-  return kind != nullptr && kind->second != Kind::diversity;
+std::vector<SamplerEntry> builtin_samplers() {
+  std::vector<SamplerEntry> all;
+  for (const auto& one : tasks::model_free_samplers())
+    all.push_back({.name = std::string(one.name),
+                   .about = std::string(one.about),
+                   .make = [make = one.make](const auto& space, const auto&, const SamplerOptions& options) {
+                     return make(*space, options.planned, options.seed);
+                   }});
+  for (const auto& entry : kPoolEntries)
+    all.push_back({.name = std::string(entry.name),
+                   .about = std::string(entry.about),
+                   .needs_learner = entry.needs_learner,
+                   .make = [kind = entry.kind](auto space, auto learner, const SamplerOptions& options) {
+                     return std::make_unique<PoolSampler>(kind, std::move(space), std::move(learner),
+                                                          options);
+                   }});
+  return all;
 }
 
 std::unique_ptr<tasks::ModeSampler> make_sampler(std::string_view name,
                                                  std::shared_ptr<const hw::PowerModeSpace> space,
                                                  std::shared_ptr<const Learner> learner,
-                                                 const SamplerOptions& options) {
+                                                 const SamplerOptions& options, const Registry& registry) {
   if (const auto error = options.error(); !error.empty()) throw std::invalid_argument(error);
-  if (const auto* kind = find_kind(name)) {
-    if (!learner && learns(name))
-      throw std::invalid_argument("sampler " + std::string(name) + " needs a learner");
-    return std::make_unique<PoolSampler>(kind->second, std::move(space), std::move(learner), options);
-  }
-  const auto known = sampler_names();
-  if (std::find(known.begin(), known.end(), name) == known.end()) {
-    std::string text;
-    for (const auto each : known) text += (text.empty() ? "" : ", ") + std::string(each);
-    throw std::invalid_argument("unknown sampler '" + std::string(name) + "', known are: " + text);
-  }
-  return tasks::make_sampler(name, *space, options.planned, options.seed);
+  const auto& entry = registry.samplers.find(name);
+  if (!learner && entry.needs_learner)
+    throw std::invalid_argument("sampler " + entry.name + " needs a learner");
+  auto sampler = entry.make(std::move(space), std::move(learner), options);
+  if (!sampler) throw std::invalid_argument("sampler " + entry.name + " was not made");
+  return sampler;
 }
 
 std::vector<LogCovariance> covariances(const Predictor& predictor, std::span<const hw::PowerMode> modes) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hw/random.hpp"
+#include "hw/text.hpp"
 #include "tasks/task.hpp"
 
 namespace fewwatt::tasks {
@@ -157,28 +158,23 @@ std::unique_ptr<ModeSampler> make(const PowerModeSpace& space, std::size_t plann
   return std::make_unique<Sampler>(space, planned, seed);
 }
 
-using Factory = std::unique_ptr<ModeSampler> (*)(const PowerModeSpace&, std::size_t, std::uint64_t);
-
-// The registry: names and factories in the same order.
-constexpr std::array<std::string_view, 3> kNames = {"random", "latin-hypercube", "maximin"};
-constexpr std::array<Factory, kNames.size()> kFactories = {make<RandomSampler>, make<LatinHypercubeSampler>,
-                                                           make<MaximinSampler>};
+constexpr std::array<ModelFree, 3> kSamplers = {
+    {{"random", "uniform without replacement", make<RandomSampler>},
+     {"latin-hypercube", "each part of each knob's levels once", make<LatinHypercubeSampler>},
+     {"maximin", "the mode farthest from all chosen ones, in log settings", make<MaximinSampler>}}};
 
 }  // namespace
 
-std::span<const std::string_view> sampler_names() {
-  return kNames;
+std::span<const ModelFree> model_free_samplers() {
+  return kSamplers;
 }
 
 std::unique_ptr<ModeSampler> make_sampler(std::string_view name, const PowerModeSpace& space,
                                           std::size_t planned, std::uint64_t seed) {
-  const auto found = std::find(kNames.begin(), kNames.end(), name);
-  if (found != kNames.end()) {
-    return kFactories[static_cast<std::size_t>(found - kNames.begin())](space, planned, seed);
-  }
-  std::string known;
-  for (const auto each : kNames) known += (known.empty() ? "" : ", ") + std::string(each);
-  throw std::invalid_argument("make_sampler: no sampler \"" + std::string(name) + "\"; there are " + known);
+  for (const auto& one : kSamplers)
+    if (one.name == name) return one.make(space, planned, seed);
+  throw std::invalid_argument("make_sampler: no sampler \"" + std::string(name) + "\"; there are " +
+                              hw::join(kSamplers, ", ", [](const auto& one) { return one.name; }));
 }
 
 }  // namespace fewwatt::tasks

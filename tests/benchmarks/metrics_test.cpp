@@ -49,21 +49,45 @@ TEST(Mape, RefusesPredictionsThatAreNoNumbers) {
 }
 
 TEST(Coverage, CountsWhatLiesInsideTheNinetyPercentInterval) {
-  // 1.6449 stddev: 1.6 is inside, 1.7 outside.
-  const std::vector<double> mean{10, 10, 10, 10}, stddev{1, 1, 1, 0.5}, measured{11.6, 8.3, 10, 10.9};
-  EXPECT_DOUBLE_EQ(coverage90(mean, stddev, measured), 50);
+  // Of logs: 1.6449 standard deviations; 1.6 is inside, 1.7 outside.
+  const std::vector<double> log_mean{1, 1, 1, 1}, log_variance{1, 1, 1, 0.25};
+  std::vector<double> measured;
+  for (const double z : {1.6, -1.7, 0.0, 1.8}) measured.push_back(std::exp(1 + z));
+  measured.back() = std::exp(1 + 0.5 * 1.8);
+  EXPECT_DOUBLE_EQ(coverage90(log_mean, log_variance, measured), 50);
 }
 
 TEST(Metrics, CentralProbabilityIsThatOfTheIntervalThatJustHolds) {
-  EXPECT_NEAR(central_probability(10, 2, 10 + 2 * 1.6448536269514722), 0.9, 1e-12);
-  EXPECT_NEAR(central_probability(10, 2, 10 - 2 * 0.6744897501960817), 0.5, 1e-12);
-  EXPECT_EQ(central_probability(3, 1, 3), 0);
+  EXPECT_NEAR(central_probability(1, 4, std::exp(1 + 2 * 1.6448536269514722)), 0.9, 1e-12);
+  EXPECT_NEAR(central_probability(1, 4, std::exp(1 - 2 * 0.6744897501960817)), 0.5, 1e-12);
+  EXPECT_EQ(central_probability(0, 1, 1), 0);
 }
 
-TEST(NegativeLogLikelihood, IsThatOfTheNormalDensity) {
-  const std::vector<double> mean{0, 1}, stddev{1, 2}, measured{1, 1};
-  const double first = 0.5 * std::log(2 * M_PI) + 0.5, second = 0.5 * std::log(2 * M_PI) + std::log(2.0);
-  EXPECT_NEAR(negative_log_likelihood(mean, stddev, measured), (first + second) / 2, 1e-12);
+TEST(NegativeLogLikelihood, IsThatOfTheLogNormalDensity) {
+  const std::vector<double> log_mean{0, 1}, log_variance{1, 4}, measured{std::exp(1), std::exp(1)};
+  const double first = 0.5 * std::log(2 * M_PI) + 0.5 + 1,
+               second = 0.5 * std::log(2 * M_PI) + std::log(2.0) + 1;
+  EXPECT_NEAR(negative_log_likelihood(log_mean, log_variance, measured), (first + second) / 2, 1e-12);
+}
+
+// CRPS = int (F(y) - [y >= measured])^2 dy
+TEST(RelativeCrps, IsTheIntegralOfItsDefinition) {
+  for (const double measured : {6.0, 10.0, 25.0}) {
+    const double log_mean = std::log(11), log_variance = 0.09, step = 1e-3;
+    double integral = 0;
+    for (double y = step / 2; y < 400; y += step) {
+      const double below = learners::normal_cdf((std::log(y) - log_mean) / 0.3);
+      integral += step * std::pow(below - (y >= measured ? 1 : 0), 2);
+    }
+    EXPECT_NEAR(relative_crps(std::vector{log_mean}, std::vector{log_variance}, std::vector{measured}),
+                100 * integral / measured, 1e-3);
+  }
+}
+
+TEST(RelativeCrps, IsTheErrorOfTheMedianWhereThePredictionIsSure) {
+  const std::vector<double> measured{10, 10}, medians{11, 8};
+  const std::vector<double> log_mean{std::log(11), std::log(8)}, log_variance{1e-14, 1e-14};
+  EXPECT_NEAR(relative_crps(log_mean, log_variance, measured), mape(medians, measured), 1e-5);
 }
 
 TEST(Budgets, SpanTheTenthToTheNinetiethPercentileOfPower) {

@@ -182,7 +182,7 @@ TEST(Sinusoid, DivergingTrainingNamesLearnerPointsAndStep) {
     run_sinusoid(suite, {.threads = 1});
     ADD_FAILURE() << "must throw";
   } catch (const std::runtime_error& e) {
-    EXPECT_HAS(std::string(e.what()), "pretrain, 5 points: the training loss is not finite in step ");
+    EXPECT_HAS(std::string(e.what()), "5 points: pretrain: the loss is not finite in step ");
   }
 }
 

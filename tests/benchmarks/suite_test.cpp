@@ -138,7 +138,16 @@ TEST(Suite, MistakesAreNamed) {
   EXPECT_HAS(refusal("seeds = 2", "seeds = 0"), "seeds");
   EXPECT_HAS(refusal("scratch-log, physics", "physics, physics"), "learners");
   EXPECT_HAS(refusal("seeds = 2", "seeds = 2\ntrain_steps = 0"), "train_steps");
-  EXPECT_HAS(refusal("seeds = 2", "seeds = 2\nrows_per_mode = 0"), "rows_per_mode");
+  const auto of_learner = [&](const std::string& lines) {
+    return refusal("[split one]", "[learner " + lines + "\n[split one]");
+  };
+  EXPECT_HAS(of_learner("proto]\ninner_rate = 0.5"),
+             "proto has no option inner_rate; it has steps, outer_rate");
+  EXPECT_HAS(of_learner("maml]\ninner_rate = fast"), "inner_rate must be in");
+  EXPECT_HAS(of_learner("transfer]\nadapt.rows_per_mode = 0"), "rows_per_mode must be");
+  EXPECT_HAS(of_learner("gp]\nadapt.steps = 10"), "gp has no option adapt.steps");
+  EXPECT_HAS(of_learner("physics]\nsteps = 10"), "physics has no option steps; it has none");
+  EXPECT_HAS(of_learner("none]\nsteps = 10"), "unknown learner none");
   EXPECT_HAS(refusal("budgets = 6", "budgets = 50:17:1"), "budgets");
   EXPECT_HAS(refusal("excess_margin = 5%", "excess_margin = 5"), "excess_margin");
   EXPECT_HAS(refusal("excess_margin = 5%", "confidence = 1"), "confidence");

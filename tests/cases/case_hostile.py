@@ -177,7 +177,7 @@ def _bytes(on):
 def _grids(on):
     """Levels whose product is large, of a model and of measurements."""
     on.refused("m-grid1e8.h5", *on.predict(on.folder / "m-grid1e8.h5"), saying="cpu_khz")
-    notice = "its clocks jitter"
+    notice = "measured modes are predicted"
     on.read("jitter60.csv", "adapt", "--measurements", on.folder / "jitter60.csv", "--out", on.out, saying=notice)
 
     def table(rows, levels):

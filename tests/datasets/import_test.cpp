@@ -226,7 +226,7 @@ TEST_F(Import, FormulasJoinColumns) {
   write("a.csv", "gpu,fps,energy,u,i\n200,0,30,5000,2000\n");
   expect_refused(start, {"a.csv:2", "'1000 / fps'", "divided by 0"});
   expect_refused(kOne + "[file *.csv]\ngpu_khz = gpu [MHz]\ntime_ms = 1000/fps [ms]\n",
-                 {"'1000/fps'", "blanks stand around"});
+                 {"'1000/fps'", "need blanks around them"});
 }
 
 TEST_F(Import, UnitsOfCellsAndNamesCount) {

@@ -124,13 +124,13 @@ TEST(IsolatedReader, AnObjectStandsInOnePlace) {
                         make_group(file, "/a");
                         H5Lcreate_hard(file, "/a", file, "/a/a", H5P_DEFAULT, H5P_DEFAULT);
                       }),
-                 {"a.h5: /a/a", "stands elsewhere"});
+                 {"a.h5: /a/a", "the same object as another"});
   expect_refused(made(dir / "root.h5",
                       [](hid_t file) {
                         make_group(file, "/a");
                         H5Lcreate_hard(file, "/", file, "/a/b", H5P_DEFAULT, H5P_DEFAULT);
                       }),
-                 {"root.h5: /a/b", "stands elsewhere"});
+                 {"root.h5: /a/b", "the same object as another"});
 }
 
 TEST(IsolatedReader, OtherFilesAreNotReadThroughADataset) {

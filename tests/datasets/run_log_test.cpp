@@ -13,6 +13,7 @@
 #include <sstream>
 #include <vector>
 
+#include "datasets/merge.hpp"
 #include "datasets/profile_io.hpp"
 #include "hw/random.hpp"
 #include "tests/datasets/example_profile.hpp"
@@ -34,7 +35,6 @@ using datasets::RunHeader;
 using datasets::RunLog;
 using datasets::RunRecord;
 using datasets::RunRecords;
-using datasets::RunStatus;
 using datasets::to_profile;
 using datasets::write_profiles;
 
@@ -70,7 +70,7 @@ RunRecord example_record(std::size_t mode, double time_ms = 12.25) {
 
 RunRecord rejected_record(std::size_t mode) {
   auto record = example_record(mode);
-  record.status = RunStatus::trip_temperature;
+  record.status = hw::AttemptStatus::trip_temperature;
   record.detail = "thermal_zone1: 97 C >= 95 C\tat=99%";
   record.measured = {kNan, std::numeric_limits<double>::infinity(), 0, true};
   record.time_std_ms = record.power_std_w = record.power_samples = kNan;
@@ -122,7 +122,7 @@ std::vector<RunRecord> short_records() {
   std::vector<RunRecord> records(3);
   for (int i = 0; i < 3; ++i) records[static_cast<std::size_t>(i)].mode = {i + 1};
   records[0].measured.time_ms = records[2].measured.time_ms = 1.5;
-  records[1].status = RunStatus::timed_out;
+  records[1].status = hw::AttemptStatus::timed_out;
   return records;
 }
 
@@ -215,14 +215,6 @@ TEST(RunLog, TheChecksumIsCrc32) {
   EXPECT_EQ(read_text(dir / "a.log"),
             "fewwatt-run-log=1\tdevice=d\tworkload=w\tkind=non-dnn\ttime_of=run\tknobs=gpu_khz:1,2,3\t"
             "crc=9c5c051e\n");
-}
-
-TEST(RunLog, AllStatusesHaveNames) {
-  for (int i = 0; i <= static_cast<int>(RunStatus::device_error); ++i) {
-    const auto status = static_cast<RunStatus>(i);
-    EXPECT_EQ(datasets::parse_run_status(to_string(status)), status);
-  }
-  EXPECT_FALSE(datasets::parse_run_status("fine"));
 }
 
 TEST(RunLog, CreateDoesNotOverwrite) {

@@ -11,6 +11,7 @@
 #include "datasets/import.hpp"
 #include "datasets/ini.hpp"
 #include "datasets/mapping.hpp"
+#include "datasets/merge.hpp"
 #include "datasets/run_log.hpp"
 #include "datasets/tegrastats.hpp"
 #include "hw/jetson/power_meter.hpp"

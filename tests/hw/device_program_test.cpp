@@ -209,7 +209,7 @@ TEST(DeviceProgram, SensorsAreDescribedAsTheyAre) {
     for (const std::string channel : {"1", "2", "3"}) set(tree, "/in" + channel + "_enable", "0\n");
   });
   EXPECT_NE(off.find("sensor 1-0040 VDD_GPU_SOC: switched off (in1_enable is 0)"), std::string::npos) << off;
-  EXPECT_NE(off.find("module: cannot tell the power of the module: there are power sensors"),
+  EXPECT_NE(off.find("module: cannot measure the power of the module: there are power sensors"),
             std::string::npos)
       << off;
   const auto unconnected = shown([&](auto& tree) {
@@ -222,7 +222,7 @@ TEST(DeviceProgram, SensorsAreDescribedAsTheyAre) {
       << turned;
   EXPECT_EQ(turned.find("module: -"), std::string::npos) << turned;
   const auto offset = shown([&](auto& tree) { set(tree, "/curr2_input", "-8\n"); });
-  EXPECT_NE(offset.find("W, below 0, by no more than the sensor's offset"), std::string::npos) << offset;
+  EXPECT_NE(offset.find("W, slightly below 0, as the offset of a sensor"), std::string::npos) << offset;
   EXPECT_NE(offset.find("module: 7"), std::string::npos) << offset;
   const auto nothing = shown([&](auto& tree) {
     for (const std::string channel : {"1", "2", "3"}) set(tree, "/curr" + channel + "_input", "0\n");

@@ -246,7 +246,7 @@ TEST(Rails, ASensorWithoutLabelsIsThereAndSaysSo) {
   EXPECT_EQ(rails[0].problem, "");
   EXPECT_NEAR(read_power_w(tree.files(), rails[0]), 5, 1e-9);
   expect_no_total(tree.files(), kOrinNano,
-                  {"an INA3221 is there, but has no labels", "channel 2 (no label) of 1-0040"});
+                  {"there is an INA3221, but it has no labels", "channel 2 (no label) of 1-0040"});
 
   // Where one of several has none, the others count as ever.
   tree.hwmon(2, "/sys/devices/i2c-1/1-0041", {{"VDD_IN", 5000, 900}});
@@ -265,7 +265,7 @@ TEST(Rails, ASensorWithoutLabelsIsThereAndSaysSo) {
   const auto iio = old.iio(0, "/sys/devices/i2c-6/6-0040", {{"POM_5V_IN", 933}});
   std::filesystem::remove(old.at(iio + "/rail_name_0"));
   expect_no_total(old.files(), kNano,
-                  {"an INA3221 is there, but has no labels", "channel 0 (no label) of 6-0040"});
+                  {"there is an INA3221, but it has no labels", "channel 0 (no label) of 6-0040"});
 }
 
 TEST(Rails, SensorSeenTwiceIsOne) {

@@ -4,6 +4,7 @@
 
 #include "hw/random.hpp"
 #include "learners/model.hpp"
+#include "tests/learners/stated.hpp"
 
 namespace fewwatt::tests {
 
@@ -55,14 +56,15 @@ inline learners::Model example_model() {
                       .flops = std::nullopt};
   model.space = example_space();
   const auto modes = model.space->modes();
-  const tasks::Matrix table(modes.size(), 2);
-  model.prediction = {table, table, table};
+  Stated stated{tasks::Matrix(modes.size(), 2), tasks::Matrix(modes.size(), 2),
+                tasks::Matrix(modes.size(), 2)};
   for (std::size_t i = 0; i < modes.size(); ++i) {
     const auto row = static_cast<Eigen::Index>(i);
-    model.prediction.mean.row(row) << example_time_ms(modes[i]), example_power_w(modes[i]);
-    model.prediction.stddev.row(row) << 0.1, 0.5;
-    model.prediction.latent_stddev.row(row) << 0.05, 0.4;
+    stated.median.row(row) << example_time_ms(modes[i]), example_power_w(modes[i]);
+    stated.stddev.row(row) << 0.1, 0.5;
+    stated.latent_stddev.row(row) << 0.05, 0.4;
   }
+  model.prediction = stated;
   model.support = {model.space, {modes.front(), modes.back()}, tasks::Matrix(2, 2)};
   model.support.targets.row(0) << example_time_ms(modes.front()), example_power_w(modes.front());
   model.support.targets.row(1) << example_time_ms(modes.back()), example_power_w(modes.back());

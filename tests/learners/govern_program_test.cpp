@@ -209,6 +209,19 @@ TEST(GovernProgram, WhatWasNotMeasuredIsSaidInWords) {
   EXPECT_EQ(result.err.find("nan"), std::string::npos) << result.err;
 }
 
+TEST(GovernProgram, ListsAndTakesTheGovernorsOptions) {
+  const auto listed = run_program("govern", "--list-options governor");
+  EXPECT_EQ(listed.code, 0) << listed.err;
+  EXPECT_NE(listed.out.find("governor.kept = 0.5"), std::string::npos) << listed.out;
+  const auto power_w = [](const std::string& more) {
+    const auto result =
+        run_program("govern", kSimulated + "--learner gp --max-power-w 30 --minutes 2 --json " + more);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out).at("power_w").get<double>();
+  };
+  EXPECT_NE(power_w("--set governor.candidates=3"), power_w(""));
+}
+
 TEST(GovernProgram, RefusesBadInput) {
   const TempDir dir;
   const auto refused = [](const std::string& arguments, const std::string& part) {
@@ -224,6 +237,10 @@ TEST(GovernProgram, RefusesBadInput) {
   refused(kSimulated + "--max-power-w 30 --minutes 1 --confidence 1", "--confidence");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --learner physics", "uncertainty");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --learner nobody", "unknown learner");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --set governor.kept=2", "governor.kept must be in");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --set governor.hope=1",
+          "governor has no option governor.hope; it has governor.kept, ");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --learner gp --set hope=1", "gp has no option hope");
   refused("--device toaster --max-power-w 30 -- true", "--device");
   refused("--device simulated:orin-agx-64 --max-power-w 30 --minutes 1", "--workload");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --out " + (dir / "none/m.csv"), "no such folder");

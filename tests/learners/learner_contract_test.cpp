@@ -21,26 +21,25 @@ struct Contracted {
 
 class LearnerContract : public testing::TestWithParam<Contracted> {
  protected:
-  const LearnerFacts& facts_ = find_learner(GetParam().name);
+  const LearnerEntry& facts_ = find_learner(GetParam().name);
   std::unique_ptr<const Learner> learner_ =
       tests::learner_for(GetParam().name, *tests::example_space(), GetParam().trained);
   std::vector<hw::PowerMode> modes_ = tests::example_space()->modes();
 };
 
 TEST_P(LearnerContract, PredictionsArePositiveAndShaped) {
-  const std::size_t fewest = std::max<std::size_t>(1, facts_.min_shots);
-  for (const std::size_t shots : {fewest, std::size_t{2}, std::size_t{8}}) {
+  for (const std::size_t shots : {1, 2, 8}) {
     const auto p = learner_->adapt(tests::example_support(shots, 1))->predict(modes_);
-    ASSERT_EQ(p.mean.rows(), static_cast<Eigen::Index>(modes_.size()));
-    ASSERT_EQ(p.mean.cols(), 2);
-    EXPECT_GT(p.mean.minCoeff(), 0);
-    EXPECT_TRUE(p.mean.allFinite());
-    EXPECT_EQ(p.stddev.size() > 0, facts_.gives_uncertainty);
-    if (p.stddev.size() > 0) {
-      EXPECT_GE(p.stddev.minCoeff(), 0);
-      ASSERT_EQ(p.latent_stddev.rows(), p.mean.rows());
-      EXPECT_GE(p.latent_stddev.minCoeff(), 0);
-      EXPECT_TRUE((p.latent_stddev.array() < p.stddev.array()).all());
+    ASSERT_EQ(p.median().rows(), static_cast<Eigen::Index>(modes_.size()));
+    ASSERT_EQ(p.median().cols(), 2);
+    EXPECT_GT(p.median().minCoeff(), 0);
+    EXPECT_TRUE(p.median().allFinite());
+    EXPECT_EQ(p.log_variance.size() > 0, facts_.gives_uncertainty);
+    if (p.log_variance.size() > 0) {
+      EXPECT_GE(p.log_variance.minCoeff(), 0);
+      ASSERT_EQ(p.latent_log_variance.rows(), p.median().rows());
+      EXPECT_GE(p.latent_log_variance.minCoeff(), 0);
+      EXPECT_TRUE((p.latent_log_variance.array() < p.log_variance.array()).all());
     }
   }
 }
@@ -52,9 +51,8 @@ TEST_P(LearnerContract, CovariancesGoWithTheStandardDeviations) {
     const auto covariance = predictor->covariance(target, modes_);
     if (covariance.latent.size() == 0) continue;
     ASSERT_TRUE(facts_.gives_uncertainty);
-    const Vector latent =
-        (1 + (p.latent_stddev.col(target).array() / p.mean.col(target).array()).square()).log();
-    const Vector whole = (1 + (p.stddev.col(target).array() / p.mean.col(target).array()).square()).log();
+    const Vector latent = p.latent_log_variance.col(target);
+    const Vector whole = p.log_variance.col(target);
     const double scale = whole.maxCoeff();
     EXPECT_LE((covariance.latent.diagonal() - latent).cwiseAbs().maxCoeff(), tests::kFloat * scale);
     EXPECT_LE((whole - latent).array().abs().maxCoeff() - covariance.noise_variance, tests::kFloat * scale);
@@ -71,25 +69,25 @@ TEST_P(LearnerContract, OneWantedTargetIsPredictedAsWithBoth) {
     Wanted wanted{};
     wanted[target] = true;
     const auto one = predictor->predict_targets(modes_, wanted);
-    EXPECT_EQ(one.mean.col(target), both.mean.col(target));
-    ASSERT_EQ(one.stddev.rows(), both.stddev.rows());
-    if (both.stddev.size() == 0) continue;
-    EXPECT_EQ(one.stddev.col(target), both.stddev.col(target));
-    EXPECT_EQ(one.latent_stddev.col(target), both.latent_stddev.col(target));
+    EXPECT_EQ(one.log_mean.col(target), both.log_mean.col(target));
+    ASSERT_EQ(one.log_variance.rows(), both.log_variance.rows());
+    if (both.log_variance.size() == 0) continue;
+    EXPECT_EQ(one.log_variance.col(target), both.log_variance.col(target));
+    EXPECT_EQ(one.latent_log_variance.col(target), both.latent_log_variance.col(target));
   }
 }
 
 TEST_P(LearnerContract, OrderOfTheSupportIsIrrelevant) {
   const auto support = tests::example_support(8, 2);
   const std::vector<std::size_t> reversed = {7, 6, 5, 4, 3, 2, 1, 0};
-  EXPECT_EQ(learner_->adapt(support)->predict(modes_).mean,
-            learner_->adapt(support.subset(reversed))->predict(modes_).mean);
+  EXPECT_EQ(learner_->adapt(support)->predict(modes_).median(),
+            learner_->adapt(support.subset(reversed))->predict(modes_).median());
 }
 
 TEST_P(LearnerContract, AdaptingLeavesTheLearnerAsItWas) {
-  const auto before = learner_->adapt(tests::example_support(6, 3))->predict(modes_).mean;
+  const auto before = learner_->adapt(tests::example_support(6, 3))->predict(modes_).median();
   learner_->adapt(tests::example_support(7, 4));
-  EXPECT_EQ(learner_->adapt(tests::example_support(6, 3))->predict(modes_).mean, before);
+  EXPECT_EQ(learner_->adapt(tests::example_support(6, 3))->predict(modes_).median(), before);
 }
 
 TEST_P(LearnerContract, ConcurrentAdaptsEqualSequentialOnes) {
@@ -97,22 +95,22 @@ TEST_P(LearnerContract, ConcurrentAdaptsEqualSequentialOnes) {
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < 4; ++i) {
     threads.emplace_back(
-        [&, i] { together[i] = learner_->adapt(tests::example_support(6, i))->predict(modes_).mean; });
+        [&, i] { together[i] = learner_->adapt(tests::example_support(6, i))->predict(modes_).median(); });
   }
   for (auto& thread : threads) thread.join();
   for (std::size_t i = 0; i < 4; ++i)
-    EXPECT_EQ(learner_->adapt(tests::example_support(6, i))->predict(modes_).mean, together[i]);
+    EXPECT_EQ(learner_->adapt(tests::example_support(6, i))->predict(modes_).median(), together[i]);
 }
 
 TEST_P(LearnerContract, OneTargetDoesNotTouchTheOther) {
   const bool joint = facts_.joint_targets;
   auto support = tests::example_support(8, 5);
-  const Vector before = learner_->adapt(support)->predict(modes_).mean.col(tasks::kPowerW);
+  const Vector before = learner_->adapt(support)->predict(modes_).median().col(tasks::kPowerW);
   support.targets.col(tasks::kTimeMs) *= 1000;
-  const Vector scaled = learner_->adapt(support)->predict(modes_).mean.col(tasks::kPowerW);
+  const Vector scaled = learner_->adapt(support)->predict(modes_).median().col(tasks::kPowerW);
   EXPECT_LE((scaled - before).cwiseAbs().maxCoeff(), joint ? tests::kFloat * before.maxCoeff() : 0.0);
   support.targets.col(tasks::kTimeMs).setConstant(std::nan(""));
-  const auto after = learner_->adapt(support)->predict(modes_).mean;
+  const auto after = learner_->adapt(support)->predict(modes_).median();
   EXPECT_TRUE(after.col(tasks::kTimeMs).array().isNaN().all());
   EXPECT_TRUE(after.col(tasks::kPowerW).allFinite());
   if (!joint) {
@@ -122,9 +120,9 @@ TEST_P(LearnerContract, OneTargetDoesNotTouchTheOther) {
 
 TEST_P(LearnerContract, UnitsOfTimeDoNotMatter) {
   auto support = tests::example_support(8, 6);
-  const Vector before = learner_->adapt(support)->predict(modes_).mean.col(tasks::kTimeMs);
+  const Vector before = learner_->adapt(support)->predict(modes_).median().col(tasks::kTimeMs);
   support.targets.col(tasks::kTimeMs) *= 1000;
-  const Vector after = learner_->adapt(support)->predict(modes_).mean.col(tasks::kTimeMs);
+  const Vector after = learner_->adapt(support)->predict(modes_).median().col(tasks::kTimeMs);
   EXPECT_LT((after.cwiseQuotient(before) / 1000).array().log().abs().maxCoeff(), 0.05);
 }
 
@@ -134,9 +132,9 @@ TEST_P(LearnerContract, UpdatingWithItsOwnHyperParametersIsAdapting) {
   const auto adapted = learner_->adapt(support);
   const auto updated = learner_->update(support, adapted->fitted());
   const auto a = adapted->predict(modes_), b = updated->predict(modes_);
-  EXPECT_LE((a.mean.cwiseQuotient(b.mean).array() - 1).abs().maxCoeff(), 1e-9);
+  EXPECT_LE((a.log_mean - b.log_mean).cwiseAbs().maxCoeff(), 1e-9);
   if (facts_.gives_uncertainty) {
-    EXPECT_LE((a.stddev.cwiseQuotient(b.stddev).array() - 1).abs().maxCoeff(), 1e-9);
+    EXPECT_LE((a.log_variance.cwiseQuotient(b.log_variance).array() - 1).abs().maxCoeff(), 1e-9);
   }
   EXPECT_EQ(adapted->fitted(), updated->fitted());
 }
@@ -144,17 +142,17 @@ TEST_P(LearnerContract, UpdatingWithItsOwnHyperParametersIsAdapting) {
 TEST_P(LearnerContract, ARowThatIsAllNoiseCountsForNothing) {
   auto support = tests::example_support(8, 6);
   support.noise_factors = Matrix::Ones(8, tasks::kNumTargets);
-  const auto before = learner_->adapt(support)->predict(modes_).mean;
+  const auto before = learner_->adapt(support)->predict(modes_).median();
   support.targets.row(3) *= 1.3;
-  const auto believed = learner_->adapt(support)->predict(modes_).mean;
+  const auto believed = learner_->adapt(support)->predict(modes_).median();
   support.noise_factors.row(3).setConstant(1e8);
-  const auto noisy = learner_->adapt(support)->predict(modes_).mean;
+  const auto noisy = learner_->adapt(support)->predict(modes_).median();
   if (!facts_.weighs_rows) {  // takes all rows alike
     EXPECT_EQ(noisy, believed);
     return;
   }
   support.targets.row(3) /= 1.3;
-  const auto noisy_before = learner_->adapt(support)->predict(modes_).mean;
+  const auto noisy_before = learner_->adapt(support)->predict(modes_).median();
   const auto apart = [](const Matrix& a, const Matrix& b) {
     return (a.array() / b.array()).log().abs().maxCoeff();
   };
@@ -168,9 +166,9 @@ TEST_P(LearnerContract, EqualRowsAreFine) {
     support.targets.col(tasks::kTimeMs).setConstant(7);
     support.targets.col(tasks::kPowerW).setConstant(3);
     const auto p = learner_->adapt(support)->predict(modes_);
-    EXPECT_TRUE(p.mean.allFinite());
-    EXPECT_GT(p.mean.minCoeff(), 0);
-    EXPECT_TRUE(p.stddev.allFinite());
+    EXPECT_TRUE(p.median().allFinite());
+    EXPECT_GT(p.median().minCoeff(), 0);
+    EXPECT_TRUE(p.log_variance.allFinite());
   }
 }
 
@@ -179,9 +177,9 @@ TEST_P(LearnerContract, RowsWithoutATargetAreLeftOutOfItAlone) {
   for (const Eigen::Index row : {1, 4}) support.targets(row, tasks::kPowerW) = std::nan("");
   support.targets(6, tasks::kTimeMs) = std::nan("");
   const auto p = learner_->adapt(support)->predict(modes_);
-  EXPECT_TRUE(p.mean.allFinite());
-  EXPECT_GT(p.mean.minCoeff(), 0);
-  EXPECT_TRUE(p.stddev.allFinite());
+  EXPECT_TRUE(p.median().allFinite());
+  EXPECT_GT(p.median().minCoeff(), 0);
+  EXPECT_TRUE(p.log_variance.allFinite());
 }
 
 TEST_P(LearnerContract, RefusesABadSupport) {
@@ -196,7 +194,7 @@ TEST_P(LearnerContract, RefusesABadSupport) {
 }
 
 TEST_P(LearnerContract, WithoutRowsWhatIsStatedSuffices) {
-  if (facts_.min_shots > 0) return;
+  if (!facts_.needs_no_rows) return;
   const auto checkpoint = tests::checkpoint_without_rows(facts_.name, *tests::example_space());
   ASSERT_EQ(checkpoint.learner, facts_.name);
   EXPECT_TRUE(needs_no_rows(checkpoint));
@@ -204,11 +202,11 @@ TEST_P(LearnerContract, WithoutRowsWhatIsStatedSuffices) {
   Samples support{tests::example_space(), {}, Matrix(0, 2)};
   support.characteristics = {.flops = 1e11, .time_of = datasets::TimeOf::minibatch};
   const auto p = learner->adapt(support)->predict(modes_);
-  EXPECT_TRUE(p.mean.allFinite());
-  EXPECT_GT(p.mean.minCoeff(), 0);
-  ASSERT_EQ(p.stddev.rows(), p.mean.rows());
-  EXPECT_TRUE(p.stddev.allFinite());
-  EXPECT_GT(p.stddev.minCoeff(), 0);
+  EXPECT_TRUE(p.median().allFinite());
+  EXPECT_GT(p.median().minCoeff(), 0);
+  ASSERT_EQ(p.log_variance.rows(), p.median().rows());
+  EXPECT_TRUE(p.log_variance.allFinite());
+  EXPECT_GT(p.log_variance.minCoeff(), 0);
   support.characteristics.flops = -1;
   EXPECT_THROW(learner->adapt(support), std::invalid_argument);
 }
@@ -217,8 +215,8 @@ TEST_P(LearnerContract, WhatIsStatedOfTheWorkloadIsNoReasonToFail) {
   auto support = tests::example_support(6, 3);
   support.characteristics = {.batch_size = 1, .layers = 1e9, .parameters = 1, .flops = 1e30};
   const auto p = learner_->adapt(support)->predict(modes_);
-  EXPECT_TRUE(p.mean.allFinite());
-  EXPECT_GT(p.mean.minCoeff(), 0);
+  EXPECT_TRUE(p.median().allFinite());
+  EXPECT_GT(p.median().minCoeff(), 0);
 }
 
 TEST_P(LearnerContract, ACheckpointOfOtherKnobsIsRefused) {
@@ -234,15 +232,9 @@ TEST_P(LearnerContract, ACheckpointOfOtherKnobsIsRefused) {
   }
 }
 
-std::vector<std::string_view> all_names() {
-  std::vector<std::string_view> names;
-  for (const auto& facts : learner_facts()) names.push_back(facts.name);
-  return names;
-}
-
 std::vector<Contracted> all_contracted() {
   std::vector<Contracted> all = {{"gp", true}};
-  for (const auto& facts : learner_facts()) all.push_back({facts.name, facts.needs_checkpoint});
+  for (const auto& facts : builtin().learners) all.push_back({facts.name, facts.needs_checkpoint});
   return all;
 }
 
@@ -261,7 +253,7 @@ TEST(Registry, UnknownNamesListTheKnownOnes) {
     make_learner(std::string_view("magic"));
     FAIL();
   } catch (const std::invalid_argument& e) {
-    for (const auto name : all_names())
+    for (const auto name : builtin().learners.names())
       EXPECT_NE(std::string(e.what()).find(name), std::string::npos) << e.what();
   }
 }

@@ -105,8 +105,7 @@ TEST_F(OptimizeProgram, WithoutAConfidenceALimitHoldsWithNineTenths) {
 
 TEST_F(OptimizeProgram, WithoutAConfidenceAModelThatDoesNotKnowItsUncertaintyDecidesByWhatItPredicts) {
   auto model = tests::example_model();
-  model.prediction.stddev.resize(0, 0);
-  model.prediction.latent_stddev.resize(0, 0);
+  tests::forget_uncertainty(model.prediction);
   learners::write_model(model_, model);
   const auto result = by_default("--max-power-w 5.9 --json");
   EXPECT_EQ(result.code, 0) << result.err;
@@ -127,17 +126,17 @@ TEST_F(OptimizeProgram, AMeasuredModeIsAsUncertainAsItsMeasurements) {
   const auto once = of_fastest(1), often = of_fastest(0.25);
   for (const auto& json : {once, often}) {
     EXPECT_EQ(json["measured"]["power_w"], 8);
-    EXPECT_LT(json["power_std_w"], 0.5);  // of a prediction
+    EXPECT_LT(json["power_p95_w"], 8 + 1.645 * 0.5);  // of a prediction
     EXPECT_GT(json["power_probability"], 0.9);
     EXPECT_LT(json["power_probability"], 1);
   }
-  EXPECT_NEAR(once["power_std_w"], 0.3, 1e-3);
-  EXPECT_NEAR(often["power_std_w"], 0.15, 1e-3);
+  EXPECT_NEAR(once["power_p95_w"], 8 * std::exp(1.645 * 0.3 / 8), 0.002);
+  EXPECT_NEAR(often["power_p95_w"], 8 * std::exp(1.645 * 0.15 / 8), 0.002);
   // One that spread so much that it says less than the prediction does not count.
-  model.prediction.mean(11, tasks::kPowerW) = 7;
+  model.prediction.log_mean(11, tasks::kPowerW) = std::log(7);
   const auto wild = of_fastest(10);
   EXPECT_EQ(wild["power_w"], 7);
-  EXPECT_EQ(wild["power_std_w"], 0.5);
+  EXPECT_NEAR(wild["power_p95_w"], 7 * std::exp(1.645 * 0.5 / 8), 0.01);  // half a watt of 8 was predicted
 }
 
 TEST_F(OptimizeProgram, AMeasurementThatIsLeftOutIsNotBelieved) {
@@ -149,7 +148,7 @@ TEST_F(OptimizeProgram, AMeasurementThatIsLeftOutIsNotBelieved) {
   const auto slowest = Json::parse(optimize("--json --objective power --max-time-ms 30").out);
   EXPECT_EQ(slowest["time_ms"], 24);
   EXPECT_EQ(slowest["measured"]["left_out"], Json::array({"time_ms"}));
-  EXPECT_TRUE(holds(optimize("--objective power --max-time-ms 30").out, "time_ms is doubted and left out"));
+  EXPECT_TRUE(holds(optimize("--objective power --max-time-ms 30").out, "the learner left out time_ms"));
 }
 
 TEST_F(OptimizeProgram, JsonIsOneObject) {
@@ -230,7 +229,7 @@ TEST_F(OptimizeProgram, ZeusGoesFromTheFastestModeToTheLeastEnergy) {
 TEST_F(OptimizeProgram, ConstantTimeOrPowerIsNoTrouble) {
   for (const int target : {tasks::kTimeMs, tasks::kPowerW}) {
     auto model = tests::example_model();
-    model.prediction.mean.col(target).setConstant(5);
+    model.prediction.log_mean.col(target).setConstant(std::log(5));
     model.support.targets.col(target).setConstant(5);
     learners::write_model(model_, model);
     for (const char* arguments : {"--max-power-w 5", "--objective energy", "--objective edp --max-time-ms 7",
@@ -273,8 +272,8 @@ class OptimizeTurns : public OptimizeProgram {
     model.workload = "other";
     const auto modes = model.space->modes();
     for (std::size_t i = 0; i < modes.size(); ++i)
-      model.prediction.mean.row(static_cast<Eigen::Index>(i)) << 4e6 / modes[i][1],
-          tests::example_power_w(modes[i]) / 2;
+      model.prediction.log_mean.row(static_cast<Eigen::Index>(i)) << std::log(4e6 / modes[i][1]),
+          std::log(tests::example_power_w(modes[i]) / 2);
     model.support.modes.clear();
     model.support.targets.resize(0, 2);
     learners::write_model(other_, model);
@@ -339,7 +338,7 @@ TEST_F(OptimizeTurns, SharesAreNormalisedWithANotice) {
   EXPECT_EQ(turns("--max-power-w 6").out, equal.out);
   const auto twice = turns("--share 1 --share 1 --max-power-w 6");
   EXPECT_EQ(twice.code, 0);
-  EXPECT_TRUE(holds(twice.err, "shares sum to 2; taken as 0.5 0.5")) << twice.err;
+  EXPECT_TRUE(holds(twice.err, "the shares sum to 2, not 1; used instead: 0.5 0.5")) << twice.err;
   EXPECT_EQ(twice.out, equal.out);
   EXPECT_EQ(turns("--share 1 --share 1 --max-power-w 6 --quiet").err, "");
   for (const char* bad :
@@ -354,8 +353,8 @@ TEST_F(OptimizeTurns, ANegativeShareIsNoneWithANotice) {
   for (const char* shares : {"--share 1.5 --share=-0.5", "--share 1.5 --share -0.5"}) {
     const auto result = turns(std::string(shares) + " --max-power-w 6 --json");
     EXPECT_EQ(result.code, 0) << result.err;
-    EXPECT_TRUE(holds(result.err, "a negative share is none; taken as 1 0")) << result.err;
-    EXPECT_TRUE(holds(result.err, other_ + " has no share: left out")) << result.err;
+    EXPECT_TRUE(holds(result.err, "a negative share counts as 0; used instead: 1 0")) << result.err;
+    EXPECT_TRUE(holds(result.err, other_ + " has no share and is left out")) << result.err;
     EXPECT_EQ(result.out, alone.out);
   }
   EXPECT_EQ(turns("--share 2 --share=-1 --max-power-w 6 --quiet").err, "");
@@ -376,7 +375,7 @@ TEST_F(OptimizeTurns, ModelsWithoutACommonModeCanOnlyBeScheduled) {
   auto model = tests::example_model();
   model.space = std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(
       {{hw::KnobRole::cpu_khz, {300'000}}, {hw::KnobRole::gpu_khz, {300'000, 600'000}}}));
-  model.prediction = {tasks::Matrix::Constant(2, 2, 5), tasks::Matrix(0, 0)};
+  model.prediction = learners::LogGaussian::of_medians(tasks::Matrix::Constant(2, 2, 5));
   model.support = {model.space, {}, tasks::Matrix(0, 2)};
   learners::write_model(other_, model);
   const auto schedule = turns("--schedule --max-power-w 6 --json");
@@ -500,14 +499,13 @@ TEST_F(OptimizeProgram, WhatIsWrongIsNamedAsItWasTyped) {
 
 TEST_F(OptimizeProgram, ModelThatCannotAnswerExits1) {
   auto model = tests::example_model();
-  model.prediction.stddev.resize(0, 0);
-  model.prediction.latent_stddev.resize(0, 0);
+  tests::forget_uncertainty(model.prediction);
   learners::write_model(model_, model);
   const auto result = optimize("--max-power-w 6 --confidence 0.9");
   EXPECT_EQ(result.code, 1);
   EXPECT_TRUE(holds(result.err, model_) && holds(result.err, "confidence")) << result.err;
 
-  model.prediction.mean.col(tasks::kPowerW).setConstant(std::nan(""));
+  model.prediction.log_mean.col(tasks::kPowerW).setConstant(std::nan(""));
   model.support.targets.col(tasks::kPowerW).setConstant(std::nan(""));
   learners::write_model(model_, model);
   EXPECT_EQ(optimize("").code, 0);

@@ -52,12 +52,16 @@ TEST_F(PredictProgram, TableHasARowPerMode) {
   std::string line;
   std::getline(lines, line);
   EXPECT_EQ(line,
-            "cpu_khz,gpu_khz,time_ms,power_w,time_std_ms,power_std_w,time_latent_std_ms,power_latent_std_w,"
-            "energy_j,epoch_s,measured");
+            "cpu_khz,gpu_khz,time_median_ms,time_p05_ms,time_p95_ms,time_latent_log_std,power_median_w,"
+            "power_p05_w,power_p95_w,power_latent_log_std,energy_median_j,epoch_median_s,measured");
   std::getline(lines, line);
-  EXPECT_EQ(line, "250000,250000,24,2,0.1,0.5,0.05,0.4,0.048,24,1");
+  EXPECT_EQ(
+      line,
+      "250000,250000,24,23.8360777,24.1650496,0.00208333107,2,1.33395766,2.99859593,0.1980422,0.048,24,1");
   std::getline(lines, line);
-  EXPECT_EQ(line, "250000,500000,20,3.25,0.1,0.5,0.05,0.4,0.065,20,0");
+  EXPECT_EQ(line,
+            "250000,500000,20,19.8361902,20.1651626,0.00249999609,3.25,2.52711683,4.17966431,0.122614619,0."
+            "065,20,0");
 }
 
 TEST_F(PredictProgram, StandardOutputAndFileAreTheSame) {
@@ -68,12 +72,11 @@ TEST_F(PredictProgram, StandardOutputAndFileAreTheSame) {
 TEST_F(PredictProgram, UnknownColumnsAreLeftOut) {
   auto model = tests::example_model();
   model.attributes = {};
-  model.prediction.stddev.resize(0, 0);
-  model.prediction.latent_stddev.resize(0, 0);
-  model.prediction.mean.col(tasks::kPowerW).setConstant(std::nan(""));
+  tests::forget_uncertainty(model.prediction);
+  model.prediction.log_mean.col(tasks::kPowerW).setConstant(std::nan(""));
   learners::write_model(model_, model);
   const auto out = predict("--out -").out;
-  EXPECT_EQ(out.substr(0, out.find('\n')), "cpu_khz,gpu_khz,time_ms,measured");
+  EXPECT_EQ(out.substr(0, out.find('\n')), "cpu_khz,gpu_khz,time_median_ms,measured");
 }
 
 TEST_F(PredictProgram, JsonIsOneObject) {
@@ -142,7 +145,7 @@ TEST_F(PredictProgram, FullDiskKeepsTheOldFile) {
   model.space = std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid(
       {{hw::KnobRole::cpu_khz, levels}, {hw::KnobRole::gpu_khz, {250'000, 1'000'000}}}));
   model.support.space = model.space;
-  model.prediction = {tasks::Matrix::Constant(2000, 2, 3), tasks::Matrix(0, 0)};
+  model.prediction = learners::LogGaussian::of_medians(tasks::Matrix::Constant(2000, 2, 3));
   learners::write_model(model_, model);
   // A limit on the size of files fails as a full disk does once its signal is ignored. dash and bash count in
   // 512 or 1024 bytes.

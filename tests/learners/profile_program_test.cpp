@@ -393,7 +393,7 @@ TEST(ProfileProgram, ResumeGoesOnWhereARunEnded) {
   // Nothing is left to do: that is no reason to begin anew.
   const auto done = run_program("profile", kSimulated + "--modes 4 --resume --out " + out);
   EXPECT_EQ(done.code, 1);
-  EXPECT_NE(done.err.find("nothing to go on with"), std::string::npos) << done.err;
+  EXPECT_NE(done.err.find("nothing to resume"), std::string::npos) << done.err;
 }
 
 TEST(ProfileProgram, AFullDiskEndsARunAndKeepsWhatWasMeasured) {
@@ -479,7 +479,7 @@ TEST(ProfileProgram, AGoalIsReachedWithFewMeasurements) {
   EXPECT_EQ(words.code, 0) << words.err;
   EXPECT_NE(words.out.find("best: cpu_cores="), std::string::npos) << words.out;
   EXPECT_NE(words.out.find("below the 400 ms allowed"), std::string::npos) << words.out;
-  EXPECT_NE(words.out.find("measuring 10 modes more is expected to gain"), std::string::npos) << words.out;
+  EXPECT_NE(words.out.find("measuring 10 more modes is expected to gain"), std::string::npos) << words.out;
   // The answer is a result: -q leaves it.
   const auto quiet = run("--goal energy --max-time-ms 400 --modes 10 -q");
   EXPECT_EQ(quiet.err, "");
@@ -555,14 +555,29 @@ TEST(ProfileProgram, SamplersThatLearnChooseModes) {
 
 TEST(ProfileProgram, GoalsThatMakeNoSenseAreRefused) {
   const TempDir dir;
-  for (const std::string wrong :
-       {"--max-power-w 20", "--goal slowest", "--goal fastest --max-power-w 0",
-        "--goal fastest --confidence 1", "--goal fastest --stop-gain 1", "--goal fastest --search climb",
-        "--goal fastest --modes 5 --measurements 6", "--stop-gain 0.1", "--max-s -1", "--search ei",
-        "--confidence 0.9", "--goal zeus", "--measurements 0", "--goal fastest --init x.h5 --learner gp",
-        "--sampler none-such", "--sampler alc --learner none-such", "--goal fastest --learner sim_prior",
-        "--goal fastest --search random --stop-gain 0.1",
-        "--goal fastest --search predict --measurements 1"}) {
+  for (const std::string wrong : {"--max-power-w 20",
+                                  "--goal slowest",
+                                  "--goal fastest --max-power-w 0",
+                                  "--goal fastest --confidence 1",
+                                  "--goal fastest --stop-gain 1",
+                                  "--goal fastest --search climb",
+                                  "--goal fastest --modes 5 --measurements 6",
+                                  "--stop-gain 0.1",
+                                  "--max-s -1",
+                                  "--search ei",
+                                  "--confidence 0.9",
+                                  "--goal zeus",
+                                  "--measurements 0",
+                                  "--goal fastest --init x.h5 --learner gp",
+                                  "--sampler none-such",
+                                  "--sampler alc --learner none-such",
+                                  "--goal fastest --learner sim_prior",
+                                  "--goal fastest --search random --stop-gain 0.1",
+                                  "--goal fastest --set search.pool=0",
+                                  "--goal fastest --set search.hope=1",
+                                  "--set search.pool=10",
+                                  "--sampler random --set temper=0.5",
+                                  "--goal fastest --search predict --measurements 1"}) {
     const auto result = run_program("profile", kSimulated + wrong + " --out " + (dir / "p.h5"));
     EXPECT_EQ(result.code, 2) << wrong << ": " << result.err;
   }

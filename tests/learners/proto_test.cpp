@@ -174,10 +174,8 @@ TEST(Proto, IsSurerAtMeasuredModesThanElsewhere) {
   const auto there = predictor->predict(support.modes),
              everywhere = predictor->predict(support.space->modes());
   for (int t = 0; t < 2; ++t) {
-    const auto relative = [&](const Prediction& p) {
-      return (p.stddev.col(t).array() / p.mean.col(t).array()).mean();
-    };
-    EXPECT_GT(everywhere.stddev.col(t).minCoeff(), 0);
+    const auto relative = [&](const Prediction& p) { return p.log_variance.col(t).cwiseSqrt().mean(); };
+    EXPECT_GT(everywhere.log_variance.col(t).minCoeff(), 0);
     EXPECT_LT(relative(there), relative(everywhere));
   }
 }
@@ -221,33 +219,33 @@ TEST(Proto, OneTrainingWorkloadWeighsAll) {
   const auto predictor = Proto(model).adapt(example_support(1, 3));
   ASSERT_EQ(predictor->behaves_like().size(), 1);
   EXPECT_EQ(predictor->behaves_like()[0].weight, 1);
-  EXPECT_TRUE(predictor->predict(example_space()->modes()).mean.allFinite());
+  EXPECT_TRUE(predictor->predict(example_space()->modes()).median().allFinite());
 }
 
 TEST(Proto, CurvesAreExpectedWhereNothingIsMeasured) {
   const auto support = example_support(3, 3);
   const auto modes = example_space()->modes();
   auto model = random_proto(*example_space());
-  const Matrix half = Proto(model).adapt(support)->predict(modes).mean;
+  const Matrix half = Proto(model).adapt(support)->predict(modes).median();
   for (auto& target : model.targets) target->curve_share = 0;
-  const Matrix none = Proto(model).adapt(support)->predict(modes).mean;
+  const Matrix none = Proto(model).adapt(support)->predict(modes).median();
   EXPECT_GT((half.array() / none.array()).log().abs().maxCoeff(), 0.001);
   for (auto& target : model.targets) {
     target->curve_share = 0.5;
     target->curve_weights.setZero();
   }
-  EXPECT_EQ(Proto(model).adapt(support)->predict(modes).mean, none);
+  EXPECT_EQ(Proto(model).adapt(support)->predict(modes).median(), none);
 }
 
 TEST(Proto, EachPartMatters) {
   const auto support = example_support(6, 3);
   const auto modes = example_space()->modes();
   auto model = random_proto(*example_space());
-  const Matrix whole = Proto(model).adapt(support)->predict(modes).mean;
+  const Matrix whole = Proto(model).adapt(support)->predict(modes).median();
   for (bool ProtoParts::*part : {&ProtoParts::embedding, &ProtoParts::heads, &ProtoParts::residual}) {
     auto less = model;
     less.parts.*part = false;
-    EXPECT_NE(Proto(less).adapt(support)->predict(modes).mean, whole);
+    EXPECT_NE(Proto(less).adapt(support)->predict(modes).median(), whole);
   }
 }
 
@@ -263,7 +261,7 @@ TEST(Proto, KernelOfManyRowsIsFittedToSomeOfThem) {
   }
   auto model = random_proto(*space);
   for (auto& target : model.targets) target->fine_tune.kernel_steps = 3;
-  const Matrix p = Proto(model).adapt(support)->predict(support.modes).mean;
+  const Matrix p = Proto(model).adapt(support)->predict(support.modes).median();
   EXPECT_LT(((p - support.targets).array() / support.targets.array()).abs().maxCoeff(), 0.05);
 }
 

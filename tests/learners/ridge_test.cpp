@@ -85,7 +85,7 @@ TEST(Ridge, RowsLeftOutArePredictedAsFromTheOthers) {
       if (support.modes[j] != rows.modes[i]) others.push_back(j);
     const auto one = Ridge(model).adapt(support.subset(others))->predict(std::span(&rows.modes[i], 1));
     const auto at = static_cast<Eigen::Index>(i);
-    const double error = std::log(rows.values[at]) - std::log(one.mean(0, tasks::kTimeMs));
+    const double error = std::log(rows.values[at]) - one.log_mean(0, tasks::kTimeMs);
     // The level is nearly free, not free.
     EXPECT_NEAR(all.error[at], error, 0.02 * std::abs(error) + 1e-4);
   }
@@ -94,10 +94,9 @@ TEST(Ridge, RowsLeftOutArePredictedAsFromTheOthers) {
 TEST(Ridge, IsSurestWhereItMeasured) {
   const auto support = example_support(6, 3);
   const auto predictor = Ridge(random_ridge(*example_space())).adapt(support);
-  const Matrix relative =
-      predictor->predict(support.modes).stddev.array() / predictor->predict(support.modes).mean.array();
+  const Matrix relative = predictor->predict(support.modes).log_variance;
   const auto everywhere = predictor->predict(example_space()->modes());
-  const Matrix all = everywhere.stddev.array() / everywhere.mean.array();
+  const Matrix all = everywhere.log_variance;
   for (int t = 0; t < 2; ++t) EXPECT_LT(relative.col(t).mean(), all.col(t).mean());
 }
 

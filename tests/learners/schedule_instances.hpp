@@ -6,6 +6,7 @@
 
 #include "hw/random.hpp"
 #include "learners/optimize/schedule.hpp"
+#include "tests/learners/stated.hpp"
 
 namespace fewwatt::tests {
 
@@ -26,12 +27,14 @@ inline learners::Model random_model(hw::Rng& rng, bool batches = false) {
   model.attributes.time_of = datasets::TimeOf::minibatch;
   model.space = small_space(batches);
   const auto n = static_cast<Eigen::Index>(model.space->size());
-  model.prediction = {learners::Matrix(n, 2), learners::Matrix(n, 2)};
+  Stated stated{learners::Matrix(n, 2), learners::Matrix(n, 2)};
   for (Eigen::Index i = 0; i < n; ++i)
     for (Eigen::Index t = 0; t < 2; ++t) {
-      model.prediction.mean(i, t) = 2 + static_cast<double>(rng.below(20));
-      model.prediction.stddev(i, t) = 0.1 * static_cast<double>(rng.below(10));
+      stated.median(i, t) = 2 + static_cast<double>(rng.below(20));
+      stated.stddev(i, t) = 0.1 * static_cast<double>(rng.below(10));
     }
+  stated.latent_stddev = stated.stddev;
+  model.prediction = stated;
   model.support.space = model.space;
   return model;
 }

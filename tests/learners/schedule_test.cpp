@@ -52,10 +52,17 @@ TEST(BestTurns, OneWorkloadIsChosenAsChooseDoes) {
       ASSERT_EQ(totals.fits(), choice.has_value());
       if (!choice) continue;
       const auto row = static_cast<Eigen::Index>(*choice);
-      EXPECT_NEAR(totals.score / objective(model.prediction.mean(row, 0), model.prediction.mean(row, 1)), 1,
-                  1e-12);
+      const auto& logs = model.prediction.log_mean;
+      EXPECT_NEAR(totals.score / std::exp(objective.log_score(logs(row, 0), logs(row, 1))), 1, 1e-12);
     }
   }
+}
+
+// Of two modes: ms, W.
+Prediction stated(const std::array<std::array<double, 2>, 2>& rows) {
+  Matrix medians(2, 2);
+  medians << rows[0][0], rows[0][1], rows[1][0], rows[1][1];
+  return Prediction::of_medians(medians);
 }
 
 // Two settings; each workload is better off in its own one.
@@ -65,10 +72,9 @@ TEST(BestTurns, SwitchingPaysOnlyWhenTurnsAreLong) {
     model->device = "board";
     model->space =
         std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid({{KnobRole::mem_khz, {1, 2}}}));
-    model->prediction.mean.resize(2, 2);
   }
-  a.prediction.mean << 10, 20, 14, 10;  // fast where it needs 20 W
-  b.prediction.mean << 30, 10, 20, 10;
+  a.prediction = stated({{{10, 20}, {14, 10}}});  // fast where it needs 20 W
+  b.prediction = stated({{{30, 10}, {20, 10}}});
   const std::vector<Turn> turns = {{{&a}, 0.5}, {{&b}, 0.5}};
   const auto solve = [&](double units, double max_power_w) {
     const auto problem = turns_problem(turns, Objective::time, {.max_power_w = max_power_w},
@@ -92,10 +98,9 @@ TEST(BestTurns, AWorkloadThatCannotKeepTheLimitDoesNotLoosenItForOthers) {
     model->device = "board";
     model->space =
         std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid({{KnobRole::mem_khz, {1, 2}}}));
-    model->prediction.mean.resize(2, 2);
   }
-  a.prediction.mean << 30, 20, 10, 25;  // 20 W at least
-  b.prediction.mean << 30, 10, 10, 19;
+  a.prediction = stated({{{30, 20}, {10, 25}}});  // 20 W at least
+  b.prediction = stated({{{30, 10}, {10, 19}}});
   const std::vector<Turn> turns = {{{&a}, 0.5}, {{&b}, 0.5}};
   const auto problem = turns_problem(turns, Objective::time, {.max_power_w = 10}, {}, false);
   EXPECT_NEAR(problem.power_excess, 2, 1e-12);
@@ -108,7 +113,7 @@ TEST(BestTurns, ConstantTimeOrPowerIsNoTrouble) {
   hw::Rng rng(7);
   for (const int target : {0, 1}) {
     std::vector<Model> models = {random_model(rng), random_model(rng)};
-    for (auto& model : models) model.prediction.mean.col(target).setConstant(5);
+    for (auto& model : models) model.prediction.log_mean.col(target).setConstant(std::log(5));
     const std::vector<Turn> turns = {{{&models[0]}, 0.3}, {{&models[1]}, 0.7}};
     for (const bool one_setting : {false, true}) {
       const auto problem = turns_problem(turns, Objective::edp, {.max_time_ms = 50},
@@ -146,12 +151,12 @@ TEST(TurnsProblem, NamesWhatIsWrong) {
   b.device = "other";
   EXPECT_NE(problem(0.5).find("different boards: board/"), std::string::npos);
   b.device = "board";
-  b.prediction.mean.col(1).setConstant(std::nan(""));
+  b.prediction.log_mean.col(1).setConstant(std::nan(""));
   EXPECT_EQ(problem(0.5), "");
   EXPECT_NE(problem(0.5, Objective::energy).find(b.workload + " has no power"), std::string::npos);
   b = random_model(rng);
-  b.prediction.stddev.resize(0, 0);
-  EXPECT_NE(problem(0.5, Objective::time, {.max_power_w = 5, .confidence = 0.9}).find("stddev"),
+  tests::forget_uncertainty(b.prediction);
+  EXPECT_NE(problem(0.5, Objective::time, {.max_power_w = 5, .confidence = 0.9}).find("uncertainty"),
             std::string::npos);
   b.space =
       std::make_shared<const hw::PowerModeSpace>(hw::PowerModeSpace::grid({{KnobRole::cpu_cores, {2, 4}}}));

@@ -57,7 +57,9 @@ Goal within(double power_w) {
 std::unique_ptr<Search> make(std::string_view name, const Goal& goal, const SearchOptions& options,
                              std::string_view learner = "sim_only") {
   return make_search(name, tests::simulated_space(),
-                     needs_learner(name) ? std::shared_ptr<const Learner>(make_learner(learner)) : nullptr,
+                     builtin().searches.find(name).needs_learner
+                         ? std::shared_ptr<const Learner>(make_learner(learner))
+                         : nullptr,
                      goal, options);
 }
 
@@ -171,11 +173,12 @@ TEST_P(SearchContract, ASeedGivesTheSameModes) {
   EXPECT_EQ(modes(run(*s, a)), modes(run(*t, b)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, SearchContract, testing::ValuesIn(search_names()), [](const auto& of) {
-  std::string name(of.param);
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Registry, SearchContract, testing::ValuesIn(builtin().searches.names()),
+                         [](const auto& of) {
+                           std::string name(of.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 // ---- what they are for ----
 

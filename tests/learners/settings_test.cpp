@@ -54,7 +54,7 @@ Prediction predicted(const Checkpoint& checkpoint) {
 
 TEST(Settings, EachKindThatNeedsACheckpointIsTried) {
   const auto kinds = all_kinds();
-  for (const auto& facts : learner_facts()) {
+  for (const auto& facts : builtin().learners) {
     if (!facts.needs_checkpoint) continue;
     EXPECT_TRUE(std::any_of(kinds.begin(), kinds.end(), [&](const auto& c) {
       return c.learner == facts.name;
@@ -66,7 +66,7 @@ TEST(Settings, ANumberOutOfBoundsIsNamedOrDoesNoHarm) {
   const double bad[] = {std::nan(""), HUGE_VAL, -HUGE_VAL, -1, 0, 2147483648.0, 1e300};
   std::size_t tried = 0, named = 0;
   for (const auto& good : all_kinds()) {
-    ASSERT_TRUE(predicted(good).mean.allFinite()) << good.learner;
+    ASSERT_TRUE(predicted(good).log_mean.allFinite()) << good.learner;
     for (const auto& [entry, values] : good.numbers) {
       if (is_of_member(good, entry)) continue;
       for (const double value : bad) {
@@ -76,7 +76,8 @@ TEST(Settings, ANumberOutOfBoundsIsNamedOrDoesNoHarm) {
         ++tried;
         try {
           const auto p = predicted(c);
-          EXPECT_TRUE(p.mean.allFinite() && p.mean.minCoeff() > 0 && p.stddev.allFinite()) << what;
+          EXPECT_TRUE(p.median().allFinite() && p.median().minCoeff() > 0 && p.log_variance.allFinite())
+              << what;
           EXPECT_TRUE(std::isfinite(value)) << what;
         } catch (const std::invalid_argument& e) {
           ++named;
@@ -101,7 +102,7 @@ TEST(Settings, ATensorOutOfBoundsIsRefusedOrPredictsSomething) {
         c.tensors[entry](0, tensor.cols() - 1) = value;
         try {
           const auto p = predicted(c);
-          EXPECT_EQ(p.mean.rows(), 12) << good.learner << ": " << entry;
+          EXPECT_EQ(p.median().rows(), 12) << good.learner << ": " << entry;
         } catch (const std::exception& e) {
           EXPECT_STRNE(e.what(), "") << entry;
         }
@@ -159,7 +160,7 @@ TEST(Settings, WorkloadsAndCurvesHaveBounds) {
 
 TEST(Settings, ACandidateStandsOnce) {
   auto c = tests::checkpoint_without_rows("auto", *example_space());
-  c.texts["candidates"] += " proto";
+  c.texts["candidates"] += " sim_prior";
   EXPECT_THROW(make_learner(c), std::invalid_argument);
 }
 

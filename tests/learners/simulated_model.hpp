@@ -7,13 +7,13 @@ namespace fewwatt::tests {
 
 // A model that is sure of a table [n,2] of all modes.
 inline learners::Model model_of(const std::string& workload, std::shared_ptr<const hw::PowerModeSpace> space,
-                                tasks::Matrix table) {
+                                const tasks::Matrix& table) {
   learners::Model model;
   model.device = "board";
   model.workload = workload;
   model.learner = "exact";
   model.space = std::move(space);
-  model.prediction.mean = std::move(table);
+  model.prediction = learners::Prediction::of_medians(table);
   model.support = {model.space, {}, tasks::Matrix(0, 2)};
   return model;
 }

@@ -46,8 +46,8 @@ TEST(RunTogether, PredictsTheSimulatorsContentionWithinTheStatedError) {
     for (std::size_t a = 0; a < models.size(); ++a) {
       for (std::size_t b = a; b < models.size(); ++b) {
         const auto pair = run_together(models[a], models[b], {0.5, 0.5}, PairKnowledge::predicted);
-        const double idle_w = std::min(models[a].prediction.mean.col(1).minCoeff(),
-                                       models[b].prediction.mean.col(1).minCoeff());
+        const double idle_w = std::min(models[a].prediction.median().col(1).minCoeff(),
+                                       models[b].prediction.median().col(1).minCoeff());
         const std::vector<hw::SimulatedWorkload> both = {workloads[a], workloads[b]};
         for (std::size_t i = 0; i < modes.size(); i += 1 + modes.size() / 500) {
           const auto row = static_cast<Eigen::Index>(i);
@@ -57,13 +57,13 @@ TEST(RunTogether, PredictsTheSimulatorsContentionWithinTheStatedError) {
             time.push_back(std::abs(ratio - 1));
             time_square += std::log(ratio) * std::log(ratio);
             time_without.push_back(
-                std::abs(models[w == 0 ? a : b].prediction.mean(row, 0) / truth[w].time_ms - 1));
+                std::abs(models[w == 0 ? a : b].prediction.median(row, 0) / truth[w].time_ms - 1));
           }
-          const double ratio = pair.model.prediction.mean(row, 1) / truth[0].power_w;
+          const double ratio = pair.model.prediction.median(row, 1) / truth[0].power_w;
           power.push_back(std::abs(ratio - 1));
           power_square += std::log(ratio) * std::log(ratio);
           const double without =
-              models[a].prediction.mean(row, 1) + models[b].prediction.mean(row, 1) - idle_w;
+              models[a].prediction.median(row, 1) + models[b].prediction.median(row, 1) - idle_w;
           power_without.push_back(std::abs(without / truth[0].power_w - 1));
         }
       }
@@ -94,13 +94,14 @@ TEST(RunTogether, WhatWaitsForTheGpuAloneTakesTwiceAsLong) {
   const auto both = run_together(gpu, gpu, {0.5, 0.5}, PairKnowledge::predicted);
   for (int row = 0; row < 4; ++row) {
     EXPECT_NEAR(both.each_ms(row, 0), 2 * bound(row, 0), 1e-9);
-    EXPECT_NEAR(both.model.prediction.mean(row, 0), bound(row, 0), 1e-9);  // half a unit of each
-    EXPECT_NEAR(both.model.prediction.mean(row, 1), bound(row, 1), 1e-9);  // the GPU is as busy as with one
+    EXPECT_NEAR(both.model.prediction.median(row, 0), bound(row, 0), 1e-9);  // half a unit of each
+    EXPECT_NEAR(both.model.prediction.median(row, 1), bound(row, 1), 1e-9);  // the GPU is as busy as with one
   }
   const auto apart = run_together(gpu, cpu, {0.5, 0.5}, PairKnowledge::predicted);
   for (int row = 0; row < 4; ++row) {
     EXPECT_NEAR(apart.each_ms(row, 0), bound(row, 0), 1e-9);
-    EXPECT_NEAR(apart.model.prediction.mean(row, 1), bound(row, 1) + free(row, 1) - 10, 1e-9);  // idle: 10 W
+    EXPECT_NEAR(apart.model.prediction.median(row, 1), bound(row, 1) + free(row, 1) - 10,
+                1e-9);  // idle: 10 W
   }
   EXPECT_EQ(apart.model.error(), "");
   EXPECT_EQ(apart.model.workload, "gpu+cpu");
@@ -112,20 +113,19 @@ TEST(RunTogether, MeasuredPairIsAsMeasured) {
   two << 5, 11, 50, 15, 20, 13, 10, 17;
   const auto pair = run_together(model_of("a", gpu_space(), one), model_of("b", gpu_space(), two),
                                  {0.75, 0.25}, PairKnowledge::measured);
-  EXPECT_EQ(pair.model.prediction.mean(0, 0), 15);    // max(0.75 x 20, 0.25 x 5)
-  EXPECT_EQ(pair.model.prediction.mean(1, 0), 12.5);  // max(0.75 x 10, 0.25 x 50)
-  EXPECT_EQ(pair.model.prediction.mean(1, 1), 14.5);
-  EXPECT_EQ(pair.each_ms(1, 1), 50);
+  EXPECT_DOUBLE_EQ(pair.model.prediction.median(0, 0), 15);    // max(0.75 x 20, 0.25 x 5)
+  EXPECT_DOUBLE_EQ(pair.model.prediction.median(1, 0), 12.5);  // max(0.75 x 10, 0.25 x 50)
+  EXPECT_DOUBLE_EQ(pair.model.prediction.median(1, 1), 14.5);
+  EXPECT_DOUBLE_EQ(pair.each_ms(1, 1), 50);
 }
 
 TEST(RunTogether, PredictionAdmitsItsError) {
   Model model = model_of("a", gpu_space(), Matrix::Constant(4, 2, 10));
-  model.prediction.stddev = Matrix::Zero(4, 2);
+  model.prediction.log_variance = model.prediction.latent_log_variance = Matrix::Zero(4, 2);
   const auto predicted = run_together(model, model, {0.5, 0.5}, PairKnowledge::predicted);
-  EXPECT_NEAR(predicted.model.prediction.stddev(0, 1) / predicted.model.prediction.mean(0, 1),
-              std::sqrt(std::exp(kPairPowerError * kPairPowerError) - 1), 1e-12);
+  EXPECT_NEAR(predicted.model.prediction.log_stddev(0, 1), kPairPowerError, 1e-12);
   const auto measured = run_together(model, model, {0.5, 0.5}, PairKnowledge::measured);
-  EXPECT_EQ(measured.model.prediction.stddev(0, 0), 0);
+  EXPECT_EQ(measured.model.prediction.log_variance(0, 0), 0);
 }
 
 TEST(RunTogether, NamesWhatIsWrong) {
@@ -143,7 +143,7 @@ TEST(RunTogether, NamesWhatIsWrong) {
   b.device = "other";
   EXPECT_NE(refusal(b).find("different boards"), std::string::npos);
   b = a;
-  b.prediction.mean(2, 1) = std::nan("");
+  b.prediction.log_mean(2, 1) = std::nan("");
   EXPECT_NE(refusal(b).find("times and powers"), std::string::npos);
   const auto cpu_only = std::make_shared<const hw::PowerModeSpace>(
       hw::PowerModeSpace::grid({{hw::KnobRole::cpu_khz, {100, 200}}, {hw::KnobRole::mem_khz, {100, 200}}}));

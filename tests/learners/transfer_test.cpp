@@ -24,7 +24,7 @@ TEST(PublishedRecipe, RowsPerModeMultiplyTheEpochs) {
   const auto support = tests::example_support(6, 1);
   const auto modes = tests::example_space()->modes();
   const auto predict = [&](const PublishedRecipe& recipe) {
-    return Scratch(false, recipe).adapt(support)->predict(modes).mean;
+    return Scratch(false, recipe).adapt(support)->predict(modes).median();
   };
   EXPECT_EQ(predict({.epochs = 5, .rows_per_mode = 4}), predict({.epochs = 20}));
   EXPECT_NE(predict({.epochs = 5, .rows_per_mode = 4}), predict({.epochs = 5}));

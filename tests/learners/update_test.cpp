@@ -95,10 +95,10 @@ TEST(Update, OfAGpEqualsTheBatchWithItsHyperParameters) {
   const Fitted known = {{"time/gp", {signal, length, length, noise}},
                         {"power/gp", {signal, length, length, noise}}};
   const auto updated = Gp().update(all, known)->predict(modes), batch = fixed.adapt(all)->predict(modes);
-  EXPECT_LE((updated.mean.cwiseQuotient(batch.mean).array() - 1).abs().maxCoeff(), kExact);
-  EXPECT_LE((updated.stddev.cwiseQuotient(batch.stddev).array() - 1).abs().maxCoeff(), kExact);
+  EXPECT_LE((updated.log_mean - batch.log_mean).cwiseAbs().maxCoeff(), kExact);
+  EXPECT_LE((updated.log_variance.cwiseQuotient(batch.log_variance).array() - 1).abs().maxCoeff(), kExact);
   const auto searched = Gp().adapt(all)->predict(modes);
-  EXPECT_GT((searched.mean - batch.mean).cwiseAbs().maxCoeff(), 1e-6);  // they are others
+  EXPECT_GT((searched.log_mean - batch.log_mean).cwiseAbs().maxCoeff(), 1e-6);  // they are others
 }
 
 TEST(Update, RowByRowEqualsAllAtOnce) {
@@ -114,8 +114,8 @@ TEST(Update, RowByRowEqualsAllAtOnce) {
   }
   const auto at_once = learner.update(all, first->fitted())->predict(modes),
              by_row = predictor->predict(modes);
-  EXPECT_LE((by_row.mean.cwiseQuotient(at_once.mean).array() - 1).abs().maxCoeff(), kExact);
-  EXPECT_LE((by_row.stddev.cwiseQuotient(at_once.stddev).array() - 1).abs().maxCoeff(), kExact);
+  EXPECT_LE((by_row.log_mean - at_once.log_mean).cwiseAbs().maxCoeff(), kExact);
+  EXPECT_LE((by_row.log_variance.cwiseQuotient(at_once.log_variance).array() - 1).abs().maxCoeff(), kExact);
 }
 
 TEST(Update, RefusesHyperParametersOfAnotherSpace) {

@@ -80,7 +80,7 @@ double error_of(const learners::Learner& learner, const Space& space, Kind kind,
     const auto all = tasks::samples_of(workload(space, 200 + draw, kind));
     hw::Rng rng(draw);
     const auto support = all.subset(rng.sample(all.size(), shots));
-    const Vector predicted = learner.adapt(support)->predict(all.modes).mean.col(target);
+    const Vector predicted = learner.adapt(support)->predict(all.modes).median().col(target);
     sum += ((predicted - all.targets.col(target)).array() / all.targets.col(target).array()).abs().mean();
   }
   return 100 * sum / kDraws;

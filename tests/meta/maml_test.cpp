@@ -6,6 +6,7 @@
 #include "meta/fine_tune_search.hpp"
 #include "meta/train.hpp"
 #include "tests/meta/made_up_family.hpp"
+#include "tests/meta/on_tasks.hpp"
 #include "tests/run_program.hpp"
 
 namespace fewwatt::meta {
@@ -13,6 +14,12 @@ namespace {
 
 using tests::family;
 using tests::family_profile;
+
+struct ModeMaml : tests::OnTasks<Maml, learners::FineTuneModel> {
+  ModeMaml(const std::string& name, const std::vector<datasets::Profile>& training,
+           const MamlOptions& options, std::uint64_t seed)
+      : OnTasks(maml_on_modes(name, training, options, seed)) {}
+};
 
 MamlOptions small() {
   MamlOptions options;
@@ -35,22 +42,22 @@ std::vector<tasks::Task> tasks_of(const datasets::Profile& profile, int count) {
 
 TEST(Maml, SnapshotAdaptsWithTheBoardsLearner) {
   const auto profiles = family(3);
-  const Maml maml("maml", profiles, small(), 1);
+  const ModeMaml maml("maml", profiles, small(), 1);
   const auto task = tasks_of(family_profile(7), 1)[0];
   const auto predicted =
-      learners::make_learner(maml.snapshot())->adapt(task.support)->predict(task.query.modes).mean;
+      learners::make_learner(maml.snapshot())->adapt(task.support)->predict(task.query.modes).median();
   EXPECT_TRUE((predicted.array() > 0).all());
 }
 
 TEST(Maml, LossFallsOnAFamilyOfWorkloads) {
   const auto profiles = family(6);
-  Maml maml("maml", profiles, small(), 1);
+  ModeMaml maml("maml", profiles, small(), 1);
   const auto tasks = tasks_of(family_profile(20), 6);
   const double before = validation_error(*learners::make_learner(maml.snapshot()), tasks);
   double first = 0, last = 0;
   const auto summary =
-      train(maml, source(profiles), tasks, {.steps = 60, .meta_batch = 8, .validate_every = 30},
-            {.progress = [&](const Progress& p) {
+      train(maml, maml.episodes_of(source(profiles)), validation_on(tasks),
+            {.steps = 60, .meta_batch = 8, .validate_every = 30}, {.progress = [&](const Progress& p) {
               if (p.step <= 10) first += p.loss;
               if (p.step > 50) last += p.loss;
             }});
@@ -61,7 +68,7 @@ TEST(Maml, LossFallsOnAFamilyOfWorkloads) {
 
 TEST(Maml, TrainsOnlyTheTargetsThatProfilesHave) {
   const auto profiles = family(2, false);
-  Maml maml("maml", profiles, small(), 1);
+  ModeMaml maml("maml", profiles, small(), 1);
   EXPECT_TRUE(maml.model().targets[tasks::kTimeMs]);
   EXPECT_FALSE(maml.model().targets[tasks::kPowerW]);
   EXPECT_GT(maml.step(tasks_of(profiles[0], 2)).loss, 0);
@@ -72,7 +79,7 @@ TEST(Maml, RowsWithoutAPowerAreLeftOut) {
   for (std::size_t i = 0; i < profiles[1].measurements.size(); i += 3) {
     profiles[1].measurements[i].power_w = std::nan("");
   }
-  Maml maml("maml", profiles, small(), 1);
+  ModeMaml maml("maml", profiles, small(), 1);
   auto batch = tasks_of(profiles[0], 2);
   for (auto& task : tasks_of(profiles[1], 2)) batch.push_back(task);
   EXPECT_TRUE(std::isfinite(maml.step(batch).loss));
@@ -85,7 +92,7 @@ TEST(Maml, LoadedStateGoesOnBitForBit) {
   std::vector<std::vector<tasks::Task>> batches;
   for (int i = 0; i < 6; ++i) batches.push_back(tasks.next(4, rng));
 
-  Maml whole("maml", profiles, small(), 1), before("maml", profiles, small(), 1),
+  ModeMaml whole("maml", profiles, small(), 1), before("maml", profiles, small(), 1),
       after("maml", profiles, small(), 2);
   for (const auto& batch : batches) whole.step(batch);
   for (int i = 0; i < 3; ++i) before.step(batches[i]);
@@ -97,20 +104,20 @@ TEST(Maml, LoadedStateGoesOnBitForBit) {
 
 TEST(Maml, RefusesAStateOfAnotherNet) {
   const auto profiles = family(2);
-  const auto state = Maml("maml", profiles, small(), 1).state();
+  const auto state = ModeMaml("maml", profiles, small(), 1).state();
   auto wider = small();
   wider.net.hidden = {32};
-  EXPECT_THROW(Maml("maml", profiles, wider, 1).set_state(state), std::invalid_argument);
+  EXPECT_THROW(ModeMaml("maml", profiles, wider, 1).set_state(state), std::invalid_argument);
   auto other = state;
   other.learner = "reptile-state";
-  EXPECT_THROW(Maml("maml", profiles, small(), 1).set_state(other), std::invalid_argument);
+  EXPECT_THROW(ModeMaml("maml", profiles, small(), 1).set_state(other), std::invalid_argument);
 }
 
 TEST(Maml, LossThatIsNotFiniteNamesStepAndTask) {
   const auto profiles = family(2);
   auto options = small();
   options.inner.rate = 1e30;
-  Maml maml("maml", profiles, options, 1);
+  ModeMaml maml("maml", profiles, options, 1);
   try {
     maml.step(tasks_of(profiles[1], 2));
     FAIL() << "no error";
@@ -123,14 +130,14 @@ TEST(Maml, LossThatIsNotFiniteNamesStepAndTask) {
 TEST(Maml, RefusesBadOptionsAndProfiles) {
   auto options = small();
   options.clip_norm = 0;
-  EXPECT_THROW(Maml("maml", family(1), options, 1), std::invalid_argument);
-  EXPECT_THROW(Maml("maml", {}, small(), 1), std::invalid_argument);
+  EXPECT_THROW(ModeMaml("maml", family(1), options, 1), std::invalid_argument);
+  EXPECT_THROW(ModeMaml("maml", {}, small(), 1), std::invalid_argument);
   auto mixed = family(2);
   mixed[1].space = std::make_shared<const hw::PowerModeSpace>(
       hw::PowerModeSpace::grid({{hw::KnobRole::power_limit_mw, {1000, 2000}}}));
   mixed[1].modes = mixed[1].space->modes();
   mixed[1].measurements.resize(2);
-  EXPECT_THROW(Maml("maml", mixed, small(), 1), std::invalid_argument);
+  EXPECT_THROW(ModeMaml("maml", mixed, small(), 1), std::invalid_argument);
 }
 
 TEST(Maml, LearnedRatesAreTrainedAndStayInTheirClamp) {
@@ -140,7 +147,7 @@ TEST(Maml, LearnedRatesAreTrainedAndStayInTheirClamp) {
     options.learned_rates = rates;
     options.rate_clamp = 1.2;
     options.outer_rate = 0.05;
-    Maml maml("maml", profiles, options, 1);
+    ModeMaml maml("maml", profiles, options, 1);
     const auto tasks = source(profiles);
     hw::Rng rng(4);
     for (int i = 0; i < 10; ++i) maml.step(tasks.next(4, rng));
@@ -158,7 +165,7 @@ TEST(Maml, LearnedRatesPerLayerAreEqualWithinALayer) {
   auto options = small();
   options.learned_rates = LearnedRates::per_layer_and_step;
   options.multi_step_until = 2;
-  Maml maml("maml++", profiles, options, 1);
+  ModeMaml maml("maml++", profiles, options, 1);
   maml.step(tasks_of(profiles[0], 3));
   const auto model = learners::FineTuneModel::from_checkpoint(maml.snapshot());
   const auto& rates = model.targets[0]->rates;
@@ -178,7 +185,7 @@ TEST(Maml, ClampedRatesDoNotDiverge) {
   options.outer_rate = 10;
   options.rate_clamp = 2;
   options.clip_norm = 1e-3;
-  Maml maml("meta-sgd", profiles, options, 1);
+  ModeMaml maml("meta-sgd", profiles, options, 1);
   maml.step(tasks_of(profiles[0], 4));
   const Matrix rates = learners::FineTuneModel::from_checkpoint(maml.snapshot()).targets[0]->rates;
   EXPECT_LE(rates.maxCoeff(), 0.2 * (1 + 1e-12));
@@ -191,7 +198,7 @@ TEST(Maml, LearnedRatesGoOnBitForBit) {
   auto options = small();
   options.learned_rates = LearnedRates::per_layer_and_step;
   options.multi_step_until = 4;
-  Maml whole("maml++", profiles, options, 1), before("maml++", profiles, options, 1),
+  ModeMaml whole("maml++", profiles, options, 1), before("maml++", profiles, options, 1),
       after("maml++", profiles, options, 2);
   whole.step(batch);
   whole.step(next);
@@ -205,10 +212,10 @@ TEST(Maml, WithoutInnerStepsItIsJointPreTraining) {
   const auto profiles = family(3);
   auto options = small();
   options.inner.steps = 0;
-  Maml joint("joint", profiles, options, 1);
+  ModeMaml joint("joint", profiles, options, 1);
   const auto task = tasks_of(profiles[1], 1);
-  const auto& initializer = *joint.model().targets[tasks::kTimeMs];
-  const auto episode = make_episodes(joint.model(), tasks::kTimeMs, task).episodes[0];
+  const auto initializer = *joint.model().targets[tasks::kTimeMs];
+  const auto episode = joint.episodes(tasks::kTimeMs, task)[0];
   Vector gradient;
   const double loss = learners::Mlp<double>(joint.model().shape, initializer.weights)
                           .loss(episode.query_x, episode.query_y, gradient);
@@ -220,7 +227,7 @@ TEST(Maml, WithoutInnerStepsItIsJointPreTraining) {
 
 TEST(FineTuneSearch, DivergedTrainingHasAnInfiniteError) {
   const auto profiles = family(3);
-  const Maml maml("maml", profiles, small(), 1);
+  const ModeMaml maml("maml", profiles, small(), 1);
   const FineTuneGrid grid{.steps = {20, 60}, .rates = {3e-3, 1e30}, .stop_rms = {0}};
   const auto errors = try_fine_tuning(maml.model(), tasks::kTimeMs, tasks_of(family_profile(7), 1)[0], grid);
   EXPECT_TRUE(std::isfinite(errors[0]) && std::isfinite(errors[1]));
@@ -230,7 +237,7 @@ TEST(FineTuneSearch, DivergedTrainingHasAnInfiniteError) {
 
 TEST(FineTuneSearch, ErrorsAreThoseOfTheLearner) {
   const auto profiles = family(3);
-  const Maml maml("maml", profiles, small(), 1);
+  const ModeMaml maml("maml", profiles, small(), 1);
   const auto task = tasks_of(family_profile(7), 1)[0];
   const FineTuneGrid grid{.steps = {20, 60}, .rates = {3e-3, 1e-2}, .stop_rms = {0.05, 0}};
   const auto settings = grid.settings();
@@ -240,7 +247,8 @@ TEST(FineTuneSearch, ErrorsAreThoseOfTheLearner) {
     for (std::size_t i = 0; i < settings.size(); ++i) {
       auto model = maml.model();
       model.targets[target]->fine_tune = settings[i];
-      const Matrix predicted = learners::FineTune(model).adapt(task.support)->predict(task.query.modes).mean;
+      const Matrix predicted =
+          learners::FineTune(model).adapt(task.support)->predict(task.query.modes).median();
       const Vector measured = task.query.targets.col(target);
       const Vector difference = predicted.col(target) - measured;
       const double percent = 100 * (difference.array() / measured.array()).abs().mean();

@@ -104,10 +104,37 @@ TEST_F(MetaTrainProgram, RateThatDivergesNamesStepAndTaskAndLeavesNothing) {
 }
 
 TEST_F(MetaTrainProgram, RatesAndCountsThatMakeNoSenseAreWrongUsage) {
-  for (const char* bad : {"--inner-rate 0", "--inner-rate nan", "--outer-rate -1", "--meta-batch 0",
-                          "--validate-every 0", "--inner-steps 0", "--patience x"}) {
-    EXPECT_EQ(run(bad).code, 2) << bad;
+  for (const char* bad :
+       {"--inner-rate 0", "--inner-rate nan", "--outer-rate -1", "--meta-batch 0", "--validate-every -1",
+        "--inner-steps -1", "--patience x", "--set hidden=64,", "--set activation=step"}) {
+    const auto result = run(std::string("--learner maml ") + bad);
+    EXPECT_EQ(result.code, 2) << bad;
+    EXPECT_NE(result.err.find("maml: "), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find(" must be "), std::string::npos) << result.err;
   }
+}
+
+TEST_F(MetaTrainProgram, AnOptionThatTheLearnerDoesNotHaveIsWrongUsage) {
+  for (const char* other : {"--set inner_rate=0.5", "--inner-rate 0.5"}) {
+    const auto result = run(std::string("--learner proto ") + other);
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_NE(result.err.find("proto has no option inner_rate; it has steps, outer_rate, kernel_rate"),
+              std::string::npos)
+        << result.err;
+  }
+  for (const char* bad : {"--set steps=3", "--set rate", "--set =1", "--set rate=1 --set rate=2"})
+    EXPECT_EQ(run(bad).code, 2) << bad;  // --steps is given too
+}
+
+TEST_F(MetaTrainProgram, OptionsAreListed) {
+  const auto result = tests::run_program("meta-train", "--list-options maml");
+  EXPECT_EQ(result.code, 0) << result.err;
+  for (const char* said :
+       {"maml: MAML", "inner_rate = 0.1", "hidden = 64,64", "activation = silu", "meta_batch = 16"})
+    EXPECT_NE(result.out.find(said), std::string::npos) << said << '\n' << result.out;
+  EXPECT_NE(tests::run_program("meta-train", "--list-options auto").out.find("proto.kernel_rate = 0.05"),
+            std::string::npos);
+  EXPECT_EQ(tests::run_program("meta-train", "--list-options nobody").code, 2);
 }
 
 TEST_F(MetaTrainProgram, LogHasOneObjectPerStep) {

@@ -21,7 +21,12 @@ using tests::family;
 
 // The least that still has updates to tell apart, and validation in every fold.
 InitializerRequest quick(const std::string& name) {
-  return {.name = name, .seed = 3, .steps = 2, .shots = {5}, .validation_draws = 1, .meta_batch = 2};
+  InitializerRequest request{.name = name, .seed = 3, .shots = {5}, .validation_draws = 1};
+  for (const auto& option : learners::options_of(builtin().meta_learners.find(name).options)) {
+    if (option.name == "steps") request.settings["steps"] = "2";
+    if (option.name.ends_with("meta_batch")) request.settings[option.name] = "2";
+  }
+  return request;
 }
 
 // With 24 of the family's modes, all levels among them.
@@ -56,9 +61,8 @@ void expect_equal(const learners::Checkpoint& a, const learners::Checkpoint& b) 
   EXPECT_EQ(a.origin, b.origin);
 }
 
-const MetaLearnerFacts& facts_of(const std::string& name) {
-  return *std::find_if(meta_learner_facts().begin(), meta_learner_facts().end(),
-                       [&](const auto& facts) { return facts.name == name; });
+const MetaLearnerEntry& facts_of(const std::string& name) {
+  return builtin().meta_learners.find(name);
 }
 
 class EveryMetaLearner : public testing::TestWithParam<std::string> {};
@@ -69,7 +73,7 @@ TEST_P(EveryMetaLearner, GivesWhatItsLearnerAdapts) {
   hw::Rng rng(1);
   const auto task = tasks::sample_task(tests::family_profile(9), 8, rng);
   const auto predicted =
-      learners::make_learner(checkpoint)->adapt(task.support)->predict(task.query.modes).mean;
+      learners::make_learner(checkpoint)->adapt(task.support)->predict(task.query.modes).median();
   EXPECT_TRUE((predicted.array() > 0).all());
   EXPECT_EQ(checkpoint.origin.seed, 3);
   EXPECT_EQ(checkpoint.origin.data_hash.size(), 16);
@@ -108,8 +112,8 @@ struct HeldOut {
   void expect_same_predictions(const learners::Learner& of_clean, const learners::Learner& of_corrupt) const {
     const auto a = of_clean.adapt(clean_task.support)->predict(clean_task.query.modes);
     const auto b = of_corrupt.adapt(corrupt_task.support)->predict(corrupt_task.query.modes);
-    EXPECT_EQ(a.mean, b.mean);
-    EXPECT_EQ(a.stddev, b.stddev);
+    EXPECT_EQ(a.log_mean, b.log_mean);
+    EXPECT_EQ(a.log_variance, b.log_variance);
   }
 };
 
@@ -126,7 +130,7 @@ TEST_P(EveryMetaLearner, SeesNothingOfWhatIsHeldOut) {
 // Stopped again and again, ever later, in outer steps, validations and what lies between, and each time resumed.
 TEST_P(EveryMetaLearner, InterruptedAndResumedGivesTheSameFile) {
   const auto profiles = small_family(3);
-  if (!facts_of(GetParam()).has_outer_loop) {
+  if (!facts_of(GetParam()).has_outer_loop()) {
     EXPECT_THROW(run_training(quick(GetParam()), profiles, {}, &trained(GetParam())), std::invalid_argument);
     return;
   }
@@ -176,11 +180,13 @@ TEST_P(EveryMetaLearner, GoesOnFromWhatItTrainedBefore) {
     }
     return;
   }
-  request.steps = 1;
+  request.settings["steps"] = "1";
   const auto anew = train_initializer(request, all);
-  request.steps = request.validate_every.emplace(8);
+  request.settings["steps"] = "8";
+  for (const auto& option : learners::options_of(facts_of(GetParam()).options))
+    if (option.name.ends_with("validate_every")) request.settings[option.name] = "8";
   request.init = train_initializer(request, {all[0], all[1]});
-  request.steps = 1;
+  request.settings["steps"] = "1";
   const auto added = train_initializer(request, all);
   expect_equal(added, train_initializer(request, all));
   EXPECT_EQ(added.origin.data_hash, anew.origin.data_hash);
@@ -198,13 +204,14 @@ TEST_P(EveryMetaLearner, GoesOnFromWhatItTrainedBefore) {
   EXPECT_GT(from_init, 0);
   hw::Rng rng(1);
   const auto task = tasks::sample_task(tests::family_profile(9), 8, rng);
-  const auto predicted = learners::make_learner(added)->adapt(task.support)->predict(task.query.modes).mean;
+  const auto predicted =
+      learners::make_learner(added)->adapt(task.support)->predict(task.query.modes).median();
   EXPECT_TRUE((predicted.array() > 0).all());
 }
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const auto& facts : meta_learner_facts()) all.emplace_back(facts.name);
+  for (const auto name : builtin().meta_learners.names()) all.emplace_back(name);
   return all;
 }
 
@@ -275,8 +282,9 @@ TEST(Registry, ResumingAnotherRunNamesWhatDiffers) {
   request.seed = 4;
   expect_refused(request, profiles, "--seed 3, asked for is 4");
   request = quick("maml");
-  request.inner_rate = 0.25;
-  expect_refused(request, profiles, "--inner-rate default, asked for is 0.25");
+  request.settings["inner_rate"] = "0.25";
+  expect_refused(request, profiles,
+                 "--set meta_batch=2 steps=2, asked for is inner_rate=0.25 meta_batch=2 steps=2");
   expect_refused(quick("maml"), family(2), "other profiles");
   request = quick("maml");
   request.also = family(4);
@@ -354,7 +362,7 @@ TEST(Registry, ProfileOfThreeRowsIsLeftOutOfTraining) {
 
 TEST(Registry, DivergingRateNamesStepAndTask) {
   auto request = quick("maml");
-  request.inner_rate = 1e30;
+  request.settings["inner_rate"] = "1e30";
   try {
     train_initializer(request, family(2));
     FAIL() << "no error";
@@ -421,7 +429,7 @@ TEST(Pretrain, LearnsTheReference) {
   std::vector<std::string> lines;
   const auto model = pretrain(profile, options, [&](const std::string& line) { lines.push_back(line); });
   const auto all = tasks::samples_of(profile);
-  const auto predicted = learners::Transfer(model).adapt(all)->predict(all.modes).mean;
+  const auto predicted = learners::Transfer(model).adapt(all)->predict(all.modes).median();
   EXPECT_LT(((predicted - all.targets).array() / all.targets.array()).abs().colwise().mean().maxCoeff(), 0.1);
   EXPECT_EQ(lines.size(), 2);
 }

@@ -7,12 +7,19 @@
 #include "learners/registry.hpp"
 #include "meta/train.hpp"
 #include "tests/meta/made_up_family.hpp"
+#include "tests/meta/on_tasks.hpp"
 
 namespace fewwatt::meta {
 namespace {
 
 using tests::family;
 using tests::family_profile;
+
+struct ModeReptile : tests::OnTasks<Reptile, learners::FineTuneModel> {
+  ModeReptile(const std::vector<datasets::Profile>& training, const ReptileOptions& options,
+              std::uint64_t seed)
+      : OnTasks(reptile_on_modes("reptile", training, options, seed)) {}
+};
 
 ReptileOptions small() {
   ReptileOptions options;
@@ -37,8 +44,8 @@ std::vector<tasks::Task> tasks_of(const datasets::Profile& profile, int count) {
 struct Rows {
   Matrix x, y;
 };
-Rows rows_of(const Reptile& reptile, const tasks::Task& task) {
-  const auto episode = make_episodes(reptile.model(), tasks::kTimeMs, std::span(&task, 1)).episodes[0];
+Rows rows_of(const ModeReptile& reptile, const tasks::Task& task) {
+  const auto episode = reptile.episodes(tasks::kTimeMs, std::span(&task, 1))[0];
   Rows rows{Matrix(episode.support_x.rows() + episode.query_x.rows(), episode.support_x.cols()),
             Matrix(episode.support_x.rows() + episode.query_x.rows(), 1)};
   rows.x << episode.support_x, episode.query_x;
@@ -56,7 +63,7 @@ TEST(Reptile, UpdateIsTheMeanDisplacement) {
     options.inner_rate = 0.01;
     options.outer_rate = 0.5;
     options.inner_clip = std::numeric_limits<double>::infinity();
-    Reptile reptile(profiles, options, 1);
+    ModeReptile reptile(profiles, options, 1);
     const std::vector<tasks::Task> batch = {tasks_of(profiles[0], 1)[0], tasks_of(profiles[1], 1)[0],
                                             tasks_of(profiles[2], 1)[0]};
     const auto before = reptile.model();
@@ -77,7 +84,7 @@ TEST(Reptile, UpdateIsTheMeanDisplacement) {
 
 TEST(Reptile, OneInnerStepIsGradientDescent) {
   const auto profiles = family(2, false);
-  Reptile reptile(profiles, small(), 1);
+  ModeReptile reptile(profiles, small(), 1);
   const auto rows = rows_of(reptile, tasks_of(profiles[0], 1)[0]);
   const auto& model = reptile.model();
   const Vector start = model.targets[tasks::kTimeMs]->weights;
@@ -97,7 +104,7 @@ TEST(Reptile, LongInnerGradientsAreClipped) {
   auto options = small();
   options.inner_steps = 1;
   options.inner_rate = 0.1;
-  Reptile reptile(profiles, options, 1);
+  ModeReptile reptile(profiles, options, 1);
   const auto rows = rows_of(reptile, tasks_of(profiles[0], 1)[0]);
   const auto& model = reptile.model();
   const Vector start = model.targets[tasks::kTimeMs]->weights;
@@ -108,12 +115,12 @@ TEST(Reptile, LongInnerGradientsAreClipped) {
   const Vector whole = displacement(1e9), clipped = displacement(0.5 * whole.norm() / 0.1);
   EXPECT_LE((clipped - 0.5 * whole).norm(), 1e-12 * whole.norm());
   options.inner_clip = 0;
-  EXPECT_THROW(Reptile(profiles, options, 1), std::invalid_argument);
+  EXPECT_THROW(ModeReptile(profiles, options, 1), std::invalid_argument);
 }
 
 TEST(Reptile, InnerBatchesAreDrawnAnewAndRepeatably) {
   const auto profiles = family(2, false);
-  Reptile reptile(profiles, small(), 1);
+  ModeReptile reptile(profiles, small(), 1);
   const auto rows = rows_of(reptile, tasks_of(profiles[0], 1)[0]);
   const Vector start = reptile.model().targets[tasks::kTimeMs]->weights;
   auto options = small();
@@ -127,13 +134,13 @@ TEST(Reptile, InnerBatchesAreDrawnAnewAndRepeatably) {
 
 TEST(Reptile, LossFallsOnAFamilyOfWorkloads) {
   const auto profiles = family(6);
-  Reptile reptile(profiles, small(), 1);
+  ModeReptile reptile(profiles, small(), 1);
   const auto tasks = tasks_of(family_profile(20), 6);
   const double before = validation_error(*learners::make_learner(reptile.snapshot()), tasks);
   double first = 0, last = 0;
   const auto summary =
-      train(reptile, source(profiles), tasks, {.steps = 80, .meta_batch = 8, .validate_every = 40},
-            {.progress = [&](const Progress& p) {
+      train(reptile, reptile.episodes_of(source(profiles)), validation_on(tasks),
+            {.steps = 80, .meta_batch = 8, .validate_every = 40}, {.progress = [&](const Progress& p) {
               if (p.step <= 10) first += p.loss;
               if (p.step > 70) last += p.loss;
             }});
@@ -147,7 +154,7 @@ TEST(Reptile, StateGoesOnBitForBit) {
   hw::Rng rng(4);
   std::vector<std::vector<tasks::Task>> batches;
   for (int i = 0; i < 6; ++i) batches.push_back(tasks.next(4, rng));
-  Reptile whole(profiles, small(), 1), before(profiles, small(), 1), after(profiles, small(), 1);
+  ModeReptile whole(profiles, small(), 1), before(profiles, small(), 1), after(profiles, small(), 1);
   for (const auto& batch : batches) whole.step(batch);
   for (int i = 0; i < 3; ++i) before.step(batches[i]);
   after.set_state(before.state());
@@ -160,7 +167,7 @@ TEST(Reptile, LossThatIsNotFiniteNamesStepAndTask) {
   const auto profiles = family(2);
   auto options = small();
   options.inner_rate = 1e200;
-  Reptile reptile(profiles, options, 1);
+  ModeReptile reptile(profiles, options, 1);
   const auto before = reptile.state();
   try {
     reptile.step(tasks_of(profiles[1], 2));
@@ -182,12 +189,12 @@ TEST(Reptile, RefusesBadOptionsProfilesAndStates) {
        {with([](auto& o) { o.inner_steps = 0; }), with([](auto& o) { o.inner_rate = 0; }),
         with([](auto& o) { o.inner_batch = 0; }), with([](auto& o) { o.outer_rate = -1; }),
         with([](auto& o) { o.max_steps = -1; }), with([](auto& o) { o.net.hidden = {0}; })}) {
-    EXPECT_THROW(Reptile(family(1), options, 1), std::invalid_argument);
+    EXPECT_THROW(ModeReptile(family(1), options, 1), std::invalid_argument);
   }
-  EXPECT_THROW(Reptile({}, small(), 1), std::invalid_argument);
+  EXPECT_THROW(ModeReptile({}, small(), 1), std::invalid_argument);
   auto wider = small();
   wider.net.hidden = {32};
-  EXPECT_THROW(Reptile(family(1), wider, 1).set_state(Reptile(family(1), small(), 1).state()),
+  EXPECT_THROW(ModeReptile(family(1), wider, 1).set_state(ModeReptile(family(1), small(), 1).state()),
                std::invalid_argument);
 }
 

@@ -8,6 +8,7 @@
 #include "meta/train.hpp"
 #include "tests/gradient_check.hpp"
 #include "tests/meta/made_up_family.hpp"
+#include "tests/meta/on_tasks.hpp"
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
@@ -17,6 +18,12 @@ using tests::family;
 using tests::family_profile;
 
 constexpr auto kBoth = {RidgeLoss::likelihood, RidgeLoss::squared};
+
+struct ModeRidge : tests::OnTasks<RidgeMeta, learners::RidgeModel> {
+  ModeRidge(const std::string& name, const std::vector<datasets::Profile>& training,
+            const RidgeMetaOptions& options, std::uint64_t seed)
+      : OnTasks(ridge_on_modes(name, training, options, seed)) {}
+};
 
 RidgeMetaOptions small(RidgeLoss loss) {
   RidgeMetaOptions options;
@@ -35,7 +42,7 @@ std::vector<tasks::Task> tasks_of(std::initializer_list<int> workloads) {
 }
 
 // A target some steps away from where training starts.
-learners::RidgeTarget moved(const RidgeMeta& meta, tasks::Target t) {
+learners::RidgeTarget moved(const ModeRidge& meta, tasks::Target t) {
   auto target = *meta.model().targets[t];
   hw::Rng rng(3);
   Vector parameters = ridge_parameters(target);
@@ -46,7 +53,7 @@ learners::RidgeTarget moved(const RidgeMeta& meta, tasks::Target t) {
 
 TEST(RidgeGradient, EqualsCentralDifferences) {
   for (const auto loss : kBoth) {
-    const RidgeMeta meta("ridge", family(3), small(loss), 1);
+    const ModeRidge meta("ridge", family(3), small(loss), 1);
     for (const auto t : {tasks::kTimeMs, tasks::kPowerW}) {
       const auto episodes = meta.episodes(t, tasks_of({0, 1, 4}));
       const auto at = moved(meta, t);
@@ -64,7 +71,7 @@ TEST(RidgeGradient, EqualsCentralDifferences) {
 
 TEST(RidgeGradient, BatchIsTheMeanOfItsTasks) {
   for (const auto loss : kBoth) {
-    const RidgeMeta meta("ridge", family(3), small(loss), 1);
+    const ModeRidge meta("ridge", family(3), small(loss), 1);
     const auto target = moved(meta, tasks::kTimeMs);
     const auto episodes = meta.episodes(tasks::kTimeMs, tasks_of({0, 1, 2, 7}));
     const auto batch = ridge_gradient(meta.model().shape, target, episodes, loss, 0);
@@ -80,7 +87,7 @@ TEST(RidgeGradient, BatchIsTheMeanOfItsTasks) {
 }
 
 TEST(RidgeGradient, PredictionIsThatOfTheBoard) {
-  const RidgeMeta meta("ridge", family(3), small(RidgeLoss::likelihood), 1);
+  const ModeRidge meta("ridge", family(3), small(RidgeLoss::likelihood), 1);
   const auto& shape = meta.model().shape;
   for (const auto t : {tasks::kTimeMs, tasks::kPowerW}) {
     const auto target = moved(meta, t);
@@ -110,7 +117,7 @@ TEST(RidgeGradient, PredictionIsThatOfTheBoard) {
 }
 
 TEST(RidgeGradient, SquaredLossHasNoPriorMeanAndOneSpread) {
-  const RidgeMeta meta("r2d2", family(3), small(RidgeLoss::squared), 1);
+  const ModeRidge meta("r2d2", family(3), small(RidgeLoss::squared), 1);
   auto target = moved(meta, tasks::kTimeMs);
   const auto episodes = meta.episodes(tasks::kTimeMs, tasks_of({0, 1}));
   const auto losses = [&] {
@@ -126,7 +133,7 @@ TEST(RidgeGradient, SquaredLossHasNoPriorMeanAndOneSpread) {
 }
 
 TEST(RidgeGradient, RefusesSizesThatDoNotFit) {
-  const RidgeMeta meta("ridge", family(2), small(RidgeLoss::likelihood), 1);
+  const ModeRidge meta("ridge", family(2), small(RidgeLoss::likelihood), 1);
   const auto target = *meta.model().targets[0];
   const auto good = meta.episodes(tasks::kTimeMs, tasks_of({0, 1}));
   const auto refused = [&](auto change) {
@@ -152,7 +159,7 @@ TEST(RidgeMeta, LearnsTheFamily) {
     options.hidden = {16};
     options.features = 8;
     options.max_steps = 150;
-    RidgeMeta meta("ridge", family(6), options, 1);
+    ModeRidge meta("ridge", family(6), options, 1);
     const auto test = tasks_of({11, 12, 13, 14});
     const auto error = [&] {
       double sum = 0;
@@ -162,7 +169,8 @@ TEST(RidgeMeta, LearnsTheFamily) {
     const double before = error();
     const tasks::TaskSource source(family(6),
                                    {.min_shots = 5, .max_shots = 10, .query = 12, .augmentation = {}});
-    train(meta, source, {}, {.steps = options.max_steps, .meta_batch = 8, .validate_every = 50, .seed = 1});
+    train(meta, meta.episodes_of(source, 1), {},
+          {.steps = options.max_steps, .meta_batch = 8, .validate_every = 50});
     EXPECT_LT(error(), 0.7 * before);
   }
 }
@@ -171,7 +179,7 @@ TEST(RidgeMeta, BadOptionsThrow) {
   const auto refused = [](auto change) {
     RidgeMetaOptions options;
     change(options);
-    EXPECT_THROW(RidgeMeta("ridge", family(2), options, 1), std::invalid_argument);
+    EXPECT_THROW(ModeRidge("ridge", family(2), options, 1), std::invalid_argument);
   };
   refused([](auto& o) { o.hidden = {0}; });
   refused([](auto& o) { o.features = 0; });
@@ -179,7 +187,7 @@ TEST(RidgeMeta, BadOptionsThrow) {
   refused([](auto& o) { o.pull = -1; });
   refused([](auto& o) { o.max_steps = -1; });
   refused([](auto& o) { o.clip_norm = std::nan(""); });
-  EXPECT_THROW(RidgeMeta("ridge", {}, {}, 1), std::invalid_argument);
+  EXPECT_THROW(ModeRidge("ridge", {}, {}, 1), std::invalid_argument);
 }
 
 }  // namespace

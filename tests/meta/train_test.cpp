@@ -7,11 +7,17 @@
 #include "learners/registry.hpp"
 #include "meta/maml.hpp"
 #include "tests/meta/made_up_family.hpp"
+#include "tests/meta/on_tasks.hpp"
 
 namespace fewwatt::meta {
 namespace {
 
 using tests::family;
+
+struct ModeMaml : tests::OnTasks<Maml, learners::FineTuneModel> {
+  ModeMaml(const std::vector<datasets::Profile>& training, const MamlOptions& options, std::uint64_t seed)
+      : OnTasks(maml_on_modes("maml", training, options, seed)) {}
+};
 
 MamlOptions small() {
   MamlOptions options;
@@ -20,8 +26,11 @@ MamlOptions small() {
   return options;
 }
 
-tasks::TaskSource source(const std::vector<datasets::Profile>& profiles) {
-  return tasks::TaskSource(profiles, {.min_shots = 5, .max_shots = 10, .query = 20, .augmentation = {}});
+ModeEpisodes source(const std::vector<datasets::Profile>& profiles, std::uint64_t seed = 0) {
+  return ModeMaml(profiles, small(), 1)
+      .episodes_of(
+          tasks::TaskSource(profiles, {.min_shots = 5, .max_shots = 10, .query = 20, .augmentation = {}}),
+          seed);
 }
 
 std::vector<tasks::Task> tasks_of(const datasets::Profile& profile, int count) {
@@ -33,7 +42,7 @@ std::vector<tasks::Task> tasks_of(const datasets::Profile& profile, int count) {
 
 TEST(Train, WithoutValidationTheLastSnapshotIsKept) {
   const auto profiles = family(2);
-  Maml maml("maml", profiles, small(), 1);
+  ModeMaml maml(profiles, small(), 1);
   const auto summary = train(maml, source(profiles), {}, {.steps = 3, .meta_batch = 2});
   EXPECT_EQ(summary.best_step, 3);
   EXPECT_EQ(summary.best.tensors, maml.snapshot().tensors);
@@ -43,8 +52,8 @@ TEST(Train, WithoutValidationTheLastSnapshotIsKept) {
 class Spoiler final : public MetaLearner {
  public:
   explicit Spoiler(const std::vector<datasets::Profile>& profiles, double early = 1)
-      : maml_("maml", profiles, small(), 1), early_(early) {}
-  StepReport step(std::span<const tasks::Task>) override {
+      : maml_(profiles, small(), 1), early_(early) {}
+  StepReport step(std::span<const tasks::Episode>) override {
     ++steps_;
     return {};
   }
@@ -60,14 +69,14 @@ class Spoiler final : public MetaLearner {
   void set_state(const learners::Checkpoint&) override {}
 
  private:
-  Maml maml_;
+  ModeMaml maml_;
   double early_, steps_ = 0;
 };
 
 TEST(Train, TheBestSnapshotIsKept) {
   const auto profiles = family(2);
   Spoiler spoiler(profiles);
-  const auto summary = train(spoiler, source(profiles), tasks_of(profiles[0], 2),
+  const auto summary = train(spoiler, source(profiles), validation_on(tasks_of(profiles[0], 2)),
                              {.steps = 8, .meta_batch = 1, .validate_every = 2});
   EXPECT_EQ(summary.best_step, 2);
   EXPECT_EQ(summary.steps, 8);
@@ -79,9 +88,9 @@ TEST(Train, SnapshotThatPredictsNothingGivesWayToOneThatDoes) {
   Spoiler spoiler(profiles, 1e30);  // until step 3: finite weights whose products overflow
   const auto tasks = tasks_of(profiles[0], 2);
   std::vector<double> errors;
-  const auto summary =
-      train(spoiler, source(profiles), tasks, {.steps = 4, .meta_batch = 1, .validate_every = 2},
-            {.progress = [&](const Progress& p) { errors.push_back(p.validation_error); }});
+  const auto summary = train(spoiler, source(profiles), validation_on(tasks),
+                             {.steps = 4, .meta_batch = 1, .validate_every = 2},
+                             {.progress = [&](const Progress& p) { errors.push_back(p.validation_error); }});
   EXPECT_EQ(errors[1], infinity);
   EXPECT_EQ(summary.best_step, 4);
   EXPECT_TRUE(std::isfinite(summary.best_error));
@@ -90,7 +99,7 @@ TEST(Train, SnapshotThatPredictsNothingGivesWayToOneThatDoes) {
 TEST(Train, StopsWhenPatienceIsOver) {
   const auto profiles = family(2);
   Spoiler spoiler(profiles);
-  const auto summary = train(spoiler, source(profiles), tasks_of(profiles[0], 2),
+  const auto summary = train(spoiler, source(profiles), validation_on(tasks_of(profiles[0], 2)),
                              {.steps = 50, .meta_batch = 1, .validate_every = 2, .patience = 3});
   EXPECT_EQ(summary.stop, Stop::patience);
   EXPECT_EQ(summary.best_step, 2);
@@ -102,7 +111,7 @@ TEST(Train, InterruptedKeepsTheBestSoFar) {
   Spoiler spoiler(profiles);
   int done = 0;
   const auto summary = train(
-      spoiler, source(profiles), tasks_of(profiles[0], 2),
+      spoiler, source(profiles), validation_on(tasks_of(profiles[0], 2)),
       {.steps = 50, .meta_batch = 1, .validate_every = 2},
       {.progress = [&](const Progress& now) { done = now.step; }, .interrupted = [&] { return done >= 7; }});
   EXPECT_EQ(summary.stop, Stop::interrupted);
@@ -112,9 +121,8 @@ TEST(Train, InterruptedKeepsTheBestSoFar) {
 
 TEST(Train, AValidationThatIsInterruptedIsDoneAgain) {
   const auto profiles = family(2);
-  Maml maml("maml", profiles, small(), 1);
-  const auto validation = tasks_of(profiles[0], 2);
-  ASSERT_GT(validation.size(), 1u);
+  ModeMaml maml(profiles, small(), 1);
+  const auto validation = validation_on(tasks_of(profiles[0], 2));
   std::optional<TrainState> state;
   int asked = 0;
   const auto summary =
@@ -130,7 +138,7 @@ TEST(Train, AValidationThatIsInterruptedIsDoneAgain) {
 
 TEST(Train, InterruptedAtOnceHasNothing) {
   const auto profiles = family(2);
-  Maml maml("maml", profiles, small(), 1);
+  ModeMaml maml(profiles, small(), 1);
   const auto summary =
       train(maml, source(profiles), {}, {.steps = 3, .meta_batch = 2}, {.interrupted = [] { return true; }});
   EXPECT_EQ(summary.stop, Stop::interrupted);
@@ -140,19 +148,19 @@ TEST(Train, InterruptedAtOnceHasNothing) {
 
 TEST(Train, ResumedEqualsUninterrupted) {
   const auto profiles = family(3);
-  const auto validation = tasks_of(profiles[2], 2);
-  const TrainOptions options{.steps = 9, .meta_batch = 2, .validate_every = 2, .seed = 5};
-  Maml whole("maml", profiles, small(), 1);
-  const auto expected = train(whole, source(profiles), validation, options);
+  const auto validation = validation_on(tasks_of(profiles[2], 2));
+  const TrainOptions options{.steps = 9, .meta_batch = 2, .validate_every = 2};
+  ModeMaml whole(profiles, small(), 1);
+  const auto expected = train(whole, source(profiles, 5), validation, options);
   for (const int stop_after : {1, 3, 4, 5, 9, 12}) {  // between updates, and within validations
-    Maml first("maml", profiles, small(), 1), second("maml", profiles, small(), 2);
+    ModeMaml first(profiles, small(), 1), second(profiles, small(), 2);
     TrainState state;
     int asked = 0;
-    train(first, source(profiles), validation, options,
+    train(first, source(profiles, 5), validation, options,
           {.interrupted = [&] { return ++asked > stop_after; },
            .save = [&](const TrainState& s) { state = s; }});
     EXPECT_LT(state.step, options.steps);
-    const auto summary = train(second, source(profiles), validation, options, {}, &state);
+    const auto summary = train(second, source(profiles, 5), validation, options, {}, &state);
     EXPECT_EQ(summary.best_step, expected.best_step);
     EXPECT_EQ(summary.best_error, expected.best_error);
     EXPECT_EQ(summary.best.tensors, expected.best.tensors);
@@ -163,9 +171,8 @@ TEST(Train, ResumedEqualsUninterrupted) {
 // Diverges in step `at`.
 class Diverging final : public MetaLearner {
  public:
-  Diverging(const std::vector<datasets::Profile>& profiles, int at)
-      : maml_("maml", profiles, small(), 1), at_(at) {}
-  StepReport step(std::span<const tasks::Task> batch) override {
+  Diverging(const std::vector<datasets::Profile>& profiles, int at) : maml_(profiles, small(), 1), at_(at) {}
+  StepReport step(std::span<const tasks::Episode> batch) override {
     if (++steps_ == at_) throw Diverged("made up: step " + std::to_string(steps_) + ", task t");
     return maml_.step(batch);
   }
@@ -174,7 +181,7 @@ class Diverging final : public MetaLearner {
   void set_state(const learners::Checkpoint& state) override { maml_.set_state(state); }
 
  private:
-  Maml maml_;
+  ModeMaml maml_;
   int at_, steps_ = 0;
 };
 
@@ -182,7 +189,7 @@ TEST(Train, DivergedKeepsTheBestSoFar) {
   const auto profiles = family(2);
   for (const bool validated : {true, false}) {
     Diverging learner(profiles, 6);
-    const auto validation = validated ? tasks_of(profiles[0], 2) : std::vector<tasks::Task>{};
+    const auto validation = validation_on(validated ? tasks_of(profiles[0], 2) : std::vector<tasks::Task>{});
     const auto summary =
         train(learner, source(profiles), validation, {.steps = 9, .meta_batch = 2, .validate_every = 2});
     EXPECT_EQ(summary.stop, Stop::diverged);
@@ -203,8 +210,8 @@ TEST(Train, DivergedBeforeThereIsAnythingToKeepIsAnError) {
 // Its snapshots have weights that predict nothing finite.
 class Exploded final : public MetaLearner {
  public:
-  explicit Exploded(const std::vector<datasets::Profile>& profiles) : maml_("maml", profiles, small(), 1) {}
-  StepReport step(std::span<const tasks::Task> batch) override { return maml_.step(batch); }
+  explicit Exploded(const std::vector<datasets::Profile>& profiles) : maml_(profiles, small(), 1) {}
+  StepReport step(std::span<const tasks::Episode> batch) override { return maml_.step(batch); }
   learners::Checkpoint snapshot() const override {
     auto snapshot = maml_.snapshot();
     for (auto& [name, tensor] : snapshot.tensors)
@@ -215,7 +222,7 @@ class Exploded final : public MetaLearner {
   void set_state(const learners::Checkpoint& state) override { maml_.set_state(state); }
 
  private:
-  Maml maml_;
+  ModeMaml maml_;
 };
 
 TEST(Train, SnapshotsThatPredictNothingFiniteAreNotKept) {
@@ -223,14 +230,14 @@ TEST(Train, SnapshotsThatPredictNothingFiniteAreNotKept) {
   Exploded learner(profiles);
   const auto validation = tasks_of(profiles[0], 2);
   ASSERT_TRUE(std::isinf(validation_error(*learners::make_learner(learner.snapshot()), validation)));
-  EXPECT_THROW(
-      train(learner, source(profiles), validation, {.steps = 4, .meta_batch = 2, .validate_every = 2}),
-      Diverged);
+  EXPECT_THROW(train(learner, source(profiles), validation_on(validation),
+                     {.steps = 4, .meta_batch = 2, .validate_every = 2}),
+               Diverged);
 }
 
 TEST(Train, RefusesBadOptions) {
   const auto profiles = family(2);
-  Maml maml("maml", profiles, small(), 1);
+  ModeMaml maml(profiles, small(), 1);
   for (const TrainOptions& options : {TrainOptions{.steps = -1}, TrainOptions{.meta_batch = 0},
                                       TrainOptions{.validate_every = 0}, TrainOptions{.patience = -1}}) {
     EXPECT_THROW(train(maml, source(profiles), {}, options), std::invalid_argument);

@@ -47,6 +47,19 @@ TEST(Collect, EndsWhenTheSamplerHasNoMore) {
   EXPECT_EQ(collect(device, *sampler, 100).size(), 0u);
 }
 
+TEST(Collect, EndsWhenNothingMoreIsMeasured) {
+  const auto profile = tests::made_up_profile("board-a", "bert");
+  Listener sampler({profile.modes[7], profile.modes[2], profile.modes[9]});
+  int asked = 0;
+  const auto told = collect(sampler, 3, [&](const hw::PowerMode&) {
+    return ++asked < 2 ? std::optional(hw::Measurement{.time_ms = 5}) : std::nullopt;
+  });
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].first, profile.modes[7]);
+  EXPECT_EQ(told[0].second.time_ms, 5);
+  EXPECT_EQ(sampler.told.size(), 1u);  // what was not measured is not told
+}
+
 TEST(Collect, AModeTheDeviceLacksIsADeviceError) {
   datasets::ReplayDevice device(tests::made_up_profile("board-a", "bert"));
   Listener sampler({hw::PowerMode{1, 2, 3}});

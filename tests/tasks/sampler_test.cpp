@@ -95,13 +95,17 @@ TEST_P(SamplerContract, AsksFiftyOfEighteenThousandModes) {
   EXPECT_EQ(std::set<PowerMode>(asked.begin(), asked.end()).size(), 50u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, SamplerContract,
-                         ::testing::ValuesIn(sampler_names().begin(), sampler_names().end()),
-                         [](const auto& tested) {
-                           std::string name(tested.param);
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+std::vector<std::string_view> names() {
+  std::vector<std::string_view> all;
+  for (const auto& sampler : model_free_samplers()) all.push_back(sampler.name);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, SamplerContract, ::testing::ValuesIn(names()), [](const auto& tested) {
+  std::string name(tested.param);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 TEST(Sampler, UnknownNameListsTheKnownOnes) {
   try {

@@ -1,0 +1,173 @@
+#include "learners/options.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <sstream>
+#include <stdexcept>
+
+#include "hw/numbers.hpp"
+
+namespace fewwatt::learners {
+namespace {
+
+std::string text_of(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
+class Lister final : public OptionVisitor {
+ public:
+  std::vector<OptionFacts> all;
+
+ private:
+  void option(OptionFacts facts, const std::function<bool(std::string_view)>&) override {
+    all.push_back(std::move(facts));
+  }
+};
+
+class Setter final : public OptionVisitor {
+ public:
+  Setter(const Settings& settings, const std::string& owner) : settings_(settings), owner_(owner) {}
+
+  void check_all_used() const {
+    for (const auto& [name, value] : settings_) {
+      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      std::string names;
+      for (const auto& one : known_) names += (names.empty() ? "" : ", ") + one;
+      throw std::invalid_argument(owner_ + " has no option " + name +
+                                  (names.empty() ? "; it has none" : "; it has " + names));
+    }
+  }
+
+ private:
+  void option(OptionFacts facts, const std::function<bool(std::string_view)>& set) override {
+    if (const auto found = settings_.find(facts.name); found != settings_.end() && !set(found->second))
+      throw std::invalid_argument(owner_ + ": " + facts.name + " must be " + facts.allowed + ", found " +
+                                  found->second);
+    known_.push_back(std::move(facts.name));
+  }
+
+  const Settings& settings_;
+  const std::string& owner_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace
+
+void OptionVisitor::visit(OptionFacts facts, const std::function<bool(std::string_view)>& set) {
+  facts.name = prefix_ + facts.name;
+  option(std::move(facts), set);
+}
+
+void OptionVisitor::real(const std::string& name, double& value, double least, double most,
+                         const std::string& about) {
+  visit({name, about, "in [" + text_of(least) + ", " + text_of(most) + "]", text_of(value)},
+        [&](std::string_view text) {
+          const auto found = hw::real_number(text, least, most);
+          if (found) value = *found;
+          return found.has_value();
+        });
+}
+
+void OptionVisitor::whole_number(const std::string& name, std::int64_t& value, std::int64_t least,
+                                 std::int64_t most, const std::string& about) {
+  visit({name, about, "a whole number in [" + std::to_string(least) + ", " + std::to_string(most) + "]",
+         std::to_string(value)},
+        [&](std::string_view text) {
+          const auto found = hw::whole_number(text, least, most);
+          if (found) value = *found;
+          return found.has_value();
+        });
+}
+
+void OptionVisitor::flag(const std::string& name, bool& value, const std::string& about) {
+  visit({name, about, "true or false", value ? "true" : "false"}, [&](std::string_view text) {
+    if (text != "true" && text != "false") return false;
+    value = text == "true";
+    return true;
+  });
+}
+
+void OptionVisitor::list(const std::string& name, std::vector<int>& values, int least, int most,
+                         const std::string& about) {
+  std::string now;
+  for (const int value : values) now += (now.empty() ? "" : ",") + std::to_string(value);
+  visit(
+      {name, about,
+       "whole numbers in [" + std::to_string(least) + ", " + std::to_string(most) + "], separated by commas",
+       now},
+      [&](std::string_view text) {
+        std::vector<int> found;
+        for (std::size_t from = 0; from <= text.size();) {
+          const auto end = std::min(text.find(',', from), text.size());
+          const auto one = hw::whole_int(text.substr(from, end - from), least, most);
+          if (!one) return false;
+          found.push_back(*one);
+          from = end + 1;
+        }
+        values = std::move(found);
+        return true;
+      });
+}
+
+void OptionVisitor::one_of(const std::string& name, std::size_t& at, std::span<const std::string_view> names,
+                           const std::string& about) {
+  std::string all;
+  for (const auto one : names) all += (all.empty() ? "" : ", ") + std::string(one);
+  visit({name, about, "one of " + all, std::string(names[at])}, [&](std::string_view text) {
+    const auto found = std::find(names.begin(), names.end(), text);
+    if (found == names.end()) return false;
+    at = static_cast<std::size_t>(found - names.begin());
+    return true;
+  });
+}
+
+void OptionVisitor::part(const std::string& prefix, const std::function<void(OptionVisitor&)>& each) {
+  const auto outer = prefix_;
+  prefix_ += prefix;
+  each(*this);
+  prefix_ = outer;
+}
+
+std::vector<OptionFacts> options_of(const EachOption& each) {
+  Lister lister;
+  if (each) each(lister);
+  return std::move(lister.all);
+}
+
+void set_options(const Settings& settings, const std::string& owner, const EachOption& each) {
+  Setter setter(settings, owner);
+  if (each) each(setter);
+  setter.check_all_used();
+}
+
+void add_setting(Settings& settings, std::string_view text) {
+  const auto equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    throw std::invalid_argument("expected KEY=VALUE, found " + std::string(text));
+  const std::string key(text.substr(0, equals));
+  if (!settings.emplace(key, text.substr(equals + 1)).second)
+    throw std::invalid_argument(key + " is set twice");
+}
+
+Settings settings_of(std::span<const std::string> texts) {
+  Settings settings;
+  for (const auto& text : texts) add_setting(settings, text);
+  return settings;
+}
+
+std::string to_text(const Settings& settings) {
+  std::string text;
+  for (const auto& [key, value] : settings) text += (text.empty() ? "" : " ") + key + "=" + value;
+  return text;
+}
+
+std::string describe_options(const EachOption& each) {
+  std::string text;
+  for (const auto& [name, about, allowed, value] : options_of(each))
+    text += "  " + name + " = " + value + "\n      " + about + "; " + allowed + "\n";
+  return text;
+}
+
+}  // namespace fewwatt::learners

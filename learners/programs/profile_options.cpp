@@ -1,0 +1,169 @@
+#include "learners/programs/profile_options.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "hw/text.hpp"
+#include "learners/registry.hpp"
+#include "learners/samplers/sampler.hpp"
+
+namespace fewwatt::profile {
+namespace {
+
+// What --goal and its limits mean.
+void read_goal(Options& options) {
+  const auto& limits = options.aim.limits;
+  const bool limited = limits.limits_power() || limits.limits_time() || limits.limits_energy();
+  program::require(!options.goal.empty() ||
+                       (!limited && options.stop_gain == 0 && options.search.empty() && !options.confidence),
+                   "limits, --confidence, --search and --stop-gain go with --goal");
+  if (options.goal.empty()) return;
+  if (options.search.empty()) options.search = "designed-ei";
+  const auto searches = learners::builtin().searches.names();
+  program::require(std::find(searches.begin(), searches.end(), options.search) != searches.end(),
+                   "--search must be one of " + hw::join(searches) + ", found " + options.search);
+  const std::string expected = "--goal must be fastest, time, energy, power, edp or ed2p to ed9p, found ";
+  program::require(options.goal != "zeus", expected + options.goal);
+  try {
+    options.aim.objective =
+        learners::parse_objective(options.goal == "fastest" ? std::string("time") : options.goal);
+  } catch (const std::invalid_argument&) {
+    throw program::UsageError(expected + options.goal);
+  }
+  const auto& search = learners::builtin().searches.find(options.search);
+  const bool predicts = search.predicts_answer;
+  options.aim.limits.confidence =
+      options.confidence.value_or(predicts ? learners::kUsualConfidence : kConfidence);
+  if (const auto error = options.aim.error(); !error.empty())
+    throw program::UsageError(program::of_option(error));
+  program::require(!predicts || options.modes.value > 1,
+                   "--search " + search.name + " measures 2 modes or more");
+  program::require(
+      options.stop_gain == 0 || search.knows_gain,
+      "--search " + options.search + " does not know what more measurements gain: no --stop-gain");
+}
+
+std::string learning_samplers() {
+  std::vector<std::string_view> names;
+  for (const auto& sampler : learners::builtin().samplers)
+    if (sampler.needs_learner) names.push_back(sampler.name);
+  return hw::join(names);
+}
+
+void check(const Options& options) {
+  program::require(!options.out.empty(), "give --out, the file of profiles to write");
+  if (!options.merge.empty()) {
+    program::require(options.measuring.device.empty() && options.measuring.command.empty(),
+                     "--merge measures nothing");
+    return;
+  }
+  program::require(!options.measuring.device.empty(), "give --device: jetson, simulated:BOARD or replay");
+  program::require(!options.measuring.workload.empty(), "give --workload, a name for what is measured");
+  program::require(datasets::is_profile_name(options.measuring.workload),
+                   "--workload: letters, digits and . _ + - only");
+  program::require(options.name.empty() || datasets::is_profile_name(options.name),
+                   "--name: letters, digits and . _ + - only");
+  if (auto error = options.measuring.error(); !error.empty())
+    throw program::UsageError(program::of_option(error));
+  program::require(options.modes.value > 0, "--modes, or --measurements, must be > 0");
+  program::check_sampler(options.sampler);
+  options.choice.check();
+  program::require(needs_learner(options) || !options.choice.given(),
+                   "--init, --learner and --set: nothing here learns; they go with --sampler " +
+                       learning_samplers() + ", or a --search that learns");
+  program::require(options.max_s >= 0 && std::isfinite(options.max_s), "--max-s must be >= 0");
+  program::require(options.stop_gain >= 0 && options.stop_gain < 1, "--stop-gain must be in [0, 1)");
+  program::refuse_overwriting(options.out, {options.measuring.profiles});
+}
+
+}  // namespace
+
+bool needs_learner(const Options& options) {
+  const auto& registry = learners::builtin();
+  return options.goal.empty() ? registry.samplers.find(options.sampler).needs_learner
+                              : registry.searches.find(options.search).needs_learner;
+}
+
+std::optional<Options> parse(int argc, char** argv) {
+  namespace po = program::po;
+  Options options;
+  program::Manual manual;
+  manual.verb = "profile";
+  manual.synopsis =
+      "--device jetson --workload NAME --out P.h5 -- CMD... (or --merge A.h5 --merge B.h5 --out P.h5)";
+  manual.about =
+      "Runs a program in one power mode after the other and measures its time per step and the module's\n"
+      "power. The program writes a newline to the file descriptor FEWWATT_STEP_FD, or to the named pipe\n"
+      "FEWWATT_STEP_PATH, after each step (minibatch). A mode is measured once time and power are\n"
+      "steady; measurements that throttling spoiled are made again. Each mode is written to P.h5.log at\n"
+      "once, and to P.h5 later. The clocks are put back whatever happens.";
+  const std::string samplers = "how modes are chosen: " + hw::join(learners::builtin().samplers.names()),
+                    searches = "with --goal, how modes are chosen: " +
+                               hw::join(learners::builtin().searches.names()) + "; designed-ei if not given";
+  const program::SettablePart search{"search", "what chooses modes towards a goal",
+                                     [&](learners::OptionVisitor& on) { options.searching.each(on); }};
+  program::add_learner_options(manual, options.choice, search);
+  program::add_limit_options(manual, options.aim.limits);
+  program::add_attribute_options(manual, options.attributes);
+  auto add = manual.options.add_options();
+  add("name", po::value(&options.name), "name of the device in the profile; the board's model if not given");
+  add("workload", po::value(&options.measuring.workload), "name of the workload in the profile");
+  add("out", po::value(&options.out), "file of profiles to write to; other profiles in it stay");
+  add("modes", po::value(&options.modes)->default_value(options.modes), "number of modes to measure");
+  add("measurements", po::value(&options.measurements), "another name of --modes");
+  add("max-s", po::value(&options.max_s)->default_value(0),
+      "seconds after which no new mode is begun, and --resume can go on; 0 = no limit");
+  add("sampler", po::value(&options.sampler)->default_value("random"), samplers.c_str());
+  add("goal", po::value(&options.goal),
+      "look for the best mode: fastest (or time), energy, power, edp, ed2p to ed9p. The modes to measure "
+      "are then chosen for that");
+  add("confidence",
+      po::value<double>()->notifier([&](double value) { options.confidence = value; })->value_name("P"),
+      "with --goal: probability with which the answer must keep the limits; if not given 0.9 for --search "
+      "predict, and 0.5 where the answer was measured to keep them");
+  add("search", po::value(&options.search), searches.c_str());
+  add("stop-gain", po::value(&options.stop_gain)->default_value(0),
+      "with --goal: end once the next measurement is expected to gain less than this fraction");
+  add("resume", po::bool_switch(&options.resume), "go on with a run that did not end");
+  add("retries", po::value(&options.retries)->default_value(options.retries),
+      "how often to repeat a rejected measurement");
+  auto& profiler = options.measuring.profiler;
+  add("timeout-s", po::value(&profiler.timeout_s)->default_value(profiler.timeout_s),
+      "seconds for one mode, at most");
+  add("cool-s", po::value(&profiler.cool_s)->default_value(profiler.cool_s),
+      "seconds to let the board cool down before a mode, at most");
+  add("counters-s", po::value(&profiler.counters_s)->default_value(profiler.counters_s),
+      "seconds to wait for the kernel's counters of over-current events, where there are any");
+  add("margin-c", po::value(&profiler.margin_c)->default_value(profiler.margin_c),
+      "degrees by which the board must be below its nearest trip temperature before a mode");
+  add("restart", po::bool_switch(&profiler.restart), "start the program again in every mode");
+  add("program-output", po::bool_switch(&options.measuring.program_output), "show what the program prints");
+  add("go-on", po::bool_switch(&options.go_on),
+      "leave out modes in which the program dies or nothing can be measured, and go on");
+  add("kind", po::value(&options.kind)->default_value("dnn-training"),
+      "kind of the workload: dnn-training, dnn-inference or non-dnn");
+  add("time-of", po::value(&options.time_of)->default_value("minibatch"),
+      "what one step is: minibatch, epoch or run");
+  add("merge", po::value(&options.merge),
+      "file of profiles to merge; give it twice or more, and all rows go to --out");
+  program::add_measuring_options(manual, options.measuring);
+  const auto values = program::parse(argc, argv, manual, options.common);
+  if (!values) return std::nullopt;
+  program::require(values->count("measurements") == 0 || (*values)["modes"].defaulted(),
+                   "give one of --modes and --measurements");
+  if (values->count("measurements") > 0) options.modes = options.measurements;
+  const bool set_search = program::set_part(options.choice, search);
+  program::require(!set_search || !options.goal.empty(),
+                   "--set search...: without --goal nothing is searched for");
+  read_goal(options);
+  check(options);
+  const auto kind = datasets::parse_workload_kind(options.kind);
+  program::require(kind.has_value(),
+                   "--kind must be dnn-training, dnn-inference or non-dnn, found " + options.kind);
+  options.attributes.kind = *kind;
+  options.attributes.time_of = program::time_of_option(options.time_of);
+  return options;
+}
+
+}  // namespace fewwatt::profile

@@ -1,0 +1,135 @@
+#include "learners/programs/shared_options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+
+#include "hw/text.hpp"
+#include "learners/checkpoint_io.hpp"
+#include "learners/samplers/sampler.hpp"
+#include "learners/settings_part.hpp"
+
+namespace fewwatt::program {
+namespace {
+
+constexpr const char* kUsualLearner = "auto";
+
+// batch_size -> batch-size
+std::string option_of(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+// Of datasets::kNumberAttributes, in that order.
+constexpr std::array kMeanings = {"samples in a minibatch of the workload",
+                                  "minibatches in an epoch of the workload, for epoch times",
+                                  "layers of its network", "parameters of its network, in all",
+                                  "floating-point operations of one forward pass of one sample"};
+static_assert(kMeanings.size() == std::size(datasets::kNumberAttributes));
+
+// The part's options with its name before each: search.pool.
+learners::EachOption prefixed(const SettablePart& part) {
+  return [part](learners::OptionVisitor& on) { on.part(part.name + ".", part.each); };
+}
+
+}  // namespace
+
+void LearnerChoice::check() const {
+  require(init.empty() || learner.empty(), "give one of --init and --learner, or neither for auto");
+  if (trained() || learner.empty()) return;
+  const auto& facts = as_usage([&]() -> auto& { return learners::find_learner(learner); });
+  require(!facts.needs_checkpoint,
+          "--learner " + learner + " must be trained first: give its initializer as --init");
+}
+
+void add_learner_options(Manual& manual, LearnerChoice& choice, const std::optional<SettablePart>& beside) {
+  manual.set = &choice.set;
+  manual.describe_options = [beside](const std::string& name) {
+    if (!beside || name != beside->name) return learners::describe_learner(name);
+    return name + ": " + beside->about + "\n" + learners::describe_options(prefixed(*beside));
+  };
+  std::vector<std::string_view> untrained;
+  for (const auto& entry : learners::builtin().learners)
+    if (!entry.needs_checkpoint) untrained.push_back(entry.name);
+  const std::string about =
+      "a learner that needs no training: " + hw::join(untrained) + "; auto if no --init is given";
+  auto add = manual.options.add_options();
+  add("init", po::value(&choice.init)->value_name("FILE"), "initializer, written by fewwatt meta-train");
+  add("learner", po::value(&choice.learner)->value_name("NAME"), about.c_str());
+}
+
+bool set_part(LearnerChoice& choice, const SettablePart& part) {
+  return as_usage([&] {
+    auto settings = learners::settings_of(choice.set);
+    const auto own = learners::take_part(settings, part.name + ".");
+    learners::set_options(own, part.name, prefixed(part));
+    choice.set.clear();
+    for (const auto& [key, value] : settings) choice.set.push_back(key + "=" + value);
+    return !own.empty();
+  });
+}
+
+ChosenLearner chosen_learner(const LearnerChoice& choice) {
+  choice.check();
+  ChosenLearner chosen;
+  chosen.settings = as_usage([&] { return learners::settings_of(choice.set); });
+  if (!choice.trained()) {
+    chosen.name = choice.learner.empty() ? kUsualLearner : choice.learner;
+    chosen.learner = as_usage([&] { return learners::make_learner(chosen.name, chosen.settings); });
+    return chosen;
+  }
+  const auto checkpoint =
+      during("reading " + choice.init, [&] { return learners::read_checkpoint(choice.init); });
+  chosen.name = checkpoint.learner;
+  chosen.origin = checkpoint.origin;
+  try {
+    chosen.learner = learners::make_learner(checkpoint);
+  } catch (const std::invalid_argument& e) {
+    throw datasets::DataError(choice.init + ": " + e.what());
+  }
+  if (!chosen.settings.empty())
+    chosen.learner = as_usage([&] { return learners::make_learner(checkpoint, chosen.settings); });
+  return chosen;
+}
+
+void add_limit_options(Manual& manual, learners::PowerBudget& limits) {
+  auto add = manual.options.add_options();
+  add("max-power-w", po::value(&limits.max_power_w)->value_name("W"), "power budget, in watts");
+  add("max-time-ms", po::value(&limits.max_time_ms)->value_name("MS"), "limit on time, in milliseconds");
+  add("max-energy-j", po::value(&limits.max_energy_j)->value_name("J"), "limit on time x power, in joules");
+}
+
+void add_attribute_options(Manual& manual, datasets::WorkloadAttributes& attributes) {
+  auto add = manual.options.add_options();
+  for (std::size_t i = 0; i < kMeanings.size(); ++i) {
+    const auto& [name, member] = datasets::kNumberAttributes[i];
+    const auto option = option_of(name);
+    const auto take = [&into = attributes.*member, option](double value) {
+      require(std::isfinite(value) && value > 0, "--" + option + " must be a number > 0");
+      into = value;
+    };
+    add(option.c_str(), po::value<double>()->notifier(take)->value_name("N"), kMeanings[i]);
+  }
+}
+
+std::string attribute_options_given(const datasets::WorkloadAttributes& attributes) {
+  std::vector<std::string> given;
+  for (const auto& [name, member] : datasets::kNumberAttributes)
+    if (attributes.*member) given.push_back("--" + option_of(name));
+  return hw::join(given);
+}
+
+datasets::TimeOf time_of_option(const std::string& text) {
+  const auto time_of = datasets::parse_time_of(text);
+  require(time_of.has_value(), "--time-of must be minibatch, epoch or run, found " + text);
+  return *time_of;
+}
+
+void check_sampler(const std::string& name) {
+  const auto samplers = learners::builtin().samplers.names();
+  require(std::find(samplers.begin(), samplers.end(), name) != samplers.end(),
+          "--sampler must be one of " + hw::join(samplers) + ", found " + name);
+}
+
+}  // namespace fewwatt::program
