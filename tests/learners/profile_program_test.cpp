@@ -144,7 +144,7 @@ TEST(ProfileProgram, AProgramThatIsSilentOrClosesTheDescriptorTimesOutOrEnds) {
   const auto closed = run("b.h5", "20", "20", kToy + " --step-ms 2 --close-at 5");
   EXPECT_EQ(closed.code, 1);
   EXPECT_NE(closed.err.find("closed"), std::string::npos) << closed.err;
-  const auto hangs = run("c.h5", "20", "0.5", kToy + " --step-ms 2 --hang-at 4 --ignore-term");
+  const auto hangs = run("c.h5", "20", "0.5", kToy + " --step-ms 100 --hang-at 6 --ignore-term");
   EXPECT_EQ(hangs.code, 1);
   EXPECT_NE(hangs.err.find("the time was over after"), std::string::npos) << hangs.err;
   EXPECT_EQ(board.changes(), "");
