@@ -6,10 +6,8 @@
 #include <map>
 #include <mutex>
 #include <stdexcept>
-#include <thread>
 
 #include "benchmarks/jobs.hpp"
-#include "benchmarks/suite.hpp"
 #include "benchmarks/suite_keys.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
@@ -30,8 +28,8 @@ constexpr double kInside = 1.01;  // power up to this times the budget counts as
 constexpr double kNearFastest = 1.05;
 constexpr std::size_t kNoticedIn = 5, kRecoveredIn = 10;  // measurements after a change
 constexpr std::size_t kSettleFrom = 20, kSettleTo = 60;   // measurements before a change
-constexpr int kBudgetDraws = 1000;                        // most draws of a budget that some mode keeps
-constexpr int kDraws = 50;                                // most draws of a change that counts
+constexpr int kBudgetDraws = 1000;                        // attempts to draw a budget that some mode keeps
+constexpr int kDraws = 50;                                // attempts to draw a change that counts
 const char* const kCrossed[] = {"resnet18-gld23k", "mobilenetv3-imagenet"};
 
 // The board on which a suite runs.
@@ -58,7 +56,7 @@ const hw::SimulatedWorkload& draw_workload(const Place& place, hw::Rng& rng) {
   return hw::find_simulated_workload(place.suite.workloads[rng.below(place.suite.workloads.size())]);
 }
 
-// Caps a clock below what `mode` has; the same world where that cannot be.
+// The world with a clock capped below what `mode` sets; the same world where there is no lower level.
 World capped(const Place& place, World world, KnobRole role, const hw::PowerMode& mode, hw::Rng& rng) {
   const auto knob = place.space->knob_with(role);
   if (!knob) return world;
@@ -183,9 +181,10 @@ struct Change {
 };
 
 struct Governed {
-  double inside_s = 0, done_s = 0;  // done: time weighed by the share of the fastest mode's rate
-  double over_s = 0, longest_over_s = 0;
-  std::size_t windows_over = 0, most_windows_over = 0;  // in a row, by their mean power
+  double inside_s = 0;  // power was within the budget
+  double done_s = 0;  // sum of seconds times the rate of work over that of the fastest mode within the budget
+  double over_s = 0, longest_over_s = 0;                // without a break: now, and at most
+  std::size_t windows_over = 0, most_windows_over = 0;  // in a row, by their mean power: now, and at most
 };
 
 // An hour of simulated time under one governor.
@@ -299,15 +298,7 @@ class Hour {
   Governed governed_;
 };
 
-// ---- the suite ----
-
 }  // namespace
-
-bool is_drift_suite(const std::string& path) {
-  const auto file = datasets::read_ini(path);
-  const auto* head = file.find("suite");
-  return head != nullptr && head->text_or("kind", "") == "drift";
-}
 
 DriftSuite read_drift_suite(const std::string& path, const learners::Registry& registry) {
   const auto file = datasets::read_ini(path);
@@ -315,6 +306,8 @@ DriftSuite read_drift_suite(const std::string& path, const learners::Registry& r
   head.check_keys({"name", "kind", "simulate", "grid", "workloads", "learners", "budgets", "time_noise",
                    "power_noise", "seeds", "streams", "measurements", "hour_s", "window_s", "switch_s",
                    "changes"});
+  for (const auto& section : file.sections)
+    if (section.name != "suite") throw DataError(section.where + ": expected [suite] alone");
   DriftSuite suite;
   suite.path = path;
   suite.name = head.text("name");
@@ -328,10 +321,9 @@ DriftSuite read_drift_suite(const std::string& path, const learners::Registry& r
   suite.learners = parse_key(head, "learners", parse_list);
   for (const auto& learner : suite.learners)
     parse_key(head, "learners", [&](const auto&) { check_drift_learner(learner, registry); });
-  const auto budgets = head.text("budgets");
-  const auto colon = budgets.find(':');
-  if (colon == std::string::npos || !datasets::parse_number(budgets.substr(0, colon), suite.first_w) ||
-      !datasets::parse_number(budgets.substr(colon + 1), suite.last_w) || !(suite.first_w > 0) ||
+  const auto budgets = cut(head.text("budgets"), ':');
+  if (budgets.size() != 2 || !datasets::parse_number(budgets[0], suite.first_w) ||
+      !datasets::parse_number(budgets[1], suite.last_w) || !(suite.first_w > 0) ||
       !(suite.last_w >= suite.first_w))
     refuse(head, "budgets", "first:last in W");
   suite.time_noise = positive(head, "time_noise");
@@ -398,11 +390,9 @@ std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, c
   for (std::size_t l = 0; l < places.size(); ++l)
     for (std::size_t seed = 0; seed < suite.seeds; ++seed)
       for (const auto& kind : kinds) jobs.push_back({l, seed, kind, {}});
-  const auto threads =
-      options.threads > 0 ? options.threads : std::max<std::size_t>(1, std::thread::hardware_concurrency());
   std::mutex mutex;
   std::size_t done = 0;
-  run_jobs(jobs.size(), threads, [&](std::size_t i) {
+  run_jobs(jobs.size(), thread_count(options.threads), [&](std::size_t i) {
     auto& job = jobs[i];
     const auto& place = places[job.learner];
     const auto add = [&](const std::string& metric, double value) {

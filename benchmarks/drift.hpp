@@ -7,31 +7,33 @@
 #include <vector>
 
 #include "benchmarks/rows.hpp"
-#include "benchmarks/runner.hpp"
+#include "benchmarks/suite.hpp"
 #include "hw/simulated_device.hpp"
 #include "learners/govern.hpp"
 #include "learners/registry.hpp"
 
 namespace fewwatt::benchmarks {
 
-// A suite of workloads that change while they run on a simulated board under the governor (learners/govern.hpp). As a file:
+// A suite of kind `drift`: the governor (learners/govern.hpp) runs workloads on a simulated board, and they change meanwhile. It is tested
+// in two ways. A stream is a number of measurements of one workload, which changes once, after 20 to 60 of them, or never. A governed run
+// is an hour with many changes of workload and budget. As a file:
 //   [suite]
 //   name = drift
 //   kind = drift
-//   simulate = orin-agx-64   the board,
-//   grid = powertrain        its modes,
-//   workloads = lstm, ...    and what runs on it
+//   simulate = orin-agx-64   the board
+//   grid = powertrain        its modes
+//   workloads = lstm, ...    what runs on it
 //   learners = auto          that need no checkpoint and give uncertainty
-//   budgets = 17:50          W, of which one is drawn, first:last
-//   time_noise = 0.01        of the log of what is measured, drawn anew for each measurement
-//   power_noise = 0.01
-//   streams = 8              streams for each kind of change, which comes after 20 to 60 measurements, and as many without a change
+//   budgets = 17:50          first:last, W; each budget is drawn from this range
+//   time_noise = 0.01        standard deviation of the log of a measured time, drawn anew for each measurement
+//   power_noise = 0.01       the same of power
+//   seeds = 5                how often all of this is run, each time with other draws
+//   streams = 8              number of streams with each kind of change, and number of streams without a change
 //   measurements = 200       length of a stream without a change
-//   hour_s = 3600            simulated duration of a governed run
-//   window_s = 5             duration of its windows
+//   hour_s = 3600            duration of a governed run, in simulated seconds
+//   window_s = 5             duration of a measurement in it
 //   switch_s = 0.5           how long the program stands still when the mode is changed
-//   changes = 20             of the workload and of the budget by turns, at random times of a governed run
-//   seeds = 5                how often all of this is run, with other draws
+//   changes = 20             number of changes in it, at random times: the workload's and the budget's by turns
 struct DriftSuite {
   std::string path, name, board, grid;                   // of the file; keys name, simulate, grid
   std::vector<std::string> workloads, learners;          // the keys of these names
@@ -41,19 +43,18 @@ struct DriftSuite {
   double hour_s = 0, window_s = 0, switch_s = 0;         // see above
   std::size_t changes = 0;                               // see above
 };
-// A world on a board: the true times and powers.
-bool is_drift_suite(const std::string& path);  // throws datasets::DataError when it is no INI file
 // The learners are the registry's. Throws datasets::DataError naming file, section and key.
 DriftSuite read_drift_suite(const std::string& path,
                             const learners::Registry& registry = learners::builtin());
-// Throws std::invalid_argument.
+// Throws std::invalid_argument for an unknown learner, or one that needs a checkpoint or gives no uncertainty.
 void check_drift_learner(const std::string& name, const learners::Registry& registry = learners::builtin());
 
-// What runs on the board, and clocks that something else has capped. Setting a knob above its cap has no effect beyond the cap.
+// What runs on a board, and clocks that something else has capped. Setting a knob above its cap has no effect beyond the cap.
 struct World {
   hw::SimulatedWorkload workload;  // what runs
   std::vector<int> caps;           // per knob of the space
 };
+// A world on a board: the true times and powers.
 class WorldOnBoard {
  public:
   // `board` must outlive it.
@@ -73,9 +74,9 @@ class WorldOnBoard {
 // ResNet's, or back. cpu-capped, gpu-capped, memory-capped: something else caps a clock.
 std::vector<std::string> drift_kinds();
 
-// Runs the suite. Rows of drift_noticed and drift_recovered have the kind of change as their workload, those of drift_false_alarms
-// "none", and those of govern_inside, govern_throughput, govern_longest_over_s and govern_windows_over "mixed"; one row per learner and
-// seed. The rows do not depend on the number of threads.
+// Runs the suite. There is one row per learner and seed of each metric and workload. The workload of drift_noticed and drift_recovered is
+// the kind of change, that of drift_false_alarms "none", and that of govern_inside, govern_throughput, govern_longest_over_s and
+// govern_windows_over "mixed". The rows do not depend on the number of threads.
 std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, const Progress& progress = {},
                            const learners::Registry& registry = learners::builtin());
 

@@ -9,6 +9,10 @@
 
 namespace fewwatt::benchmarks {
 
+std::size_t thread_count(std::size_t asked) {
+  return asked > 0 ? asked : std::max<std::size_t>(1, std::thread::hardware_concurrency());
+}
+
 void run_jobs(std::size_t n, std::size_t threads, const std::function<void(std::size_t)>& job) {
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;

@@ -3,25 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 #include <limits>
 #include <memory>
-#include <mutex>
-#include <nlohmann/json.hpp>
-#include <numeric>
 #include <sstream>
 #include <stdexcept>
-#include <thread>
-#include <tuple>
 
-#include "benchmarks/jobs.hpp"
-#include "benchmarks/report.hpp"
+#include "benchmarks/episode_suites.hpp"
 #include "benchmarks/suite_keys.hpp"
-#include "benchmarks/svg.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
-#include "hw/json_text.hpp"
+#include "hw/text.hpp"
 #include "meta/kernel_transfer.hpp"
 #include "meta/maml.hpp"
 #include "meta/prototypes.hpp"
@@ -38,14 +30,13 @@ using Clock = std::chrono::steady_clock;
 
 // What a trained learner says of an episode's query, from its support: [q,targets].
 using Predict = std::function<Matrix(const tasks::Episode&)>;
-using Report = std::function<void(double part)>;
 
 struct Job {
   const Experiment& experiment;
   const tasks::EpisodeSource& source;
   Eigen::Index inputs, targets;
   std::uint64_t seed;
-  const Report& report;
+  JobReport& report;
 };
 
 template <class Options>
@@ -60,19 +51,16 @@ void train(meta::MetaLearner& learner, const Job& job, int steps) {
       learner, job.source, {},
       {.steps = steps, .meta_batch = static_cast<int>(job.experiment.meta_batch), .validate_every = steps},
       {.progress = [&](const meta::Progress& now) {
-        job.report(static_cast<double>(now.step) / static_cast<double>(steps));
+        job.report.done(static_cast<double>(now.step) / static_cast<double>(steps));
       }});
 }
 
-// Gradient steps of one rate, or of learned ones.
-Predict by_steps(const meta::NetLearner& net, double rate, std::size_t steps) {
-  const learners::FineTuneOptions sgd{.optimizer = learners::Optimizer::sgd,
-                                      .steps = static_cast<int>(steps),
-                                      .rate = net.rates().size() > 0 ? 1.0 : rate,
-                                      .stop_rms = 0};
-  return [=, shape = net.shape(), weights = net.weights(),
-          rates = net.rates()](const tasks::Episode& episode) -> Matrix {
-    return learners::fine_tune<double>(shape, weights, sgd, 1.0, episode.support_x, episode.support_y, rates)
+// What a net says after inner steps on the support.
+Predict by_steps(const meta::NetLearner& net, meta::InnerLoop inner, std::size_t steps) {
+  inner.steps = static_cast<int>(steps);
+  inner.rates = net.rates();
+  return [inner, shape = net.shape(), weights = net.weights()](const tasks::Episode& episode) -> Matrix {
+    return learners::Mlp<double>(shape, meta::adapted(shape, weights, episode, inner))
         .forward(episode.query_x);
   };
 }
@@ -92,7 +80,7 @@ Predict train_maml(const Job& job) {
       meta::net_shape(job.inputs, options.net.hidden, static_cast<int>(job.targets), options.net.activation);
   meta::Maml maml(job.experiment.name, shape, meta::initial_weights(shape, job.seed, 0), options);
   train(maml, job, options.max_steps);
-  return by_steps(maml, options.inner.rate, job.experiment.test_steps);
+  return by_steps(maml, options.inner, job.experiment.test_steps);
 }
 
 Predict train_reptile(const Job& job) {
@@ -105,16 +93,20 @@ Predict train_reptile(const Job& job) {
   meta::Reptile reptile(job.experiment.name, shape, meta::initial_weights(shape, job.seed, 0), options,
                         job.seed);
   train(reptile, job, options.max_steps);
-  return by_steps(reptile, options.inner_rate, job.experiment.test_steps);
+  return by_steps(reptile, {.rate = options.inner_rate}, job.experiment.test_steps);
+}
+
+meta::RidgeMetaOptions ridge_options(const Experiment& experiment) {
+  meta::RidgeMetaOptions options;
+  if (experiment.learner == "r2d2") options.loss = meta::RidgeLoss::squared;
+  return options_of(experiment, options);
 }
 
 Predict train_ridge(const Job& job) {
-  meta::RidgeMetaOptions options;
-  if (job.experiment.learner == "r2d2") options.loss = meta::RidgeLoss::squared;
-  options = options_of(job.experiment, options);
+  const auto options = ridge_options(job.experiment);
   const auto shape = meta::net_shape(job.inputs, options.hidden, options.features, options.activation);
   const auto ridge = std::make_shared<meta::RidgeMeta>(
-      job.experiment.name, shape, meta::RidgeMeta::untrained(shape, job.seed, 0), options);
+      job.experiment.name, shape, meta::RidgeMeta::untrained(shape, job.seed, 0, options.prior), options);
   train(*ridge, job, options.max_steps);
   return [ridge](const tasks::Episode& episode) { return ridge->predict(episode).mean; };
 }
@@ -142,8 +134,11 @@ struct Kind {
   bool takes_steps;                  // at test time
   bool one_target, needs_classes;
 };
-constexpr auto kCheckMaml = [](const Experiment& e) { maml_options(e); };
-constexpr auto kCheckRidge = [](const Experiment& e) { options_of<meta::RidgeMetaOptions>(e); };
+constexpr auto kCheckMaml = [](const Experiment& e) {
+  if (maml_options(e).inner.loss == meta::EpisodeLoss::cross_entropy && !e.classes)
+    throw std::invalid_argument("loss=cross-entropy needs family = gaussian-classes");
+};
+constexpr auto kCheckRidge = [](const Experiment& e) { ridge_options(e); };
 const Kind kKinds[] = {
     {"maml", train_maml, kCheckMaml, true, false, false},
     {"fomaml", train_maml, kCheckMaml, true, false, false},
@@ -160,12 +155,10 @@ const Kind kKinds[] = {
 };
 
 const Kind& kind_of(const std::string& learner) {
-  std::string known;
-  for (const auto& kind : kKinds) {
+  for (const auto& kind : kKinds)
     if (learner == kind.name) return kind;
-    known += (known.empty() ? "" : ", ") + std::string(kind.name);
-  }
-  throw std::invalid_argument("unknown learner '" + learner + "', known are: " + known);
+  throw std::invalid_argument("unknown learner '" + learner + "', known are: " +
+                              hw::join(kKinds, ", ", [](const Kind& kind) { return kind.name; }));
 }
 
 // Share of the rows whose greatest score is not that of their class, %.
@@ -186,17 +179,6 @@ double error_of(const Experiment& experiment, const Matrix& predicted, const Mat
                             : (predicted - truth).squaredNorm() / static_cast<double>(truth.size());
 }
 
-struct Mean {
-  double value, ci95;
-};
-Mean mean_of(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return {mean, std::isfinite(mean) ? 1.96 * std::sqrt(squares / (n - 1) / n) : mean};
-}
-
 std::unique_ptr<tasks::EpisodeSource> source_of(const Experiment& experiment, const Rows& rows,
                                                 std::uint64_t seed) {
   if (experiment.classes) return std::make_unique<ClassSource>(experiment.gaussians, rows, seed);
@@ -207,7 +189,7 @@ std::unique_ptr<tasks::EpisodeSource> source_of(const Experiment& experiment, co
 constexpr std::uint64_t kTestSeed = 0x7e57;
 
 std::vector<LiteratureScore> run_experiment(const Experiment& experiment, std::uint64_t seed,
-                                            const Report& report) {
+                                            JobReport& report) {
   const auto begin = Clock::now();
   const auto source = source_of(experiment, experiment.train, seed);
   const Eigen::Index inputs =
@@ -228,9 +210,9 @@ std::vector<LiteratureScore> run_experiment(const Experiment& experiment, std::u
       ours.push_back(error_of(experiment, predict(episode), episode.query_y));
       if (experiment.classes) best.push_back(error_rate(family.optimum(episode), episode.query_y));
     }
-    const auto [error, ci95] = mean_of(ours);
+    const auto [error, ci95] = mean_error(ours);
     scores.push_back({experiment.name, experiment.learner, shots, error, ci95,
-                      experiment.published.empty() ? mean_of(best).value : experiment.published[i],
+                      experiment.published.empty() ? mean_error(best).mean : experiment.published[i],
                       experiment.tolerance[i], seconds});
   }
   return scores;
@@ -339,31 +321,14 @@ Experiment read_experiment(const IniSection& section) {
   return experiment;
 }
 
-// ---- the outputs
-
-std::string text(const char* format, double value) {
-  if (std::isinf(value)) return "∞";
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
-std::string title_of(const LiteratureScore& score) {
-  return score.experiment + ", " + std::to_string(score.shots) + (score.shots == 1 ? " shot" : " shots");
-}
-
-// "" or the sentence that names the figures which are not within their tolerance.
-std::string misses(const std::vector<LiteratureScore>& scores) {
-  std::string names;
-  for (const auto& score : scores)
-    if (!score.within()) names += (names.empty() ? "" : "; ") + title_of(score);
-  return names.empty() ? "Every figure is within its tolerance." : "Not within the tolerance: " + names + ".";
-}
-
 }  // namespace
 
 bool LiteratureScore::within() const {
   return std::abs(error - published) <= tolerance;
+}
+
+std::string LiteratureScore::title() const {
+  return experiment + ", " + counted(shots, "shot");
 }
 
 bool is_literature_suite(const std::string& path) {
@@ -389,13 +354,12 @@ LiteratureSuite read_literature_suite(const std::string& path) {
 
 void keep_experiments(LiteratureSuite& suite, const std::vector<std::string>& names) {
   std::vector<Experiment> kept;
-  std::string known;
-  for (const auto& experiment : suite.experiments) known += (known.empty() ? "" : ", ") + experiment.name;
   for (const auto& name : names) {
     const auto found = std::find_if(suite.experiments.begin(), suite.experiments.end(),
                                     [&](const auto& experiment) { return experiment.name == name; });
     if (found == suite.experiments.end())
-      throw std::invalid_argument("unknown experiment '" + name + "', known are: " + known);
+      throw std::invalid_argument("unknown experiment '" + name + "', known are: " +
+                                  hw::join(suite.experiments, ", ", [](const auto& e) { return e.name; }));
     kept.push_back(*found);
   }
   suite.experiments = std::move(kept);
@@ -403,103 +367,21 @@ void keep_experiments(LiteratureSuite& suite, const std::vector<std::string>& na
 
 std::vector<LiteratureScore> run_literature(const LiteratureSuite& suite, const RunOptions& options,
                                             const Progress& progress) {
-  constexpr std::size_t kParts = 100;  // of a job, for progress
   std::vector<std::vector<LiteratureScore>> scores(suite.experiments.size());
-  std::mutex mutex;
-  std::size_t done = 0;
-  const auto threads =
-      options.threads > 0 ? options.threads : std::max<std::size_t>(1, std::thread::hardware_concurrency());
-  run_jobs(scores.size(), threads, [&](std::size_t i) {
+  run_reporting(scores.size(), options, progress, [&](std::size_t i, JobReport& report) {
     const auto& experiment = suite.experiments[i];
-    std::size_t parts = 0;
-    const Report report = [&](double part) {
-      const auto now = static_cast<std::size_t>(part * kParts);
-      if (now == parts) return;
-      const std::lock_guard lock(mutex);
-      for (; parts < now; ++parts)
-        if (++done; progress.jobs) progress.jobs(done, scores.size() * kParts);
-    };
     try {
       scores[i] = run_experiment(experiment, options.seed, report);
     } catch (const meta::Diverged& e) {
       throw std::runtime_error("experiment " + experiment.name + ": " + e.what());
     }
-    if (!progress.log) return;
-    const std::lock_guard lock(mutex);
     for (const auto& score : scores[i])
-      progress.log(title_of(score) + ": " + text("%.4g", score.error) + " ± " + text("%.2g", score.ci95) +
-                   ", published " + text("%.4g", score.published) + " ± " + text("%.2g", score.tolerance));
+      report.log(score.title() + ": " + figure("%.4g", score.error) + " ± " + figure("%.2g", score.ci95) +
+                 ", published " + figure("%.4g", score.published) + " ± " + figure("%.2g", score.tolerance));
   });
   std::vector<LiteratureScore> all;
   for (const auto& part : scores) all.insert(all.end(), part.begin(), part.end());
   return all;
-}
-
-std::string literature_jsonl(const LiteratureSuite& suite, const std::vector<LiteratureScore>& scores,
-                             const Provenance& provenance) {
-  std::string lines;
-  const auto run_options = nlohmann::ordered_json::parse(provenance.options_json);
-  for (const auto& score : scores) {
-    const bool classes = std::any_of(suite.experiments.begin(), suite.experiments.end(),
-                                     [&](const auto& e) { return e.name == score.experiment && e.classes; });
-    const std::string unit = classes ? "%" : "1";
-    for (const auto& [metric, value, of] : {std::tuple(std::string("error"), score.error, unit),
-                                            {"error_ci95", score.ci95, unit},
-                                            {"published", score.published, unit},
-                                            {"tolerance", score.tolerance, unit},
-                                            {"train_seconds", score.train_seconds, "s"}}) {
-      nlohmann::ordered_json line{
-          {"suite", suite.name}, {"device", "none"},     {"workload", "tasks"}, {"learner", score.experiment},
-          {"sampler", "random"}, {"shots", score.shots}, {"seed", 0},           {"metric", metric}};
-      if (std::isinf(value))
-        line["value"] = "inf";
-      else
-        line["value"] = value;
-      line["unit"] = of;
-      line["seconds"] = score.train_seconds;
-      line["options"] = run_options;
-      line["git"] = provenance.git;
-      line["host"] = provenance.host;
-      line["cpu"] = provenance.cpu;
-      lines += hw::json_text(line) + '\n';
-    }
-  }
-  return lines;
-}
-
-std::string literature_markdown(const LiteratureSuite& suite, const std::vector<LiteratureScore>& scores,
-                                const Provenance& provenance) {
-  std::string page =
-      "# " + suite.name + "\n\n`" + provenance.command + "`, revision " + provenance.git + ", " +
-      provenance.host + ", " + provenance.cpu + ".\n\n" +
-      "Errors of test tasks after training on others, and what was published. " + misses(scores) +
-      "\n\n| experiment | learner | shots | published | tolerance | ours | within | training, s |\n"
-      "|---|---|---:|---:|---:|---:|---|---:|\n";
-  for (const auto& score : scores)
-    page += "| " + score.experiment + " | " + score.learner + " | " + std::to_string(score.shots) + " | " +
-            text("%.4g", score.published) + " | " + text("%.2g", score.tolerance) + " | " +
-            text("%.4g", score.error) + " ± " + text("%.2g", score.ci95) + " | " +
-            (score.within() ? "yes" : "no") + " | " + text("%.1f", score.train_seconds) + " |\n";
-  page += "\n";
-  for (const auto& experiment : suite.experiments)
-    page += "- " + experiment.name + ": " + experiment.source + "\n";
-  return page;
-}
-
-std::string literature_csv(const std::vector<LiteratureScore>& scores) {
-  std::string table = "experiment,learner,shots,published,tolerance,error,ci95,within\n";
-  const auto number = [](double value) { return std::isinf(value) ? "inf" : text("%.6g", value); };
-  for (const auto& score : scores)
-    table += score.experiment + ',' + score.learner + ',' + std::to_string(score.shots) + ',' +
-             number(score.published) + ',' + number(score.tolerance) + ',' + number(score.error) + ',' +
-             number(score.ci95) + ',' + (score.within() ? "yes" : "no") + '\n';
-  return table;
-}
-
-std::string literature_html(const LiteratureSuite& suite, const std::vector<LiteratureScore>& scores,
-                            const Provenance& provenance) {
-  return html_page(suite.name, "<h1>" + svg::escape(suite.name) + "</h1>\n<pre>" +
-                                   svg::escape(literature_markdown(suite, scores, provenance)) + "</pre>\n");
 }
 
 }  // namespace fewwatt::benchmarks

@@ -20,7 +20,8 @@ namespace fewwatt::benchmarks {
 //   [experiment NAME]        one or more
 //   source = ...             what the published figures are, and where they stand
 //   learner = meta-sgd       maml, fomaml, meta-sgd, anil, reptile; alpaca, r2d2; dkt; prototypes
-//   options = steps=60000 hidden=40,40     as meta-train --set has them
+//   options = steps=60000 hidden=40,40     as meta-train --set has them; of maml, fomaml, meta-sgd and anil also
+//                            loss=cross-entropy, with family gaussian-classes
 //   meta_batch = 25          episodes in each outer step
 //   train_support = 5        support rows of an episode, or the least and the most: 1, 10. Of classes: rows of each
 //   train_query = 10         query rows of an episode
@@ -73,6 +74,7 @@ struct LiteratureScore {
   double tolerance = 0;        // how far ours may be from it
   double train_seconds = 0;    // wall time of training
   bool within() const;         // whether ours is within the tolerance
+  std::string title() const;   // "alpaca-sines, 5 shots"
 };
 
 // In the order of experiments, then shots; the same for any number of threads. Throws std::runtime_error naming the experiment when

@@ -50,8 +50,9 @@ struct ExcessMargin {
 
 // The power budgets that a workload's decisions are made for.
 struct BudgetRule {
-  std::size_t count = 0;  // > 0: that many, evenly from the 10th to the 90th percentile of power
-  double first_w = 0, last_w = 0, step_w = 1;  // count == 0: first, first + step, ..., last
+  std::size_t count =
+      0;  // number of budgets, evenly from the 10th to the 90th percentile of power; 0: as follows
+  double first_w = 0, last_w = 0, step_w = 1;  // first, first + step, ..., last
 };
 // The budgets, in W, for a workload that draws these powers in all of its modes.
 std::vector<double> budgets_of(const BudgetRule& rule, std::span<const double> power_w);

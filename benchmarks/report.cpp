@@ -5,12 +5,14 @@
 #include <cmath>
 #include <limits>
 
+#include "benchmarks/figures.hpp"
 #include "benchmarks/svg.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
 
-using svg::number;
+using figures::Place;
 
 constexpr const char* kStyle = R"css(
 :root { color-scheme: light; }
@@ -40,9 +42,14 @@ constexpr std::array kColours = {"#7f7f7f", "#b8860b", "#4477aa", "#17a2b8", "#2
 
 class Report {
  public:
-  Report(const Suite& suite, std::span<const std::string> learners, std::span<const Table> tables,
+  Report(const TableSuite& suite, std::span<const std::string> learners, std::span<const Table> tables,
          const Result& result, const Provenance& provenance)
-      : suite_(suite), learners_(learners), tables_(tables), result_(result), provenance_(provenance) {}
+      : suite_(suite),
+        learners_(learners),
+        tables_(tables),
+        result_(result),
+        provenance_(provenance),
+        colour_([this](const std::string& learner) { return colour(learner); }) {}
 
   std::string html() const {
     return html_page(suite_.name, header() + errors() + decisions() + searches() + calibration() +
@@ -108,77 +115,8 @@ class Report {
            " of all its other modes are predicted from them.</p>\n";
   }
 
-  // A metric against the number of measured modes: medians and quartiles, averaged over workloads.
   std::string against_shots(const Table& t, bool log) const {
-    std::vector<double> seen;
-    const auto drawable = [&](double value) { return std::isfinite(value) && (!log || value > 0); };
-    for (const auto& series : t.mean)
-      for (const auto& cell : series)
-        if (cell)
-          for (const double value : {cell->lower, cell->median, cell->upper})
-            if (drawable(value)) seen.push_back(value);
-    if (seen.empty()) return "";
-    const auto& facts = find_metric(t.metric);
-    constexpr double kWidth = 1060, kHeight = 470, kLetter = 7.4;
-    double labels = 150;
-    for (const auto& series : t.series)
-      labels = std::max(labels, 20 + kLetter * static_cast<double>(label(series, tables_).size()));
-    const double last = static_cast<double>(t.shots.size()) - 1;
-    svg::Axis across{-0.35, last + 0.35, false, "measured modes"};
-    for (const auto shots : t.shots) across.names.push_back(std::to_string(shots));
-    const svg::Frame frame{
-        64,
-        14,
-        kWidth - 64 - labels,
-        kHeight - 60,
-        across,
-        svg::covering(seen, log, std::string(facts.title) + ", " + std::string(facts.unit))};
-
-    std::string body = frame.draw();
-    std::vector<double> ends;
-    std::vector<std::size_t> ended;
-    std::vector<double> end_x;
-    for (std::size_t s = 0; s < t.series.size(); ++s) {
-      const std::string name = label(t.series[s], tables_);
-      const std::string hue = colour(t.series[s].learner);
-      const double dodge = (static_cast<double>(s) - 0.5 * static_cast<double>(t.series.size() - 1)) * 0.028;
-      const std::string dash = t.series[s].sampler == "none" ? " stroke-dasharray=\"2 4\"" : "";
-      std::string path, marks;
-      double x = 0, y = 0;
-      for (std::size_t k = 0; k < t.shots.size(); ++k) {
-        const auto& cell = t.mean[s][k];
-        if (!cell || !drawable(cell->median)) continue;
-        x = frame.px(static_cast<double>(k) + dodge);
-        y = frame.py(cell->median);
-        path += (path.empty() ? "M" : "L") + number(x) + ' ' + number(y);
-        std::string mark;
-        if (drawable(cell->lower) && drawable(cell->upper) && cell->lower < cell->upper)
-          mark += svg::line(x, frame.py(cell->lower), x, frame.py(cell->upper),
-                            "stroke=\"" + hue + "\" stroke-width=\"2.2\" stroke-opacity=\"0.45\"");
-        mark += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"3.6\" fill=\"" + hue + "\"/>";
-        marks += "<g><title>" +
-                 svg::escape(name + ", " + std::to_string(t.shots[k]) + " modes: " + to_text(cell) + ' ' +
-                             std::string(facts.unit)) +
-                 "</title>" + mark + "</g>\n";
-      }
-      if (path.empty()) continue;
-      body += "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + hue + "\" stroke-width=\"1.7\"" + dash +
-              "/>\n" + marks;
-      ends.push_back(y);
-      end_x.push_back(x);
-      ended.push_back(s);
-    }
-    const auto label_y = svg::spread(ends, 15, frame.y + 4, frame.y + frame.height - 2);
-    const double label_x = frame.x + frame.width + 14;
-    for (std::size_t i = 0; i < ended.size(); ++i) {
-      const auto& series = t.series[ended[i]];
-      const std::string hue = colour(series.learner);
-      body += svg::line(end_x[i] + 5, ends[i], label_x - 3, label_y[i],
-                        "stroke=\"" + hue + "\" stroke-opacity=\"0.5\" stroke-width=\"0.8\"");
-      body += svg::text(label_x, label_y[i] + 4, label(series, tables_),
-                        "fill=\"" + hue + "\" font-weight=\"600\"");
-    }
-    return "<figure>\n" + svg::document(kWidth, kHeight, facts.title, body) + "</figure>\n";
+    return figures::against_shots(t, tables_, log, colour_);
   }
 
   std::string errors() const {
@@ -209,7 +147,7 @@ class Report {
     return text;
   }
 
-  // What searches in a closed loop end with, per workload and draw over the budgets that count.
+  // What searches in a closed loop end with.
   std::string searches() const {
     if (suite_.searches.empty()) return "";
     std::string text =
@@ -228,29 +166,7 @@ class Report {
     return text;
   }
 
-  // Dots as one path: many hundreds of them stay small.
-  static std::string dots(const svg::Frame& frame, std::span<const std::array<double, 2>> points) {
-    std::string path;
-    for (const auto& [x, y] : points) path += 'M' + number(frame.px(x)) + ' ' + number(frame.py(y)) + "h0";
-    return path;
-  }
-
-  // Up to four panels to a row, rows as equal as can be: panel(i, x, y, width, height) draws one into its
-  // cell.
-  template <class Panel>
-  static std::string panels(std::size_t n, double cell_height, std::string_view title, Panel panel) {
-    constexpr double kWidth = 1060;
-    const std::size_t rows = (n + 3) / 4;
-    const std::size_t columns = (n + rows - 1) / rows;
-    const double width = std::min(kWidth / static_cast<double>(columns), 360.0);
-    std::string body;
-    for (std::size_t i = 0; i < n; ++i)
-      body += panel(i, static_cast<double>(i % columns) * width,
-                    static_cast<double>(i / columns) * cell_height, width, cell_height);
-    return "<figure>\n" + svg::document(kWidth, static_cast<double>(rows) * cell_height, title, body);
-  }
-
-  // Observed against asked-for coverage of central intervals, a panel for each number of modes.
+  // How often central intervals hold, a panel for each number of modes.
   std::string calibration() const {
     std::string text;
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
@@ -260,10 +176,10 @@ class Report {
       if (of_target.empty()) continue;
       const std::string what = tasks::kTargetNames[target];
       text += "<h3>" + what + "</h3>\n" +
-              panels(suite_.shots.size(), 290, "Coverage of the intervals of " + what,
-                     [&](std::size_t i, double x, double y, double width, double height) {
-                       return coverage_panel(of_target, suite_.shots[i], x, y, width, height);
-                     }) +
+              figures::panels(suite_.shots.size(), 290, "Coverage of the intervals of " + what,
+                              [&](std::size_t i, const Place& place) {
+                                return figures::coverage(of_target, suite_.shots[i], colour_, place);
+                              }) +
               "</figure>\n";
     }
     if (text.empty()) return text;
@@ -273,38 +189,7 @@ class Report {
            "sure.</p>\n" +
            text;
   }
-
-  std::string coverage_panel(const std::vector<const Calibration*>& all, std::size_t shots, double x,
-                             double y, double width, double height) const {
-    const svg::Frame frame{x + 60,
-                           y + 24,
-                           std::min(width, height + 40) - 74,
-                           height - 66,
-                           {0, 1, false, "asked for"},
-                           {0, 1, false, "observed"}};
-    std::string body =
-        frame.draw() + svg::text(frame.x, y + 15, std::to_string(shots) + " modes", "class=\"panel\"");
-    body += svg::line(frame.px(0), frame.py(0), frame.px(1), frame.py(1),
-                      "stroke=\"#8a949d\" stroke-dasharray=\"4 3\"");
-    double row = frame.y + frame.height - 8;
-    for (const auto* one : all) {
-      if (one->shots != shots) continue;
-      const std::string hue = colour(one->learner);
-      const auto most = static_cast<double>(one->inside.back());
-      std::string path = 'M' + number(frame.px(0)) + ' ' + number(frame.py(0));
-      for (std::size_t bin = 0; bin < kCalibrationBins; ++bin)
-        path += 'L' + number(frame.px(static_cast<double>(bin + 1) / kCalibrationBins)) + ' ' +
-                number(frame.py(static_cast<double>(one->inside[bin]) / most));
-      body += "<g><title>" + svg::escape(one->learner) + "</title><path d=\"" + path +
-              "\" fill=\"none\" stroke=\"" + hue + "\" stroke-width=\"1.6\"/></g>\n";
-      body += svg::text(frame.x + frame.width - 6, row, one->learner,
-                        "text-anchor=\"end\" fill=\"" + hue + "\" font-weight=\"600\"");
-      row -= 14;
-    }
-    return body;
-  }
-
-  // Median error of a learner with the first sampler, of a workload in a table.
+  // The median error of a learner for one workload; nullopt where the table has none.
   static std::optional<double> median_error(const Table& t, const std::string& workload,
                                             const std::string& learner, const std::string& sampler,
                                             std::size_t shots) {
@@ -318,7 +203,7 @@ class Report {
     return cell ? std::optional(cell->median) : std::nullopt;
   }
 
-  // What combinations weigh, and how far their errors are above those of the best single learner of the suite.
+  // The weights that combinations give, and how far their errors are above those of the best other learner.
   std::string combinations() const {
     if (result_.combinations.empty()) return "";
     const auto is_combination = [&](const std::string& learner) {
@@ -336,10 +221,9 @@ class Report {
         const Table* t = table(std::string(tasks::kTargetNames[target]) + "_mape");
         if (t == nullptr || combination.chosen.empty() || std::isnan(combination.chosen[0].weights[target]))
           continue;
-        std::string weights;
-        for (const auto& chosen : combination.chosen)
-          weights += (weights.empty() ? "" : ", ") + chosen.learner + ' ' +
-                     std::to_string(std::lround(100 * chosen.weights[target])) + " %";
+        const auto weights = hw::join(combination.chosen, ", ", [&](const learners::Chosen& chosen) {
+          return chosen.learner + ' ' + std::to_string(std::lround(100 * chosen.weights[target])) + " %";
+        });
         const std::string workload = combination.device + '/' + combination.workload;
         const auto error_of = [&](const std::string& learner) {
           return median_error(*t, workload, learner, suite_.samplers.front(), combination.shots);
@@ -363,7 +247,7 @@ class Report {
     return text + "</tbody></table>\n";
   }
 
-  // Showcases of one workload, in the order they ran.
+  // The showcases by workload, in the order in which they ran.
   std::vector<std::vector<const Showcase*>> by_workload() const {
     std::vector<std::vector<const Showcase*>> groups;
     for (const auto& showcase : result_.showcases) {
@@ -371,47 +255,6 @@ class Report {
       groups.back().push_back(&showcase);
     }
     return groups;
-  }
-
-  static std::string scatter(const Showcase& show, tasks::Target target, const std::string& hue, double x,
-                             double y, double width, double height) {
-    const double scale = target == tasks::kTimeMs && show.measured.col(target).maxCoeff() > 1e4 ? 1e-3 : 1;
-    const std::string unit = target == tasks::kPowerW ? "W" : scale < 1 ? "s" : "ms";
-    std::vector<bool> in_support(static_cast<std::size_t>(show.measured.rows()), false);
-    for (const auto row : show.support) in_support[row] = true;
-    std::vector<std::array<double, 2>> query, support;
-    std::vector<double> measured, predicted, seen;
-    for (Eigen::Index i = 0; i < show.measured.rows(); ++i)
-      if (!std::isnan(show.measured(i, target))) seen.push_back(show.measured(i, target) * scale);
-    // The same for all learners; what is predicted beyond it stands at its edge.
-    const auto [least, most] = std::minmax_element(seen.begin(), seen.end());
-    const svg::Axis axis{*least / 1.3, *most * 1.3, true, ""};
-    for (Eigen::Index i = 0; i < show.measured.rows(); ++i) {
-      const double m = show.measured(i, target), p = show.predicted(i, target);
-      if (std::isnan(m)) continue;
-      const std::array point{m * scale, std::clamp(p * scale, axis.low, axis.high)};
-      if (in_support[static_cast<std::size_t>(i)]) {
-        support.push_back(point);
-        continue;
-      }
-      measured.push_back(m);
-      predicted.push_back(p);
-      query.push_back(point);
-    }
-    svg::Frame frame{x + 60, y + 24, width - 74, height - 66, axis, axis};
-    frame.across.title = "measured, " + unit;
-    frame.up.title = "predicted, " + unit;
-    const std::string error = to_text(mape(predicted, measured));
-    std::string body = frame.draw();
-    body += svg::line(frame.px(axis.low), frame.py(axis.low), frame.px(axis.high), frame.py(axis.high),
-                      "stroke=\"#8a949d\" stroke-dasharray=\"4 3\"");
-    body += "<path d=\"" + dots(frame, query) + "\" fill=\"none\" stroke=\"" + hue +
-            "\" stroke-width=\"3.2\" stroke-linecap=\"round\" stroke-opacity=\"0.4\"/>\n";
-    body += "<path d=\"" + dots(frame, support) +
-            "\" fill=\"none\" stroke=\"#1d2329\" stroke-width=\"5\" stroke-linecap=\"round\"/>\n";
-    body +=
-        svg::text(frame.x, y + 15, show.learner + "  " + error + " %", "class=\"panel\" fill=\"" + hue + '"');
-    return body;
   }
 
   std::string scatters() const {
@@ -423,102 +266,30 @@ class Report {
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         if (!suite_.targets[target] || !first.measured.col(target).array().isFinite().any()) continue;
         const std::string what = tasks::kTargetNames[target];
-        text += "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +
-                " modes</h3>\n" +
-                panels(group.size(), 270, "Predicted against measured " + what,
-                       [&](std::size_t i, double x, double y, double width, double height) {
-                         return scatter(*group[i], target, colour(group[i]->learner), x, y, width, height);
-                       }) +
-                "<figcaption>First draw. Black: the measured modes. Dashed: a perfect prediction. Points "
-                "that lie far off are shown at the edge. The number is the mean error of the other "
-                "modes.</figcaption>\n</figure>\n";
+        text +=
+            "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +
+            " modes</h3>\n" +
+            figures::panels(group.size(), 270, "Predicted against measured " + what,
+                            [&](std::size_t i, const Place& place) {
+                              return figures::scatter(*group[i], target, colour(group[i]->learner), place);
+                            }) +
+            "<figcaption>First draw. Black: the measured modes. Dashed: a perfect prediction. Points "
+            "that lie far off are shown at the edge. The number is the mean error of the other "
+            "modes.</figcaption>\n</figure>\n";
       }
     }
     return text;
   }
-
-  static std::string front(const Showcase& show, const std::string& hue, double x, double y, double width,
-                           double height) {
-    std::vector<Eigen::Index> known;
-    for (Eigen::Index i = 0; i < show.measured.rows(); ++i)
-      if (show.measured.row(i).allFinite()) known.push_back(i);
-    Matrix measured(static_cast<Eigen::Index>(known.size()), tasks::kNumTargets);
-    for (std::size_t i = 0; i < known.size(); ++i)
-      measured.row(static_cast<Eigen::Index>(i)) = show.measured.row(known[i]);
-    const double scale = measured.col(tasks::kTimeMs).maxCoeff() > 1e4 ? 1e-3 : 1;
-    const std::string unit = scale < 1 ? "s" : "ms";
-    const auto point = [&](Eigen::Index row) {
-      return std::array{show.measured(row, tasks::kPowerW), show.measured(row, tasks::kTimeMs) * scale};
-    };
-
-    std::vector<double> watts, times;
-    std::vector<std::array<double, 2>> cloud;
-    for (const auto row : known) {
-      cloud.push_back(point(row));
-      watts.push_back(cloud.back()[0]);
-      times.push_back(cloud.back()[1]);
-    }
-    const auto truth = Prediction::of_medians(measured);
-    const svg::Frame frame{x + 60,
-                           y + 24,
-                           width - 76,
-                           height - 66,
-                           svg::covering(watts, false, "power, W"),
-                           svg::covering(times, true, "time, " + unit)};
-    std::string body = frame.draw();
-    body += "<path d=\"" + dots(frame, cloud) +
-            "\" fill=\"none\" stroke=\"#b3bbc2\" stroke-width=\"2\" stroke-linecap=\"round\" "
-            "stroke-opacity=\"0.6\"/>\n";
-    std::string steps;
-    double previous_y = 0;
-    for (const auto row : learners::pareto(truth)) {
-      const auto [power, time] = point(known[row]);
-      const double px = frame.px(power), py = frame.py(time);
-      steps += steps.empty()
-                   ? 'M' + number(px) + ' ' + number(py)
-                   : 'L' + number(px) + ' ' + number(previous_y) + 'L' + number(px) + ' ' + number(py);
-      previous_y = py;
-    }
-    body += "<path d=\"" + steps + "\" fill=\"none\" stroke=\"#1d2329\" stroke-width=\"1.4\"/>\n";
-
-    std::size_t over = 0;
-    for (const auto& [budget_w, choice] : show.decisions) {
-      std::string hover = "budget " + to_text(budget_w) + " W: ";
-      if (!choice) continue;
-      const auto [power, time] = point(static_cast<Eigen::Index>(*choice));
-      hover += "chose " + to_text(power) + " W, " + to_text(time) + ' ' + unit;
-      if (const auto best = learners::choose_fastest(truth, {.max_power_w = budget_w}))
-        hover += "; the fastest inside takes " + to_text(point(known[*best])[1]) + ' ' + unit;
-      const double px = frame.px(power), py = frame.py(time);
-      body += "<g><title>" + svg::escape(hover) + "</title>";
-      if (power > budget_w) {
-        ++over;
-        const std::string pen = "stroke=\"#c81e1e\" stroke-width=\"2.2\"";
-        body +=
-            svg::line(px - 4, py - 4, px + 4, py + 4, pen) + svg::line(px - 4, py + 4, px + 4, py - 4, pen);
-      } else {
-        body += "<circle cx=\"" + number(px) + "\" cy=\"" + number(py) + "\" r=\"4\" fill=\"" + hue +
-                "\" stroke=\"#fff\" stroke-width=\"0.8\"/>";
-      }
-      body += "</g>\n";
-    }
-    body += svg::text(
-        frame.x, y + 15,
-        show.learner + "  " + std::to_string(over) + " of " + std::to_string(show.decisions.size()) + " over",
-        "class=\"panel\" fill=\"" + hue + '"');
-    return body;
-  }
-
   std::string fronts() const {
     std::string text;
     for (const auto& group : by_workload()) {
       if (group.front()->decisions.empty()) continue;
       text += "<h3>" + svg::escape(group.front()->workload) + ", from " +
               std::to_string(group.front()->shots) + " modes</h3>\n" +
-              panels(group.size(), 300, "Time against power, and the chosen modes",
-                     [&](std::size_t i, double x, double y, double width, double height) {
-                       return front(*group[i], colour(group[i]->learner), x, y, width, height);
-                     }) +
+              figures::panels(group.size(), 300, "Time against power, and the chosen modes",
+                              [&](std::size_t i, const Place& place) {
+                                return figures::front(*group[i], colour(group[i]->learner), place);
+                              }) +
               "<figcaption>Each mark is the mode chosen for one budget, where it was measured. Red crosses "
               "drew more than their budget.</figcaption>\n</figure>\n";
     }
@@ -594,8 +365,7 @@ class Report {
     const auto entry = [](std::string_view name, const std::string& value) {
       return "<dt>" + std::string(name) + "</dt><dd>" + svg::escape(value) + "</dd>\n";
     };
-    std::string splits;
-    for (const auto& split : suite_.splits) splits += (splits.empty() ? "" : ", ") + split.name;
+    const auto splits = hw::join(suite_.splits, ", ", [](const SplitRule& split) { return split.name; });
     return "<h2>Where this comes from</h2>\n<dl>\n<dt>command</dt><dd><code>" +
            svg::escape(provenance_.command) + "</code></dd>\n" + entry("revision", provenance_.git) +
            entry("host", provenance_.host) + entry("processor", provenance_.cpu) +
@@ -605,12 +375,12 @@ class Report {
            "</dl>\n<p>The numbers of the tables come from rows.jsonl "
            "in the same folder; the figures of single modes show predictions of the same run.</p>\n";
   }
-
-  const Suite& suite_;
+  const TableSuite& suite_;
   std::span<const std::string> learners_;
   std::span<const Table> tables_;
   const Result& result_;
   const Provenance& provenance_;
+  figures::Colour colour_;
 };
 
 }  // namespace
@@ -626,8 +396,8 @@ std::string colour_of(std::size_t learner) {
   return kColours[learner % kColours.size()];
 }
 
-std::string to_html(const Suite& suite, std::span<const std::string> learners, std::span<const Table> tables,
-                    const Result& result, const Provenance& provenance) {
+std::string to_html(const TableSuite& suite, std::span<const std::string> learners,
+                    std::span<const Table> tables, const Result& result, const Provenance& provenance) {
   return Report(suite, learners, tables, result, provenance).html();
 }
 

@@ -28,14 +28,14 @@ struct MetricFacts {
   std::string_view title;  // "Time error"
   std::string_view about;  // one plain sentence
 };
-// What a learner did not do, and left out of all tables but that of failures.
+// A learner that failed. Where it did, it has no figures but its share of failures.
 struct Failure {
-  std::string learner;  // or the search
-  std::string
-      first;  // where it failed first, and how: "workload tx2/lstm, sampler random, 5 modes, draw 0: ..."
+  std::string learner;  // its name, or the search's
+  // Where it failed first, and how: "workload tx2/lstm, sampler random, 5 modes, draw 0: ...".
+  std::string first;
   std::size_t times = 1;  // how often
 };
-std::string to_text(const Failure& failure);  // "learner mine failed 3 times, first: ..."
+std::string to_text(const Failure& failure);  // "mine failed 3 times, first: ..."
 
 std::span<const MetricFacts> metric_facts();          // of all metrics, in the order of the tables
 const MetricFacts& find_metric(std::string_view id);  // throws std::invalid_argument for an unknown id

@@ -1,23 +1,16 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
-#include <functional>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "benchmarks/rows.hpp"
 #include "benchmarks/suite.hpp"
+#include "benchmarks/table_suite.hpp"
 #include "learners/learner.hpp"
 
 namespace fewwatt::benchmarks {
-
-// How a suite is run.
-struct RunOptions {
-  std::uint64_t seed = 0;        // of the draws and of training
-  std::size_t threads = 0;       // number of threads; 0 = as many as the machine has cores
-  std::size_t shown_shots = 10;  // the figures show the number of shots of the suite that is nearest to this
-};
 
 // One answer in full, for the figures: the first draw of a workload.
 struct Showcase {
@@ -45,7 +38,7 @@ struct Combination {
   std::vector<learners::Chosen> chosen;   // the weights
 };
 
-// Everything that a run of a suite gives.
+// What a run of a suite of tables gives.
 struct Result {
   std::vector<Row> rows;  // by split, workload, sampler, shots, seed, learner, whatever the number of threads
   std::vector<Showcase> showcases;        // every learner, for the first workload of each split
@@ -55,20 +48,15 @@ struct Result {
   std::size_t threads = 1;                // number of threads that were used
 };
 
-// What is told while a suite runs; either may be empty.
-struct Progress {
-  // Called from the running threads, one call at a time.
-  std::function<void(std::size_t done, std::size_t all)> jobs;
-  std::function<void(const std::string&)> log;  // lines for people
-};
-
-// Runs a suite. Trains once per split and meta-learner; then, for each test workload, sampler, number of shots and draw,
-// gives every learner the same measured modes and scores what it predicts. Learners, samplers and searches are made by the
-// registry. One that throws in training, adapting or predicting, or predicts what has the wrong shape or is not finite, fails, and
-// the others go on: it is among the failures, and its rows of the same workload, sampler and number of shots, whatever the
-// draw, are those of the metric `failed` alone. Throws std::runtime_error naming learner and split where a split has too few
-// workloads to train on.
-Result run_suite(const Suite& suite, const datasets::ProfileStore& store, const RunOptions& options,
-                 const Progress& progress = {}, const meta::Registry& registry = meta::builtin());
+// Runs a suite of tables. Each meta-learner is trained once per split. Then, for each test workload, sampler, number of shots and draw,
+// all learners get the same measured modes, and what they predict is scored. Learners, samplers and searches are made by the registry.
+//
+// A learner fails when it throws in training, adapting or predicting, or predicts what has the wrong shape or is not finite. The
+// others go on. It is among Result::failures. Its rows of the same workload, sampler and number of shots, of all draws, are left out, and
+// one row of the metric `failed` stands in their place.
+//
+// Throws std::runtime_error naming learner and split where a split has too few workloads to train on.
+Result run_tables(const TableSuite& suite, const datasets::ProfileStore& store, const RunOptions& options,
+                  const Progress& progress = {}, const meta::Registry& registry = meta::builtin());
 
 }  // namespace fewwatt::benchmarks

@@ -6,12 +6,14 @@
 
 #include "datasets/csv.hpp"
 #include "hw/random.hpp"
+#include "tasks/collect.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
 
 using tasks::kPowerW;
 using tasks::kTimeMs;
+using tasks::Told;
 
 // A board that measures with noise.
 class NoisyBoard {
@@ -31,16 +33,10 @@ class NoisyBoard {
   hw::Rng rng_;
 };
 
-using Told = std::vector<std::pair<hw::PowerMode, hw::Measurement>>;
-
 // Up to `count` measurements more.
-void pump(learners::Search& search, NoisyBoard& board, std::size_t count, Told& told) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto mode = search.ask();
-    if (!mode) return;
-    told.emplace_back(*mode, board.measure(*mode));
-    search.tell(told.back().first, told.back().second);
-  }
+void measure_more(learners::Search& search, NoisyBoard& board, std::size_t count, Told& told) {
+  const auto more = tasks::collect(search, count, [&](const auto& mode) { return board.measure(mode); });
+  told.insert(told.end(), more.begin(), more.end());
 }
 
 SearchOutcome outcome(const SearchSubject& subject, std::size_t budget, const Told& told,
@@ -111,11 +107,14 @@ std::vector<SearchOutcome> run_search(const SearchName& name,
   options.planned = measured;
   options.seed = hw::Rng::stream(seed, "bench search", draw).bits();
   options.characteristics = subject.characteristics;
-  const auto make = [&](std::size_t budget) {
+  const auto goal_of = [&](std::size_t budget) {
     learners::Goal goal;
     goal.limits.max_power_w = subject.budgets_w[budget];
     goal.limits.confidence = name.confidence;
-    return learners::make_search(name.search, subject.space, learner, goal, options, registry);
+    return goal;
+  };
+  const auto make = [&](std::size_t budget) {
+    return learners::make_search(name.search, subject.space, learner, goal_of(budget), options, registry);
   };
   std::vector<SearchOutcome> outcomes;
   if (subject.budgets_w.empty()) return outcomes;
@@ -123,20 +122,17 @@ std::vector<SearchOutcome> run_search(const SearchName& name,
   Told start;
   const auto first = make(0);
   const auto shared = registry.searches.find(name.search).without_goal(options);
-  pump(*first, board, shared, start);
+  measure_more(*first, board, shared, start);
   for (std::size_t b = 0; b < subject.budgets_w.size(); ++b) {
     if (shared == measured) {
-      learners::Goal goal;
-      goal.limits.max_power_w = subject.budgets_w[b];
-      goal.limits.confidence = name.confidence;
-      first->aim(goal);
+      first->aim(goal_of(b));
       outcomes.push_back(outcome(subject, b, start, first->answer()));
       continue;
     }
     const auto search = make(b);
     for (const auto& [mode, m] : start) search->tell(mode, m);
     auto told = start;
-    pump(*search, board, measured - told.size(), told);
+    measure_more(*search, board, measured - told.size(), told);
     outcomes.push_back(outcome(subject, b, told, search->answer()));
   }
   return outcomes;

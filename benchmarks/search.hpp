@@ -12,8 +12,8 @@
 
 namespace fewwatt::benchmarks {
 
-// A search as a suite names it: "SEARCH LEARNER [MEASURED [CONFIDENCE]]", as in "designed-ei auto", "random -" for one without a
-// learner, "predict transfer 50" for one that is run with so many measurements alone.
+// A search as a suite names it: "SEARCH LEARNER [MEASURED [CONFIDENCE]]". "random -" is one without a learner; "predict transfer 50" makes 50
+// measurements, whatever the suite says of others.
 struct SearchName {
   std::string search, learner;          // learner "" = none
   std::optional<std::size_t> measured;  // number of measurements; nullopt: those of the suite
@@ -31,7 +31,7 @@ struct SearchSubject {
   std::vector<double> budgets_w;                    // those that a mode keeps and the fastest mode does not
   std::vector<double> optima_ms;  // for each budget, the time of the fastest mode that keeps it
 };
-// The subject with those of these budgets that count.
+// The subject with these budgets, but for those that no mode keeps, or that the fastest mode keeps.
 SearchSubject search_subject(std::shared_ptr<const hw::PowerModeSpace> space, tasks::Matrix truth,
                              const std::vector<double>& budgets_w);
 
@@ -50,15 +50,14 @@ struct SearchOutcome {
   std::size_t over = 0;                   // number of measured modes whose true power breaks the budget
 };
 
-// Runs a search once for each budget of the subject. What is measured before the budget matters is measured once for all budgets, as on a
-// board.
+// Runs a search once for each budget of the subject. Measurements that do not depend on the budget are made once for all, as on a board.
 std::vector<SearchOutcome> run_search(const SearchName& name,
                                       std::shared_ptr<const learners::Learner> learner,
                                       const SearchSubject& subject, std::size_t measured, std::uint64_t seed,
                                       std::uint64_t draw,
                                       const learners::Registry& registry = learners::builtin());
 
-// For each budget the fastest of `rows` of the truth inside it: the answers of a search that knows just these modes.
+// The outcomes of one who does not search, but knows the true costs of these rows: for each budget, the fastest of them inside it.
 std::vector<SearchOutcome> answer_among(const SearchSubject& subject, const std::vector<std::size_t>& rows);
 
 }  // namespace fewwatt::benchmarks

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <set>
 
+#include "hw/text.hpp"
+
 namespace fewwatt::benchmarks {
 namespace {
 
@@ -42,11 +44,7 @@ std::string trim(std::string_view text) {
 
 std::vector<std::string> cut(const std::string& text, char separator) {
   std::vector<std::string> parts;
-  for (std::size_t start = 0; start <= text.size();) {
-    const std::size_t end = std::min(text.find(separator, start), text.size());
-    parts.push_back(trim(std::string_view(text).substr(start, end - start)));
-    start = end + 1;
-  }
+  for (const auto part : hw::split(text, separator)) parts.push_back(trim(part));
   return parts;
 }
 

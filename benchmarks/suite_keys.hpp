@@ -13,7 +13,7 @@
 namespace fewwatt::benchmarks {
 
 std::string trim(std::string_view text);                                // without the blanks around it
-std::vector<std::string> cut(const std::string& text, char separator);  // trimmed parts
+std::vector<std::string> cut(const std::string& text, char separator);  // the parts, each trimmed
 
 // The parts of "a, b". Throws std::invalid_argument when one is empty or there twice.
 std::vector<std::string> parse_list(const std::string& text);

@@ -106,7 +106,7 @@ std::string markdown_table(const Table& table, std::span<const Table> all,
   return text + '\n';
 }
 
-// Text of others, which must not look like Markdown's structure.
+// A message on one line, so that no part of it can begin a heading or a list.
 std::string one_line(std::string text) {
   for (char& c : text)
     if (c == '\n' || c == '\r') c = ' ';

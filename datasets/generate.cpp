@@ -16,21 +16,6 @@ std::optional<double> known(double value) {
   return value > 0 ? std::optional(value) : std::nullopt;
 }
 
-WorkloadAttributes attributes_of(const hw::SimulatedWorkload& workload) {
-  WorkloadAttributes attributes;
-  attributes.kind = WorkloadKind::dnn_training;
-  attributes.time_of = TimeOf::minibatch;
-  attributes.source = "fewwatt simulate";
-  attributes.model = workload.network.model;
-  attributes.dataset = workload.pipeline.dataset;
-  attributes.batch_size = workload.batch_size;
-  attributes.minibatches_per_epoch = known(workload.minibatches_per_epoch());
-  attributes.layers = known(workload.network.layers);
-  attributes.parameters = known(workload.network.parameters);
-  attributes.flops = known(workload.network.flops);
-  return attributes;
-}
-
 // nullopt unless `text` is a whole number.
 std::optional<std::size_t> whole_number(const std::string& text) {
   const auto number = hw::whole_number(text, 0);
@@ -106,6 +91,21 @@ std::vector<std::string> powertrain_workloads() {
   return {"resnet18", "mobilenetv3", "yolov8n", "bert-base", "lstm"};
 }
 
+WorkloadAttributes attributes_of(const hw::SimulatedWorkload& workload, const std::string& source) {
+  WorkloadAttributes attributes;
+  attributes.kind = WorkloadKind::dnn_training;
+  attributes.time_of = TimeOf::minibatch;
+  attributes.source = source;
+  attributes.model = workload.network.model;
+  attributes.dataset = workload.pipeline.dataset;
+  attributes.batch_size = workload.batch_size;
+  attributes.minibatches_per_epoch = known(workload.minibatches_per_epoch());
+  attributes.layers = known(workload.network.layers);
+  attributes.parameters = known(workload.network.parameters);
+  attributes.flops = known(workload.network.flops);
+  return attributes;
+}
+
 Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWorkload& workload,
                          std::shared_ptr<const hw::PowerModeSpace> space, std::vector<hw::PowerMode> modes,
                          const hw::SimulatedNoise& noise, const std::vector<hw::SimulatedWorkload>& beside) {
@@ -113,7 +113,7 @@ Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWor
   profile.device = board.name;
   profile.workload = workload.name;
   for (const auto& other : beside) profile.workload += "+" + other.name;
-  profile.attributes = attributes_of(workload);
+  profile.attributes = attributes_of(workload, "fewwatt simulate");
   if (space->knob_with(hw::KnobRole::batch_size)) profile.attributes.batch_size.reset();
   hw::SimulatedDevice device(board, workload, *space, noise, beside);
   profile.space = std::move(space);

@@ -32,6 +32,9 @@ struct SimulationRequest {
 // The five workloads of PowerTrain (doi 10.1016/j.future.2024.07.001).
 std::vector<std::string> powertrain_workloads();
 
+// What a simulated workload is; `source` says who simulated it.
+WorkloadAttributes attributes_of(const hw::SimulatedWorkload& workload, const std::string& source);
+
 // The profile of a workload on a board, time per minibatch, with time_true_ms and power_true_w. `modes` are of *space, in any order.
 // The workloads `beside` run all the time; the profile is then called "a+b".
 Profile generate_profile(const hw::SimulatedBoard& board, const hw::SimulatedWorkload& workload,

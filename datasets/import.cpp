@@ -1,7 +1,6 @@
 #include "datasets/import.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -11,9 +10,8 @@
 #include <utility>
 
 #include "datasets/average.hpp"
+#include "datasets/import_draft.hpp"
 #include "datasets/import_file.hpp"
-#include "datasets/thousands.hpp"
-#include "datasets/units.hpp"
 #include "hw/counted.hpp"
 #include "hw/modules.hpp"
 #include "hw/text.hpp"
@@ -22,35 +20,6 @@ namespace fewwatt::datasets {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-// A value and the "path:line" that said so.
-struct Cell {
-  double value;
-  std::string where;
-};
-
-// The measurements of a mode's time or power, where they are averaged, and where they stand.
-struct Repeated {
-  std::vector<Measured> values;
-  std::vector<std::string> where;
-  const Unit* unit = nullptr;  // that the mapping says the first one has
-
-  void add(const Measured& measured, const std::string& stands) {
-    if (std::isnan(measured.value)) return;
-    values.push_back(measured);
-    where.push_back(stands);
-  }
-};
-
-struct ModeDraft {
-  std::map<Metric, Cell> cells;
-  Repeated times, powers;
-};
-
-struct Draft {
-  std::map<hw::PowerMode, ModeDraft> modes;
-  std::map<std::string, std::string> attributes;
-};
 
 const FileMapping* find_file_mapping(const Mapping& mapping, const std::filesystem::path& path) {
   for (const auto& file : mapping.files) {
@@ -89,15 +58,6 @@ std::vector<Input> find_inputs(const Mapping& mapping, const std::vector<std::st
   }
   report.files = inputs.size();
   return inputs;
-}
-
-// The name of the unit that is `factor` times another one; "" for none.
-std::string scaled_unit(const Unit& unit, double factor) {
-  for (const auto* name : {"us", "ms", "s", "uW", "mW", "W", "kW"}) {
-    const auto scale = scale_between(*find_unit(name), unit);
-    if (scale && std::abs(*scale / factor - 1) < 1e-9) return name;
-  }
-  return "";
 }
 
 int nearest_level(const hw::Knob& knob, int setting) {
@@ -356,7 +316,7 @@ class Importer {
 
   Profile make_profile(const std::string& device, const std::string& workload, const Draft& draft) const {
     const std::string name = device + "/" + workload;
-    check_units_of(device, workload, draft);
+    check_units(device, workload, draft, mapping_, options_, report_.odd);
     std::map<hw::PowerMode, Row> rows;
     for (const auto& [mode, of] : draft.modes) rows[mode] = row_of(of);
     const bool timed = std::any_of(rows.begin(), rows.end(),
@@ -418,87 +378,6 @@ class Importer {
     row.time_std_ms = time.std * std::sqrt(row.measured.repeats / std::max(1.0, time.repeats));
     row.power_std_w = power.std * std::sqrt(row.measured.repeats / std::max(1.0, power.repeats));
     return row;
-  }
-
-  // The values of a metric, where each stands, and its mode.
-  struct Column {
-    std::vector<double> values;
-    std::vector<std::string> where;
-    std::vector<const hw::PowerMode*> modes;
-    const Unit* unit = nullptr;
-
-    void add(double value, const std::string& stands, const hw::PowerMode& mode) {
-      values.push_back(value);
-      where.push_back(stands);
-      modes.push_back(&mode);
-    }
-  };
-
-  // Median and trimmed mean bear a measurement that is far off: then what is made of the measurements counts.
-  Column column_of(const Draft& draft, Repeated ModeDraft::*member) const {
-    Column all;
-    for (const auto& [mode, of] : draft.modes) {
-      const auto& repeated = of.*member;
-      if (repeated.values.empty()) continue;
-      if (all.unit == nullptr) all.unit = repeated.unit;
-      if (mapping_.repeated.value_or(Average::mean) != Average::mean) {
-        all.add(average(repeated.values, *mapping_.repeated).value, repeated.where.front(), mode);
-        continue;
-      }
-      for (std::size_t i = 0; i < repeated.values.size(); ++i)
-        all.add(repeated.values[i].value, repeated.where[i], mode);
-    }
-    return all;
-  }
-
-  // What is expected of a column's modes; empty where that is not known of all.
-  std::vector<double> expected_of(const Column& all, Metric metric) const {
-    std::vector<double> expected;
-    for (const auto* mode : all.modes) {
-      const double value = options_.expected ? options_.expected(*mode, metric) : kNan;
-      if (!(value > 0)) return {};
-      expected.push_back(value);
-    }
-    return expected;
-  }
-
-  // Throws where some values of a profile seem to be in another unit than the others, or than what is expected.
-  void check_units_of(const std::string& device, const std::string& workload, const Draft& draft) const {
-    if (mapping_.trust_units) return;
-    for (const auto& [metric, member] :
-         {std::pair(Metric::time_ms, &ModeDraft::times), std::pair(Metric::power_w, &ModeDraft::powers)}) {
-      const auto all = column_of(draft, member);
-      const auto expected = expected_of(all, metric);
-      std::vector<int> off;
-      if (expected.empty()) {
-        off = thousands_off(all.values);
-      } else {
-        std::vector<double> ratios{1};
-        for (std::size_t i = 0; i < expected.size(); ++i) ratios.push_back(all.values[i] / expected[i]);
-        off = thousands_off(ratios, true);
-        off.erase(off.begin());
-      }
-      const auto text = [&, of = metric](double value) {
-        return short_text(value) + ' ' + std::string(unit_of(of).name);
-      };
-      for (std::size_t i = 0; i < off.size(); ++i) {
-        if (off[i] == 0) continue;
-        std::string why = all.where[i] + ": " + std::string(to_string(metric)) + " = " + text(all.values[i]);
-        if (!expected.empty()) {
-          why += ", while about " + text(expected[i]) + " is expected there";
-        } else {
-          std::vector<double> right;
-          for (std::size_t k = 0; k < off.size(); ++k)
-            if (off[k] == 0) right.push_back(all.values[k]);
-          const auto [least, most] = std::minmax_element(right.begin(), right.end());
-          why += ", while " + device + '/' + workload + " has " + text(off[i] < 0 ? *most : *least) + " too";
-        }
-        why += hint_of(scaled_unit(*all.unit, std::pow(1000, -off[i])));
-        if (!options_.leave_odd || std::count(all.modes.begin(), all.modes.end(), all.modes[i]) > 1)
-          throw DataError(why);
-        report_.odd.push_back({device, workload, *all.modes[i], metric, why});
-      }
-    }
   }
 
   const Mapping& mapping_;

@@ -203,7 +203,7 @@ void FileReader::take_log(const std::string& path) {
   table_.lines.push_back(1);
   for (const auto& [rail, mw] : log_.rails_mw) {
     table_.header.push_back(rail);
-    table_.rows.front().push_back(in_text(mw));
+    table_.rows.front().push_back(in_text(mw) + " mW");  // so that a mapping cannot take it for anything else
   }
 }
 

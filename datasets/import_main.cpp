@@ -96,7 +96,7 @@ int import(int argc, char** argv) {
 
   auto read = inputs;
   read.push_back(mapping_path);
-  program::refuse_overwriting(out, read);
+  program::refuse_overwriting({{"--out", out}}, read);
   check_profiles_output(out);
   ImportReport report;
   auto mapping = read_mapping(mapping_path);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "datasets/profile.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -93,16 +94,7 @@ std::string read_text(const std::string& path, std::size_t most_bytes) {
 }
 
 std::string read_lines(const std::string& path, std::size_t most_bytes) {
-  const auto text = read_text(path, most_bytes);
-  std::string lines;
-  lines.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\r')
-      lines += text[i];
-    else if (i + 1 == text.size() || text[i + 1] != '\n')
-      lines += '\n';
-  }
-  return lines;
+  return hw::with_plain_line_ends(read_text(path, most_bytes));
 }
 
 }  // namespace fewwatt::datasets

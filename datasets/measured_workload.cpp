@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "datasets/generate.hpp"
 #include "datasets/profile_io.hpp"
 #include "datasets/replay_device.hpp"
 #include "hw/modules.hpp"
@@ -106,22 +107,6 @@ class KnownAnswers final : public MeasuredWorkload {
   hw::Rng rng_;
 };
 
-WorkloadAttributes attributes_of(const hw::SimulatedWorkload& workload) {
-  WorkloadAttributes a;
-  a.model = workload.network.model;
-  a.dataset = workload.pipeline.dataset;
-  a.batch_size = workload.batch_size;
-  const auto known = [](std::optional<double>& into, double value) {
-    if (value > 0) into = value;
-  };
-  known(a.layers, workload.network.layers);
-  known(a.parameters, workload.network.parameters);
-  known(a.flops, workload.network.flops);
-  known(a.minibatches_per_epoch, workload.minibatches_per_epoch());
-  a.source = "fewwatt profile, simulated";
-  return a;
-}
-
 std::unique_ptr<MeasuredWorkload> open_simulated(const MeasuredWorkloadOptions& options, hw::Monotonic& time,
                                                  std::function<bool()> stop) {
   const auto& measuring = options.measuring;
@@ -146,7 +131,7 @@ std::unique_ptr<MeasuredWorkload> open_simulated(const MeasuredWorkloadOptions& 
   }
   opened->device = name;
   opened->device_attributes = {{"board", hw::find_module(name).title}, {"simulated", "yes"}};
-  opened->attributes = attributes_of(workload);
+  opened->attributes = attributes_of(workload, "fewwatt profile, simulated");
   return opened;
 }
 

@@ -10,6 +10,7 @@
 #include "datasets/average.hpp"
 #include "datasets/profile_io.hpp"
 #include "datasets/run_log_text.hpp"
+#include "hw/numbers.hpp"
 #include "hw/text.hpp"
 
 namespace fewwatt::datasets {
@@ -160,7 +161,7 @@ Profile merged(const Profile& a, const Profile& b, const std::string& where) {
       if (std::isnan(both[0].*value)) both[0].*value = row.*value;
       if (!std::isnan(row.*value) && both[0].*value != row.*value)
         fail_to_unite(profile_name(profile, where) + ": " + describe(*profile.space, mode) + ": true value",
-                      number_text(both[0].*value), number_text(row.*value));
+                      hw::number_text(both[0].*value), hw::number_text(row.*value));
     }
     known->second = combined(both);
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -60,16 +61,24 @@ std::string header_difference(const RunHeader& log, const RunHeader& now) {
   for (const auto& [name, member] : kNumberAttributes) {
     if (a.*member != b.*member) return differ(name, attribute_text(a.*member), attribute_text(b.*member));
   }
-  auto names = log.device_attributes;
-  names.insert(now.device_attributes.begin(), now.device_attributes.end());
-  const auto value = [](const DeviceAttributes& attributes, const std::string& name) {
-    const auto found = attributes.find(name);
-    return found == attributes.end() ? std::string() : found->second;
+  const auto difference_of = [&](const std::string& what, const DeviceAttributes& in_log,
+                                 const DeviceAttributes& in_now) -> std::string {
+    auto names = in_log;
+    names.insert(in_now.begin(), in_now.end());
+    const auto value = [](const DeviceAttributes& attributes, const std::string& name) {
+      const auto found = attributes.find(name);
+      return found == attributes.end() ? std::string() : found->second;
+    };
+    for (const auto& [name, unused] : names)
+      if (value(in_log, name) != value(in_now, name))
+        return differ(what + name, value(in_log, name), value(in_now, name));
+    return "";
   };
-  for (const auto& [name, unused] : names) {
-    const auto in_log = value(log.device_attributes, name), in_now = value(now.device_attributes, name);
-    if (in_log != in_now) return differ("device attribute " + name, in_log, in_now);
-  }
+  if (const auto other = difference_of("device attribute ", log.device_attributes, now.device_attributes);
+      !other.empty())
+    return other;
+  if (!log.chosen_by.empty())
+    if (const auto other = difference_of("", log.chosen_by, now.chosen_by); !other.empty()) return other;
   return space_difference(*log.space, *now.space);
 }
 

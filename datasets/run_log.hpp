@@ -20,7 +20,7 @@ namespace fewwatt::datasets {
 // line the checksum:
 //   fewwatt-run-log=1  device= workload= kind= time_of= <attributes that are known>
 //                      knobs=<role>:<levels>;...  modes=<settings>;... (the space is this list, else a grid)
-//                      device:<name>=... run:<name>=... crc=
+//                      device:<name>=... chosen:<name>=... run:<name>=... crc=
 //   mode=<settings>    status= detail= time_ms= power_w= time_std_ms= power_std_w= repeats= throttled=
 //                      power_samples= took_s= crc=
 // Numbers between , are in the order of the knobs. A number that is not known is left out. crc is the CRC-32
@@ -35,6 +35,8 @@ struct RunHeader {
   std::shared_ptr<const hw::PowerModeSpace> space;  // of the device
   // Attributes that hold for all of the run and go to the profile: board, jetpack, rails.
   DeviceAttributes device_attributes;
+  // What chooses the modes: sampler, or goal and search; learner; seed. Not in the profile. Logs of earlier versions have none.
+  DeviceAttributes chosen_by;
   // Attributes of the run's first start, such as the boot id. They are not compared when a run is resumed, and not in the profile.
   DeviceAttributes run_attributes;
 };
@@ -78,8 +80,8 @@ class RunLog {
   static RunLog create(const std::string& path, const RunHeader& header);
 
   // Opens an existing file. Reads it as read_run_log() does, and cuts a dropped last line off the file. Throws DataError saying what
-  // differs when the log's header is not `expected` (run_attributes may differ); the file is then as it was. A file that is empty or ends
-  // within its header has no record yet, and is started anew with `expected`.
+  // differs when the log's header is not `expected` (run_attributes may differ, and chosen_by where the log has none); the file is then
+  // as it was. A file that is empty or ends within its header has no record yet, and is started anew with `expected`.
   static RunLog open_to_append(const std::string& path, const RunHeader& expected);
 
   // Adds a record, which is on the disk when this returns. Throws DataError naming the file and the system's reason

@@ -1,7 +1,6 @@
 #include "datasets/run_log_text.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <iterator>
@@ -14,11 +13,6 @@
 #include "hw/text.hpp"
 
 namespace fewwatt::datasets {
-
-std::string number_text(double value) {
-  std::array<char, 32> text;
-  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
-}
 
 namespace {
 
@@ -92,7 +86,7 @@ class LineWriter {
     body_ += escaped(name) + '=' + escaped(value);
   }
   void number(std::string_view name, double value) {
-    if (is_storable(value)) text(name, number_text(value));
+    if (is_storable(value)) text(name, hw::number_text(value));
   }
   std::string line() const {
     return body_ + std::string(kChecksum) + hex(crc32(body_), kChecksumDigits) + '\n';
@@ -210,6 +204,7 @@ RunHeader parse_header(std::string_view body, const std::string& where) {
     line.fail(e.what());
   }
   header.device_attributes = line.take_all("device:");
+  header.chosen_by = line.take_all("chosen:");
   header.run_attributes = line.take_all("run:");
   line.expect_end();
   if (const auto error = header_error(header); !error.empty()) line.fail(error);
@@ -266,7 +261,7 @@ std::string at_line(const std::string& path, std::size_t line) {
 }
 
 std::string attribute_text(const std::optional<double>& value) {
-  return value ? number_text(*value) : "";
+  return value ? hw::number_text(*value) : "";
 }
 
 // "" when a profile could have it.
@@ -277,7 +272,7 @@ std::string header_error(const RunHeader& header) {
       return std::string(what) + ": expected letters, digits and . _ + - only, found '" + *name + "'";
   }
   if (!header.space) return "space: none";
-  for (const auto* attributes : {&header.device_attributes, &header.run_attributes}) {
+  for (const auto* attributes : {&header.device_attributes, &header.chosen_by, &header.run_attributes}) {
     if (attributes->count("") > 0) return "an attribute has no name";
   }
   return attributes_error(header.attributes, *header.space);
@@ -303,6 +298,7 @@ std::string header_line(const RunHeader& header) {
     line.text("modes", hw::join(header.space->modes(), ";",
                                 [](const hw::PowerMode& mode) { return hw::join(mode, ","); }));
   for (const auto& [name, value] : header.device_attributes) line.text("device:" + name, value);
+  for (const auto& [name, value] : header.chosen_by) line.text("chosen:" + name, value);
   for (const auto& [name, value] : header.run_attributes) line.text("run:" + name, value);
   return line.line();
 }
@@ -311,7 +307,7 @@ std::string header_line(const RunHeader& header) {
 std::string record_error(const RunRecord& record, const hw::PowerModeSpace& space) {
   if (!space.index_of(record.mode)) return "the space has no mode " + describe(space, record.mode);
   if (record.status != hw::AttemptStatus::ok) return "";
-  const auto found = [](double value) { return ", found " + number_text(value); };
+  const auto found = [](double value) { return ", found " + hw::number_text(value); };
   const auto& measured = record.measured;
   for (const auto& [name, value] :
        {std::pair("time_ms", measured.time_ms), std::pair("power_w", measured.power_w)}) {

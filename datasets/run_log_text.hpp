@@ -33,7 +33,6 @@ struct Lines {
   std::size_t end_bytes = 0;  // of all but a last line that is not whole
 };
 
-std::string number_text(double value);  // shortest that reads back as it is
 bool same_roles(const hw::PowerModeSpace& a,
                 const hw::PowerModeSpace& b);                    // the same knobs, in the same order
 std::string at_line(const std::string& path, std::size_t line);  // "PATH:3"

@@ -20,18 +20,6 @@ using namespace fewwatt;
 using namespace fewwatt::datasets;
 using nlohmann::json;
 
-std::vector<std::string> names_of(const std::string& option, const std::string& text) {
-  std::vector<std::string> names;
-  for (std::size_t start = 0; start <= text.size();) {
-    const auto end = std::min(text.find(',', start), text.size());
-    names.push_back(text.substr(start, end - start));
-    if (names.back().empty())
-      throw program::UsageError("--" + option + ": expected names with commas between, found '" + text + "'");
-    start = end + 1;
-  }
-  return names;
-}
-
 template <class Known>
 std::string list_of(std::span<const Known> known) {
   return hw::join(known, ", ", [](const Known& one) { return one.name; });
@@ -138,7 +126,7 @@ int simulate(int argc, char** argv) {
     throw program::UsageError("--noise: expected on or off, found '" + noise + "'");
   if (is_given("device")) request.devices = {device};
   if (is_given("workloads"))
-    request.workloads = names_of("workloads", workloads);
+    request.workloads = program::list_in("workloads", workloads);
   else if (!is_given("random-workloads"))
     request.workloads = powertrain_workloads();
   request.random_devices = random_devices.value;
@@ -148,11 +136,11 @@ int simulate(int argc, char** argv) {
   check_profiles_output(out);
   ProfileStore store;
   if (is_given("like")) {
-    program::refuse_overwriting(out, {like});
+    program::refuse_overwriting({{"--out", out}}, {like});
     store = population_like(like, request);
   } else {
     if (const auto error = request.error(); !error.empty()) throw program::UsageError(error);
-    store = generate_profiles(request);
+    store = program::as_usage([&] { return generate_profiles(request); });
   }
   write_profiles(out, store);
   const auto report = to_json(store, out);

@@ -2,8 +2,7 @@
 // benchmark table beside ours: own_family <suite file>.
 #include <Eigen/Cholesky>
 #include <cmath>
-#include <fewwatt/benchmarks/runner.hpp>
-#include <fewwatt/benchmarks/table.hpp>
+#include <fewwatt/benchmarks/suite.hpp>
 #include <iostream>
 
 using namespace fewwatt;
@@ -200,13 +199,11 @@ void bench_on_power_modes(const std::string& path) {
                               .options = [](learners::OptionVisitor& on) { PriorOptions().each(on); },
                               .plan = plan});
   const auto suite = benchmarks::read_suite(path, registry);
-  const auto profiles = benchmarks::load_profiles(suite, /*data_root=*/".");
-  const auto result = benchmarks::run_suite(suite, profiles, {}, {}, registry);
   auto provenance = benchmarks::provenance_of_this_machine();
   provenance.command = "own_family " + path;
-  std::cout << benchmarks::to_markdown(suite.name, benchmarks::make_tables(result.rows), provenance,
-                                       result.failures);
-  if (!result.failures.empty()) throw std::runtime_error(benchmarks::to_text(result.failures.front()));
+  const auto outputs = suite->run({}, provenance);
+  std::cout << outputs.markdown;
+  if (!outputs.failures.empty()) throw std::runtime_error(benchmarks::to_text(outputs.failures.front()));
 }
 
 int main(int argc, char** argv) try {

@@ -1,7 +1,6 @@
 // A learner of one's own in a benchmark table beside ours: own_learner <suite file>.
 #include <cmath>
-#include <fewwatt/benchmarks/runner.hpp>
-#include <fewwatt/benchmarks/table.hpp>
+#include <fewwatt/benchmarks/suite.hpp>
 #include <iostream>
 #include <limits>
 
@@ -76,13 +75,11 @@ int main(int argc, char** argv) try {
       }));
 
   const auto suite = benchmarks::read_suite(argv[1], registry);
-  const auto profiles = benchmarks::load_profiles(suite, /*data_root=*/".");
-  const auto result = benchmarks::run_suite(suite, profiles, {}, {}, registry);
   auto provenance = benchmarks::provenance_of_this_machine();
   provenance.command = std::string("own_learner ") + argv[1];
-  std::cout << benchmarks::to_markdown(suite.name, benchmarks::make_tables(result.rows), provenance,
-                                       result.failures);
-  return result.failures.empty() ? 0 : 1;
+  const auto outputs = suite->run({}, provenance);
+  std::cout << outputs.markdown;
+  return outputs.failures.empty() ? 0 : 1;
 } catch (const std::exception& e) {
   std::cerr << "own_learner: " << e.what() << '\n';
   return 1;

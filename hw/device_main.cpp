@@ -350,17 +350,25 @@ int main(int argc, char** argv) {
     const auto action = (*values)["action"].as<std::string>();
     const bool has_board = values->count("board") > 0;
     if (has_board && action != "show") throw program::UsageError(action + " takes no board");
+    const bool applies = action == "apply", restores = action == "restore",
+               exports = action == "export-nvpmodel";
+    program::refuse_without_effect(*values,
+                                   {{{"mode"}, applies || exports, "it goes with apply and export-nvpmodel"},
+                                    {{"name"}, exports, "it goes with export-nvpmodel"},
+                                    {{"give-up"}, restores, "it goes with restore"},
+                                    {{"dry-run"}, applies || restores, "it goes with apply and restore"}});
     if (action == "list") {
       list(options.common.json);
     } else if (action == "show" && has_board) {
-      show(hw::find_module((*values)["board"].as<std::string>()), options.common.json);
+      show(program::as_usage([&] { return hw::find_module((*values)["board"].as<std::string>()); }),
+           options.common.json);
     } else if (action == "show") {
       show_this(options);
-    } else if (action == "apply") {
+    } else if (applies) {
       apply_here(options);
-    } else if (action == "restore") {
+    } else if (restores) {
       restore_here(options);
-    } else if (action == "export-nvpmodel") {
+    } else if (exports) {
       export_here(options);
     } else {
       throw program::UsageError("no action \"" + action + "\"; there are " + kActions);

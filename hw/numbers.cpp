@@ -1,5 +1,6 @@
 #include "hw/numbers.hpp"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <system_error>
@@ -42,6 +43,11 @@ std::optional<int> as_int(double value, int least, int most) {
 std::optional<int> as_int(std::int64_t value, int least, int most) {
   if (value < least || value > most) return std::nullopt;
   return static_cast<int>(value);
+}
+
+std::string number_text(double value) {
+  std::array<char, 32> text;
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
 }
 
 }  // namespace fewwatt::hw

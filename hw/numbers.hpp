@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace fewwatt::hw {
@@ -34,5 +35,8 @@ std::optional<int> as_int(double value, int least = std::numeric_limits<int>::mi
                           int most = std::numeric_limits<int>::max());
 std::optional<int> as_int(std::int64_t value, int least = std::numeric_limits<int>::min(),
                           int most = std::numeric_limits<int>::max());
+
+// The shortest text that reads back as the same number: "2.2", "1e-06".
+std::string number_text(double value);
 
 }  // namespace fewwatt::hw

@@ -3,18 +3,22 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "hw/jetson/board_helper.hpp"
+#include "hw/json_text.hpp"
 #include "hw/numbers.hpp"
 #include "hw/printable.hpp"
 #include "hw/regular_file.hpp"
+#include "hw/text.hpp"
 #include "hw/user.hpp"
 #include "hw/version.hpp"
 
@@ -59,6 +63,7 @@ RunAs run_as(int argc, char** argv) {
 
 // Becomes the user, where there is one to become.
 void leave_root(const RunAs& as, const Manual& manual) {
+  require(!as.user || !as.user->empty(), "--user: expected a value, found an empty one");
   require(!as.root || !as.user, "give one of --as-root and --user");
   require(!as.user || ::geteuid() == 0, "--user: only root can become another user");
   std::optional<hw::User> user;
@@ -74,8 +79,18 @@ void leave_root(const RunAs& as, const Manual& manual) {
   }
 }
 
+bool is_among(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool has_empty_value(const po::option& option, const Manual& manual) {
+  return is_among(option.value, "") && !is_among(manual.may_be_empty, option.string_key);
+}
+
 // Options in a file. An error names the line and does not quote it: the user may have named another file than he meant, with secrets in it.
-po::parsed_options parse_config(const std::string& path, const po::options_description& options) {
+po::parsed_options parse_config(const std::string& path, const po::options_description& options,
+                                const Manual& manual) {
+  constexpr const char* kOption = "OPTION = VALUE, with an option of this program";
   std::string text;
   try {
     text = hw::read_regular_file(path, kMostConfigBytes);
@@ -83,7 +98,7 @@ po::parsed_options parse_config(const std::string& path, const po::options_descr
     throw UsageError("--config " + path + ": " + e.why());
   }
   po::parsed_options all(&options);
-  std::istringstream lines(text);
+  std::istringstream lines(hw::with_plain_line_ends(text));
   std::string line;
   for (std::size_t number = 1; std::getline(lines, line); ++number) {
     const auto refuse = [&](const std::string& expected) {
@@ -92,9 +107,13 @@ po::parsed_options parse_config(const std::string& path, const po::options_descr
     try {
       std::istringstream one(line);
       auto parsed = po::parse_config_file(one, options);
+      const auto first = line.find_first_not_of(" \t\r");
+      const bool says_nothing = first == std::string::npos || line[first] == '#';
+      if (parsed.options.empty() && !says_nothing) refuse(kOption);  // it is a section, "[x]"
       for (auto& option : parsed.options) {
         if (option.string_key == "as-root" || option.string_key == "user")
           refuse("no --" + option.string_key + " in a file: it belongs on the command line");
+        if (has_empty_value(option, manual)) refuse("a value of " + option.string_key + ", found none");
         po::variables_map values;
         try {
           po::parsed_options alone(&options);
@@ -106,13 +125,47 @@ po::parsed_options parse_config(const std::string& path, const po::options_descr
         all.options.push_back(std::move(option));
       }
     } catch (const po::error&) {
-      refuse("OPTION = VALUE, with an option of this program");
+      refuse(kOption);
     }
   }
   return all;
 }
 
 constexpr const char* kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+using Json = nlohmann::ordered_json;
+
+void print_version(bool json) {
+  if (json)
+    std::cout << hw::json_text(Json{{"version", hw::version()}, {"git", hw::git_revision()}}) << '\n';
+  else
+    std::cout << "fewwatt " << hw::version() << " (" << hw::git_revision() << ")\n";
+}
+
+void print(const OptionList& list, bool json) {
+  if (!json) {
+    std::cout << list.name << ": " << list.about << '\n';
+    for (const auto& [name, value, about, allowed] : list.options)
+      std::cout << "  " << name << " = " << value << "\n      " << about << "; " << allowed << '\n';
+    return;
+  }
+  Json options = Json::array();
+  for (const auto& [name, value, about, allowed] : list.options)
+    options.push_back({{"name", name}, {"default", value}, {"about", about}, {"allowed", allowed}});
+  std::cout << hw::json_text(Json{{"name", list.name}, {"about", list.about}, {"options", options}}) << '\n';
+}
+
+namespace fs = std::filesystem;
+
+// By what they are called: a link that is written is not followed. Neither need exist.
+bool is_same_name(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  const auto place = [&](const std::string& path) {
+    const auto whole = fs::absolute(path, ignored).lexically_normal();
+    return fs::weakly_canonical(whole.parent_path(), ignored) / whole.filename();
+  };
+  return !a.empty() && !b.empty() && !fs::is_character_file(a, ignored) && place(a) == place(b);
+}
 
 }  // namespace
 
@@ -175,12 +228,17 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   all.add(shared);
 
   po::variables_map values;
-  po::store(po::command_line_parser(argc, argv)
-                .options(all)
-                .positional(manual.positional)
-                .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
-                .run(),
-            values);
+  const auto parsed =
+      po::command_line_parser(argc, argv)
+          .options(all)
+          .positional(manual.positional)
+          .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+          .run();
+  for (const auto& option : parsed.options)
+    require(!has_empty_value(option, manual),
+            "--" + option.string_key + ": expected a value, found an empty one");
+  po::store(parsed, values);
+  const bool json = values["json"].as<bool>();
   if (values.count("help") > 0) {
     std::cout << "fewwatt " << manual.verb << ' ' << manual.synopsis << "\n\n"
               << manual.about << "\n\n"
@@ -188,19 +246,19 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
     return std::nullopt;
   }
   if (values.count("version") > 0) {
-    std::cout << "fewwatt " << hw::version() << " (" << hw::git_revision() << ")\n";
+    print_version(json);
     return std::nullopt;
   }
   if (values.count("list-options") > 0) {
     try {
-      std::cout << manual.describe_options(values["list-options"].as<std::string>());
+      print(manual.list_options(values["list-options"].as<std::string>()), json);
     } catch (const std::invalid_argument& e) {
       throw UsageError(std::string("--list-options: ") + e.what());
     }
     return std::nullopt;
   }
   if (values.count("config") > 0) {
-    const auto options = parse_config(values["config"].as<std::string>(), all);
+    const auto options = parse_config(values["config"].as<std::string>(), all, manual);
     po::store(options, values);
   }
   po::notify(values);
@@ -210,12 +268,45 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   return values;
 }
 
-void refuse_overwriting(const std::string& out, const std::vector<std::string>& inputs) {
-  for (const auto& input : inputs) {
+bool is_given(const po::variables_map& values, const std::string& option) {
+  return values.count(option) > 0 && !values[option].defaulted();
+}
+
+void refuse_without_effect(const po::variables_map& values, const std::vector<Effect>& effects) {
+  for (const auto& effect : effects)
+    for (const auto& option : effect.options)
+      require(effect.has_effect || !is_given(values, option), "--" + option + ": " + effect.why_not);
+}
+
+std::vector<std::string> names_of(const Manual& manual, const std::vector<std::string>& but) {
+  std::vector<std::string> names;
+  for (const auto& option : manual.options.options())
+    if (!is_among(but, option->long_name())) names.push_back(option->long_name());
+  return names;
+}
+
+std::vector<std::string> list_in(const std::string& option, const std::string& value) {
+  if (value.empty()) return {};
+  const auto pieces = hw::split(value, ',');
+  std::vector<std::string> list(pieces.begin(), pieces.end());
+  require(!is_among(list, ""),
+          "--" + option + ": expected one or more, with commas between them, found '" + value + "'");
+  return list;
+}
+
+po::typed_value<double>* real(double& into) {
+  return po::value(&into)->default_value(into, hw::number_text(into));
+}
+
+void refuse_overwriting(const std::vector<FileOption>& written, const std::vector<std::string>& read) {
+  for (auto out = written.begin(); out != written.end(); ++out) {
     std::error_code ignored;  // of files that do not exist
-    if (std::filesystem::equivalent(out, input, ignored)) {
-      throw UsageError("--out " + out + " is also a file to read from: it would be overwritten");
-    }
+    for (const auto& input : read)
+      require(!is_same_name(out->path, input) && !fs::equivalent(out->path, input, ignored),
+              out->option + ' ' + out->path + " is also a file to read from: it would be overwritten");
+    for (auto other = written.begin(); other != out; ++other)
+      require(!is_same_name(out->path, other->path), out->option + ' ' + out->path + " is the file of " +
+                                                         other->option + " too: give it another name");
   }
 }
 
@@ -223,9 +314,7 @@ void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
   manual.access = &options.access;
   auto add = manual.options.add_options();
   auto& how = options.profiler;
-  const auto seconds = [&](const char* name, double& into, const char* what) {
-    add(name, po::value(&into)->default_value(into), what);
-  };
+  const auto seconds = [&](const char* name, double& into, const char* what) { add(name, real(into), what); };
   auto* device = po::value(&options.device);
   if (!options.device.empty()) device->default_value(options.device);
   add("device", device,
@@ -253,6 +342,16 @@ void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
       "folder for the notes of what is to be put back, where that is not /run/fewwatt");
   add("command", po::value(&options.command), "the program and its arguments, after --");
   manual.positional.add("command", -1);
+  manual.may_be_empty.emplace_back("command");  // an argument of the program
+}
+
+std::vector<Effect> measuring_effects(const hw::MeasuringOptions& options) {
+  return {{{"profiles", "profiled-device"}, options.device == "replay", "it goes with --device replay"},
+          {{"root", "state"}, options.device == "jetson", "it goes with --device jetson"},
+          {{"start-s", "warm-up-s", "step-timeout-s", "stop-grace-s", "simulated-speed", "timeout-s",
+            "cool-s", "counters-s", "margin-c", "restart", "program-output", "go-on", "retries"},
+           !options.command.empty(),
+           "no program is run here, so it has no effect; a program comes after --"}};
 }
 
 hw::SignalState catch_signals() {

@@ -32,6 +32,16 @@ class UsageError : public std::runtime_error {
 // Throws UsageError(otherwise) unless it holds.
 void require(bool holds, const std::string& otherwise);
 
+// check(), whose std::invalid_argument becomes a UsageError.
+template <class Check>
+auto as_usage(const Check& check) {
+  try {
+    return check();
+  } catch (const std::invalid_argument& e) {
+    throw UsageError(e.what());
+  }
+}
+
 // Turns the error() of a struct of options, "PowerBudget: max_power_w must be > 0", into one about the option that the user typed:
 // "--max-power-w must be > 0". Any other text stays as it is.
 std::string of_option(const std::string& error);
@@ -63,6 +73,16 @@ struct CommonOptions {
   std::uint64_t seed = 0;
 };
 
+// What --list-options NAME tells.
+struct OptionList {
+  // One of them.
+  struct Option {
+    std::string name, value, about, allowed;  // value: the default
+  };
+  std::string name, about;      // "gp", one line
+  std::vector<Option> options;  // in the order in which they are told
+};
+
 struct Manual {
   std::string verb;      // "import"
   std::string synopsis;  // "--mapping M.ini --out P.h5 INPUT..."
@@ -72,23 +92,51 @@ struct Manual {
   // Of a program that sets a board's clocks: where parse() puts the access to them, which it gives up for itself.
   std::shared_ptr<hw::BoardAccess>* access = nullptr;
   // Of a program with learners that have options: what --list-options NAME prints, and where parse() puts what --set KEY=VALUE gives.
-  std::function<std::string(const std::string&)> describe_options = {};
+  std::function<OptionList(const std::string&)> list_options = {};
   std::vector<std::string>* set = nullptr;
+  std::vector<std::string> may_be_empty = {};  // options that take an empty value; of others it is refused
 };
 
 // As root under sudo, or with --user, and without --as-root: first becomes that user for good, so that nothing of a user's is read as
 // root. Where `manual.access` is set, it starts the process that keeps the right to set clocks before that.
 // Then parses the command line, then the file of --config (INI, the same option names; the command line wins; messages do not quote its
-// lines). Prints and returns nullopt for --help, --version and --list-options. Throws po::error or UsageError, and std::runtime_error
-// where it cannot become the user.
+// lines). Prints and returns nullopt for --help, --version and --list-options. Throws po::error or UsageError, also for an empty value,
+// which would count as no value at all, and std::runtime_error where it cannot become the user.
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common);
 
-// Throws UsageError when `out` is one of the files that are read: it would be gone.
-void refuse_overwriting(const std::string& out, const std::vector<std::string>& inputs);
+// Whether an option stands on the command line or in the file of --config.
+bool is_given(const po::variables_map& values, const std::string& option);
+
+// Options that have an effect in some cases only.
+struct Effect {
+  std::vector<std::string> options;  // "units"
+  bool has_effect;                   // now
+  std::string why_not;               // "without --schedule the mode never changes"
+};
+// Throws UsageError for the first option that is given and has no effect: "--units: without --schedule the mode never changes".
+void refuse_without_effect(const po::variables_map& values, const std::vector<Effect>& effects);
+
+// The names of all options of a program but the common ones and those of `but`.
+std::vector<std::string> names_of(const Manual& manual, const std::vector<std::string>& but);
+
+// The pieces of an option's value between commas; {} for "", which is no value. Throws UsageError for an empty piece.
+std::vector<std::string> list_in(const std::string& option, const std::string& value);
+
+// An option of a number whose default is what `into` holds now.
+po::typed_value<double>* real(double& into);
+
+// An option that names a file, and the file; "": it is not given.
+struct FileOption {
+  std::string option, path;  // "--out"
+};
+// Throws UsageError where a file that is written is one of those that are read, and would be gone, or is written twice.
+void refuse_overwriting(const std::vector<FileOption>& written, const std::vector<std::string>& read);
 
 // Adds the options of the device, the program and its measurement, with what `options` holds as defaults; the program is what
 // comes after "--".
 void add_measuring_options(Manual& manual, hw::MeasuringOptions& options);
+// When these options have an effect, and those of other names that say how a program is measured.
+std::vector<Effect> measuring_effects(const hw::MeasuringOptions& options);
 
 // From now on SIGINT, SIGTERM and SIGHUP ask to stop, and SIGPIPE and SIGXFSZ come as errors of what writes. Returns what was
 // ignored and blocked before, for programs that are started.

@@ -36,4 +36,7 @@ std::string join(const Range& values, std::string_view separator = ", ") {
 // The pieces between separators, empty ones too; of "" one, empty. They are views of the text.
 std::vector<std::string_view> split(std::string_view text, char separator);
 
+// The text with every line end (\r\n or \r) as \n.
+std::string with_plain_line_ends(std::string_view text);
+
 }  // namespace fewwatt::hw

@@ -41,68 +41,51 @@ struct Options {
 // Number of modes that are predicted at once, so that memory does not grow with the number of modes.
 constexpr std::size_t kChunk = 32'768;
 
-void check_update(const Options& options, bool draws_shots) {
+// Options that belong to one of the sources of rows, or to an update.
+void check_effects(const Options& options, const program::po::variables_map& values) {
   const auto& source = options.source;
-  const auto stated = program::attribute_options_given(source.stated);
-  program::require(stated.empty() && !draws_shots,
-                   "--shots, --sampler" + (stated.empty() ? stated : ", " + stated) +
-                       ": not with --update, which takes all rows of --measurements");
-  program::require(options.choice.learner.empty(), "--learner: an update uses the learner of the model");
-  program::require(!source.measurements.empty(), "--update needs --measurements");
-  program::require(source.profiles.empty() && source.space_name.empty() && source.device.empty() &&
-                       source.workload.empty() && source.time_of.empty(),
-                   "--profiles, --space, --device, --workload and --time-of: the model has them already");
-  program::require(options.updating.error().empty(), "--forget must be above 0 and at most 1");
+  const bool updates = !options.update.empty(), drawn = !source.profiles.empty(),
+             measured = !source.measurements.empty(), mapped = !source.mapping.empty();
+  auto about_workload = program::attribute_options();
+  about_workload.emplace_back("time-of");
+  auto of_model = about_workload;
+  of_model.insert(of_model.end(), {"learner", "profiles", "space", "device", "workload"});
+  program::refuse_without_effect(
+      values, {{{"refit", "forget"}, updates, "it goes with --update"},
+               {{"mapping", "decimal", "trust-units", "max-modes"}, measured, "it goes with --measurements"},
+               {{"shots", "sampler"}, drawn, "it goes with --profiles; of --measurements all rows are used"},
+               {{"sampler"}, source.shots.value > 0, "with --shots 0 no mode is drawn"},
+               {of_model, !updates, "the model of --update says that already"},
+               {about_workload, !mapped, "the --mapping has them already"},
+               {about_workload, !drawn, "the profile has them already"}});
 }
 
-// Of a workload that is not a profile's.
-void check_measurements(const Options& options, bool draws_shots) {
+void check(const Options& options, const program::po::variables_map& values) {
   const auto& source = options.source;
-  const auto stated = program::attribute_options_given(source.stated);
+  const bool updates = !options.update.empty(), drawn = !source.profiles.empty(),
+             measured = !source.measurements.empty();
+  program::require(!drawn || !measured, "give one of --profiles and --measurements");
+  program::require(!updates || measured, "--update needs --measurements, the rows to add");
   program::require(
-      !options.choice.trained() || !source.space_name.empty(),
-      "--init with --measurements needs --space BOARD[:GRID]: settings are scaled by the board's greatest "
-      "ones, which a few measured modes may lack; fewwatt device list names the boards");
-  program::require(!draws_shots,
-                   "--shots and --sampler go with --profiles: all rows of --measurements are used");
-  program::require(source.mapping.empty() || !source.measurements.empty(),
-                   "--mapping goes with --measurements");
-  program::require(
-      source.mapping.empty() || (source.time_of.empty() && stated.empty()),
-      "--time-of" + (stated.empty() ? stated : ", " + stated) + ": the --mapping has them already");
-  if (!source.time_of.empty()) program::time_of_option(source.time_of);
-}
-
-void check_profiles(const Options& options) {
-  const auto& source = options.source;
-  const auto stated = program::attribute_options_given(source.stated);
-  program::require(!source.device.empty() && !source.workload.empty(),
-                   "--profiles needs --device and --workload");
-  program::require(source.mapping.empty() && source.time_of.empty(),
-                   "--mapping and --time-of go with --measurements");
-  program::require(stated.empty(), stated + ": the profile has them already");
-  program::check_sampler(source.sampler);
-}
-
-void check(const Options& options, bool draws_shots) {
-  const auto& source = options.source;
-  program::require(source.profiles.empty() || source.measurements.empty(),
-                   "give one of --profiles and --measurements");
-  program::require(
-      !source.profiles.empty() || !source.measurements.empty() || !source.space_name.empty(),
+      drawn || measured || !source.space_name.empty(),
       "give one of --profiles and --measurements, or --space BOARD[:GRID] to predict without measured modes");
-  program::refuse_overwriting(options.out, {options.choice.init, options.update, source.profiles,
-                                            source.measurements, source.mapping});
+  program::refuse_overwriting({{"--out", options.out}}, {options.choice.init, options.update, source.profiles,
+                                                         source.measurements, source.mapping});
   options.choice.check();
-  if (!options.update.empty()) return check_update(options, draws_shots);
-  program::require(!options.refit && options.updating.forget == 1, "--refit and --forget go with --update");
+  program::require(options.updating.error().empty(), "--forget must be above 0 and at most 1");
+  if (drawn) program::check_sampler(source.sampler);
+  if (!source.time_of.empty()) program::time_of_option(source.time_of);
+  check_effects(options, values);
+  if (updates) return;
   program::require(
       options.choice.trained() || !source.measures_nothing(),
       "without measured modes --init is needed: an initializer that was trained on other workloads");
-  if (source.profiles.empty())
-    check_measurements(options, draws_shots);
-  else
-    check_profiles(options);
+  program::require(
+      drawn || !options.choice.trained() || !source.space_name.empty(),
+      "--init with --measurements needs --space BOARD[:GRID]: settings are scaled by the board's greatest "
+      "ones, which a few measured modes may lack; fewwatt device list names the boards");
+  program::require(!drawn || (!source.device.empty() && !source.workload.empty()),
+                   "--profiles needs --device and --workload");
 }
 
 std::optional<Options> parse(int argc, char** argv) {
@@ -131,7 +114,7 @@ std::optional<Options> parse(int argc, char** argv) {
   add("update", po::value(&options.update)->value_name("FILE"),
       "model to add --measurements to; give --init too where the model came from one");
   add("refit", po::bool_switch(&options.refit), "with --update: search for hyper-parameters again");
-  add("forget", po::value(&options.updating.forget)->default_value(1)->value_name("F"),
+  add("forget", program::real(options.updating.forget)->value_name("F"),
       "with --update: every new row makes earlier rows count F times as much; 1 forgets nothing");
   add("measurements", po::value(&source.measurements)->value_name("FILE"),
       "CSV file with a row per measured mode; columns cpu_cores, cpu_khz, gpu_khz, mem_khz, ..., time_ms, "
@@ -170,10 +153,8 @@ std::optional<Options> parse(int argc, char** argv) {
     program::require(sign.has_value(), "--decimal: expected point or comma, found '" + decimal + "'");
     source.decimal = *sign;
   }
-  program::require(!source.measurements.empty() || (decimal.empty() && !source.trust_units),
-                   "--decimal and --trust-units go with --measurements");
   if (values->count("max-modes") > 0) source.max_modes = max_modes.value;
-  check(options, !(*values)["shots"].defaulted() || !(*values)["sampler"].defaulted());
+  check(options, *values);
   if (!source.space_name.empty()) {
     const auto colon = source.space_name.find(':');
     const auto grid = colon == std::string::npos ? "full" : source.space_name.substr(colon + 1);
@@ -286,6 +267,7 @@ program::ChosenLearner learner_for(const Options& options, const std::optional<l
     for (const auto& [key, value] : before->settings) choice.set.push_back(key + "=" + value);
   auto chosen = program::chosen_learner(choice);
   if (before) check_same_learner(options, *before, chosen);
+  program::check_forgetting(options.updating.forget, chosen);
   return chosen;
 }
 

@@ -34,9 +34,6 @@ void forget(Samples& support, const Doubted& doubted) {
 void AutoOptions::each(OptionVisitor& on) {
   ensemble.each(on);
   on.real("fitted", fitted, 1e-6, 100, "hyper-parameters that gp and proto fit to the support, about");
-  on.whole("gp_from", gp_from, 2, 1000, "rows from which on gp has a weight beside trained candidates");
-  on.real("calm_elsewhere", calm_elsewhere, 1e-6, 1e6,
-          "calm where the modes are others than those of the training workloads");
   on.real("doubt", doubt, 1e-3, 1e6, "standard deviations from which on a row is left out");
   on.whole("doubt_from", doubt_from, 2, 1'000'000, "rows from which on one is doubted");
   on.real("doubted_share", doubted_share, 0, 0.5, "share of the rows that is left out at most, or one row");
@@ -46,9 +43,8 @@ void AutoOptions::each(OptionVisitor& on) {
 }
 
 std::string AutoOptions::error() const {
-  for (const double value : {fitted, doubt, calm_elsewhere})
-    if (!(value > 0) || !std::isfinite(value))
-      return "AutoOptions: fitted, doubt and calm_elsewhere must be > 0";
+  for (const double value : {fitted, doubt})
+    if (!(value > 0) || !std::isfinite(value)) return "AutoOptions: fitted and doubt must be > 0";
   if (!(doubted_share >= 0 && doubted_share <= 0.5) || suspects < 1)
     return "AutoOptions: doubted_share must be in [0, 0.5], and suspects at least 1";
   if (doubter.population > sim_prior.population)
@@ -83,9 +79,8 @@ Auto::Auto(const Checkpoint* checkpoint, AutoOptions options, const Registry& re
     sim_prior_ = sim_only_;
   }
   const double prior = 1.0 / (1 + sim_prior_->workloads());
-  members_.push_back({"sim_only", sim_only_, 0, 0, prior});
-  members_.push_back(
-      {"gp", make_learner("gp", {}, registry), options_.fitted, trained_ ? options_.gp_from : 0, prior});
+  members_.push_back({"sim_only", sim_only_, 0, prior});
+  members_.push_back({"gp", make_learner("gp", {}, registry), options_.fitted, prior});
 }
 
 // A wrong value makes its neighbours suspect too, as it is what they are predicted from: of the rows that are off most, the one without
@@ -142,13 +137,8 @@ std::unique_ptr<const Predictor> Auto::update(const Samples& given, const Fitted
   auto [believed, doubted] = this->believed(support, simulated);
   std::vector<std::unique_ptr<const Predictor>> adapted(members_.size());
   adapted.front() = sim_prior_->adapt(believed, simulated);  // sim_only_ itself without training
-  auto options = options_.ensemble;
-  if (trained_) {
-    adapted[adapted.size() - 2] = sim_only_->adapt(believed, simulated);
-    if (!sim_prior_->trained_in(*support.space))
-      options.calm = std::min(options.calm, options_.calm_elsewhere);
-  }
-  return combine(members_, believed, options, fitted, std::move(adapted), std::move(doubted));
+  if (trained_) adapted[adapted.size() - 2] = sim_only_->adapt(believed, simulated);
+  return combine(members_, believed, options_.ensemble, fitted, std::move(adapted), std::move(doubted));
 }
 
 }  // namespace fewwatt::learners

@@ -12,27 +12,23 @@
 
 namespace fewwatt::learners {
 
+// How candidates are weighed, and which rows are doubted.
 struct AutoOptions {
-  EnsembleOptions ensemble = {};
+  EnsembleOptions ensemble = {};   // of the weights
   SimPriorOptions sim_prior = {};  // of sim_prior and sim_only
   double fitted = 5;               // hyper-parameters that gp and proto fit to the support, about
-  std::size_t gp_from = 3;         // rows from which on gp has a weight beside trained candidates
-  // EnsembleOptions::calm where the modes are others than those of the checkpoint: a board that nobody trained for tells sooner that
-  // candidates are too sure of themselves.
-  double calm_elsewhere = 5;
   // A row whose log y is so many standard deviations from what simulated workloads make of the other rows is left out, first the
   // one without which the others are most likely, and at most doubted_share of the rows, or one of few; supports of less than doubt_from
   // rows are believed. Predictors name them (Predictor::doubted).
-  double doubt = 5;
-  std::size_t doubt_from = 5;
-  double doubted_share = 0.1;
-  std::size_t suspects =
-      4;  // rows that are off most, of which one is left out: a wrong value spoils a few neighbours
+  double doubt = 5;            // see above
+  std::size_t doubt_from = 5;  // see above
+  double doubted_share = 0.1;  // see above
+  // Number of rows that are off most, of which one is left out: a wrong value spoils a few neighbours.
+  std::size_t suspects = 4;
   // What doubts: fewer workloads and one residual, which suffice to see what is off by far. No more workloads than sim_prior's.
-  SimPriorOptions doubter = {
-      .population = 1000, .kept = 200, .effective = 50, .family = false, .fitted = false};
-  void each(OptionVisitor& on);
-  std::string error() const;  // "" when valid
+  SimPriorOptions doubter = {.population = 1000, .kept = 200, .effective = 50, .fitted = false};
+  void each(OptionVisitor& on);  // names every option once
+  std::string error() const;     // "" when valid
 };
 
 // The default. Candidates adapt to the same rows; each is weighed by how well it predicts rows from the others, and the
@@ -62,7 +58,7 @@ class Auto final : public Learner {
   bool trained_ = false;
   std::shared_ptr<const SimPrior> sim_only_;   // needs no training
   std::shared_ptr<const SimPrior> sim_prior_;  // without a checkpoint, sim_only_
-  std::shared_ptr<const SimPrior> doubter_;    // of fewer simulated workloads, with one residual: doubts rows
+  std::shared_ptr<const SimPrior> doubter_;    // of fewer simulated workloads: doubts rows
   std::vector<Member> members_;  // those of a checkpoint, the first is sim_prior_; then sim_only_, then gp
   AutoOptions options_;
 };

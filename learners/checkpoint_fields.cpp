@@ -1,12 +1,29 @@
 #include "learners/checkpoint_fields.hpp"
 
+#include <stdexcept>
+
+#include "hw/text.hpp"
+
 namespace fewwatt::learners {
+
+void CheckpointFields::refuse(const std::string& name, const std::string& why) const {
+  throw std::invalid_argument("checkpoint of " + from_->learner + ": " + prefix_ + name + " " + why);
+}
 
 void CheckpointFields::text(const std::string& name, std::string& value) {
   if (reads())
     value = from_->text(prefix_ + name);
   else
     to_->texts[prefix_ + name] = value;
+}
+
+void CheckpointFields::lines(const std::string& name, std::vector<std::string>& values) {
+  auto all = hw::join(values, "\n");
+  text(name, all);
+  if (!reads()) return;
+  values.clear();
+  if (all.empty()) return;
+  for (const auto line : hw::split(all, '\n')) values.emplace_back(line);
 }
 
 void CheckpointFields::row(const std::string& name, tasks::Vector& values) {
@@ -39,6 +56,23 @@ void CheckpointFields::integer(const std::string& name, int& value, int least, i
     value = from_->integer(prefix_ + name, least, most);
   else
     to_->numbers[prefix_ + name] = {static_cast<double>(value)};
+}
+
+void CheckpointFields::integers(const std::string& name, std::vector<int>& values, int least, int most) {
+  if (reads())
+    values = from_->integers(prefix_ + name, least, most);
+  else
+    to_->numbers[prefix_ + name] = {values.begin(), values.end()};
+}
+
+void CheckpointFields::layers(const std::string& name, std::vector<int>& sizes, int input, int output) {
+  if (reads()) {
+    sizes = {input};
+    for (const int size : from_->layers(prefix_ + name)) sizes.push_back(size);
+    sizes.push_back(output);
+  } else {
+    to_->numbers[prefix_ + name] = {sizes.begin() + 1, sizes.end() - 1};
+  }
 }
 
 void CheckpointFields::modes(const std::string& name, std::vector<hw::PowerMode>& values) {

@@ -26,12 +26,18 @@ class CheckpointFields {
   bool reads() const { return from_ != nullptr; }      // false where it writes
   const Checkpoint& source() const { return *from_; }  // where it reads
 
-  void text(const std::string& name, std::string& value);                        // a text
-  void row(const std::string& name, tasks::Vector& values);                      // a tensor [1,n]
-  void matrix(const std::string& name, tasks::Matrix& values);                   // a tensor
-  void optional_matrix(const std::string& name, tasks::Matrix& values);          // [0,0]: no entry
+  // Throws std::invalid_argument, "checkpoint of gp: time/kernel must have 9 values, found 4". Where it reads.
+  [[noreturn]] void refuse(const std::string& name, const std::string& why) const;
+
+  void text(const std::string& name, std::string& value);                 // a text
+  void lines(const std::string& name, std::vector<std::string>& values);  // a text, one value in each line
+  void row(const std::string& name, tasks::Vector& values);               // a tensor [1,n]
+  void matrix(const std::string& name, tasks::Matrix& values);            // a tensor
+  void optional_matrix(const std::string& name, tasks::Matrix& values);   // [0,0]: no entry
   void real(const std::string& name, double& value, double least, double most);  // a number in [least, most]
   void integer(const std::string& name, int& value, int least, int most);        // a whole one
+  void integers(const std::string& name, std::vector<int>& values, int least,
+                int most);  // several whole ones
   // An enumerator by its name. parse: from std::string, throws std::invalid_argument.
   template <class E, class Parse>
   void choice(const std::string& name, E& value, const Parse& parse) {
@@ -39,6 +45,8 @@ class CheckpointFields {
     text(name, named);
     if (reads()) value = parse(named);
   }
+  // Sizes of a net's layers, of which those between input and output are in the checkpoint.
+  void layers(const std::string& name, std::vector<int>& sizes, int input, int output);
   void modes(const std::string& name,
              std::vector<hw::PowerMode>& values);  // a tensor [n,d] of their settings
   void scaler(const std::string& mean, const std::string& stddev, Scaler& scaler);  // two tensors [1,f]
@@ -46,17 +54,19 @@ class CheckpointFields {
   // hidden layer is what it gives; no layers at all are hidden 0.
   void net(Scaler& scaler, MlpShape& shape, std::optional<int> output);
 
+  // A part that may be lacking, its fields below "name/". visit(fields, part). A checkpoint has it where it has the tensor `mark`.
+  template <class Part, class Visit>
+  void part(const std::string& name, const std::string& mark, std::optional<Part>& one, const Visit& visit) {
+    const auto outside = std::exchange(prefix_, prefix_ + name + "/");
+    if (reads() && source().tensors.contains(prefix_ + mark)) one.emplace();
+    if (one) visit(*this, *one);
+    prefix_ = outside;
+  }
   // The targets that there are, their fields below "time/" and "power/". Of a checkpoint those are there that have the tensor `mark`.
   template <class Target, class Visit>
   void targets(std::array<std::optional<Target>, tasks::kNumTargets>& all, const std::string& mark,
                const Visit& visit) {
-    for (int t = 0; t < tasks::kNumTargets; ++t) {
-      const auto outside = std::exchange(prefix_, prefix_ + tasks::kTargetNames[t] + "/");
-      auto& one = all[static_cast<std::size_t>(t)];
-      if (reads() && source().tensors.contains(prefix_ + mark)) one.emplace();
-      if (one) visit(*this, *one);
-      prefix_ = outside;
-    }
+    for (std::size_t t = 0; t < all.size(); ++t) part(tasks::kTargetNames[t], mark, all[t], visit);
   }
 
  private:

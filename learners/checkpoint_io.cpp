@@ -2,10 +2,10 @@
 
 #include <bit>
 #include <functional>
-#include <sstream>
 #include <stdexcept>
 
 #include "datasets/hdf5_file.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -28,8 +28,7 @@ void visit_datasets(const Hdf5Reader& file, const std::string& group, const std:
 }
 
 void check_name(const Checkpoint& checkpoint, const std::string& name) {
-  std::istringstream parts(name + "/");
-  for (std::string part; std::getline(parts, part, '/');) {
+  for (const auto part : hw::split(name, '/')) {
     if (part.empty() || part == ".") {
       throw std::invalid_argument("checkpoint of " + checkpoint.learner + ": the entry name '" + name +
                                   "' must be words joined by single '/'");

@@ -4,8 +4,11 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <set>
 #include <stdexcept>
+#include <utility>
 
+#include "hw/text.hpp"
 #include "learners/optimizer.hpp"
 #include "learners/registry.hpp"
 #include "learners/spread.hpp"
@@ -20,7 +23,9 @@ constexpr std::size_t kMostMembers = 16;
 // Searches for a maximum that is flat there: more steps change weights by less than 0.001.
 constexpr int kStackingSteps = 200, kProductSteps = 200;
 constexpr double kProductRate = 0.1;
-constexpr Combination kCombinations[] = {Combination::evidence, Combination::stacking, Combination::product};
+constexpr std::pair<std::string_view, Combination> kCombinations[] = {{"evidence", Combination::evidence},
+                                                                      {"stacking", Combination::stacking},
+                                                                      {"product", Combination::product}};
 
 // What members say of the same rows, in logs; [rows, members].
 struct Said {
@@ -205,44 +210,20 @@ class EnsemblePredictor final : public Predictor {
   }
 };
 
-// What a learner that searches for hyper-parameters makes of each row from the others.
-LeftOut refitted_left_out(const Learner& learner, const Samples& support, tasks::Target target) {
-  Samples others = support;
-  for (int t = 0; t < kNumTargets; ++t)
-    if (t != target) others.targets.col(t).setConstant(std::nan(""));
-  const auto rows = rows_of(support, target);
-  LeftOut left{Vector(rows.values.size()), Vector(rows.values.size())};
-  for (Index i = 0; i < rows.values.size(); ++i) {
-    const auto& mode = rows.modes[static_cast<std::size_t>(i)];
-    const auto at = std::find(support.modes.begin(), support.modes.end(), mode) - support.modes.begin();
-    auto without = others;
-    without.targets(at, target) = std::nan("");
-    const auto p = learner.adapt(without)->predict({&mode, 1});
-    left.error[i] = std::log(rows.values[i]) - p.log_mean(0, target);
-    left.variance[i] = p.log_variance(0, target);
-  }
-  return left;
-}
-
 // Entries "gp/..." without the member's name.
-Fitted of_member(const Fitted& whole, const std::string& name) {
-  Fitted part;
-  for (const auto& [key, values] : whole)
-    if (key.starts_with(name + "/")) part[key.substr(name.size() + 1)] = values;
+template <class Entries>
+Entries of_member(const Entries& whole, const std::string& name) {
+  Entries part;
+  for (const auto& [key, value] : whole)
+    if (key.starts_with(name + "/")) part[key.substr(name.size() + 1)] = value;
   return part;
 }
 
 }  // namespace
 
 std::string_view to_string(Combination combination) {
-  switch (combination) {
-    case Combination::evidence:
-      return "evidence";
-    case Combination::stacking:
-      return "stacking";
-    case Combination::product:
-      return "product";
-  }
+  for (const auto& [name, one] : kCombinations)
+    if (one == combination) return name;
   return "";
 }
 
@@ -282,15 +263,11 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
     std::vector<double> priors;
     const auto gather = [&](bool of_prior) {
       for (std::size_t c = 0; c < members.size(); ++c) {
-        double prior = prior_of(members[c], rows, options.temper);
-        const auto from = static_cast<Index>(members[c].refitted_from);
-        const bool refitted = prior == 0 && from > 0 && rows >= from;
-        if (refitted) prior = 1;
+        const double prior = prior_of(members[c], rows, options.temper);
         if ((prior > 0) != of_prior) continue;
         auto& member = predictor->members[c];
         if (!member) member = members[c].learner->update(support, of_member(fitted, members[c].name));
-        auto one =
-            refitted ? refitted_left_out(*members[c].learner, support, target) : member->left_out(target);
+        auto one = member->left_out(target);
         if (one.error.size() != rows) continue;  // a checkpoint may lack the target
         predicting.push_back(static_cast<Index>(c));
         left_out.push_back(std::move(one));
@@ -332,8 +309,8 @@ Checkpoint checkpoint_of_members(const std::string& learner, const std::vector<M
   Checkpoint whole;
   whole.learner = learner;
   whole.texts["trained_by"] = learner;
+  whole.texts["candidates"] = hw::join(members, " ", [](const auto& member) { return member.name; });
   for (const auto& [name, part] : members) {
-    whole.texts["candidates"] += (whole.texts["candidates"].empty() ? "" : " ") + name;
     for (const auto& [key, value] : part.tensors) whole.tensors[name + "/" + key] = value;
     for (const auto& [key, value] : part.numbers) whole.numbers[name + "/" + key] = value;
     for (const auto& [key, value] : part.texts) whole.texts[name + "/" + key] = value;
@@ -342,30 +319,20 @@ Checkpoint checkpoint_of_members(const std::string& learner, const std::vector<M
 }
 
 std::vector<std::string> member_names(const Checkpoint& whole) {
-  const auto& text = whole.text("candidates");
-  std::vector<std::string> names;
-  for (std::size_t start = 0; start <= text.size();) {
-    const auto end = std::min(text.find(' ', start), text.size());
-    names.push_back(text.substr(start, end - start));
-    start = end + 1;
-    if (names.size() > kMostMembers || std::count(names.begin(), names.end(), names.back()) > 1)
-      throw std::invalid_argument("checkpoint of " + whole.learner + ": candidates: expected at most " +
-                                  std::to_string(kMostMembers) + ", none of them twice");
-  }
-  return names;
+  const auto pieces = hw::split(whole.text("candidates"), ' ');
+  if (pieces.size() > kMostMembers || std::set(pieces.begin(), pieces.end()).size() < pieces.size())
+    throw std::invalid_argument("checkpoint of " + whole.learner + ": candidates: expected at most " +
+                                std::to_string(kMostMembers) + ", none of them twice");
+  return {pieces.begin(), pieces.end()};
 }
 
 Checkpoint member_checkpoint(const Checkpoint& whole, const std::string& name) {
   Checkpoint part;
   part.learner = name.substr(0, name.find('.'));
   part.origin = whole.origin;
-  const auto copy = [&](const auto& entries, auto& into) {
-    for (const auto& [key, value] : entries)
-      if (key.starts_with(name + "/")) into[key.substr(name.size() + 1)] = value;
-  };
-  copy(whole.tensors, part.tensors);
-  copy(whole.numbers, part.numbers);
-  copy(whole.texts, part.texts);
+  part.tensors = of_member(whole.tensors, name);
+  part.numbers = of_member(whole.numbers, name);
+  part.texts = of_member(whole.texts, name);
   return part;
 }
 
@@ -382,10 +349,10 @@ Ensemble::Ensemble(const Checkpoint& checkpoint, EnsembleOptions options, const 
     : options_(options) {
   const auto& named = checkpoint.text("combination");
   const auto* found = std::find_if(std::begin(kCombinations), std::end(kCombinations),
-                                   [&](Combination c) { return to_string(c) == named; });
+                                   [&](const auto& one) { return one.first == named; });
   if (found == std::end(kCombinations))
     throw std::invalid_argument("checkpoint of ensemble: unknown combination " + named);
-  options_.combination = *found;
+  options_.combination = found->second;
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
   for (const auto& name : member_names(checkpoint))
     members_.push_back({name, member_learner(checkpoint, name, registry)});

@@ -28,30 +28,29 @@ enum class Combination {
   //   sum_c w_c m_c / (v_c P),  w at the maximum of the sum of log y_i's log densities + strength sum_c pi_c log w_c
   product,
 };
-std::string_view to_string(Combination combination);
+std::string_view to_string(Combination combination);  // "evidence", "stacking", "product"
 
+// The numbers in the formulas of Combination.
 struct EnsembleOptions {
-  Combination combination = Combination::evidence;
+  Combination combination = Combination::evidence;  // how members become one
   // Rows left out are predicted from nearly the same others, so their errors go together: ten of them count as three.
   double temper = 0.3;
   double strength = 5;  // rows of support that the prior counts as
   double calm = 20;     // rows of support that the predicted variances count as
-  double smallest_weight =
-      0.01;  // below it a member is left out: it would cost its time, and move logs by 1 % of what they differ
-  void each(OptionVisitor& on);
-  std::string error() const;  // "" when valid
+  // Weight below which a member is left out: it would cost its time, and move logs by 1 % of what they differ.
+  double smallest_weight = 0.01;
+  void each(OptionVisitor& on);  // names every option but combination once
+  std::string error() const;     // "" when valid
 };
 
+// One learner of several that become one.
 struct Member {
-  std::string name;
+  std::string name;                        // as in chosen()
   std::shared_ptr<const Learner> learner;  // that gives uncertainty
   // Hyper-parameters that it fits to the very rows by which it is judged, p. Of n rows its prior is
   //   exp(-temper p (1 + (p + 1) / (n - p - 1))),
   // and 0 of p + 1 or fewer: the corrected criterion of Akaike, in nats, Hurvich & Tsai 1989.
   double fitted = 0;
-  // Of so many rows on, where that prior would be 0, it is 1 all the same, and the member is judged by what it makes of all rows but
-  // one, for each of them: hyper-parameters anew. 0: never.
-  std::size_t refitted_from = 0;
   double prior = 1;  // beside the others, > 0
 };
 
@@ -68,11 +67,14 @@ std::unique_ptr<const Predictor> combine(const std::vector<Member>& members, con
 // `candidates`. A name is that of the learner, with a number after a dot where there are several, "proto.2"; a learner
 // that needs no checkpoint has no entry.
 struct MemberCheckpoint {
-  std::string name;
-  Checkpoint checkpoint = {};
+  std::string name;            // of the member
+  Checkpoint checkpoint = {};  // without entries where it needs none
 };
+// The whole, for the learner of that name.
 Checkpoint checkpoint_of_members(const std::string& learner, const std::vector<MemberCheckpoint>& members);
+// Their names, in order. Throws std::invalid_argument when there are too many, or one of them twice.
 std::vector<std::string> member_names(const Checkpoint& whole);
+// That of one member; without entries where it has none.
 Checkpoint member_checkpoint(const Checkpoint& whole, const std::string& name);
 // The learner of a member, made by the registry. Throws std::invalid_argument when it cannot be one.
 std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std::string& name,
@@ -82,7 +84,8 @@ std::shared_ptr<const Learner> member_learner(const Checkpoint& whole, const std
 // combination as text `combination`.
 class Ensemble final : public Learner {
  public:
-  // Its combination is the checkpoint's, and the registry makes its members.
+  // Its combination is the checkpoint's, and the registry makes its members. Throws std::invalid_argument for a bad checkpoint or bad
+  // options.
   explicit Ensemble(const Checkpoint& checkpoint, EnsembleOptions options = {},
                     const Registry& registry = builtin());
   std::unique_ptr<const Predictor> adapt(const Samples& support) const override {

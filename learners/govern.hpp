@@ -19,6 +19,7 @@
 
 namespace fewwatt::learners {
 
+// When a Governor moves, explores, forgets and takes the workload for another.
 struct GovernorOptions {
   // A mode that was not measured is tried only where P(power <= budget) >= this, from the predictor.
   double confidence = 0.95;
@@ -33,9 +34,9 @@ struct GovernorOptions {
   double bias = 0.05;
   double least_noise = 0.01;      // standard deviation of a measurement's log, at least
   UpdateOptions forgetting = {};  // of earlier modes' measurements, in windows
-  ChangeOptions change = {};
-  double surprise = 2.5;  // standard deviations, from which a new mode is cause to check
-  double same = 3;        // standard deviations within which a workload of before is recognised
+  ChangeOptions change = {};      // when measurements are no longer what they were
+  double surprise = 2.5;          // standard deviations, from which a new mode is cause to check
+  double same = 3;                // standard deviations within which a workload of before is recognised
   // Windows after it was left in which a workload is not recognised: more than the few after a change that may be of both workloads.
   std::size_t left_alone_for = 10;
   // Windows after which a workload that was recognised is taken to be that, where none of its modes could be measured.
@@ -58,8 +59,10 @@ struct GovernorOptions {
   // Exploring pays where what is gained in the windows that are left is more than the windows it takes: of a workload with fewer
   // measured modes, that is expected to stay for more windows, where a mode that is faster by this log may fit (1 / explores_for:
   // then a window is paid back in time); in modes that are slower by at most this log.
-  std::size_t explores_until = 12;
-  double explores_for = 20, much_faster = 0.05, much_slower = 0.4;
+  std::size_t explores_until = 12;  // see above
+  double explores_for = 20;         // see above
+  double much_faster = 0.05;        // see above
+  double much_slower = 0.4;         // see above
 
   std::size_t worth_keeping = 3;  // measured modes of a workload that is remembered
   std::size_t workloads = 8;      // of before that are remembered
@@ -98,9 +101,10 @@ class Governor {
   Governor(std::shared_ptr<const hw::PowerModeSpace> space, std::shared_ptr<const Learner> learner,
            GovernorOptions options = {});
 
+  // What to do next.
   struct Move {
-    hw::PowerMode mode;
-    MoveReason reason = MoveReason::start;
+    hw::PowerMode mode;                     // for the next window
+    MoveReason reason = MoveReason::start;  // why this one
   };
   // The mode for the next window. Throws std::invalid_argument unless budget_w > 0. windows_left: until the end, this one
   // included; infinity where it is not known.
@@ -115,8 +119,8 @@ class Governor {
   // A window whose measurement cannot be trusted: nothing is learned but that.
   void reject(const hw::PowerMode& mode);
 
-  std::size_t changes() const { return changes_; }
-  bool recognised() const { return recognised_; }  // the present workload is one of before
+  std::size_t changes() const { return changes_; }  // how often the workload has changed
+  bool recognised() const { return recognised_; }   // the present workload is one of before
   // Measured modes of the present workload, their means.
   Samples samples() const;
 
@@ -153,6 +157,15 @@ class Governor {
     std::array<Vector, tasks::kNumTargets> mean, variance;
   };
 
+  struct Standing {  // measured modes; nullptr: none
+    const hw::PowerMode *best = nullptr, *lowest = nullptr;
+    double best_time = 0;  // log
+  };
+  struct Prospects {  // modes among the candidates; nullptr: none
+    const hw::PowerMode *chosen = nullptr, *telling = nullptr;
+    double fastest = 0;  // log of the time of promising_
+  };
+
   Workload nothing_known(std::shared_ptr<const Workload> after) const;
   void adapt(Workload& workload) const;
   Samples samples_of(const Workload& workload) const;
@@ -168,6 +181,9 @@ class Governor {
   void dismiss();
   void watch_anew();
   Candidates candidates(const hw::PowerMode* best, bool again);
+  Standing standing(double log_budget) const;
+  Prospects prospects(const Candidates& all, const Standing& known, double log_budget, double horizon,
+                      double move);
   bool fits_as_measured(const hw::PowerMode& mode, double log_budget) const;
   bool was_rejected(const hw::PowerMode& mode) const;
 

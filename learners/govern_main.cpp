@@ -109,6 +109,7 @@ program::ChosenLearner learner_of(const Options& options) {
   program::require(chosen.facts().gives_uncertainty,
                    (options.choice.trained() ? options.choice.init + ": its learner " : "--learner ") +
                        chosen.name + " gives no uncertainty");
+  program::check_forgetting(options.forgetting.forget, chosen);
   return chosen;
 }
 
@@ -378,12 +379,12 @@ int govern(Options& options) {
   return outcome.windows > 0 && outcome.inside == 0 ? program::kNoModeFits : program::kDone;
 }
 
-void check(const Options& options) {
+void check(const program::po::variables_map& values, const Options& options) {
   const auto positive = [](const char* name, double value) {
     program::require(value > 0 && std::isfinite(value), std::string(name) + " must be > 0");
   };
   positive("--max-power-w", options.max_power_w);
-  program::require(options.minutes >= 0 && std::isfinite(options.minutes), "--minutes must be > 0");
+  if (program::is_given(values, "minutes")) positive("--minutes", options.minutes);
   program::require(options.confidence >= 0.5 && options.confidence < 1,
                    "--confidence must be at least 0.5 and below 1");
   options.choice.check();
@@ -397,9 +398,13 @@ void check(const Options& options) {
     const auto folder = std::filesystem::path(options.out).parent_path();
     program::require(folder.empty() || std::filesystem::is_directory(folder),
                      "--out " + options.out + ": no such folder");
-    program::refuse_overwriting(
-        options.out, {options.choice.init, options.measuring.profiles, options.budget_file, options.log});
   }
+  program::refuse_overwriting({{"--log", options.log}, {"--out", options.out}},
+                              {options.choice.init, options.measuring.profiles, options.budget_file});
+  program::refuse_without_effect(values, {{{"workload"},
+                                           options.measuring.device != "jetson",
+                                           "with --device jetson the workload is the program that runs"}});
+  program::refuse_without_effect(values, program::measuring_effects(options.measuring));
 }
 
 }  // namespace
@@ -425,9 +430,9 @@ int main(int argc, char** argv) {
     add("budget-file", po::value(&options.budget_file)->value_name("FILE"),
         "file with the budget in watts, which may change at any time; --max-power-w counts while the file "
         "has none");
-    add("confidence", po::value(&options.confidence)->default_value(options.confidence, "0.95"),
+    add("confidence", program::real(options.confidence)->value_name("P"),
         "probability with which a mode must fit before it is tried");
-    add("forget", po::value(&options.forgetting.forget)->default_value(1)->value_name("F"),
+    add("forget", program::real(options.forgetting.forget)->value_name("F"),
         "every window makes earlier measurements count F times as much; 1 forgets nothing");
     add("log", po::value(&options.log)->value_name("FILE"),
         "CSV file to write, with a row per window: the mode, time, power, budget, and why this mode ran");
@@ -440,7 +445,7 @@ int main(int argc, char** argv) {
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;
     program::set_part(options.choice, governor);
-    check(options);
+    check(*values, options);
     return govern(options);
   });
 }

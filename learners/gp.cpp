@@ -400,13 +400,11 @@ void GpModel::visit(CheckpointFields& fields) {
     of.row("mean", target.mean);
     Vector kernel = of.reads() ? Vector() : target.kernel.flat();
     of.row("kernel", kernel);
-    if (of.reads()) {
-      const auto size = 3 * columns() + 2 + scaler.mean.size();
-      if (kernel.size() != size)
-        throw std::invalid_argument("checkpoint of gp: kernel must have " + std::to_string(size) +
-                                    " values, found " + std::to_string(kernel.size()));
-      target.kernel = TermKernel::from_flat(kernel, columns());
-    }
+    const auto size = 3 * columns() + 2 + scaler.mean.size();
+    if (of.reads() && kernel.size() != size)
+      of.refuse("kernel",
+                "must have " + std::to_string(size) + " values, found " + std::to_string(kernel.size()));
+    if (of.reads()) target.kernel = TermKernel::from_flat(kernel, columns());
     of.row("kernel_spreads", target.kernel_spreads);
     of.integer("fine_tune/steps", target.fine_tune.steps, 0, kMostKernelSteps);
     of.real("fine_tune/freedom", target.fine_tune.freedom, kLeastFactor, kMostFreedom);

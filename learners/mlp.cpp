@@ -6,6 +6,8 @@
 #include <string>
 #include <type_traits>
 
+#include "learners/activation.hpp"
+
 namespace fewwatt::learners {
 namespace {
 
@@ -160,6 +162,11 @@ T Mlp<T>::loss(const Matrix& inputs, const Matrix& targets, Flat& gradient, hw::
 
 template class Mlp<float>;
 template class Mlp<double>;
+
+Mlp<double>::Matrix activated(Activation activation, Mlp<double>::Matrix z) {
+  activate<Mlp<double>::Matrix>(activation, z, nullptr);
+  return z;
+}
 
 void randomize_layer(const MlpShape& shape, std::size_t layer, hw::Rng& rng, Eigen::VectorXd& parameters) {
   const double bound = 1.0 / std::sqrt(static_cast<double>(shape.sizes[layer]));

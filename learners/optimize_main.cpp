@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hw/json_text.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
 #include "hw/text.hpp"
 #include "learners/model.hpp"
@@ -62,7 +63,7 @@ int report_no_fit(const Options& options, const learners::Model& model, const le
   if (options.common.json) std::cout << hw::json_text(result) << '\n';
   std::cerr << "fewwatt optimize: no mode fits " << describe(budget) << "; the nearest one is "
             << number(result["least_violation"]["over_percent"]) << " % over"
-            << (budget.confidence != 0.5 ? " at this confidence" : "") << ": "
+            << (decides_by_confidence(budget) ? " at this confidence" : "") << ": "
             << summary(result["least_violation"]) << '\n';
   return program::kNoModeFits;
 }
@@ -173,7 +174,9 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
   const auto picks = solve(options, problem);
   const auto totals = learners::totals_of(problem, picks);
   auto budget = options.budget;
-  budget.max_time_ms = problem.max_time_ms;
+  // Without another limit on a total, --max-slowdown is compared with medians: see turns_problem().
+  const bool bounds = budget.limits_time() || budget.limits_energy();
+  (bounds ? budget.max_time_ms : budget.max_predicted_ms) = problem.max_time_ms;
   Json result{{"device", models[0][0].device},
               {"objective", options.objective_name},
               {"confidence", options.budget.confidence},
@@ -210,7 +213,7 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
   if (!totals.fits()) {
     std::cerr << "fewwatt optimize: no " << (options.schedule ? "schedule" : "mode") << " fits "
               << describe(budget) << "; the nearest one is " << number(result["over_percent"]) << " % over"
-              << (budget.confidence != 0.5 ? " at this confidence" : "") << ", with time_ms "
+              << (decides_by_confidence(budget) ? " at this confidence" : "") << ", with time_ms "
               << number(result["time_ms"]) << " in these modes:\n"
               << turns.str();
     return program::kNoModeFits;
@@ -226,6 +229,28 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
               << (result["one_for_all"].is_null() ? "no mode fits" : totals_line(result["one_for_all"]))
               << '\n';
   return program::kDone;
+}
+
+// Models of one --model are ways to run one workload. Refuses those of different networks; says which were given for one where they are
+// called differently: they may be meant to take turns.
+void check_ways(const Options& options, const std::vector<std::vector<learners::Model>>& models) {
+  for (std::size_t w = 0; w < models.size(); ++w) {
+    const auto& ways = models[w];
+    const auto name = [&](std::size_t i) {
+      return options.models[w][i] + " (" + hw::printable(ways[i].workload) + ")";
+    };
+    const std::string turns = "workloads that take turns have a --model each";
+    for (std::size_t i = 1; i < ways.size(); ++i) {
+      const auto &first = ways[0].attributes.model, &other = ways[i].attributes.model;
+      if (!first.empty() && !other.empty() && first != other)
+        throw datasets::DataError(name(0) + " and " + name(i) +
+                                  ": expected ways to run one workload, found the networks " + first +
+                                  " and " + other + "; " + turns);
+      if (ways[0].workload != ways[i].workload && !options.common.quiet)
+        std::cerr << "fewwatt optimize: " << name(0) << " and " << name(i)
+                  << " are taken as ways to run one workload; " << turns << '\n';
+    }
+  }
 }
 
 int run(Options options) {
@@ -244,6 +269,7 @@ int run(Options options) {
       if (!model.prediction.uncertain()) unsure.push_back(name);
     }
   }
+  check_ways(options, models);
   // Without a limit there is nothing to be sure of. A learner without uncertainty decides by its prediction.
   if (!options.confidence && !unsure.empty()) {
     options.budget.confidence = 0.5;

@@ -2,19 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <sstream>
 #include <stdexcept>
 
 #include "hw/numbers.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::learners {
 namespace {
-
-std::string text_of(double value) {
-  std::ostringstream text;
-  text << value;
-  return text.str();
-}
 
 class Lister final : public OptionVisitor {
  public:
@@ -33,10 +27,8 @@ class Setter final : public OptionVisitor {
   void check_all_used() const {
     for (const auto& [name, value] : settings_) {
       if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-      std::string names;
-      for (const auto& one : known_) names += (names.empty() ? "" : ", ") + one;
       throw std::invalid_argument(owner_ + " has no option " + name +
-                                  (names.empty() ? "; it has none" : "; it has " + names));
+                                  (known_.empty() ? "; it has none" : "; it has " + hw::join(known_)));
     }
   }
 
@@ -62,7 +54,8 @@ void OptionVisitor::visit(OptionFacts facts, const std::function<bool(std::strin
 
 void OptionVisitor::real(const std::string& name, double& value, double least, double most,
                          const std::string& about) {
-  visit({name, about, "in [" + text_of(least) + ", " + text_of(most) + "]", text_of(value)},
+  visit({name, about, "in [" + hw::number_text(least) + ", " + hw::number_text(most) + "]",
+         hw::number_text(value)},
         [&](std::string_view text) {
           const auto found = hw::real_number(text, least, most);
           if (found) value = *found;
@@ -91,20 +84,16 @@ void OptionVisitor::flag(const std::string& name, bool& value, const std::string
 
 void OptionVisitor::list(const std::string& name, std::vector<int>& values, int least, int most,
                          const std::string& about) {
-  std::string now;
-  for (const int value : values) now += (now.empty() ? "" : ",") + std::to_string(value);
   visit(
       {name, about,
        "whole numbers in [" + std::to_string(least) + ", " + std::to_string(most) + "], separated by commas",
-       now},
+       hw::join(values, ",")},
       [&](std::string_view text) {
         std::vector<int> found;
-        for (std::size_t from = 0; from <= text.size();) {
-          const auto end = std::min(text.find(',', from), text.size());
-          const auto one = hw::whole_int(text.substr(from, end - from), least, most);
+        for (const auto piece : hw::split(text, ',')) {
+          const auto one = hw::whole_int(piece, least, most);
           if (!one) return false;
           found.push_back(*one);
-          from = end + 1;
         }
         values = std::move(found);
         return true;
@@ -113,9 +102,7 @@ void OptionVisitor::list(const std::string& name, std::vector<int>& values, int 
 
 void OptionVisitor::one_of(const std::string& name, std::size_t& at, std::span<const std::string_view> names,
                            const std::string& about) {
-  std::string all;
-  for (const auto one : names) all += (all.empty() ? "" : ", ") + std::string(one);
-  visit({name, about, "one of " + all, std::string(names[at])}, [&](std::string_view text) {
+  visit({name, about, "one of " + hw::join(names), std::string(names[at])}, [&](std::string_view text) {
     const auto found = std::find(names.begin(), names.end(), text);
     if (found == names.end()) return false;
     at = static_cast<std::size_t>(found - names.begin());
@@ -158,16 +145,7 @@ Settings settings_of(std::span<const std::string> texts) {
 }
 
 std::string to_text(const Settings& settings) {
-  std::string text;
-  for (const auto& [key, value] : settings) text += (text.empty() ? "" : " ") + key + "=" + value;
-  return text;
-}
-
-std::string describe_options(const EachOption& each) {
-  std::string text;
-  for (const auto& [name, about, allowed, value] : options_of(each))
-    text += "  " + name + " = " + value + "\n      " + about + "; " + allowed + "\n";
-  return text;
+  return hw::join(settings, " ", [](const auto& one) { return one.first + "=" + one.second; });
 }
 
 }  // namespace fewwatt::learners

@@ -90,7 +90,4 @@ void add_setting(Settings& settings, std::string_view text);
 Settings settings_of(std::span<const std::string> texts);
 std::string to_text(const Settings& settings);  // "a=1 b=2"
 
-// All options as text for people: name and default, and below it what it means and what is allowed.
-std::string describe_options(const EachOption& each);
-
 }  // namespace fewwatt::learners

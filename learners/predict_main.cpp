@@ -103,7 +103,7 @@ datasets::Replaceable table_of_predictions() {
 }
 
 int run(const Options& options) {
-  program::refuse_overwriting(options.out, {options.model});
+  program::refuse_overwriting({{"--out", options.out}}, {options.model});
   if (options.out != "-") datasets::check_output(options.out, table_of_predictions());
   const auto model = program::during("reading " + options.model, [&] {
     return learners::read_model(options.model, {.max_modes = options.max_modes.value});

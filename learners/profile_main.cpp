@@ -43,15 +43,139 @@ std::shared_ptr<const learners::Learner> learner_of(Options& options) {
   return chosen.learner;
 }
 
-// What the user says of the workload, and what the device knows of it beyond that.
-datasets::WorkloadAttributes attributes_of(const Options& options, const datasets::MeasuredWorkload& on) {
-  if (options.measuring.device == "replay") return on.attributes;
-  auto attributes = options.attributes;
-  for (const auto& [name, text] : datasets::kTextAttributes)
-    if ((attributes.*text).empty()) attributes.*text = on.attributes.*text;
-  for (const auto& [name, number] : datasets::kNumberAttributes)
-    if (!(attributes.*number)) attributes.*number = on.attributes.*number;
-  return attributes;
+// What chooses the modes, for the log.
+datasets::DeviceAttributes chosen_by(const Options& options) {
+  datasets::DeviceAttributes by = {{"seed", std::to_string(options.common.seed)}};
+  if (options.goal.empty()) {
+    by["sampler"] = options.sampler;
+  } else {
+    by["goal"] = options.goal;
+    by["search"] = options.search;
+  }
+  return by;
+}
+
+datasets::RunHeader header_of(const Options& options, const datasets::MeasuredWorkload& bench) {
+  datasets::RunHeader header;
+  header.device = options.name.empty() ? bench.device : options.name;
+  header.workload = options.measuring.workload;
+  header.attributes = options.attributes;
+  header.space = std::make_shared<const hw::PowerModeSpace>(bench.space());
+  header.device_attributes = bench.device_attributes;
+  header.chosen_by = chosen_by(options);
+  header.run_attributes = bench.run_attributes;
+  return header;
+}
+
+// A new log, or that of the run to resume. Throws DataError where there is one of an earlier run, or none to go on with.
+datasets::RunLog open_log(const Options& options, const datasets::RunHeader& header,
+                          std::vector<std::string>& notices) {
+  const auto path = log_path(options);
+  const bool exists = std::filesystem::exists(path);
+  if (exists && !options.resume)
+    throw datasets::DataError(path +
+                              ": an earlier run did not end; go on with it by --resume, or remove the file");
+  if (!exists && options.resume && std::filesystem::exists(options.out))
+    for (const auto& profile : datasets::read_profiles(options.out).profiles)
+      if (profile.device == header.device && profile.workload == header.workload)
+        throw datasets::DataError(options.out + ": nothing to resume: the run that measured the " +
+                                  std::to_string(profile.modes.size()) + " modes of " + profile.device + "/" +
+                                  profile.workload + " has ended; to measure more, leave out --resume");
+  auto log = exists ? datasets::RunLog::open_to_append(path, header) : datasets::RunLog::create(path, header);
+  if (const auto skipped = log.records().skipped_lines; skipped > 0)
+    notices.push_back(path + ": " + hw::counted(skipped, "line") + (skipped == 1 ? " is" : " are") +
+                      " blank or damaged, and left out");
+  if (const auto dropped = log.records().dropped_bytes; dropped > 0)
+    notices.push_back(path + ": its last line, of " + hw::counted(dropped, "byte") +
+                      ", is incomplete and left out");
+  return log;
+}
+
+// Writes the profile. A log of a run that is complete goes, unless it tells of rejected attempts: what was rejected, and why, is in no
+// other place.
+void keep(const Options& options, const datasets::RunRecords& run, bool complete) {
+  program::during("writing " + options.out, [&] { datasets::fold(run, options.out); });
+  if (!complete) return;
+  const auto path = log_path(options);
+  const bool rejected = std::any_of(run.records.begin(), run.records.end(), [](const RunRecord& record) {
+    return record.status != hw::AttemptStatus::ok;
+  });
+  if (rejected)
+    std::filesystem::rename(path, path + ".done");
+  else
+    std::filesystem::remove(path);
+}
+
+// How a run ended, for people and as JSON.
+struct Ended {
+  const datasets::RunHeader& header;
+  const profile::Outcome& outcome;
+  const datasets::MeasuredWorkload& bench;
+  std::vector<std::string> troubles;  // what was not put back
+  std::size_t modes = 0;              // in the profile
+  std::size_t told = 0;               // notices that were printed already
+};
+
+Json to_json(const Options& options, const Ended& ended) {
+  const auto& [header, outcome, bench, troubles, modes, told] = ended;
+  Json given_up = Json::array();
+  for (const auto& [mode, why] : outcome.given_up)
+    given_up.push_back({{"mode", hw::describe(bench.space(), mode)}, {"why", why}});
+  Json json{{"out", options.out},
+            {"device", header.device},
+            {"workload", header.workload},
+            {"measured", outcome.measured},
+            {"measured_before", outcome.before},
+            {"modes", modes},
+            {"rejected_attempts", outcome.rejected_attempts},
+            {"given_up", given_up},
+            {"interrupted", outcome.interrupted},
+            {"out_of_time", outcome.out_of_time},
+            {"notices", bench.notices},
+            {"not_put_back", troubles}};
+  if (outcome.reached) json["goal"] = profile::to_json(bench.space(), options.aim, *outcome.reached);
+  return json;
+}
+
+void print(const Options& options, const Ended& ended) {
+  const auto& [header, outcome, bench, troubles, modes, told] = ended;
+  for (std::size_t i = told; i < bench.notices.size(); ++i) std::cerr << bench.notices[i] << '\n';
+  std::cout << header.device << '/' << header.workload << ": ";
+  if (modes < outcome.measured + outcome.before)
+    std::cout << hw::counted(outcome.measured, "measurement") << ", " << hw::counted(modes, "mode");
+  else
+    std::cout << hw::counted(outcome.measured, "mode") << " measured";
+  if (outcome.before > 0) std::cout << ", " << outcome.before << " before";
+  if (outcome.rejected_attempts > 0)
+    std::cout << ", " << hw::counted(outcome.rejected_attempts, "attempt") << " rejected";
+  std::cout << (modes > 0 ? " -> " + options.out : "") << '\n';
+  if (outcome.out_of_time)
+    std::cout << "  --max-s has passed, with " << outcome.measured + outcome.before << " of "
+              << outcome.wanted << " measured; --resume goes on\n";
+  for (const auto& [mode, why] : outcome.given_up)
+    std::cout << "  without " << hw::describe(bench.space(), mode) << ": " << why << '\n';
+}
+
+// Throws DeviceError where something was not put back, or the run did not come to its end.
+int exit_code(const Options& options, const Ended& ended) {
+  const auto& outcome = ended.outcome;
+  if (!ended.troubles.empty()) throw hw::DeviceError("not all was put back: " + ended.troubles.front());
+  if (!outcome.stopped.empty())
+    throw hw::DeviceError(
+        outcome.stopped +
+        "\nwhat was measured is kept; --resume goes on, and with --go-on such modes are left out");
+  if (outcome.interrupted)
+    throw hw::DeviceError("stopped by a signal; what was measured is kept, and --resume goes on");
+  if (ended.modes == 0) throw hw::DeviceError("no mode was measured");
+  if (!outcome.reached) return program::kDone;
+  const auto& answer = outcome.reached->answer;
+  if (!answer) return program::kNoModeFits;
+  const auto& limits = options.aim.limits;
+  // Not so after a search that answers with what was measured inside.
+  if (answer->measured && (answer->power_w > limits.max_power_w || answer->time_ms > limits.max_time_ms ||
+                           answer->time_ms * answer->power_w / 1000 > limits.max_energy_j))
+    return program::kMeasuredOverBudget;
+  return program::kDone;
 }
 
 int measure(Options& options) {
@@ -64,33 +188,10 @@ int measure(Options& options) {
     return datasets::open_measured_workload({options.measuring, options.common.seed}, time,
                                             program::told_to_stop);
   });
-  options.attributes = attributes_of(options, *bench);
-  datasets::RunHeader header;
-  header.device = options.name.empty() ? bench->device : options.name;
-  header.workload = options.measuring.workload;
-  header.attributes = options.attributes;
-  header.space = std::make_shared<const hw::PowerModeSpace>(bench->space());
-  header.device_attributes = bench->device_attributes;
-  header.run_attributes = bench->run_attributes;
+  if (options.measuring.device != "jetson") options.attributes = bench->attributes;
+  const auto header = header_of(options, *bench);
   datasets::check_fold(header, options.out);
-  const bool exists = std::filesystem::exists(log_path(options));
-  if (exists && !options.resume)
-    throw datasets::DataError(log_path(options) +
-                              ": an earlier run did not end; go on with it by --resume, or remove the file");
-  if (!exists && options.resume && std::filesystem::exists(options.out))
-    for (const auto& profile : datasets::read_profiles(options.out).profiles)
-      if (profile.device == header.device && profile.workload == header.workload)
-        throw datasets::DataError(options.out + ": nothing to resume: the run that measured the " +
-                                  std::to_string(profile.modes.size()) + " modes of " + profile.device + "/" +
-                                  profile.workload + " has ended; to measure more, leave out --resume");
-  auto log = exists ? datasets::RunLog::open_to_append(log_path(options), header)
-                    : datasets::RunLog::create(log_path(options), header);
-  if (const auto skipped = log.records().skipped_lines; skipped > 0)
-    bench->notices.push_back(log_path(options) + ": " + hw::counted(skipped, "line") +
-                             (skipped == 1 ? " is" : " are") + " blank or damaged, and left out");
-  if (const auto dropped = log.records().dropped_bytes; dropped > 0)
-    bench->notices.push_back(log_path(options) + ": its last line, of " + hw::counted(dropped, "byte") +
-                             ", is incomplete and left out");
+  auto log = open_log(options, header, bench->notices);
   if (!options.common.quiet)
     for (const auto& notice : bench->notices) std::cerr << notice << '\n';
   profile::Outcome outcome;
@@ -102,84 +203,26 @@ int measure(Options& options) {
     throw std::runtime_error(
         e.what() + (troubles.empty() ? std::string() : "; not all was put back: " + troubles.front()));
   }
-  const auto told = bench->notices.size();
-  const auto troubles = bench->finish();
-  const bool any =
-      std::any_of(log.records().records.begin(), log.records().records.end(),
-                  [](const RunRecord& record) { return record.status == hw::AttemptStatus::ok; });
-  if (any) program::during("writing " + options.out, [&] { datasets::fold(log.records(), options.out); });
-  const bool complete = !outcome.interrupted && !outcome.out_of_time && outcome.stopped.empty();
-  if (complete && any) {
-    // What was rejected, and why, is in no other place.
-    const bool rejected =
-        std::any_of(log.records().records.begin(), log.records().records.end(),
-                    [](const RunRecord& record) { return record.status != hw::AttemptStatus::ok; });
-    if (rejected)
-      std::filesystem::rename(log_path(options), log_path(options) + ".done");
-    else
-      std::filesystem::remove(log_path(options));
+  Ended ended{header, outcome, *bench, {}, 0, bench->notices.size()};
+  ended.troubles = bench->finish();
+  const auto& run = log.records();
+  if (std::any_of(run.records.begin(), run.records.end(),
+                  [](const RunRecord& record) { return record.status == hw::AttemptStatus::ok; })) {
+    keep(options, run, !outcome.interrupted && !outcome.out_of_time && outcome.stopped.empty());
+    ended.modes = datasets::to_profile(run).modes.size();
   }
-
-  const std::size_t modes = any ? datasets::to_profile(log.records()).modes.size() : 0;
-  if (options.common.json) {
-    Json given_up = Json::array();
-    for (const auto& [mode, why] : outcome.given_up)
-      given_up.push_back({{"mode", hw::describe(bench->space(), mode)}, {"why", why}});
-    Json json{{"out", options.out},
-              {"device", header.device},
-              {"workload", header.workload},
-              {"measured", outcome.measured},
-              {"measured_before", outcome.before},
-              {"modes", modes},
-              {"rejected_attempts", outcome.rejected_attempts},
-              {"given_up", given_up},
-              {"interrupted", outcome.interrupted},
-              {"out_of_time", outcome.out_of_time},
-              {"notices", bench->notices},
-              {"not_put_back", troubles}};
-    if (outcome.reached) json["goal"] = profile::to_json(bench->space(), options.aim, *outcome.reached);
-    std::cout << hw::json_text(json, 2) << '\n';
-  } else if (!options.common.quiet) {
-    for (std::size_t i = told; i < bench->notices.size(); ++i) std::cerr << bench->notices[i] << '\n';
-    std::cout << header.device << '/' << header.workload << ": ";
-    if (modes < outcome.measured + outcome.before)
-      std::cout << hw::counted(outcome.measured, "measurement") << ", " << hw::counted(modes, "mode");
-    else
-      std::cout << hw::counted(outcome.measured, "mode") << " measured";
-    if (outcome.before > 0) std::cout << ", " << outcome.before << " before";
-    if (outcome.rejected_attempts > 0)
-      std::cout << ", " << hw::counted(outcome.rejected_attempts, "attempt") << " rejected";
-    std::cout << (any ? " -> " + options.out : "") << '\n';
-    if (outcome.out_of_time)
-      std::cout << "  --max-s has passed, with " << outcome.measured + outcome.before << " of "
-                << outcome.wanted << " measured; --resume goes on\n";
-    for (const auto& [mode, why] : outcome.given_up)
-      std::cout << "  without " << hw::describe(bench->space(), mode) << ": " << why << '\n';
-  }
+  if (options.common.json)
+    std::cout << hw::json_text(to_json(options, ended), 2) << '\n';
+  else if (!options.common.quiet)
+    print(options, ended);
   if (outcome.reached && !options.common.json)
     profile::print(std::cout, bench->space(), options.aim, *outcome.reached);
-  if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
-  if (!outcome.stopped.empty())
-    throw hw::DeviceError(
-        outcome.stopped +
-        "\nwhat was measured is kept; --resume goes on, and with --go-on such modes are left out");
-  if (outcome.interrupted)
-    throw hw::DeviceError("stopped by a signal; what was measured is kept, and --resume goes on");
-  if (!any) throw hw::DeviceError("no mode was measured");
-  if (!outcome.reached) return program::kDone;
-  const auto& answer = outcome.reached->answer;
-  if (!answer) return program::kNoModeFits;
-  const auto& limits = options.aim.limits;
-  // Not so after a search that answers with what was measured inside.
-  if (answer->measured && (answer->power_w > limits.max_power_w || answer->time_ms > limits.max_time_ms ||
-                           answer->time_ms * answer->power_w / 1000 > limits.max_energy_j))
-    return program::kMeasuredOverBudget;
-  return program::kDone;
+  return exit_code(options, ended);
 }
 
 int merge(const Options& options) {
   program::require(options.merge.size() >= 2, "--merge: expected two files or more");
-  program::refuse_overwriting(options.out, options.merge);
+  program::refuse_overwriting({{"--out", options.out}}, options.merge);
   const auto read = [](const std::string& path) {
     return program::during("reading " + path, [&] { return datasets::read_profiles(path); });
   };

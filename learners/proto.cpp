@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <sstream>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 
 #include "hw/random.hpp"
+#include "hw/text.hpp"
+#include "learners/checkpoint_fields.hpp"
 #include "learners/cholesky.hpp"
 #include "learners/optimizer.hpp"
 #include "learners/physics.hpp"
@@ -29,18 +32,9 @@ Matrix shares(const Matrix& log_terms, const Vector& beta) {
   return shifted.array().colwise() / shifted.rowwise().sum().eval().array();
 }
 
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const auto& line : lines) text += (text.empty() ? "" : "\n") + line;
-  return text;
-}
-
-std::vector<std::string> split_lines(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
+constexpr std::pair<std::string_view, bool ProtoParts::*> kParts[] = {{"embedding", &ProtoParts::embedding},
+                                                                      {"heads", &ProtoParts::heads},
+                                                                      {"residual", &ProtoParts::residual}};
 
 class ProtoPredictor final : public Predictor {
  public:
@@ -323,89 +317,60 @@ std::string ProtoModel::error() const {
   return "";
 }
 
+void ProtoModel::visit(CheckpointFields& fields) {
+  fields.text("trained_by", trained_by);
+  fields.text("knobs", knobs);
+  std::vector<std::string> named;
+  for (const auto& [name, part] : kParts)
+    if (parts.*part) named.emplace_back(name);
+  auto text = hw::join(named, " ");
+  fields.text("parts", text);
+  const auto found = hw::split(text, ' ');
+  for (const auto& [name, part] : kParts)
+    parts.*part = std::find(found.begin(), found.end(), name) != found.end();
+  fields.scaler("feature_mean", "feature_stddev", features);
+  fields.scaler("knob_mean", "knob_stddev", log_settings);
+  Activation activation = Activation::silu;
+  for (const auto& target : targets)
+    if (target) activation = target->shape.activation;
+  fields.choice("activation", activation, parse_activation);
+  fields.targets(targets, "embedding", [&](CheckpointFields& of, ProtoTarget& target) {
+    of.lines("workloads", target.workloads);
+    of.row("embedding", target.embedding);
+    of.matrix("prototypes", target.prototypes);
+    of.matrix("heads", target.heads);
+    if (target.prototypes.cols() > kMostWidth)
+      of.refuse("prototypes", "must have at most " + std::to_string(kMostWidth) + " columns, found " +
+                                  std::to_string(target.prototypes.cols()));
+    target.shape.activation = activation;
+    of.layers("hidden", target.shape.sizes, 2 * static_cast<int>(features.mean.size()) + 1,
+              static_cast<int>(target.prototypes.cols()));
+    of.matrix("curve_knobs", target.curve_knobs);
+    of.matrix("curve_weights", target.curve_weights);
+    of.real("curve_share", target.curve_share, -kMostShare, kMostShare);
+    of.real("head_share", target.head_share, -kMostShare, kMostShare);
+    const auto d = log_settings.mean.size(), size = 3 * d + 2 + target.heads.cols();
+    Vector kernel = of.reads() ? Vector() : target.kernel.flat();
+    of.row("kernel", kernel);
+    if (of.reads() && kernel.size() != size)
+      of.refuse("kernel",
+                "must have " + std::to_string(size) + " values, found " + std::to_string(kernel.size()));
+    if (of.reads()) target.kernel = TermKernel::from_flat(kernel, d);
+    of.real("deviation_scale", target.deviation_scale, kLeastFactor, kMostTargetScale);
+    of.real("log_sharpness", target.log_sharpness, -kMostLog, kMostLog);
+    of.integer("fine_tune/head_steps", target.fine_tune.head_steps, 1, kMostHeadSteps);
+    of.integer("fine_tune/kernel_steps", target.fine_tune.kernel_steps, 0, kMostProtoKernelSteps);
+    of.real("fine_tune/kernel_rate", target.fine_tune.kernel_rate, kLeastFactor, kMostRate);
+    of.real("fine_tune/kernel_freedom", target.fine_tune.kernel_freedom, kLeastFactor, kMostFreedom);
+  });
+}
+
 Checkpoint ProtoModel::to_checkpoint() const {
-  Checkpoint c;
-  c.learner = "proto";
-  c.texts["trained_by"] = trained_by;
-  c.texts["knobs"] = knobs;
-  c.texts["parts"] = std::string(parts.embedding ? "embedding " : "") + (parts.heads ? "heads " : "") +
-                     (parts.residual ? "residual " : "");
-  c.tensors["feature_mean"] = features.mean.transpose();
-  c.tensors["feature_stddev"] = features.stddev.transpose();
-  c.tensors["knob_mean"] = log_settings.mean.transpose();
-  c.tensors["knob_stddev"] = log_settings.stddev.transpose();
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const auto& target = *targets[t];
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    c.texts["activation"] = to_string(target.shape.activation);
-    c.texts[prefix + "workloads"] = joined(target.workloads);
-    c.numbers[prefix + "hidden"] = {target.shape.sizes.begin() + 1, target.shape.sizes.end() - 1};
-    c.tensors[prefix + "embedding"] = target.embedding.transpose();
-    c.tensors[prefix + "prototypes"] = target.prototypes;
-    c.tensors[prefix + "heads"] = target.heads;
-    c.tensors[prefix + "curve_knobs"] = target.curve_knobs;
-    c.tensors[prefix + "curve_weights"] = target.curve_weights;
-    c.numbers[prefix + "curve_share"] = {target.curve_share};
-    c.numbers[prefix + "head_share"] = {target.head_share};
-    c.tensors[prefix + "kernel"] = target.kernel.flat().transpose();
-    c.numbers[prefix + "deviation_scale"] = {target.deviation_scale};
-    c.numbers[prefix + "log_sharpness"] = {target.log_sharpness};
-    c.numbers[prefix + "fine_tune/head_steps"] = {static_cast<double>(target.fine_tune.head_steps)};
-    c.numbers[prefix + "fine_tune/kernel_steps"] = {static_cast<double>(target.fine_tune.kernel_steps)};
-    c.numbers[prefix + "fine_tune/kernel_rate"] = {target.fine_tune.kernel_rate};
-    c.numbers[prefix + "fine_tune/kernel_freedom"] = {target.fine_tune.kernel_freedom};
-  }
-  return c;
+  return write_fields("proto", *this);
 }
 
 ProtoModel ProtoModel::from_checkpoint(const Checkpoint& c) {
-  ProtoModel model;
-  model.trained_by = c.text("trained_by");
-  model.knobs = c.text("knobs");
-  const auto has_part = [&](const char* part) {
-    return (" " + c.text("parts") + " ").find(" " + std::string(part) + " ") != std::string::npos;
-  };
-  model.parts = {has_part("embedding"), has_part("heads"), has_part("residual")};
-  model.features = read_scaler(c, "feature_mean", "feature_stddev");
-  model.log_settings = read_scaler(c, "knob_mean", "knob_stddev");
-  const auto d = model.log_settings.mean.size();
-  for (int t = 0; t < kNumTargets; ++t) {
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (!c.tensors.contains(prefix + "embedding")) continue;
-    ProtoTarget target;
-    target.workloads = split_lines(c.text(prefix + "workloads"));
-    target.embedding = c.vector(prefix + "embedding");
-    target.prototypes = c.tensor(prefix + "prototypes");
-    target.heads = c.tensor(prefix + "heads");
-    target.shape.activation = parse_activation(c.text("activation"));
-    target.shape.sizes = {2 * static_cast<int>(model.features.mean.size()) + 1};
-    for (const int size : c.layers(prefix + "hidden")) target.shape.sizes.push_back(size);
-    if (target.prototypes.cols() > kMostWidth)
-      throw std::invalid_argument("checkpoint of proto: " + prefix + "prototypes must have at most " +
-                                  std::to_string(kMostWidth) + " columns, found " +
-                                  std::to_string(target.prototypes.cols()));
-    target.shape.sizes.push_back(static_cast<int>(target.prototypes.cols()));
-    target.curve_knobs = c.tensor(prefix + "curve_knobs");
-    target.curve_weights = c.tensor(prefix + "curve_weights");
-    target.curve_share = c.real(prefix + "curve_share", -kMostShare, kMostShare);
-    target.head_share = c.real(prefix + "head_share", -kMostShare, kMostShare);
-    const Vector kernel = c.vector(prefix + "kernel");
-    if (kernel.size() != 3 * d + 2 + target.heads.cols()) {
-      throw std::invalid_argument("checkpoint of proto: " + prefix + "kernel must have " +
-                                  std::to_string(3 * d + 2 + target.heads.cols()) + " values, found " +
-                                  std::to_string(kernel.size()));
-    }
-    target.kernel = TermKernel::from_flat(kernel, d);
-    target.deviation_scale = c.real(prefix + "deviation_scale", kLeastFactor, kMostTargetScale);
-    target.log_sharpness = c.real(prefix + "log_sharpness", -kMostLog, kMostLog);
-    target.fine_tune = {c.integer(prefix + "fine_tune/head_steps", 1, kMostHeadSteps),
-                        c.integer(prefix + "fine_tune/kernel_steps", 0, kMostProtoKernelSteps),
-                        c.real(prefix + "fine_tune/kernel_rate", kLeastFactor, kMostRate),
-                        c.real(prefix + "fine_tune/kernel_freedom", kLeastFactor, kMostFreedom)};
-    model.targets[t] = std::move(target);
-  }
-  return model;
+  return read_fields<ProtoModel>(c);
 }
 
 // ---- the learner ----

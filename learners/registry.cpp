@@ -199,11 +199,6 @@ const LearnerEntry& find_learner(std::string_view name, const Registry& registry
   return registry.learners.find(name);
 }
 
-std::string describe_learner(const std::string& name) {
-  const auto& entry = find_learner(name);
-  return name + ": " + entry.about + "\n" + describe_options(entry.options);
-}
-
 std::unique_ptr<const Learner> make_learner(std::string_view name, const Settings& settings,
                                             const Registry& registry) {
   const auto& entry = registry.learners.find(name);

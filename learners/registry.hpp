@@ -119,9 +119,6 @@ const Registry& builtin();
 // Throws std::invalid_argument naming those there are.
 const LearnerEntry& find_learner(std::string_view name, const Registry& registry = builtin());
 
-// "gp: Gaussian process ...", and its options with their defaults, of builtin(). Throws as find_learner().
-std::string describe_learner(const std::string& name);
-
 // A learner that needs no checkpoint. Throws std::invalid_argument for one that does, and for settings that it does not have.
 std::unique_ptr<const Learner> make_learner(std::string_view name, const Settings& settings = {},
                                             const Registry& registry = builtin());

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "learners/activation.hpp"
 #include "learners/checkpoint_fields.hpp"
 #include "learners/cholesky.hpp"
 
@@ -17,6 +18,12 @@ constexpr double kCalm = 5;
 // Leverages are cut off here, because at 1 a row would be explained by itself alone.
 constexpr double kMostLeverage = 0.999;
 
+// Whether a matrix is [e,e], 0 on and above the diagonal, and below it within the bounds of a factor.
+bool is_below_diagonal(const Matrix& m, Eigen::Index e) {
+  return m.rows() == e && m.cols() == e && (m.array().abs() <= kMostFactor).all() &&
+         Matrix(m.triangularView<Eigen::Upper>()).isZero(0);
+}
+
 class RidgePredictor final : public Predictor {
  public:
   RidgePredictor(std::shared_ptr<const RidgeModel> model, std::shared_ptr<const hw::PowerModeSpace> space)
@@ -28,7 +35,7 @@ class RidgePredictor final : public Predictor {
     for (int t = 0; t < kNumTargets; ++t) {
       if (!fits[t]) continue;
       const auto& fit = *fits[t];
-      const Matrix features = ridge_features(model_->shape, model_->targets[t]->weights, x);
+      const Matrix features = ridge_features(model_->shape, *model_->targets[t], x);
       const Vector logs = fit.level + fit.scale * (features * fit.posterior.mean).array();
       const Vector variance =
           fit.variance_scale *
@@ -46,7 +53,7 @@ class RidgePredictor final : public Predictor {
   LogCovariance covariance(tasks::Target target, std::span<const hw::PowerMode> modes) const override {
     if (!fits[target]) return {};
     const auto& fit = *fits[target];
-    const Matrix features = ridge_features(model_->shape, model_->targets[target]->weights,
+    const Matrix features = ridge_features(model_->shape, *model_->targets[target],
                                            model_->scaler(encode(FeatureSet::physical, *space_, modes)));
     return {fit.variance_scale * (features * fit.posterior.covariance * features.transpose()),
             fit.variance_scale * fit.noise_variance};
@@ -74,15 +81,19 @@ std::string RidgeModel::error() const {
   if (shape.sizes.back() > kMostRidgeFeatures)
     return "hidden: expected at most " + std::to_string(kMostRidgeFeatures) + " outputs, found " +
            std::to_string(shape.sizes.back());
-  const auto p = shape.sizes.back() + f;
+  const Eigen::Index e = shape.sizes.back();
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;
     const auto& target = *targets[t];
     const std::string prefix = std::string(kTargetNames[t]) + "/";
+    const auto p = target.dependent() ? e : e + f;
     if (target.weights.size() != static_cast<Eigen::Index>(shape.num_parameters()))
       return prefix + "weights does not fit hidden and feature_mean";
     if (target.prior_mean.size() != p || target.log_spreads.size() != p)
       return prefix + "prior_mean and log_spreads must have " + std::to_string(p) + " values";
+    if (target.dependent() && !is_below_diagonal(target.lower, e))
+      return prefix + "lower must be [" + std::to_string(e) + "," + std::to_string(e) +
+             "], 0 on and above the diagonal, below it at most " + std::to_string(kMostFactor);
     if (!target.weights.allFinite() || !target.prior_mean.allFinite() || !target.log_spreads.allFinite() ||
         !std::isfinite(target.log_noise))
       return prefix + "weights, prior_mean, log_spreads and log_noise must be finite";
@@ -104,6 +115,7 @@ void RidgeModel::visit(CheckpointFields& fields) {
     of.real("target_scale", target.target_scale, kLeastFactor, kMostTargetScale);
     of.row("prior_mean", target.prior_mean);
     of.row("log_spreads", target.log_spreads);
+    of.optional_matrix("lower", target.lower);
     of.real("log_noise", target.log_noise, -kMostLog, kMostLog);
     of.real("prior_scale", target.prior_scale, kLeastFactor, kMostFactor);
   });
@@ -117,10 +129,12 @@ RidgeModel RidgeModel::from_checkpoint(const Checkpoint& c) {
   return read_fields<RidgeModel>(c);
 }
 
-Matrix ridge_features(const MlpShape& shape, const Vector& weights, const Matrix& x) {
+Matrix ridge_features(const MlpShape& shape, const RidgeTarget& target, const Matrix& x) {
   const Matrix near = x.cwiseMax(-kRidgeFarthest).cwiseMin(kRidgeFarthest);
-  Matrix features(x.rows(), 1 + shape.sizes.back() + x.cols());
-  features << Vector::Ones(x.rows()), Mlp<double>(shape, weights).forward(near), near;
+  const Matrix outputs = Mlp<double>(shape, target.weights).forward(near);
+  if (target.dependent()) return activated(shape.activation, outputs);
+  Matrix features(x.rows(), 1 + outputs.cols() + x.cols());
+  features << Vector::Ones(x.rows()), outputs, near;
   return features;
 }
 
@@ -147,6 +161,22 @@ RidgePosterior ridge_posterior(const Matrix& features, const Vector& targets, co
   return posterior;
 }
 
+RidgePosterior ridge_posterior(const RidgeTarget& target, const Matrix& features, const Vector& targets) {
+  const auto p = features.cols();
+  const double noise = std::exp(2 * target.log_noise);
+  const Vector spreads = target.prior_scale * target.log_spreads.array().exp();
+  if (target.dependent()) {  // w = prior_mean + root u, u ~ N(0, I)
+    const Matrix root = spreads.asDiagonal() * (Matrix::Identity(p, p) + target.lower);
+    const auto u = ridge_posterior(features * root, targets - features * target.prior_mean, Vector::Zero(p),
+                                   Vector::Ones(p), noise);
+    return {target.prior_mean + root * u.mean, root * u.covariance * root.transpose()};
+  }
+  Vector mean(p), variance(p);
+  mean << 0, target.prior_mean;
+  variance << kRidgeLevelVariance, spreads.array().square().matrix();
+  return ridge_posterior(features, targets, mean, variance, noise);
+}
+
 Ridge::Ridge(RidgeModel model) : model_(std::move(model)) {
   if (const auto error = model_.error(); !error.empty()) throw std::invalid_argument("ridge: " + error);
 }
@@ -164,17 +194,11 @@ std::unique_ptr<const Predictor> Ridge::adapt(const Samples& support) const {
     RidgePredictor::Fit fit{
         .level = logs.mean(), .scale = target.target_scale, .posterior = {}, .left_out = {}};
     const Vector y = (logs.array() - fit.level) / fit.scale;
-    const Matrix features =
-        ridge_features(model_.shape, target.weights,
-                       model_.scaler(encode(FeatureSet::physical, *support.space, rows.modes)));
-    Vector mean(features.cols()), variance(features.cols());
-    mean << 0, target.prior_mean;
-    variance << kRidgeLevelVariance,
-        (target.prior_scale * target.log_spreads.array().exp()).square().matrix();
+    const Matrix features = ridge_features(
+        model_.shape, target, model_.scaler(encode(FeatureSet::physical, *support.space, rows.modes)));
     const double noise = std::exp(2 * target.log_noise), unit = fit.scale * fit.scale;
     const Vector steady = rows.noise_factors.cwiseSqrt().cwiseInverse();  // rows of equal noise
-    fit.posterior =
-        ridge_posterior(steady.asDiagonal() * features, y.cwiseProduct(steady), mean, variance, noise);
+    fit.posterior = ridge_posterior(target, steady.asDiagonal() * features, y.cwiseProduct(steady));
 
     // Of a linear model: the error of a row left out is its residual over 1 - leverage.
     const Vector leverage =

@@ -22,16 +22,19 @@ namespace fewwatt::learners {
 // u are shares of the time; V is 1 at the top and flat below a knee. A power limit lowers g until the power is inside.
 class SimPopulation {
  public:
+  // One row for each workload, in float.
   using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+  // Draws `count` workloads. Those of a larger population with the same seed begin with these.
   SimPopulation(std::size_t count, std::uint64_t seed);
   ~SimPopulation();
-  std::size_t size() const;
+  std::size_t size() const;  // number of workloads
 
+  // What workloads take in modes.
   struct Logs {
-    Rows time, power;  // [which, modes], in units of their own
+    Rows time, power;  // [which, modes] logs, in units of their own
   };
-  // Throws std::invalid_argument for a workload that is not there.
+  // Of the workloads at the positions `which`. Throws std::invalid_argument for a workload that is not there.
   Logs simulate(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes,
                 std::span<const std::size_t> which) const;
 

@@ -5,7 +5,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "learners/physics.hpp"
 #include "learners/sim_prior/evidence.hpp"
 #include "learners/sim_prior/hypotheses.hpp"
 #include "learners/sim_prior/predictor.hpp"
@@ -62,12 +61,9 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
   if (given.modes.empty()) return predictor_by_statement(sources_.model, given);
   const auto support = spread_support(given);
   auto sources = sources_;
-  MeanFunctions means{Physics().adapt(support), {}, {}};
-  if (trained_in(*support.space)) {
-    means.curve_modes = sources.model->modes;
-  } else {
-    sources.mixtures = sources.blends = nullptr;
-  }
+  const bool same_modes = trained_in(*support.space);
+  if (!same_modes) sources.mixtures = sources.blends = nullptr;
+  auto means = mean_functions_of(support, same_modes ? sources.model.get() : nullptr);
   const auto targets = targets_of(support);
   auto retrieved = retrieve(sources, options_, support.space, targets, simulated);
   const SimEncoder encoder(*support.space);
@@ -75,8 +71,8 @@ std::unique_ptr<const Predictor> SimPrior::adapt(const Samples& given,
   for (int t = 0; t < kNumTargets; ++t) {
     if (!targets[t]) continue;
     auto inputs = encoder(targets[t]->rows.modes);
-    auto hypotheses = hypotheses_of(t, support, *targets[t], inputs, retrieved, options_, means);
-    fits[t] = fit_of(t, *targets[t], std::move(inputs), std::move(hypotheses), retrieved, means, options_);
+    const auto hypotheses = hypotheses_of(t, support, *targets[t], inputs, retrieved, options_, means);
+    fits[t] = fit_of(t, *targets[t], std::move(inputs), hypotheses, retrieved, means, options_);
   }
   return predictor_of(std::move(retrieved), std::move(means), std::move(fits));
 }

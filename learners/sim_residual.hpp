@@ -16,31 +16,35 @@ namespace fewwatt::learners {
 struct SimResidual : KnobKernel {
   Vector log_slopes;  // [p]
 
-  Vector flat() const;  // in this order, [1 + 3 d + p]
+  Vector flat() const;  // the members of KnobKernel in their order, and log_slopes: [1 + 3 d + p]
+  // The inverse of flat(); knobs: d. flat has at least 1 + 3 d values.
   static SimResidual from_flat(const Vector& flat, Eigen::Index knobs);
 };
 
-// Modes as SimPrior sees them.
+// n modes as SimPrior sees them: z and psi, standardised.
 struct SimInputs {
-  Matrix knobs, psi;  // [n,d], [n,p]
+  Matrix knobs;  // [n,d]
+  Matrix psi;    // [n,p]
 };
-// Number of columns of psi for a space's knobs.
+// p, the number of columns of psi, for a space's knobs.
 Eigen::Index sim_features(const hw::PowerModeSpace& space);
+// Makes them of the modes of one space.
 class SimEncoder {
  public:
-  explicit SimEncoder(const hw::PowerModeSpace& space);  // which must outlive this
-  SimInputs operator()(std::span<const hw::PowerMode> modes) const;
+  explicit SimEncoder(const hw::PowerModeSpace& space);              // which must outlive this
+  SimInputs operator()(std::span<const hw::PowerMode> modes) const;  // of n modes
 
  private:
   const hw::PowerModeSpace& space_;
   Scaler knobs_, psi_;
 };
-Matrix sim_covariance(const SimResidual& residual, const SimInputs& a, const SimInputs& b);  // [n,m]
+// R between n modes and m modes, [n,m], log units^2.
+Matrix sim_covariance(const SimResidual& residual, const SimInputs& a, const SimInputs& b);
 
 // Where training on workloads with the same knobs starts from, and is drawn to: each part has a standard deviation of exp(-1.5), 22 % of
 // log y; lengths of two standard deviations of a knob's log settings, over which most boards' costs are smooth, and of 1.3 for knobs alone.
 SimResidual usual_residual(Eigen::Index knobs, Eigen::Index features);
-inline constexpr double kUsualLogNoise = -4.0;  // 1.8 %
+inline constexpr double kUsualLogNoise = -4.0;  // of the standard deviation of a measurement's log: 1.8 %
 inline constexpr double kSimLevelVariance =
     10;  // of the level around the rows' mean, log units^2; as good as free
 
@@ -52,20 +56,21 @@ double expected_log_noise(double fitted, std::size_t workloads);
 
 // A residual that goes with simulated workloads, or with mixtures of the training workloads.
 struct SimPriorFitted {
-  SimResidual residual;
-  double log_noise = kUsualLogNoise;
-  double log_scale = 0;  // of the covariance of these workloads
+  SimResidual residual;               // beside these workloads
+  double log_noise = kUsualLogNoise;  // of the standard deviation of a measurement's log
+  double log_scale = 0;               // the covariance of these workloads is multiplied by exp of this
 };
 
 // Rows of one workload, as the marginal likelihood sees them.
 struct SimPriorRows {
-  SimInputs inputs;
+  SimInputs inputs;      // of the rows, n of them
   Matrix simulated;      // [n,n] covariance of the simulated workloads, or of the other training workloads
   Vector left;           // [n] log y less their mean, centred
   Vector noise_factors;  // [n] of each row's noise variance; [0]: ones
 };
 
-// Hyper-parameters of a target as one vector: residual, log_noise, log_scale.
+// Hyper-parameters of a target as one vector, [3 + 3 d + p]: residual, log_noise, log_scale. set_ is the inverse; the number of knobs
+// stays.
 Vector sim_prior_parameters(const SimPriorFitted& target);
 void set_sim_prior_parameters(SimPriorFitted& target, const Vector& parameters);
 
@@ -83,16 +88,17 @@ struct SupportFitOptions {
   // Standard deviations of the logs of amplitudes, lengths and noise: by a factor of 2.7, of 2, since a length twice as long hardly
   // differs over the few levels of a knob, and of 1.4, since how well a board repeats itself is known best.
   double spread = 1, length_spread = 0.7, noise_spread = 0.35;
-  int steps = 60;     // of Adam, by when a step changes logs by a percent
-  double rate = 0.1;  // so that they reach what is two spreads away
-  void each(OptionVisitor& on);
-  std::string error() const;  // "" when valid
+  int steps = 60;     // of Adam; the last of them change logs by a percent
+  double rate = 0.1;  // Adam's learning rate, with which so many steps reach what is two spreads away
+  void each(OptionVisitor& on);  // names every option once
+  std::string error() const;     // "" when valid
 };
 
 // The residual and noise that are most likely a posteriori for the rows of one support. log_scale is 0.
 struct SimFittedToSupport : SimPriorFitted {
   double log_prior = 0;  // of these, less that of the prior's middle
 };
+// Searches for them from the prior's middle. Throws std::runtime_error as sim_prior_objective().
 SimFittedToSupport fit_to_support(const SimPriorRows& rows, const SupportFitOptions& options = {});
 
 }  // namespace fewwatt::learners

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "hw/text.hpp"
 #include "learners/encode.hpp"
 
 namespace fewwatt::learners {
@@ -69,10 +70,7 @@ Relevant relevant(const StatedWorkloads& workloads, const tasks::Characteristics
 }
 
 std::string names_of_characteristics() {
-  std::string names;
-  for (const auto& [name, member] : tasks::kCharacteristics)
-    names += (names.empty() ? "" : ", ") + std::string(name);
-  return names;
+  return hw::join(tasks::kCharacteristics, ", ", [](const auto& one) { return one.first; });
 }
 
 }  // namespace
@@ -156,15 +154,16 @@ std::string StatedWorkloads::error() const {
 
 std::string StatedWorkloads::missing(const hw::PowerModeSpace& space,
                                      const tasks::Characteristics& stated) const {
-  std::string expected, found;
+  std::vector<std::string> expected, found;
   for (std::size_t k = 0; k < highest.size(); ++k) {
     if (space.max_level(k) == highest[k]) continue;
-    const std::string name(to_string(space.knobs()[k].role));
-    expected += (expected.empty() ? "" : ", ") + name + " " + std::to_string(highest[k]);
-    found += (found.empty() ? "" : ", ") + name + " " + std::to_string(space.max_level(k));
+    const auto name = std::string(to_string(space.knobs()[k].role)) + " ";
+    expected.push_back(name + std::to_string(highest[k]));
+    found.push_back(name + std::to_string(space.max_level(k)));
   }
   if (!expected.empty())
-    return "expected the board that was trained on, with at most " + expected + ", found " + found;
+    return "expected the board that was trained on, with at most " + hw::join(expected) + ", found " +
+           hw::join(found);
   if (logs_of(stated).array().isNaN().all())
     return "expected at least one of " + names_of_characteristics() + " of the workload, found none";
   if (std::find(time_of.begin(), time_of.end(), static_cast<int>(stated.time_of)) == time_of.end())

@@ -11,22 +11,23 @@
 
 namespace fewwatt::learners {
 
-// Fewer training workloads say nothing of how workloads depend on what is stated of them.
+// Least number of training workloads that state what they are: fewer say nothing of how workloads depend on that.
 inline constexpr Eigen::Index kFewestStated = 3;
-// And at most so many: what they say of a new workload costs the cube of their number, and the square in memory.
+// Greatest number: what they say of a new workload costs the cube of it in time, and the square in memory.
 inline constexpr Eigen::Index kMostStated = 1000;
 
 // Log y is linear in these, x = setting / the space's highest level: 1; x, 1 / x and log x of each knob; products of two
 // log x; 1 / (n c) where cores and their clock are knobs. Below the `lowest` x of a knob, [d], they go on as straight lines
-// of log x, as powers of x do. [n,q]
+// of log x, as powers of x do. [n,q] of n modes.
 Matrix curve_features(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes,
                       const Vector& lowest);
 
-// The coefficients that least squares gives, slightly shrunk where rows do not determine them, and how far off they are.
+// Log y of a workload as a linear function of curve_features().
 struct Curve {
   Vector coefficients;  // [q]
   double error = 0;     // root mean square, log units
 };
+// By least squares, slightly shrunk where rows do not determine the coefficients. features [n,q], logs [n].
 Curve fit_curve(const Matrix& features, const Vector& logs);
 
 // Training workloads of which it is stated what they are.
@@ -36,6 +37,7 @@ struct StatedWorkloads {
   std::vector<int> highest;                       // [d] levels of the knobs of all their spaces
   Vector lowest;                                  // [d] x of the modes that they were measured in
   std::array<Matrix, tasks::kNumTargets> curves;  // [w,q] of curve_features(); [0,0]: not all have the target
+  // Root mean square of Curve::error over the workloads, log units; for each target.
   std::array<double, tasks::kNumTargets> curve_errors{};
 
   std::string error() const;  // "" when valid
@@ -43,7 +45,7 @@ struct StatedWorkloads {
   // Why nothing can be said of a workload without measuring it: "expected ..., found ..."; "" when something can.
   std::string missing(const hw::PowerModeSpace& space, const tasks::Characteristics& stated) const;
 
-  // Logs of the workloads at modes, [which,n].
+  // Logs of the workloads `which` at n modes, [which,n]. Throws std::invalid_argument when curves do not fit the space's knobs.
   SimPopulation::Rows logs(int target, const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes,
                            std::span<const std::size_t> which) const;
 

@@ -1,11 +1,10 @@
 #include "meta/deep_kernel.hpp"
 
 #include <cmath>
-#include <limits>
-#include <optional>
 #include <stdexcept>
 
 #include "meta/net_state.hpp"
+#include "meta/options_error.hpp"
 #include "meta/torch_nets.hpp"
 #include "meta/train.hpp"
 
@@ -15,7 +14,6 @@ namespace {
 using learners::GpModel;
 using learners::GpTarget;
 using learners::TermKernel;
-using tasks::kNumTargets;
 
 // Log units of the target per standardised feature.
 constexpr double kMeanSpread = 0.1, kStartSpread = 0.1;
@@ -29,23 +27,14 @@ void check_sizes(const learners::MlpShape& shape, const GpTarget& target, Eigen:
   const auto require = [](bool holds, const char* what) {
     if (!holds) throw std::invalid_argument("deep_kernel_gradient: " + std::string(what));
   };
-  require(!episodes.empty(), "needs at least one episode");
   const auto f = static_cast<Eigen::Index>(shape.sizes.front());
+  check_even("deep_kernel_gradient", episodes, f);
   require(target.weights.size() == static_cast<Eigen::Index>(shape.num_parameters()),
           "weights do not fit the shape");
   const auto knobs = target.kernel.log_lengths.size() - outputs_of(shape);
   require(target.mean.size() == f && target.kernel.log_spreads.size() == f && knobs >= 0 && first_knob >= 0 &&
               first_knob + knobs <= f,
           "mean and kernel do not fit the shape");
-  for (const auto& e : episodes) {
-    require(e.support_x.rows() + e.query_x.rows() > 0, "an episode needs rows");
-    require(
-        e.support_x.rows() == episodes[0].support_x.rows() && e.query_x.rows() == episodes[0].query_x.rows(),
-        "episodes differ in size");
-    require(e.support_x.cols() == f && e.query_x.cols() == f, "features do not fit the shape");
-    require(e.support_y.rows() == e.support_x.rows() && e.query_y.rows() == e.query_x.rows(),
-            "rows and targets differ in number");
-  }
 }
 
 TermKernel start_of_kernel(Eigen::Index columns, Eigen::Index terms) {
@@ -82,30 +71,18 @@ BatchGradient deep_kernel_gradient(const learners::MlpShape& shape, const GpTarg
   const auto flat_kernel = parameters.narrow(0, w + f, parameters.size(0) - w - f);
   const TorchKernel kernel(flat_kernel, columns);
 
-  const auto x = at::cat({stack(episodes, [](const auto& e) { return e.support_x; }),
-                          stack(episodes, [](const auto& e) { return e.query_x; })},
-                         1);  // [b,n,f]
-  const auto y = at::cat({stack(episodes, [](const auto& e) { return e.support_y; }),
-                          stack(episodes, [](const auto& e) { return e.query_y; })},
-                         1);  // [b,n,1]
+  const auto x = all_rows(episodes, &Episode::support_x, &Episode::query_x);  // [b,n,f]
+  const auto y = all_rows(episodes, &Episode::support_y, &Episode::query_y);  // [b,n,1]
   const auto n = x.size(1);
   const auto terms = x.clamp(-learners::kGpFarthest, learners::kGpFarthest);
   auto z = x.narrow(2, first_knob, d);
   if (shape.num_layers() > 0) z = at::cat({z, forward(shape, parameters.narrow(0, 0, w), terms)}, -1);
   const auto left = y - y.mean(1, /*keepdim=*/true) - at::matmul(terms, mean.unsqueeze(-1));
-  at::Tensor task_losses;
-  try {
-    const auto covariance = kernel.knob_covariance(z, z) +
-                            at::matmul(terms * (2 * kernel.log_spreads).exp(), terms.transpose(1, 2)) +
-                            learners::kGpLevel * learners::kGpLevel +
-                            kernel.noise_variance() * at::eye(n, at::kDouble);
-    const auto lower = at::linalg_cholesky(covariance);
-    const auto half = at::linalg_solve_triangular(lower, left, /*upper=*/false);
-    const auto log_determinant = lower.diagonal(0, 1, 2).log().sum(1);
-    task_losses = (half.square().sum({1, 2}) / 2 + log_determinant) / static_cast<double>(n);
-  } catch (const c10::Error&) {
-    throw Diverged("a covariance is not positive definite");
-  }
+  const auto covariance = kernel.knob_covariance(z, z) +
+                          at::matmul(terms * (2 * kernel.log_spreads).exp(), terms.transpose(1, 2)) +
+                          learners::kGpLevel * learners::kGpLevel +
+                          kernel.noise_variance() * at::eye(n, at::kDouble);
+  const auto task_losses = mean_nll(covariance, left);
   const auto start = to_tensor(start_of_kernel(columns, f).flat());
   const auto spreads = to_tensor(TermKernel::prior_spreads(columns, f).flat());
   const auto prior = ((flat_kernel - start) / spreads).square().sum() + (mean / kMeanSpread).square().sum();
@@ -124,23 +101,19 @@ void DeepKernelOptions::each(learners::OptionVisitor& on) {
            "number of outputs of the net, on which the kernel acts; 0: no net");
   on.real("pull", pull, 0, 1e6, "weight of the penalty that pulls mean and kernel to their initial values");
   on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
-  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
-  on.choice<learners::Activation>("activation", activation, learners::kActivations,
-                                  "activation function of the hidden layers");
+  each_of_net(on, hidden, activation);
 }
 
 std::string DeepKernelOptions::error() const {
-  for (const int size : hidden)
-    if (size < 1) return "DeepKernelOptions: hidden must be >= 1, got " + std::to_string(size);
-  if (embedding < 0) return "DeepKernelOptions: embedding must be >= 0, got " + std::to_string(embedding);
-  for (const double rate : {outer_rate, net_rate})
-    if (!(rate > 0) || !std::isfinite(rate))
-      return "DeepKernelOptions: outer_rate and net_rate must be > 0, got " + std::to_string(rate);
-  if (!(pull >= 0) || !std::isfinite(pull))
-    return "DeepKernelOptions: pull must be >= 0, got " + std::to_string(pull);
-  if (max_steps < 0) return "DeepKernelOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
-  if (!(clip_norm > 0)) return "DeepKernelOptions: clip_norm must be > 0, got " + std::to_string(clip_norm);
-  return "";
+  return OptionsError("DeepKernelOptions")
+      .sizes("hidden", hidden)
+      .at_least("embedding", embedding, 0)
+      .finite_above_0("outer_rate", outer_rate)
+      .finite_above_0("net_rate", net_rate)
+      .at_least("pull", pull, 0)
+      .at_least("max_steps", max_steps, 0)
+      .above_0("clip_norm", clip_norm)
+      .text();
 }
 
 DeepKernel::DeepKernel(std::string name, learners::MlpShape shape, GpTarget from, Eigen::Index first_knob,
@@ -184,48 +157,25 @@ OnModes deep_kernel_on_modes(const std::string& name, std::span<const datasets::
                              const DeepKernelOptions& options, std::uint64_t seed,
                              const learners::Checkpoint* init) {
   if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
-  std::optional<GpModel> from;
-  if (init != nullptr) from = GpModel::from_checkpoint(*init);
-  auto encoder = ModeEncoder::of(name, training);
-  const auto f = encoder.scaler.mean.size();
-  GpModel model;
-  model.trained_by = name;
-  model.knobs = encoder.knobs;
-  model.shape = net_shape(f, options.hidden, options.embedding, options.activation);
-  if (options.embedding == 0) model.shape.sizes.resize(1);
-  if (from) {
-    check_start(from->knobs, model.knobs);
-    check_start(name, from->shape, model.shape);
-    encoder.scaler = from->scaler;
-  }
-  model.scaler = encoder.scaler;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!encoder.scales[t]) continue;
-    encoder.scales[t] = 1;
-    model.targets[t] = DeepKernel::untrained(model.shape, f / 3, seed, t);
-    if (from && from->targets[t]) model.targets[t] = *from->targets[t];
-  }
-  return on_modes<DeepKernel>(
-      name, std::move(encoder),
-      [&](const std::string& learner, int t) {
-        return std::make_unique<DeepKernel>(learner, model.shape, *model.targets[t], first_log_setting(f),
+  return model_on_modes<DeepKernel, GpModel>(
+      name, training, init,
+      [&](Eigen::Index features) {
+        return kernel_net_shape(features, options.hidden, options.embedding, options.activation);
+      },
+      [&](const learners::MlpShape& shape, int t, double) {
+        return DeepKernel::untrained(shape, shape.sizes.front() / 3, seed, t);
+      },
+      [&](const std::string& learner, const learners::MlpShape& shape, const GpTarget& start) {
+        return std::make_unique<DeepKernel>(learner, shape, start, first_log_setting(shape.sizes.front()),
                                             options);
       },
-      [model](const auto& learners) {
-        auto now = model;
-        for (int t = 0; t < kNumTargets; ++t)
-          if (learners[t] != nullptr) now.targets[t] = learners[t]->target();
-        return now.to_checkpoint();
-      });
+      [](const DeepKernel& learner, GpTarget& target) { target = learner.target(); });
 }
 
 double try_gp(const learners::Checkpoint& gp, const learners::GpFineTune& fine_tune, tasks::Target target,
               const tasks::Task& task) {
-  auto model = GpModel::from_checkpoint(gp);
-  model.targets[1 - target].reset();
-  if (!model.targets[target]) return std::numeric_limits<double>::infinity();
-  model.targets[target]->fine_tune = fine_tune;
-  return query_error(learners::Gp(std::move(model)), target, task);
+  return error_with<learners::Gp>(GpModel::from_checkpoint(gp), &GpTarget::fine_tune, fine_tune, target,
+                                  task);
 }
 
 }  // namespace fewwatt::meta

@@ -7,6 +7,7 @@
 
 #include "hw/random.hpp"
 #include "meta/net_state.hpp"
+#include "meta/options_error.hpp"
 #include "meta/torch_nets.hpp"
 
 namespace fewwatt::meta {
@@ -56,8 +57,9 @@ class Process {
     }
     return sum;
   }
-  at::Tensor lower(const at::Tensor& z) const {
-    return at::linalg_cholesky(covariance(z, z) + (noise_ + kJitter) * at::eye(z.size(1), at::kDouble));
+  // Covariance of measurements at z [b,n,e], noise included: [b,n,n].
+  at::Tensor measured(const at::Tensor& z) const {
+    return covariance(z, z) + (noise_ + kJitter) * at::eye(z.size(1), at::kDouble);
   }
 
  private:
@@ -67,43 +69,33 @@ class Process {
   at::Tensor net_, kernel_, noise_;
 };
 
-learners::MlpShape shape_of(Eigen::Index inputs, const KernelTransferOptions& options) {
-  auto shape = net_shape(inputs, options.hidden, options.embedding, options.activation);
-  if (options.embedding == 0) shape.sizes.resize(1);
-  return shape;
-}
-
 }  // namespace
 
 void KernelTransferOptions::each(learners::OptionVisitor& on) {
   on.choice<BaseKernel>("kernel", kernel, kKernels, "what it is stationary in is the net's outputs");
-  on.whole("steps", max_steps, 1, kMostSteps, "outer updates");
-  on.real("outer_rate", outer_rate, 1e-9, 1e3, "Adam's rate at the start; it falls to 0 as a cosine");
+  each_of_updates(on, max_steps, outer_rate);
   on.whole("embedding", embedding, 0, learners::kMostWidth, "outputs of the net; 0: no net");
   on.whole("mixtures", mixtures, 1, 64, "terms of the spectral kernel");
-  on.real("clip_norm", clip_norm, 1e-9, 1e9, "longest outer gradient");
-  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
-  on.choice<learners::Activation>("activation", activation, learners::kActivations, "of the hidden layers");
+  on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
+  each_of_net(on, hidden, activation);
 }
 
 std::string KernelTransferOptions::error() const {
-  for (const int size : hidden)
-    if (size < 1) return "KernelTransferOptions: hidden must be >= 1, got " + std::to_string(size);
-  if (embedding < 0) return "KernelTransferOptions: embedding must be >= 0, got " + std::to_string(embedding);
-  if (mixtures < 1) return "KernelTransferOptions: mixtures must be >= 1, got " + std::to_string(mixtures);
-  if (!(outer_rate > 0) || !std::isfinite(outer_rate))
-    return "KernelTransferOptions: outer_rate must be > 0, got " + std::to_string(outer_rate);
-  if (max_steps < 0) return "KernelTransferOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
-  if (!(clip_norm > 0))
-    return "KernelTransferOptions: clip_norm must be > 0, got " + std::to_string(clip_norm);
-  return "";
+  return OptionsError("KernelTransferOptions")
+      .sizes("hidden", hidden)
+      .at_least("embedding", embedding, 0)
+      .at_least("mixtures", mixtures, 1)
+      .finite_above_0("outer_rate", outer_rate)
+      .at_least("max_steps", max_steps, 0)
+      .above_0("clip_norm", clip_norm)
+      .text();
 }
 
 KernelTransfer::KernelTransfer(std::string name, Eigen::Index inputs, KernelTransferOptions options,
                                std::uint64_t seed)
     : options_(std::move(options)) {
   if (const auto bad = options_.error(); !bad.empty()) throw std::invalid_argument(bad);
-  const auto net = shape_of(inputs, options_);
+  const auto net = kernel_net_shape(inputs, options_.hidden, options_.embedding, options_.activation);
   const Vector weights = initial_weights(net, seed, 0);
   const auto size = kernel_size(options_, net.sizes.back());
   parameters_.resize(weights.size() + size + 1);
@@ -127,40 +119,22 @@ KernelTransfer::KernelTransfer(std::string name, Eigen::Index inputs, KernelTran
 BatchGradient KernelTransfer::gradient(std::span<const Episode> batch) const {
   use_one_thread();
   const auto parameters = to_tensor(parameters_).set_requires_grad(true);
-  const auto both = [&](auto support, auto query) {
-    return at::cat({stack(batch, support), stack(batch, query)}, 1);
-  };
-  const auto x =
-      both([](const Episode& e) { return e.support_x; }, [](const Episode& e) { return e.query_x; });
-  const auto y =
-      both([](const Episode& e) { return e.support_y; }, [](const Episode& e) { return e.query_y; });
+  const auto x = all_rows(batch, &Episode::support_x, &Episode::query_x);
+  const auto y = all_rows(batch, &Episode::support_y, &Episode::query_y);
   const Process process(options_, shape(), parameters);
-  at::Tensor task_losses;
-  try {
-    const auto lower = process.lower(process.columns(x));
-    const auto half = at::linalg_solve_triangular(lower, y, /*upper=*/false);
-    task_losses = (half.square().sum({1, 2}) / 2 + lower.diagonal(0, 1, 2).log().sum(1)) /
-                  static_cast<double>(x.size(1));
-  } catch (const c10::Error&) {
-    throw Diverged("a covariance is not positive definite");
-  }
+  const auto task_losses = mean_nll(process.measured(process.columns(x)), y);
   return gradient_of(task_losses.mean(), task_losses, parameters);
 }
 
 GaussianPrediction KernelTransfer::predict(const Episode& episode) const {
-  episode.check();
-  if (episode.support_x.cols() != shape().sizes.front() || episode.support_y.cols() != 1)
-    throw std::invalid_argument("episode " + episode.name + ": expected " +
-                                std::to_string(shape().sizes.front()) + " inputs and 1 target, found " +
-                                std::to_string(episode.support_x.cols()) + " and " +
-                                std::to_string(episode.support_y.cols()));
+  check_fits(episode);
   use_one_thread();
   const auto parameters = to_tensor(parameters_);
   const Process process(options_, shape(), parameters);
   const auto support = process.columns(to_tensor(episode.support_x).unsqueeze(0));
   const auto query = process.columns(to_tensor(episode.query_x).unsqueeze(0));
   try {
-    const auto lower = process.lower(support);
+    const auto lower = at::linalg_cholesky(process.measured(support));
     const auto cross = process.covariance(query, support);
     const auto alpha = at::cholesky_solve(to_tensor(episode.support_y).unsqueeze(0), lower);
     const auto half = at::linalg_solve_triangular(lower, cross.transpose(1, 2), /*upper=*/false);

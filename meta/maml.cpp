@@ -1,7 +1,8 @@
 #include "meta/maml.hpp"
 
 #include <algorithm>
-#include <cmath>
+
+#include "meta/options_error.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -40,9 +41,7 @@ Matrix first_of_layers(const learners::MlpShape& shape, const Matrix& all) {
 }  // namespace
 
 void MamlOptions::each(learners::OptionVisitor& on) {
-  on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
-  on.real("outer_rate", outer_rate, 1e-9, 1e3,
-          "Adam's rate of the outer updates at the start; it falls to 0 as a cosine");
+  each_of_updates(on, max_steps, outer_rate);
   on.whole("inner_steps", inner.steps, 0, 1000, "steps of the inner loop in training");
   on.real("inner_rate", inner.rate, 1e-9, 1e300, "their rate, or where learned rates start");
   on.whole("adapted_layers", adapted_layers, 0, learners::kMostLayers,
@@ -50,25 +49,25 @@ void MamlOptions::each(learners::OptionVisitor& on) {
   on.flag("first_order", inner.first_order, "inner gradients are constants to the outer one");
   on.real("rate_clamp", rate_clamp, 1, 1e6,
           "learned rates stay between inner_rate / rate_clamp and inner_rate * rate_clamp");
+  on.choice<EpisodeLoss>(
+      "loss", inner.loss, kEpisodeLosses,
+      "what inner and outer loop make small; cross-entropy is for episodes whose targets are "
+      "classes, and power modes have none");
   on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
-  on.list("hidden", net.hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
-  on.choice<learners::Activation>("activation", net.activation, learners::kActivations,
-                                  "activation function of the hidden layers");
+  each_of_net(on, net.hidden, net.activation);
 }
 
 std::string MamlOptions::error() const {
-  if (auto bad = net.error(); !bad.empty()) return bad;
-  if (auto bad = inner.error(); !bad.empty()) return bad;
-  if (!(rate_clamp >= 1)) return "MamlOptions: rate_clamp must be >= 1, got " + std::to_string(rate_clamp);
-  if (adapted_layers < 0)
-    return "MamlOptions: adapted_layers must be >= 0, got " + std::to_string(adapted_layers);
-  if (multi_step_until < 0)
-    return "MamlOptions: multi_step_until must be >= 0, got " + std::to_string(multi_step_until);
-  if (!(outer_rate > 0) || !std::isfinite(outer_rate))
-    return "MamlOptions: outer_rate must be > 0, got " + std::to_string(outer_rate);
-  if (max_steps < 0) return "MamlOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
-  if (!(clip_norm > 0)) return "MamlOptions: clip_norm must be > 0, got " + std::to_string(clip_norm);
-  return "";
+  return OptionsError("MamlOptions")
+      .part(net.error())
+      .part(inner.error())
+      .at_least("rate_clamp", rate_clamp, 1)
+      .at_least("adapted_layers", adapted_layers, 0)
+      .at_least("multi_step_until", multi_step_until, 0)
+      .finite_above_0("outer_rate", outer_rate)
+      .at_least("max_steps", max_steps, 0)
+      .above_0("clip_norm", clip_norm)
+      .text();
 }
 
 Maml::Maml(std::string name, learners::MlpShape shape, Vector weights, MamlOptions options,
@@ -82,6 +81,10 @@ Maml::Maml(std::string name, learners::MlpShape shape, Vector weights, MamlOptio
     throw std::invalid_argument(name + ": adapted_layers must be at most " +
                                 std::to_string(shape.num_layers()) + ", the net's, got " +
                                 std::to_string(options_.adapted_layers));
+  if (options_.inner.loss == EpisodeLoss::cross_entropy && shape.sizes.back() < 2)
+    throw std::invalid_argument(name +
+                                ": loss=cross-entropy needs an output for each class, at least 2, got " +
+                                std::to_string(shape.sizes.back()));
   adapted_ = Vector::Ones(weights_.size());
   if (options_.adapted_layers > 0)
     adapted_
@@ -119,6 +122,14 @@ Matrix Maml::rates() const {
     return options_.adapted_layers == 0 ? Matrix() : Matrix(options_.inner.rate * adapted_.transpose());
   return (options_.learned_rates == LearnedRates::per_layer_and_step ? spread(shape(), rates_) : rates_) *
          adapted_.asDiagonal();
+}
+
+Vector Maml::adapted(const Episode& episode, int steps) const {
+  check_fits(episode);
+  InnerLoop inner = options_.inner;
+  inner.steps = steps;
+  inner.rates = rates();
+  return meta::adapted(shape(), weights_, episode, inner);
 }
 
 InnerLoop Maml::inner_loop() const {
@@ -162,6 +173,9 @@ void Maml::set_parameters(const Vector& parameters) {
 OnModes maml_on_modes(const std::string& name, std::span<const datasets::Profile> training,
                       const MamlOptions& options, std::uint64_t seed, const learners::Checkpoint* init) {
   if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
+  if (options.inner.loss != EpisodeLoss::squared)
+    throw std::invalid_argument(name +
+                                ": on power modes loss must be squared: time and power are no classes");
   return nets_on_modes(
       name, training, options.net, seed, init,
       [&](const std::string& net, const learners::MlpShape& shape, const learners::Initializer& start) {

@@ -39,8 +39,8 @@ struct MamlOptions {
   std::string error() const;               // "" when valid
 };
 
-// MAML, Finn et al. 2017, on a net of any number of inputs and outputs. Without inner steps it is joint pre-training: the same
-// net fitted to all episodes at once.
+// MAML, Finn et al. 2017, on a net of any number of inputs and outputs. Without inner steps it is joint pre-training: the
+// same net fitted to all episodes at once. With EpisodeLoss::cross_entropy the net's outputs are logits, one for each class.
 class Maml final : public NetLearner {
  public:
   // From `weights` of a net of `shape`, and from `rates`, as rates() has them, where rates are learned. `name` is what messages
@@ -50,6 +50,9 @@ class Maml final : public NetLearner {
 
   const Vector& weights() const override { return weights_; }
   Matrix rates() const override;
+  // The weights after gradient steps on the episode's support, of the rates and the loss that training has. Throws
+  // std::invalid_argument when the episode does not fit.
+  Vector adapted(const Episode& episode, int steps) const;
 
  private:
   Vector parameters() const override;  // weights, then rates
@@ -64,8 +67,8 @@ class Maml final : public NetLearner {
 };
 
 // For each target that the training profiles have; `name` stands in the snapshot as what trained it, and `init` is a snapshot to
-// start from. Throws std::invalid_argument when options are bad, there is no profile, the profiles' knobs differ in role, or init
-// is of another learner, or of other knobs.
+// start from. Throws std::invalid_argument when options are bad, their loss is that of classes, there is no profile, the profiles'
+// knobs differ in role, or init is of another learner, or of other knobs.
 OnModes maml_on_modes(const std::string& name, std::span<const datasets::Profile> training,
                       const MamlOptions& options, std::uint64_t seed,
                       const learners::Checkpoint* init = nullptr);

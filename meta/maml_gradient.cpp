@@ -7,19 +7,10 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "meta/options_error.hpp"
+
 namespace fewwatt::meta {
 namespace {
-
-// Sums in a fixed order: results must not depend on the number of cores. Threads that start later inherit it.
-void use_one_thread() {
-  static const bool done = [] {
-    if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
-      reinterpret_cast<void (*)(int)>(set)(1);
-    }
-    return true;
-  }();
-  (void)done;
-}
 
 void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda,
           const float* b, int ldb, float beta, float* c) {
@@ -30,7 +21,7 @@ void gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const dou
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, n);
 }
 
-// The mean squared error of a net on one task's rows: its gradient, and its Hessian times a vector. With
+// The loss of a net on one task's rows: its gradient, and its Hessian times a vector. With
 // a[0] = x, layer l gives  z[l+1] = a[l] W[l] + b[l],  a[l+1] = activation(z[l+1]);  the last a is z.
 template <class T>
 class TaskLoss {
@@ -44,13 +35,15 @@ class TaskLoss {
     std::vector<Rows> slope;  // activation'(z)
     std::vector<Rows> bend;   // activation''(z) d loss / d a
     std::vector<Rows> delta;  // d loss / d z
+    Rows p;                   // of the classes, with cross-entropy
   };
 
-  explicit TaskLoss(const learners::MlpShape& shape) : shape_(shape), layers_(shape.num_layers()) {}
+  TaskLoss(const learners::MlpShape& shape, EpisodeLoss kind)
+      : shape_(shape), layers_(shape.num_layers()), kind_(kind) {}
 
   // Returns the loss at theta; its gradient goes to g. Needs no trace for hessian_times() unless `second`.
   T gradient(const Flat& theta, const Rows& x, const Rows& y, bool second, Trace& trace, Flat& g) const {
-    auto& [a, slope, bend, delta] = trace;
+    auto& [a, slope, bend, delta, p] = trace;
     for (auto* part : {&a, &slope, &bend, &delta}) part->resize(layers_ + 1);
     a[0] = x;
     for (std::size_t l = 0; l < layers_; ++l) {
@@ -59,8 +52,8 @@ class TaskLoss {
       multiply(a[l], weights(theta, l), T(1), a[l + 1].data());
       if (l + 1 < layers_) activate(a[l + 1], slope[l + 1], second ? &bend[l + 1] : nullptr);
     }
-    const T scale = T(1) / static_cast<T>(y.size());
-    delta[layers_] = T(2) * scale * (a[layers_] - y);
+    const T loss = kind_ == EpisodeLoss::cross_entropy ? cross_entropy(a[layers_], y, delta[layers_], p)
+                                                       : squared(a[layers_], y, delta[layers_]);
     g.resize(theta.size());
     for (std::size_t l = layers_; l-- > 0;) {
       multiply(transposed(a[l]), delta[l + 1], T(0), g.data() + shape_.offset(l));
@@ -71,13 +64,13 @@ class TaskLoss {
       if (second) bend[l].array() *= delta[l].array();
       delta[l].array() *= slope[l].array();
     }
-    return (a[layers_] - y).squaredNorm() * scale;
+    return loss;
   }
 
   // The Hessian times v goes to hv: the derivative of gradient() along v at the theta and trace of one call of
   // it, Pearlmutter 1994. r_* is the derivative of *.
   void hessian_times(const Flat& theta, const Trace& trace, const Flat& v, Flat& hv) {
-    const auto& [a, slope, bend, delta] = trace;
+    const auto& [a, slope, bend, delta, p] = trace;
     auto& [r_a, r_z, r_delta] = along_;
     for (auto* part : {&r_a, &r_z, &r_delta}) part->resize(layers_ + 1);
     const auto rows = a[0].rows();
@@ -88,7 +81,13 @@ class TaskLoss {
       if (l > 0) multiply(r_a[l], weights(theta, l), T(1), r_z[l + 1].data());
       if (l + 1 < layers_) r_a[l + 1] = r_z[l + 1].cwiseProduct(slope[l + 1]);
     }
-    r_delta[layers_] = T(2) / static_cast<T>(r_z[layers_].size()) * r_z[layers_];
+    if (kind_ == EpisodeLoss::cross_entropy) {  // d p / d z = diag(p) - p p'
+      const Rows r_p = p.cwiseProduct(r_z[layers_]);
+      const Flat sums = r_p.rowwise().sum();
+      r_delta[layers_] = (r_p - sums.asDiagonal() * p) / static_cast<T>(rows);
+    } else {
+      r_delta[layers_] = T(2) / static_cast<T>(r_z[layers_].size()) * r_z[layers_];
+    }
     hv.resize(theta.size());
     for (std::size_t l = layers_; l-- > 0;) {
       multiply(transposed(a[l]), r_delta[l + 1], T(0), hv.data() + shape_.offset(l));
@@ -103,6 +102,23 @@ class TaskLoss {
   }
 
  private:
+  // Losses of outputs z, and d loss / d z.
+  static T squared(const Rows& z, const Rows& y, Rows& delta) {
+    const T scale = T(1) / static_cast<T>(y.size());
+    delta = T(2) * scale * (z - y);
+    return (z - y).squaredNorm() * scale;
+  }
+  static T cross_entropy(const Rows& z, const Rows& y, Rows& delta, Rows& p) {
+    const T scale = T(1) / static_cast<T>(y.rows());
+    const Flat highest = z.rowwise().maxCoeff();
+    Rows log_p = z.colwise() - highest;
+    const Flat log_sums = log_p.array().exp().rowwise().sum().log();
+    log_p.colwise() -= log_sums;
+    p = log_p.array().exp();
+    delta = scale * (p - y);
+    return -scale * log_p.cwiseProduct(y).sum();
+  }
+
   // A row-major matrix in anyone's memory, or its transpose.
   struct Factor {
     Factor(const T* values, Eigen::Index rows_stored, Eigen::Index cols_stored)
@@ -161,6 +177,7 @@ class TaskLoss {
 
   const learners::MlpShape& shape_;
   std::size_t layers_;
+  EpisodeLoss kind_;
   struct {
     std::vector<Rows> a, z, delta;
   } along_;
@@ -170,6 +187,10 @@ void check_size(const char* what, Eigen::Index expected, Eigen::Index found) {
   if (expected == found) return;
   throw std::invalid_argument("maml_gradient: " + std::string(what) + " must be " + std::to_string(expected) +
                               ", got " + std::to_string(found));
+}
+
+bool are_probabilities(const Matrix& y) {
+  return (y.array() >= 0).all() && ((y.rowwise().sum().array() - 1).abs() < 1e-6).all();
 }
 
 void check(const learners::MlpShape& shape, const Vector& parameters, std::span<const Episode> episodes,
@@ -188,8 +209,29 @@ void check(const learners::MlpShape& shape, const Vector& parameters, std::span<
     check_size("query_x columns", shape.sizes.front(), episode.query_x.cols());
     check_size("support_y columns", shape.sizes.back(), episode.support_y.cols());
     check_size("query_y columns", shape.sizes.back(), episode.query_y.cols());
+    if (inner.loss == EpisodeLoss::cross_entropy &&
+        !(are_probabilities(episode.support_y) && are_probabilities(episode.query_y)))
+      throw std::invalid_argument(
+          "episode " + episode.name +
+          ": with cross-entropy, expected targets from 0 on that sum to 1 in each row");
   }
 }
+
+// The rates of inner steps, [steps or fewer, parameters]; the last row is that of all further steps.
+template <class T>
+class Rates {
+ public:
+  using Flat = typename TaskLoss<T>::Flat;
+  Rates(const InnerLoop& inner, Eigen::Index parameters) {
+    for (const auto& row : inner.rates.rowwise()) rows_.push_back(row.transpose().template cast<T>());
+    if (rows_.empty()) rows_.push_back(Flat::Constant(parameters, static_cast<T>(inner.rate)));
+  }
+  std::size_t row(std::size_t step) const { return std::min(step, rows_.size() - 1); }
+  const Flat& operator[](std::size_t step) const { return rows_[row(step)]; }
+
+ private:
+  std::vector<Flat> rows_;
+};
 
 template <class T>
 OuterGradient gradient_of(const learners::MlpShape& shape, const Vector& parameters,
@@ -197,10 +239,7 @@ OuterGradient gradient_of(const learners::MlpShape& shape, const Vector& paramet
   using Rows = typename TaskLoss<T>::Rows;
   using Flat = typename TaskLoss<T>::Flat;
   const auto steps = static_cast<std::size_t>(inner.steps);
-  std::vector<Flat> rates;
-  for (const auto& row : inner.rates.rowwise()) rates.push_back(row.transpose().template cast<T>());
-  if (rates.empty()) rates.push_back(Flat::Constant(parameters.size(), static_cast<T>(inner.rate)));
-  const auto rates_row = [&](std::size_t step) { return std::min(step, rates.size() - 1); };
+  const Rates<T> rates(inner, parameters.size());
   // Of the query loss at theta[s].
   std::vector<double> weights(steps + 1, 0.0);
   weights[steps] = 1;
@@ -209,7 +248,7 @@ OuterGradient gradient_of(const learners::MlpShape& shape, const Vector& paramet
   OuterGradient outer;
   outer.gradient = Vector::Zero(parameters.size());
   outer.rate_gradient = Matrix::Zero(inner.rates.rows(), inner.rates.cols());
-  TaskLoss<T> loss(shape);
+  TaskLoss<T> loss(shape, inner.loss);
   std::vector<Flat> theta(steps + 1), g(steps);
   std::vector<typename TaskLoss<T>::Trace> traces(steps);
   typename TaskLoss<T>::Trace query_trace;
@@ -222,7 +261,7 @@ OuterGradient gradient_of(const learners::MlpShape& shape, const Vector& paramet
     // Algorithm 2, line 6.
     for (std::size_t s = 0; s < steps; ++s) {
       loss.gradient(theta[s], support_x, support_y, !inner.first_order, traces[s], g[s]);
-      theta[s + 1] = theta[s] - rates[rates_row(s)].cwiseProduct(g[s]);
+      theta[s + 1] = theta[s] - rates[s].cwiseProduct(g[s]);
     }
     // Line 8: back = d task_loss / d theta[s], from the last s to the first, by
     //   d theta[s+1] / d theta[s] = I - rates H(theta[s]),   H the Hessian of the support loss.
@@ -230,12 +269,11 @@ OuterGradient gradient_of(const learners::MlpShape& shape, const Vector& paramet
     back = Flat::Zero(parameters.size());
     for (std::size_t s = steps + 1; s-- > 0;) {
       if (s < steps) {
-        const auto row = rates_row(s);
         if (inner.rates.size() > 0)
-          outer.rate_gradient.row(static_cast<Eigen::Index>(row)) -=
+          outer.rate_gradient.row(static_cast<Eigen::Index>(rates.row(s))) -=
               share * back.cwiseProduct(g[s]).transpose().template cast<double>();
         if (!inner.first_order) {
-          loss.hessian_times(theta[s], traces[s], rates[row].cwiseProduct(back), hv);
+          loss.hessian_times(theta[s], traces[s], rates[s].cwiseProduct(back), hv);
           back -= hv;
         }
       }
@@ -254,8 +292,8 @@ OuterGradient gradient_of(const learners::MlpShape& shape, const Vector& paramet
 }  // namespace
 
 std::string InnerLoop::error() const {
-  if (steps < 0) return "InnerLoop: steps must be >= 0, got " + std::to_string(steps);
-  if (!(rate > 0) || !std::isfinite(rate)) return "InnerLoop: rate must be > 0, got " + std::to_string(rate);
+  const auto wrong = OptionsError("InnerLoop").at_least("steps", steps, 0).finite_above_0("rate", rate);
+  if (!wrong.text().empty()) return wrong.text();
   if (!rates.allFinite()) return "InnerLoop: rates must be finite";
   if (!step_weights.empty() && static_cast<int>(step_weights.size()) != steps) {
     return "InnerLoop: step_weights must be one per step, " + std::to_string(steps) + ", got " +
@@ -267,9 +305,34 @@ std::string InnerLoop::error() const {
 OuterGradient maml_gradient(const learners::MlpShape& shape, const Vector& parameters,
                             std::span<const Episode> episodes, const InnerLoop& inner, Precision precision) {
   check(shape, parameters, episodes, inner);
-  use_one_thread();
+  use_one_blas_thread();
   return precision == Precision::float32 ? gradient_of<float>(shape, parameters, episodes, inner)
                                          : gradient_of<double>(shape, parameters, episodes, inner);
+}
+
+Vector adapted(const learners::MlpShape& shape, const Vector& parameters, const Episode& episode,
+               const InnerLoop& inner) {
+  check(shape, parameters, std::span(&episode, 1), inner);
+  use_one_blas_thread();
+  const TaskLoss<double> loss(shape, inner.loss);
+  const Rates<double> rates(inner, parameters.size());
+  TaskLoss<double>::Trace trace;
+  Vector theta = parameters, g;
+  for (std::size_t s = 0; s < static_cast<std::size_t>(inner.steps); ++s) {
+    loss.gradient(theta, episode.support_x, episode.support_y, /*second=*/false, trace, g);
+    theta -= rates[s].cwiseProduct(g);
+  }
+  return theta;
+}
+
+void use_one_blas_thread() {
+  static const bool done = [] {  // threads that start later inherit it
+    if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
+      reinterpret_cast<void (*)(int)>(set)(1);
+    }
+    return true;
+  }();
+  (void)done;
 }
 
 std::string blas_warning() {

@@ -13,7 +13,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <sstream>
 
 #include "datasets/atomic_file.hpp"
 #include "datasets/profile_io.hpp"
@@ -22,6 +21,7 @@
 #include "hw/program.hpp"
 #include "hw/text.hpp"
 #include "learners/checkpoint_io.hpp"
+#include "learners/programs/option_list.hpp"
 #include "meta/registry.hpp"
 #include "tasks/split.hpp"
 
@@ -50,27 +50,17 @@ void interrupt(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) {
-    if (!part.empty()) parts.push_back(part);
-  }
-  return parts;
-}
-
 constexpr std::int64_t kMostShots = 999'999;
 
 std::vector<std::size_t> parse_shots(const std::string& text) {
   std::vector<std::size_t> shots;
-  for (const auto& part : split_list(text)) {
+  for (const auto& part : program::list_in("shots", text)) {
     const auto count = hw::whole_number(part, 1, kMostShots);
     if (!count)
       throw program::UsageError("--shots must be numbers >= 1, at most " + std::to_string(kMostShots) +
                                 ", got " + part);
     shots.push_back(static_cast<std::size_t>(*count));
   }
-  if (shots.empty()) throw program::UsageError("--shots must name at least one number");
   return shots;
 }
 
@@ -87,10 +77,9 @@ std::string known_learners() {
   return hw::join(meta::builtin().meta_learners.names());
 }
 
-// "maml: MAML, exact second order", and its options.
-std::string describe_learner(const std::string& name) {
+program::OptionList list_options(const std::string& name) {
   const auto& entry = meta::builtin().meta_learners.find(name);
-  return name + ": " + entry.about + "\n" + learners::describe_options(entry.options);
+  return program::option_list(name, entry.about, entry.options);
 }
 
 std::optional<Options> parse(int argc, char** argv) {
@@ -98,7 +87,7 @@ std::optional<Options> parse(int argc, char** argv) {
   std::string profiles, also, workloads, devices, shots;
   std::vector<std::string> set;
   program::Manual manual;
-  manual.describe_options = describe_learner;
+  manual.list_options = list_options;
   manual.set = &set;
   manual.verb = "meta-train";
   manual.synopsis =
@@ -137,10 +126,10 @@ std::optional<Options> parse(int argc, char** argv) {
       "state of a stopped run to go on from; options and profiles must be the same");
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
-  options.profiles = split_list(profiles);
-  if (options.profiles.empty()) throw program::UsageError("--profiles must name at least one file");
-  options.also = split_list(also);
-  options.hold_out = {split_list(workloads), split_list(devices)};
+  options.profiles = program::list_in("profiles", profiles);
+  options.also = program::list_in("also", also);
+  options.hold_out = {program::list_in("holdout-workloads", workloads),
+                      program::list_in("holdout-devices", devices)};
   options.request.shots = parse_shots(shots);
   options.request.seed = options.common.seed;
   auto& request = options.request;
@@ -152,8 +141,11 @@ std::optional<Options> parse(int argc, char** argv) {
       learners::add_setting(request.settings, key + "=" + (*values)[name].as<std::string>());
     }
     for (const auto& one : set) learners::add_setting(request.settings, one);
-    learners::set_options(request.settings, request.name,
-                          meta::builtin().meta_learners.find(request.name).options);
+    const auto& learner = meta::builtin().meta_learners.find(request.name);
+    learners::set_options(request.settings, request.name, learner.options);
+    program::refuse_without_effect(*values, {{{"also", "state", "log"},
+                                              learner.has_outer_loop(),
+                                              "training of " + request.name + " has no outer loop"}});
   } catch (const std::invalid_argument& e) {
     throw program::UsageError(e.what());
   }
@@ -284,14 +276,10 @@ int run(const Options& options) {
   check_output("--state", options.state);
   auto inputs = options.profiles;
   inputs.insert(inputs.end(), options.also.begin(), options.also.end());
-  program::refuse_overwriting(options.state, inputs);
-  if (!options.init.empty()) inputs.push_back(options.init);
-  if (!options.log.empty()) {
-    check_output("--log", options.log);
-    program::refuse_overwriting(options.log, inputs);
-  }
-  inputs.push_back(options.state);
-  program::refuse_overwriting(options.out, inputs);
+  inputs.push_back(options.init);
+  if (!options.log.empty()) check_output("--log", options.log);
+  program::refuse_overwriting({{"--state", options.state}, {"--log", options.log}, {"--out", options.out}},
+                              inputs);
   for (const auto& out : {options.out, options.state}) learners::check_checkpoint_output(out);
 
   std::optional<learners::Checkpoint> resume;

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "hw/random.hpp"
+#include "meta/outer_learner.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -12,18 +13,8 @@ using tasks::kNumTargets;
 
 Matrix all_features(std::span<const datasets::Profile> training, learners::FeatureSet set) {
   std::vector<Matrix> parts;
-  Eigen::Index rows = 0;
-  for (const auto& profile : training) {
-    parts.push_back(learners::encode(set, *profile.space, profile.modes));
-    rows += parts.back().rows();
-  }
-  Matrix all(rows, parts[0].cols());
-  Eigen::Index at = 0;
-  for (const auto& part : parts) {
-    all.middleRows(at, part.rows()) = part;
-    at += part.rows();
-  }
-  return all;
+  for (const auto& profile : training) parts.push_back(learners::encode(set, *profile.space, profile.modes));
+  return stacked(parts);
 }
 
 // Root mean square of log targets around their profile's mean, 1 where these are all the same; nullopt when no profile has the target.

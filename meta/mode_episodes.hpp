@@ -72,6 +72,60 @@ OnModes on_modes(const std::string& name, ModeEncoder encoder, const Make& make,
           std::make_unique<Columns>(std::move(columns), [=] { return snapshot(learners); })};
 }
 
+// Throw std::invalid_argument unless what training starts from is for the knobs that the profiles have, and of the shape that
+// `learner` trains.
+void check_start(const std::string& knobs, const std::string& training_knobs);
+void check_start(const std::string& learner, const learners::MlpShape& shape,
+                 const learners::MlpShape& wanted);
+
+// The same for a Model of the board that has trained_by, knobs, scaler, a net's shape and targets:
+//   shape_for(number of features)            the net's shape
+//   untrained(shape, t, scale)               where training of target t starts; scale: log units that are 1 in an episode
+//   make(name in messages, shape, target)    the Learner that trains it
+//   keep(learner, target)                    puts what it has learned into the target
+// A target without a target_scale is in log units. With `init`, which the same meta-learner trained, scaler and targets are those of
+// init, where it has them. Throws std::invalid_argument naming the meta-learner when there is no profile, the profiles' knobs differ in role, or
+// those of init do, or its net has another shape.
+template <class Learner, class Model, class ShapeFor, class Untrained, class Make, class Keep>
+OnModes model_on_modes(const std::string& name, std::span<const datasets::Profile> training,
+                       const learners::Checkpoint* init, const ShapeFor& shape_for,
+                       const Untrained& untrained, const Make& make, const Keep& keep) {
+  std::optional<Model> from;
+  if (init != nullptr) from = Model::from_checkpoint(*init);
+  auto encoder = ModeEncoder::of(name, training);
+  Model model;
+  model.trained_by = name;
+  model.knobs = encoder.knobs;
+  model.shape = shape_for(encoder.scaler.mean.size());
+  if (from) {
+    check_start(from->knobs, model.knobs);
+    check_start(name, from->shape, model.shape);
+    encoder.scaler = from->scaler;
+  }
+  model.scaler = encoder.scaler;
+  for (int t = 0; t < tasks::kNumTargets; ++t) {
+    if (!encoder.scales[t]) continue;
+    auto& target = model.targets[t];
+    if (from && from->targets[t])
+      target = *from->targets[t];
+    else
+      target = untrained(model.shape, t, *encoder.scales[t]);
+    if constexpr (requires { target->target_scale; })
+      encoder.scales[t] = target->target_scale;
+    else
+      encoder.scales[t] = 1;
+  }
+  return on_modes<Learner>(
+      name, std::move(encoder),
+      [&](const std::string& learner, int t) { return make(learner, model.shape, *model.targets[t]); },
+      [model, keep](const auto& learners) {
+        auto now = model;
+        for (int t = 0; t < tasks::kNumTargets; ++t)
+          if (learners[t] != nullptr) keep(*learners[t], *now.targets[t]);
+        return now.to_checkpoint();
+      });
+}
+
 // Tasks drawn from profiles, as episodes. Step i has a stream of draws of its own, and one number of shots.
 class ModeEpisodes final : public tasks::EpisodeSource {
  public:
@@ -90,11 +144,5 @@ class ModeEpisodes final : public tasks::EpisodeSource {
   ModeEncoder encoder_;
   std::uint64_t seed_;
 };
-
-// Throw std::invalid_argument unless what training starts from is for the knobs that the profiles have, and of the shape that
-// `learner` trains.
-void check_start(const std::string& knobs, const std::string& training_knobs);
-void check_start(const std::string& learner, const learners::MlpShape& shape,
-                 const learners::MlpShape& wanted);
 
 }  // namespace fewwatt::meta

@@ -1,23 +1,29 @@
 #include "meta/net_state.hpp"
 
-#include <optional>
 #include <stdexcept>
 
 #include "hw/random.hpp"
+#include "meta/options_error.hpp"
 
 namespace fewwatt::meta {
 
-using learners::FineTuneModel;
-using tasks::kNumTargets;
-
 std::string NetOptions::error() const {
-  for (const int size : hidden) {
-    if (size < 1) return "NetOptions: hidden must be >= 1, got " + std::to_string(size);
-  }
-  for (const auto& options : fine_tune) {
-    if (auto bad = options.error(); !bad.empty()) return bad;
-  }
-  return "";
+  OptionsError wrong("NetOptions");
+  wrong.sizes("hidden", hidden);
+  for (const auto& options : fine_tune) wrong.part(options.error());
+  return wrong.text();
+}
+
+void each_of_updates(learners::OptionVisitor& on, int& max_steps, double& outer_rate) {
+  on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
+  on.real("outer_rate", outer_rate, 1e-9, 1e3,
+          "initial learning rate of Adam for the outer updates; it falls to 0 as a cosine");
+}
+
+void each_of_net(learners::OptionVisitor& on, std::vector<int>& hidden, learners::Activation& activation) {
+  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
+  on.choice<learners::Activation>("activation", activation, learners::kActivations,
+                                  "activation function of the hidden layers");
 }
 
 learners::MlpShape net_shape(Eigen::Index inputs, const std::vector<int>& hidden, int outputs,
@@ -25,6 +31,13 @@ learners::MlpShape net_shape(Eigen::Index inputs, const std::vector<int>& hidden
   learners::MlpShape shape{{static_cast<int>(inputs)}, activation, {}};
   shape.sizes.insert(shape.sizes.end(), hidden.begin(), hidden.end());
   shape.sizes.push_back(outputs);
+  return shape;
+}
+
+learners::MlpShape kernel_net_shape(Eigen::Index inputs, const std::vector<int>& hidden, int outputs,
+                                    learners::Activation activation) {
+  auto shape = net_shape(inputs, hidden, outputs, activation);
+  if (outputs == 0) shape.sizes.resize(1);
   return shape;
 }
 
@@ -37,37 +50,17 @@ OnModes nets_on_modes(const std::string& name, std::span<const datasets::Profile
                       const NetOptions& options, std::uint64_t seed, const learners::Checkpoint* init,
                       const MakeNet& make) {
   if (const auto bad = options.error(); !bad.empty()) throw std::invalid_argument(bad);
-  std::optional<FineTuneModel> from;
-  if (init != nullptr) from = FineTuneModel::from_checkpoint(*init);
-  auto encoder = ModeEncoder::of(name, training);
-  FineTuneModel model;
-  model.trained_by = name;
-  model.knobs = encoder.knobs;
-  model.features = encoder.features;
-  model.shape = net_shape(encoder.scaler.mean.size(), options.hidden, 1, options.activation);
-  if (from) {
-    check_start(from->knobs, model.knobs);
-    check_start(name, from->shape, model.shape);
-    encoder.scaler = from->scaler;
-  }
-  model.scaler = encoder.scaler;
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!encoder.scales[t]) continue;
-    model.targets[t] = {initial_weights(model.shape, seed, t), *encoder.scales[t], options.fine_tune[t]};
-    if (from && from->targets[t]) model.targets[t] = *from->targets[t];
-    encoder.scales[t] = model.targets[t]->target_scale;
-  }
-  return on_modes<NetLearner>(
-      name, std::move(encoder),
-      [&](const std::string& net, int t) { return make(net, model.shape, *model.targets[t]); },
-      [model](const auto& nets) {
-        auto now = model;
-        for (int t = 0; t < kNumTargets; ++t) {
-          if (nets[t] == nullptr) continue;
-          now.targets[t]->weights = nets[t]->weights();
-          now.targets[t]->rates = nets[t]->rates();
-        }
-        return now.to_checkpoint();
+  return model_on_modes<NetLearner, learners::FineTuneModel>(
+      name, training, init,
+      [&](Eigen::Index features) { return net_shape(features, options.hidden, 1, options.activation); },
+      [&](const learners::MlpShape& shape, int t, double scale) {
+        return learners::Initializer{initial_weights(shape, seed, t), scale,
+                                     options.fine_tune[static_cast<std::size_t>(t)]};
+      },
+      make,
+      [](const NetLearner& net, learners::Initializer& target) {
+        target.weights = net.weights();
+        target.rates = net.rates();
       });
 }
 

@@ -9,6 +9,7 @@
 
 #include "datasets/profile.hpp"
 #include "learners/fine_tune.hpp"
+#include "learners/options.hpp"
 #include "meta/mode_episodes.hpp"
 #include "meta/outer_learner.hpp"
 
@@ -24,9 +25,17 @@ struct NetOptions {
   std::string error() const;  // "" when valid
 };
 
+// Visit the options that most meta-learners of nets have: steps and outer_rate; hidden and activation.
+void each_of_updates(learners::OptionVisitor& on, int& max_steps, double& outer_rate);
+void each_of_net(learners::OptionVisitor& on, std::vector<int>& hidden, learners::Activation& activation);
+
 // The shape of a net with these inputs, hidden layers and outputs.
 learners::MlpShape net_shape(Eigen::Index inputs, const std::vector<int>& hidden, int outputs,
                              learners::Activation activation);
+
+// The same of a net that a kernel acts on; without a layer where it is to have no outputs.
+learners::MlpShape kernel_net_shape(Eigen::Index inputs, const std::vector<int>& hidden, int outputs,
+                                    learners::Activation activation);
 
 // What training of a target's net starts from.
 Vector initial_weights(const learners::MlpShape& shape, std::uint64_t seed, int target);
@@ -39,10 +48,7 @@ class NetLearner : public OuterLearner {
   virtual Matrix rates() const { return {}; }
 };
 
-// One untrained net for each target that the training profiles have, of FineTuneModel; make(name, shape, start) gives its
-// learner. With `init`, which the same learner trained, its features, scales, weights and fine-tuning in their place, for the targets
-// that it has. Throws std::invalid_argument naming the learner when there is no profile, the profiles' knobs differ in role, or
-// those of init do.
+// model_on_modes() of FineTuneModel, with one untrained net for each target; make(name, shape, start) gives its learner.
 using MakeNet = std::function<std::unique_ptr<NetLearner>(const std::string& name, const learners::MlpShape&,
                                                           const learners::Initializer& start)>;
 OnModes nets_on_modes(const std::string& name, std::span<const datasets::Profile> training,

@@ -44,15 +44,19 @@ void OuterLearner::start(Rules rules, const std::vector<Part>& parts) {
   for (const auto& part : parts) optimizers_.push_back({part, learners::Adam<double>(part.size, part.rate)});
 }
 
+void OuterLearner::check_fits(const Episode& episode) const {
+  episode.check();
+  if (episode.support_x.cols() == rules_.inputs && episode.support_y.cols() == rules_.targets) return;
+  throw std::invalid_argument(rules_.name + ": expected episodes of " + std::to_string(rules_.inputs) +
+                              " inputs and " + std::to_string(rules_.targets) + " targets, found " +
+                              std::to_string(episode.support_x.cols()) + " and " +
+                              std::to_string(episode.support_y.cols()) + " in " + episode.name);
+}
+
 StepReport OuterLearner::step(std::span<const Episode> batch) {
   std::vector<Episode> known;
   for (const auto& episode : batch) {
-    episode.check();
-    if (episode.support_x.cols() != rules_.inputs || episode.support_y.cols() != rules_.targets)
-      throw std::invalid_argument(rules_.name + ": expected episodes of " + std::to_string(rules_.inputs) +
-                                  " inputs and " + std::to_string(rules_.targets) + " targets, found " +
-                                  std::to_string(episode.support_x.cols()) + " and " +
-                                  std::to_string(episode.support_y.cols()) + " in " + episode.name);
+    check_fits(episode);
     if (auto rows = tasks::known_rows(episode)) known.push_back(std::move(*rows));
   }
   if (known.empty()) {
@@ -138,6 +142,18 @@ void OuterLearner::set_state(const Checkpoint& state) {
 double cosine_rate(double rate, int step, int max_steps) {
   const double progress = std::min(1.0, static_cast<double>(step) / std::max(1, max_steps));
   return rate * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+}
+
+Matrix stacked(const std::vector<Matrix>& parts) {
+  Eigen::Index rows = 0;
+  for (const auto& part : parts) rows += part.rows();
+  Matrix all(rows, parts[0].cols());
+  rows = 0;
+  for (const auto& part : parts) {
+    all.middleRows(rows, part.rows()) = part;
+    rows += part.rows();
+  }
+  return all;
 }
 
 void insert(Checkpoint& into, const std::string& prefix, const Checkpoint& part) {

@@ -66,6 +66,8 @@ class OuterLearner : public MetaLearner {
   // To be called once, before anything else; `parts` make up the parameters, one after the other.
   void start(Rules rules, const std::vector<Part>& parts);
   int steps_done() const { return step_; }  // number of outer steps so far
+  // Throws std::invalid_argument naming learner and episode unless the episode has the learner's inputs and targets.
+  void check_fits(const Episode& episode) const;
 
  private:
   virtual Vector parameters() const = 0;
@@ -84,6 +86,9 @@ class OuterLearner : public MetaLearner {
 
 // Rate of outer step `step`:  rate * (1 + cos(pi step / max_steps)) / 2
 double cosine_rate(double rate, int step, int max_steps);
+
+// The rows of one or more matrices of as many columns, one below the other.
+Matrix stacked(const std::vector<Matrix>& parts);
 
 // The entries of `part`, its `learner` among them, with the prefix before their names; and back.
 void insert(learners::Checkpoint& into, const std::string& prefix, const learners::Checkpoint& part);

@@ -1,16 +1,15 @@
 #include "meta/proto_net.hpp"
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <optional>
-#include <set>
 #include <stdexcept>
 
 #include "hw/random.hpp"
 #include "meta/net_state.hpp"
+#include "meta/options_error.hpp"
+#include "meta/proto_heads.hpp"
 #include "meta/torch_nets.hpp"
 #include "meta/train.hpp"
 
@@ -23,11 +22,6 @@ using learners::ProtoTarget;
 using learners::TermKernel;
 using tasks::kNumTargets;
 
-constexpr double kHeadRidge =
-    1e-3;  // per squared log unit of beta, squared errors being in units of kHeadError
-constexpr double kHeadError = 0.1;           // log units
-constexpr double kHeadFloor = 0.01;          // of the greatest term, what the least may be
-constexpr double kCurveNoise = 0.03;         // log units, of what the curves smooth
 constexpr double kSmallestDeviation = 0.02;  // about the noise of measurements, log units
 
 // log_terms [b,n,p], beta [b,p] -> [b,n]
@@ -139,75 +133,21 @@ std::string workload_of(const std::string& name) {
   return slash == std::string::npos ? name : name.substr(slash + 1);
 }
 
-Matrix stacked(const std::vector<Matrix>& parts) {
-  Eigen::Index rows = 0;
-  for (const auto& part : parts) rows += part.rows();
-  Matrix all(rows, parts[0].cols());
-  rows = 0;
-  for (const auto& part : parts) {
-    all.middleRows(rows, part.rows()) = part;
-    rows += part.rows();
-  }
-  return all;
-}
-
 // What `encoded` makes of the modes of each profile, one below the other.
 template <class Encoded>
 Matrix stacked_modes(std::span<const datasets::Profile> profiles, const Encoded& encoded) {
-  Eigen::Index rows = 0;
-  for (const auto& profile : profiles) rows += static_cast<Eigen::Index>(profile.modes.size());
-  Matrix all;
-  Eigen::Index at = 0;
-  for (const auto& profile : profiles) {
-    const Matrix part = encoded(profile);
-    if (all.size() == 0) all.resize(rows, part.cols());
-    all.middleRows(at, part.rows()) = part;
-    at += part.rows();
-  }
-  return all;
-}
-
-// curve_w by least squares over all rows of workload w, with a sum of kernels at few modes that all workloads
-// share: the subset of regressors, Rasmussen & Williams 2006, eq. 8.14.
-void fit_curves(ProtoTarget& target, const std::vector<ProtoInputs>& inputs, const std::vector<Vector>& logs,
-                std::size_t most, std::uint64_t seed, const StopCheck& interrupted) {
-  std::set<std::vector<double>> distinct;
-  for (const auto& input : inputs) {
-    throw_if_told(interrupted);
-    for (const auto& row : input.knobs.rowwise()) distinct.emplace(row.begin(), row.end());
-  }
-  const std::vector<std::vector<double>> all(distinct.begin(), distinct.end());
-  auto rng = hw::Rng::stream(seed, "curve rows");
-  const auto drawn = rng.sample(all.size(), std::min(all.size(), most));
-  const auto d = inputs[0].knobs.cols(), r = static_cast<Eigen::Index>(drawn.size());
-  target.curve_knobs.resize(r, d);
-  for (Eigen::Index i = 0; i < r; ++i) {
-    target.curve_knobs.row(i) =
-        Eigen::Map<const Eigen::RowVectorXd>(all[drawn[static_cast<std::size_t>(i)]].data(), d);
-  }
-  target.curve_weights.resize(r, static_cast<Eigen::Index>(inputs.size()));
-  const auto medians = TermKernel::medians(d, target.heads.cols());
-  const Matrix among = learners::knob_covariance(medians, target.curve_knobs, target.curve_knobs);
-  for (std::size_t w = 0; w < inputs.size(); ++w) {
-    throw_if_told(interrupted);
-    const auto column = static_cast<Eigen::Index>(w);
-    const Vector left = logs[w] - learners::head(inputs[w].log_terms, target.heads.row(column).transpose());
-    const Matrix cross = learners::knob_covariance(medians, inputs[w].knobs, target.curve_knobs);
-    Eigen::MatrixXd normal = cross.transpose() * cross + kCurveNoise * kCurveNoise * among;
-    normal.diagonal().array() += 1e-6 * normal.diagonal().mean();
-    target.curve_weights.col(column) =
-        Eigen::LLT<Eigen::MatrixXd>(normal).solve(cross.transpose() * (left.array() - left.mean()).matrix());
-  }
+  std::vector<Matrix> parts;
+  for (const auto& profile : profiles) parts.push_back(encoded(profile));
+  return stacked(parts);
 }
 
 }  // namespace
 
 std::string ProtoLoss::error() const {
-  for (const double value : {classification, prior}) {
-    if (!(value >= 0) || !std::isfinite(value))
-      return "ProtoLoss: classification and prior must be >= 0, got " + std::to_string(value);
-  }
-  return "";
+  return OptionsError("ProtoLoss")
+      .at_least("classification", classification, 0)
+      .at_least("prior", prior, 0)
+      .text();
 }
 
 Vector proto_parameters(const ProtoTarget& target) {
@@ -298,45 +238,6 @@ ProtoGradient proto_gradient(const ProtoTarget& target, const ProtoParts& parts,
   return result;
 }
 
-Vector fit_head(const Matrix& log_terms, const Vector& logs) {
-  // Levenberg-Marquardt; the sum of exp(beta) is the level.
-  const auto n = static_cast<double>(logs.size());
-  const auto p = log_terms.cols();
-  const Matrix centring =
-      Matrix::Identity(p, p) - Matrix::Constant(p, p, 1.0 / static_cast<double>(p));  // symmetric, idempotent
-  const double error_weight = 1 / (n * kHeadError * kHeadError), ridge = kHeadRidge / static_cast<double>(p);
-  const auto objective = [&](const Vector& beta) {
-    return error_weight * (logs - learners::head(log_terms, beta)).squaredNorm() +
-           ridge * (centring * beta).squaredNorm();
-  };
-  Vector beta = Vector::Zero(p);
-  beta.array() += (logs - learners::head(log_terms, beta)).mean();
-  double now = objective(beta), damping = 1e-3;
-  for (int step = 0; step < 200 && damping < 1e8; ++step) {
-    const Matrix terms = log_terms.rowwise() + beta.transpose();
-    const Vector value = learners::head(log_terms, beta);
-    const Matrix slopes = (terms.colwise() - value).array().exp();
-    const Vector gradient = error_weight * slopes.transpose() * (logs - value) - ridge * centring * beta;
-    Matrix curvature = error_weight * slopes.transpose() * slopes + ridge * centring;
-    curvature.diagonal().array() += damping;
-    const Vector next = beta + Eigen::LLT<Eigen::MatrixXd>(curvature).solve(gradient);
-    const double then = objective(next);
-    if (then < now) {
-      const bool done = now - then < 1e-12 * now;
-      beta = next;
-      now = then;
-      damping = std::max(1e-9, damping / 5);
-      if (done) break;
-    } else {
-      damping *= 4;
-    }
-  }
-  // The slope of a term is its share: one that died out no support set could bring back.
-  const double greatest = beta.maxCoeff();
-  beta = greatest + ((beta.array() - greatest).exp() + kHeadFloor).log();
-  return beta.array() - learners::head(log_terms, beta).mean();
-}
-
 void ProtoNetOptions::each(learners::OptionVisitor& on) {
   on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
   on.real("outer_rate", outer_rate, 1e-9, 1e3,
@@ -352,29 +253,22 @@ void ProtoNetOptions::each(learners::OptionVisitor& on) {
   on.whole("curve_rows", curve_rows, 1, 10'000,
            "greatest number of modes in which curves of training workloads are kept");
   on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
-  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
-  on.choice<learners::Activation>("activation", activation, learners::kActivations,
-                                  "activation function of the hidden layers");
+  each_of_net(on, hidden, activation);
 }
 
 std::string ProtoNetOptions::error() const {
-  if (auto bad = loss.error(); !bad.empty()) return bad;
-  for (const int size : hidden) {
-    if (size < 1) return "ProtoNetOptions: hidden must be >= 1, got " + std::to_string(size);
-  }
-  if (embedding < 1) return "ProtoNetOptions: embedding must be >= 1, got " + std::to_string(embedding);
-  for (const double rate : {outer_rate, kernel_rate}) {
-    if (!(rate > 0) || !std::isfinite(rate))
-      return "ProtoNetOptions: outer_rate and kernel_rate must be > 0, got " + std::to_string(rate);
-  }
-  if (max_steps < 0) return "ProtoNetOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
-  if (!(clip_norm > 0)) return "ProtoNetOptions: clip_norm must be > 0, got " + std::to_string(clip_norm);
-  if (prototype_rows < 1 || curve_rows < 1)
-    return "ProtoNetOptions: prototype_rows and curve_rows must be >= 1, got 0";
-  for (const auto& options : fine_tune) {
-    if (auto bad = options.error(); !bad.empty()) return bad;
-  }
-  return "";
+  OptionsError wrong("ProtoNetOptions");
+  wrong.part(loss.error())
+      .sizes("hidden", hidden)
+      .at_least("embedding", embedding, 1)
+      .finite_above_0("outer_rate", outer_rate)
+      .finite_above_0("kernel_rate", kernel_rate)
+      .at_least("max_steps", max_steps, 0)
+      .above_0("clip_norm", clip_norm)
+      .at_least("prototype_rows", prototype_rows, 1)
+      .at_least("curve_rows", curve_rows, 1);
+  for (const auto& options : fine_tune) wrong.part(options.error());
+  return wrong.text();
 }
 
 ProtoInputs ProtoColumns::operator()(const Matrix& x) const {
@@ -394,11 +288,7 @@ ProtoNet::ProtoNet(const std::string& name, int t, ProtoColumns columns,
     inputs.push_back(columns_(workload.x));
     logs.push_back(workload.logs);
   }
-  target_.heads.resize(static_cast<Eigen::Index>(inputs.size()), columns_.terms);
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    throw_if_told(options_.interrupted);
-    target_.heads.row(static_cast<Eigen::Index>(i)) = fit_head(inputs[i].log_terms, logs[i]).transpose();
-  }
+  fit_heads(target_, inputs, logs, options_.interrupted);
   fit_curves(target_, inputs, logs, options_.curve_rows, seed, options_.interrupted);
   const auto f = columns_.features;
   target_.shape = net_shape(2 * f + 1, options_.hidden, options_.embedding, options_.activation);
@@ -540,11 +430,8 @@ OnModes proto_on_modes(const std::string& name, std::span<const datasets::Profil
 
 double try_proto(const learners::Checkpoint& proto, const learners::ProtoFineTune& setting, tasks::Target t,
                  const tasks::Task& task) {
-  auto model = learners::ProtoModel::from_checkpoint(proto);
-  model.targets[1 - t].reset();
-  if (!model.targets[t]) return std::numeric_limits<double>::infinity();
-  model.targets[t]->fine_tune = setting;
-  return query_error(learners::Proto(std::move(model)), t, task);
+  return error_with<learners::Proto>(learners::ProtoModel::from_checkpoint(proto), &ProtoTarget::fine_tune,
+                                     setting, t, task);
 }
 
 learners::Checkpoint shuffled_prototypes(const learners::Checkpoint& proto) {

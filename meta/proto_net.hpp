@@ -60,11 +60,6 @@ ProtoGradient proto_gradient(const learners::ProtoTarget& target, const learners
                              std::span<const Matrix> rows, std::span<const ProtoEpisode> episodes,
                              const ProtoLoss& loss);
 
-// The head beta [p] of measured rows: least squares of log y = level + head, with a weak pull of beta to its own
-// mean that decides where the rows cannot tell terms apart; no term is below a hundredth of the greatest, and the
-// head's mean over the rows is 0.
-Vector fit_head(const Matrix& log_terms, const Vector& logs);
-
 // How the embedding and the regression are trained.
 struct ProtoNetOptions {
   std::vector<int> hidden = {32};  // widths of the hidden layers of the embedding

@@ -1,9 +1,9 @@
 #include "meta/prototypes.hpp"
 
-#include <cmath>
 #include <stdexcept>
 
 #include "meta/net_state.hpp"
+#include "meta/options_error.hpp"
 #include "meta/torch_nets.hpp"
 
 namespace fewwatt::meta {
@@ -30,23 +30,20 @@ void check_classes(const Episode& episode) {
 }  // namespace
 
 void PrototypesOptions::each(learners::OptionVisitor& on) {
-  on.whole("steps", max_steps, 1, kMostSteps, "outer updates");
-  on.real("outer_rate", outer_rate, 1e-9, 1e3, "Adam's rate at the start; it falls to 0 as a cosine");
+  each_of_updates(on, max_steps, outer_rate);
   on.whole("embedding", embedding, 1, learners::kMostWidth, "dimensions of the embedding");
-  on.real("clip_norm", clip_norm, 1e-9, 1e9, "longest outer gradient");
-  on.list("hidden", hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
-  on.choice<learners::Activation>("activation", activation, learners::kActivations, "of the hidden layers");
+  on.real("clip_norm", clip_norm, 1e-9, 1e9, "outer gradients with a larger norm are scaled to this one");
+  each_of_net(on, hidden, activation);
 }
 
 std::string PrototypesOptions::error() const {
-  for (const int size : hidden)
-    if (size < 1) return "PrototypesOptions: hidden must be >= 1, got " + std::to_string(size);
-  if (embedding < 1) return "PrototypesOptions: embedding must be >= 1, got " + std::to_string(embedding);
-  if (!(outer_rate > 0) || !std::isfinite(outer_rate))
-    return "PrototypesOptions: outer_rate must be > 0, got " + std::to_string(outer_rate);
-  if (max_steps < 0) return "PrototypesOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
-  if (!(clip_norm > 0)) return "PrototypesOptions: clip_norm must be > 0, got " + std::to_string(clip_norm);
-  return "";
+  return OptionsError("PrototypesOptions")
+      .sizes("hidden", hidden)
+      .at_least("embedding", embedding, 1)
+      .finite_above_0("outer_rate", outer_rate)
+      .at_least("max_steps", max_steps, 0)
+      .above_0("clip_norm", clip_norm)
+      .text();
 }
 
 Prototypes::Prototypes(std::string name, Eigen::Index inputs, Eigen::Index classes, PrototypesOptions options,
@@ -80,7 +77,7 @@ BatchGradient Prototypes::gradient(std::span<const Episode> batch) const {
 }
 
 Matrix Prototypes::predict(const Episode& episode) const {
-  episode.check();
+  check_fits(episode);
   check_classes(episode);
   use_one_thread();
   return to_matrix(log_probabilities(shape(), to_tensor(weights_), to_tensor(episode.support_x).unsqueeze(0),

@@ -38,18 +38,6 @@ struct MetaLearnerEntry {
   // From what training gives, or the checkpoint of what this is the twin of. Empty: as it is.
   std::function<learners::Checkpoint(const learners::Checkpoint&)> twin = {};
 
-  // Where the outer loop trains a part alone: the request that `plan` gets. Empty: the same request.
-  std::function<InitializerRequest(const InitializerRequest&, const std::vector<datasets::Profile>&,
-                                   const Registry&)>
-      part = {};
-  // The whole checkpoint, from that of the part. Empty: the part's.
-  std::function<learners::Checkpoint(const InitializerRequest&, const std::vector<datasets::Profile>&,
-                                     const Log&, const learners::Checkpoint& part, const Registry&)>
-      whole = {};
-  // Whether the part is worth its time: where it is not, `whole` gets an empty checkpoint. Empty: always.
-  std::function<bool(const InitializerRequest&, const std::vector<datasets::Profile>&, const Registry&)>
-      pays = {};
-
   bool has_outer_loop() const { return static_cast<bool>(plan); }  // whether it can be resumed
   std::string error() const;                                       // "" when valid
 };

@@ -1,21 +1,12 @@
 #include "meta/reptile.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "learners/optimizer.hpp"
+#include "meta/options_error.hpp"
 
 namespace fewwatt::meta {
-namespace {
-
-Matrix stacked(const Matrix& top, const Matrix& bottom) {
-  Matrix both(top.rows() + bottom.rows(), top.cols());
-  both << top, bottom;
-  return both;
-}
-
-}  // namespace
 
 void ReptileOptions::each(learners::OptionVisitor& on) {
   on.whole("steps", max_steps, 1, kMostSteps, "greatest number of outer updates");
@@ -25,22 +16,19 @@ void ReptileOptions::each(learners::OptionVisitor& on) {
   on.real("inner_rate", inner_rate, 1e-9, 1e300, "learning rate of the inner loop");
   on.whole("inner_batch", inner_batch, 1, 1'000'000, "number of rows in each inner step");
   on.real("inner_clip", inner_clip, 1e-9, 1e9, "inner gradients with a larger norm are scaled to this one");
-  on.list("hidden", net.hidden, 1, learners::kMostWidth, "sizes of the net's hidden layers");
-  on.choice<learners::Activation>("activation", net.activation, learners::kActivations,
-                                  "activation function of the hidden layers");
+  each_of_net(on, net.hidden, net.activation);
 }
 
 std::string ReptileOptions::error() const {
-  if (auto bad = net.error(); !bad.empty()) return bad;
-  if (inner_steps < 1) return "ReptileOptions: inner_steps must be >= 1, got " + std::to_string(inner_steps);
-  if (!(inner_rate > 0) || !std::isfinite(inner_rate))
-    return "ReptileOptions: inner_rate must be > 0, got " + std::to_string(inner_rate);
-  if (inner_batch < 1) return "ReptileOptions: inner_batch must be >= 1, got " + std::to_string(inner_batch);
-  if (!(inner_clip > 0)) return "ReptileOptions: inner_clip must be > 0, got " + std::to_string(inner_clip);
-  if (!(outer_rate > 0) || !std::isfinite(outer_rate))
-    return "ReptileOptions: outer_rate must be > 0, got " + std::to_string(outer_rate);
-  if (max_steps < 0) return "ReptileOptions: max_steps must be >= 0, got " + std::to_string(max_steps);
-  return "";
+  return OptionsError("ReptileOptions")
+      .part(net.error())
+      .at_least("inner_steps", inner_steps, 1)
+      .finite_above_0("inner_rate", inner_rate)
+      .at_least("inner_batch", inner_batch, 1)
+      .above_0("inner_clip", inner_clip)
+      .finite_above_0("outer_rate", outer_rate)
+      .at_least("max_steps", max_steps, 0)
+      .text();
 }
 
 Displacement reptile_displacement(const learners::MlpShape& shape, const Vector& start, const Matrix& x,
@@ -93,8 +81,8 @@ BatchGradient Reptile::gradient(std::span<const Episode> batch) const {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto& e = batch[i];
     const auto draws = static_cast<std::uint64_t>(steps_done()) * batch.size() + i;
-    const auto [value, loss] = reptile_displacement(shape(), weights_, stacked(e.support_x, e.query_x),
-                                                    stacked(e.support_y, e.query_y), options_,
+    const auto [value, loss] = reptile_displacement(shape(), weights_, stacked({e.support_x, e.query_x}),
+                                                    stacked({e.support_y, e.query_y}), options_,
                                                     hw::Rng::stream(seed_, name_ + ": rows", draws));
     outer.task_losses.push_back(value.allFinite() ? loss : std::numeric_limits<double>::infinity());
     outer.gradient -= value / n;

@@ -1,11 +1,11 @@
 #include "meta/torch_nets.hpp"
 
-#include <dlfcn.h>
-
 #include <algorithm>
+#include <stdexcept>
+
+#include "meta/maml_gradient.hpp"
 
 namespace fewwatt::meta {
-namespace {
 
 at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
   switch (activation) {
@@ -19,14 +19,10 @@ at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
   return z;
 }
 
-}  // namespace
-
 void use_one_thread() {
   static const bool done = [] {
     at::set_num_threads(1);
-    if (void* set = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"); set != nullptr) {
-      reinterpret_cast<void (*)(int)>(set)(1);
-    }
+    use_one_blas_thread();
     return true;
   }();
   (void)done;
@@ -58,6 +54,39 @@ at::Tensor forward(const learners::MlpShape& shape, const at::Tensor& parameters
     if (l + 1 < shape.num_layers()) rows = activate(shape.activation, rows);
   }
   return rows;
+}
+
+at::Tensor all_rows(std::span<const Episode> episodes, Matrix Episode::*support, Matrix Episode::*query) {
+  return at::cat({stack(episodes, [&](const Episode& e) { return e.*support; }),
+                  stack(episodes, [&](const Episode& e) { return e.*query; })},
+                 1);
+}
+
+void check_even(const std::string& function, std::span<const Episode> episodes, Eigen::Index inputs) {
+  const auto require = [&](bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(function + ": " + what);
+  };
+  require(!episodes.empty(), "needs at least one episode");
+  for (const auto& e : episodes) {
+    require(e.support_x.rows() > 0 && e.query_x.rows() > 0, "an episode needs support and query rows");
+    require(
+        e.support_x.rows() == episodes[0].support_x.rows() && e.query_x.rows() == episodes[0].query_x.rows(),
+        "episodes differ in size");
+    require(e.support_x.cols() == inputs && e.query_x.cols() == inputs, "features do not fit the shape");
+    require(e.support_y.rows() == e.support_x.rows() && e.query_y.rows() == e.query_x.rows(),
+            "rows and targets differ in number");
+  }
+}
+
+at::Tensor mean_nll(const at::Tensor& covariance, const at::Tensor& values) {
+  try {
+    const auto lower = at::linalg_cholesky(covariance);
+    const auto half = at::linalg_solve_triangular(lower, values, /*upper=*/false);
+    const auto log_determinant = lower.diagonal(0, 1, 2).log().sum(1);
+    return (half.square().sum({1, 2}) / 2 + log_determinant) / static_cast<double>(values.size(1));
+  } catch (const c10::Error&) {
+    throw Diverged("a covariance is not positive definite");
+  }
 }
 
 BatchGradient gradient_of(const at::Tensor& loss, const at::Tensor& task_losses,

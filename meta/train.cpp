@@ -5,20 +5,17 @@
 #include <stdexcept>
 
 #include "learners/registry.hpp"
+#include "meta/options_error.hpp"
 
 namespace fewwatt::meta {
 
 std::string TrainOptions::error() const {
-  const auto below = [](const char* field, int value, int least) {
-    return value >= least ? std::string()
-                          : "TrainOptions: " + std::string(field) + " must be >= " + std::to_string(least) +
-                                ", got " + std::to_string(value);
-  };
-  for (const auto& error : {below("steps", steps, 0), below("meta_batch", meta_batch, 1),
-                            below("validate_every", validate_every, 1), below("patience", patience, 0)}) {
-    if (!error.empty()) return error;
-  }
-  return "";
+  return OptionsError("TrainOptions")
+      .at_least("steps", steps, 0)
+      .at_least("meta_batch", meta_batch, 1)
+      .at_least("validate_every", validate_every, 1)
+      .at_least("patience", patience, 0)
+      .text();
 }
 
 double validation_error(const learners::Learner& learner, std::span<const tasks::Task> tasks,

@@ -5,6 +5,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "learners/learner.hpp"
@@ -93,5 +94,15 @@ double validation_error(const learners::Learner& learner, std::span<const tasks:
 
 // Mean absolute percentage error of one target on the task's query; infinite when it is not predicted.
 double query_error(const learners::Learner& learner, tasks::Target target, const tasks::Task& task);
+
+// The same of the board's Learner of a model with one setting of its target at test time; infinite when it has not the target.
+template <class Learner, class Model, class ModelTarget, class Setting>
+double error_with(Model model, Setting ModelTarget::*field, const Setting& setting, tasks::Target target,
+                  const tasks::Task& task) {
+  model.targets[1 - target].reset();
+  if (!model.targets[target]) return std::numeric_limits<double>::infinity();
+  (*model.targets[target]).*field = setting;
+  return query_error(Learner(std::move(model)), target, task);
+}
 
 }  // namespace fewwatt::meta

@@ -10,6 +10,7 @@
 
 #include "hw/numbers.hpp"
 #include "hw/random.hpp"
+#include "hw/text.hpp"
 #include "meta/outer_learner.hpp"
 
 namespace fewwatt::meta {
@@ -137,9 +138,7 @@ std::map<std::string, std::string> identity(const InitializerRequest& request, c
   };
   add("learner", request.name);
   add("seed", request.seed);
-  std::string shots;
-  for (const auto k : request.shots) shots += (shots.empty() ? "" : ",") + std::to_string(k);
-  add("shots", shots);
+  add("shots", hw::join(request.shots, ","));
   add("validation-draws", request.validation_draws);
   add("set", request.settings.empty() ? "nothing" : learners::to_text(request.settings));
   all["profiles"] = hash_of(joined(training, request.also));

@@ -23,7 +23,7 @@ GATES = [
     ("HDF5", r"(hdf5|hdf5_hl|H5\w*)\.h", r"(tests/)?datasets/.*|learners/\w+_io\.cpp"),
     ("libseccomp", r"seccomp\.h", r"(tests/)?datasets/.*"),
     ("Boost.Program_options", r"boost/program_options.*", rf"hw/program\.[hc]pp|{PROGRAM}"),
-    ("nlohmann/json", r"nlohmann/.*", rf"{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
+    ("nlohmann/json", r"nlohmann/.*", rf"hw/program\.cpp|{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
     ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*|examples/.*"),
     ("pagmo2", r"pagmo/.*", r"learners/optimize/evolve\.cpp"),
     ("google/benchmark", r"benchmark/.*", r"benchmarks/.*"),

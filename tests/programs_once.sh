@@ -20,7 +20,7 @@ run adapt --update "$out/mine.h5" --measurements "$out/m.csv" --out "$out/newer.
 run predict --model "$out/resnet18.h5" --out "$out/modes.csv"
 run optimize --model "$out/resnet18.h5" --max-power-w 30
 run optimize --model "$out/resnet18.h5" --pareto
-run optimize --model "$out/resnet18.h5" --share 0.5 --model "$out/lstm.h5" --share 0.5 --max-power-w 30 --schedule --units 100
+run optimize --model "$out/resnet18.h5" --share 0.5 --model "$out/lstm.h5" --share 0.5 --max-power-w 30 --schedule --units 100 --switch-s 0.1
 run optimize --model "$out/resnet18.h5" --model "$out/lstm.h5" --together predicted --max-power-w 40
 run profile --device simulated:orin-agx-64 --grid coarse --workload resnet18 --modes 3 --simulated-speed 50 --out "$out/live.h5" -- "$source/scripts/toy_workload"
 run profile --device simulated:orin-agx-64 --grid coarse --workload resnet18 --goal fastest --max-power-w 30 --measurements 6 --out "$out/goal.h5"

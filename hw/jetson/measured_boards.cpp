@@ -5,11 +5,35 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <stdexcept>
+#include <utility>
 
 #include "hw/jetson/dry_run.hpp"
+#include "hw/modules.hpp"
 #include "hw/random.hpp"
 
 namespace fewwatt::hw {
+namespace {
+
+// "" where there are such a board, grid and workload.
+std::string simulation_error(const MeasuringOptions& options) {
+  const std::pair<std::string, std::function<void()>> looks[] = {
+      {"--device", [&] { find_simulated_board(options.simulated_board()); }},
+      {"--grid",
+       [&] { module_space(options.simulated_board(), options.grid.empty() ? "full" : options.grid); }},
+      {"--workload", [&] { find_simulated_workload(options.workload); }}};
+  for (const auto& [option, look] : looks) {
+    try {
+      look();
+    } catch (const std::invalid_argument& e) {
+      return option + ": " + e.what();
+    }
+  }
+  return "";
+}
+
+}  // namespace
 
 std::string MeasuringOptions::error() const {
   const bool here = device == "jetson", replay = device == "replay";
@@ -18,6 +42,7 @@ std::string MeasuringOptions::error() const {
   if (!simulated() && !grid.empty()) return "--grid goes with --device simulated:BOARD";
   if (!(simulated_speed > 0) || !std::isfinite(simulated_speed)) return "--simulated-speed must be > 0";
   if (!simulated() && simulated_speed != 1) return "--simulated-speed goes with --device simulated:BOARD";
+  if (!command.empty() && command.front().empty()) return "-- CMD: expected a program, found an empty name";
   if (here && command.empty()) return "--device jetson needs a program to measure: -- CMD...";
   if (!here && workload.empty()) return "--device " + device + " needs --workload";
   if (replay && (profiles.empty() || profiled_device.empty()))
@@ -26,6 +51,8 @@ std::string MeasuringOptions::error() const {
   if (profiler.minibatches < 2) return "--minibatches must be >= 2";
   if (!(profiler.window_s > 0) || !std::isfinite(profiler.window_s)) return "--window-s must be > 0";
   if (!(stop_grace_s >= 0) || !std::isfinite(stop_grace_s)) return "--stop-grace-s must be >= 0";
+  if (simulated())
+    if (auto wrong = simulation_error(*this); !wrong.empty()) return wrong;
   return profiler.error();
 }
 

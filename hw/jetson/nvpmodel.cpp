@@ -99,7 +99,7 @@ const NvpmodelConf::Mode* NvpmodelConf::find(int id) const {
 NvpmodelConf parse_nvpmodel(const std::string& text, const std::string& where) {
   NvpmodelConf conf;
   enum { none, in_param, in_mode } part = none;
-  std::istringstream lines(text);
+  std::istringstream lines(with_plain_line_ends(text));
   std::size_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;

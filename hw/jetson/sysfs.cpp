@@ -131,6 +131,13 @@ std::string FileSysfs::resolve(const std::string& path) const {
   return real.substr(root_.size());
 }
 
+std::vector<std::int64_t> sorted_levels(std::vector<std::int64_t> values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  values.erase(values.begin(), std::upper_bound(values.begin(), values.end(), std::int64_t{0}));
+  return values;
+}
+
 std::string trimmed(std::string text) {
   while (!text.empty() &&
          (text.back() == '\0' || text.back() == '\n' || text.back() == ' ' || text.back() == '\t'))

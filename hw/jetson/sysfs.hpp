@@ -78,6 +78,8 @@ std::vector<std::int64_t> read_numbers(const Sysfs& files, const std::string& pa
 std::vector<int> read_cpu_list(const Sysfs& files, const std::string& path);         // of "0-3,5"; ascending
 std::vector<std::string> read_strings(const Sysfs& files, const std::string& path);  // texts between NULs
 
+// Those above 0, ascending, each once.
+std::vector<std::int64_t> sorted_levels(std::vector<std::int64_t> values);
 // Text without blanks, newlines and NULs at its end.
 std::string trimmed(std::string text);
 // The whole number that the text is, after blanks; throws DeviceError naming `where`.

@@ -4,8 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,25 +19,21 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
-#include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <utility>
 
 #include "hw/descriptor.hpp"
+#include "hw/jetson/spawn.hpp"
 #include "hw/jetson/step_ways.hpp"
-#include "hw/numbers.hpp"
-#include "hw/printable.hpp"
 #include "hw/private_folder.hpp"
 
 namespace fewwatt::hw {
 namespace {
 
 constexpr const char* kStepPipe = "steps";
-constexpr int kLowestFd = 10;  // of our pipes, so that none is in the way of the program's 0 to 3
-constexpr int kTickMs = 50;    // until the end of the program is seen
+constexpr int kTickMs = 50;  // until the end of the program is seen
 constexpr auto kTick = std::chrono::milliseconds(kTickMs);
 // A program that ends closes its descriptors some time before its parent can see the end: up to this long when it has to release a GPU.
 constexpr double kEndAfterCloseS = 1;
@@ -53,92 +47,6 @@ constexpr int kPassOnAtEndMs = 200;         // for a standard error that stands 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
 constexpr int kLooksForStandstill = 200;  // 1 s
 constexpr int kLooksAfterKill = 1000;     // 5 s: a process may hang in a driver, and SIGKILL waits for it
-
-[[noreturn]] void fail(const std::string& command, const std::string& tried, int code) {
-  throw DeviceError(command + ": " + tried + ": " + std::strerror(code));
-}
-
-// The result is closed by exec and at least kLowestFd.
-Descriptor moved_up(const Descriptor& low, const std::string& command) {
-  auto high = low ? low.copy(kLowestFd) : Descriptor();
-  if (!high) fail(command, "no descriptor for a pipe", errno);
-  return high;
-}
-
-struct Pipe {
-  Descriptor read, write;
-
-  explicit Pipe(const std::string& command) {
-    int ends[2] = {-1, -1};
-    if (::pipe2(ends, O_CLOEXEC) != 0) fail(command, "no descriptor for a pipe", errno);
-    const Descriptor first(ends[0]), second(ends[1]);
-    read = moved_up(first, command);
-    write = moved_up(second, command);
-  }
-};
-
-std::vector<std::string> environment_of(const WorkloadOptions& options, const StepEnds& ends) {
-  std::map<std::string, std::string> all;
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const auto equals = text.find('=');
-    if (equals != std::string_view::npos) all.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  for (const auto& [name, value] : options.environment) all[name] = value;
-  all[kStepFdVariable] = std::to_string(kStepFd);
-  all[kStepPipeVariable] = std::to_string(ends.pipe);
-  all.erase(kStepPathVariable);  // one of ours may be in another's program
-  if (!ends.path.empty()) all[kStepPathVariable] = ends.path;
-
-  std::vector<std::string> lines;
-  for (const auto& [name, value] : all) lines.push_back(name + '=' + value);
-  return lines;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (auto& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// What the child needs, allocated before the fork: after it, only calls that are safe in a signal handler are allowed.
-struct Start {
-  char** arguments;
-  char** environment;
-  int null, output, steps, status;
-  const int *ignored, *ignored_end;
-  const sigset_t* blocked;
-  pid_t parent;
-};
-
-[[noreturn]] void run_child(const Start& start) {
-  for (int signal = 1; signal < NSIG; ++signal) std::signal(signal, SIG_DFL);
-  for (const auto* signal = start.ignored; signal != start.ignored_end; ++signal)
-    std::signal(*signal, SIG_IGN);
-  pthread_sigmask(SIG_SETMASK, start.blocked, nullptr);
-
-  int failure = 0;
-  // Without our terminal: a program could put input there for whoever reads it next. But in our session: if we are killed, the kernel
-  // then wakes stopped processes of the program's group and hangs up on them.
-  if (const int terminal = ::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC); terminal >= 0) {
-    ::ioctl(terminal, TIOCNOTTY);
-    ::close(terminal);
-  }
-  if (::setpgid(0, 0) != 0 || ::dup2(start.null, 0) < 0 || ::dup2(start.output, 1) < 0 ||
-      ::dup2(start.output, 2) < 0 || ::dup2(start.steps, kStepFd) < 0) {
-    failure = errno;
-  } else {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != start.parent) ::_exit(127);
-    environ = start.environment;
-    ::execvp(start.arguments[0], start.arguments);
-    failure = errno;
-  }
-  // Less than PIPE_BUF into an empty pipe: whole or not at all.
-  [[maybe_unused]] const auto written = ::write(start.status, &failure, sizeof failure);
-  ::_exit(127);
-}
 
 struct End {
   int how = 0;  // si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0: not known
@@ -226,45 +134,14 @@ class WorkloadProcess::Impl {
 
   void start() {
     const std::string& name = options_.command.front();
-    Pipe steps(name), output(name), status(name);
+    Pipe steps(name), output(name);
     struct stat known {};
     ::fstat(steps.write.get(), &known);
     ends_.pipe = known.st_ino;
     make_path();
-
-    auto arguments = options_.command;
-    auto environment = environment_of(options_, ends_);
-    auto argument_pointers = pointers_to(arguments), environment_pointers = pointers_to(environment);
-
-    const auto null = moved_up(Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)), name);
     wake_ = moved_up(Descriptor(::eventfd(0, EFD_CLOEXEC)), name);
     for (const auto* pipe : {&steps, &output}) ::fcntl(pipe->read.get(), F_SETFL, O_NONBLOCK);
-    SignalState signals;
-    sigemptyset(&signals.blocked);
-    if (options_.signals) signals = *options_.signals;
-
-    const Start start{argument_pointers.data(),
-                      environment_pointers.data(),
-                      null.get(),
-                      output.write.get(),
-                      steps.write.get(),
-                      status.write.get(),
-                      signals.ignored.data(),
-                      signals.ignored.data() + signals.ignored.size(),
-                      &signals.blocked,
-                      ::getpid()};
-    pid_ = ::fork();
-    if (pid_ == 0) run_child(start);
-    if (pid_ < 0) fail(name, "cannot be started", errno);
-
-    // Closed by exec, or an errno.
-    status.write.close();
-    int failure = 0;
-    ssize_t got;
-    do {
-      got = ::read(status.read.get(), &failure, sizeof failure);
-    } while (got < 0 && errno == EINTR);
-    if (got == sizeof failure) fail(name, "cannot be started", failure);
+    pid_ = spawn(options_, ends_, output.write, steps.write);
 
     steps_ = std::move(steps.read);
     output_ = std::move(output.read);

@@ -23,7 +23,6 @@ struct Goal {
 };
 
 // How a search spends its measurements.
-// How a search spends its measurements.
 struct SearchOptions {
   std::size_t planned = 15;  // number of measurements in all
   // How many of them are a designed start, to learn what the workload is like; the others are chosen for the goal. 0 = two thirds of
@@ -94,12 +93,13 @@ class Search : public tasks::ModeSampler {
 struct SearchEntry {
   // When the goal begins to matter: from the first mode on, after SearchOptions::start() modes, or for the answer alone.
   enum class Aims { at_once, after_start, at_the_end };
-  std::string name;              // "designed-ei"
-  std::string about = {};        // one line
-  bool needs_learner = false;    // whether make must get one
-  Aims aims = Aims::at_once;     // when the goal begins to matter
-  bool knows_gain = false;       // SearchOptions::stop_gain may be above 0
-  bool predicts_answer = false;  // its answer is a mode that it need not have measured
+  std::string name;                       // "designed-ei"
+  std::string about = {};                 // one line
+  bool needs_learner = false;             // whether make must get one
+  Aims aims = Aims::at_once;              // when the goal begins to matter
+  bool knows_gain = false;                // SearchOptions::stop_gain may be above 0
+  bool predicts_answer = false;           // its answer is a mode that it need not have measured
+  std::vector<std::string> goes_by = {};  // names of those of SearchOptions::each() that it reads
   // The learner may be nullptr unless it is needed; goal and options are valid.
   std::function<std::unique_ptr<Search>(std::shared_ptr<const hw::PowerModeSpace>,
                                         std::shared_ptr<const Learner>, const Goal&, const SearchOptions&)>

@@ -116,6 +116,11 @@ void print_front(const Json& front) {
   }
 }
 
+bool decides_by_confidence(const learners::PowerBudget& budget) {
+  return budget.confidence != 0.5 &&
+         (budget.limits_power() || budget.limits_time() || budget.limits_energy());
+}
+
 std::string describe(const learners::PowerBudget& budget) {
   std::ostringstream text;
   const auto add = [&](const char* name, double limit, const char* unit) {
@@ -125,7 +130,7 @@ std::string describe(const learners::PowerBudget& budget) {
   add("power", budget.max_power_w, "W");
   add("time", budget.max_time_ms, "ms");
   add("energy", budget.max_energy_j, "J");
-  if (!text.str().empty() && budget.confidence != 0.5) text << " at confidence " << budget.confidence;
+  if (decides_by_confidence(budget)) text << " at confidence " << budget.confidence;
   add("predicted time", budget.max_predicted_ms, "ms");
   return text.str().empty() ? "no limit" : text.str();
 }

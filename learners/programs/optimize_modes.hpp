@@ -24,7 +24,9 @@ void add_question(Json& result, const learners::PowerBudget& budget, const learn
 std::string number(const Json& value);
 // "cpu_khz=1000000 gpu_khz=500000: time_ms 8, power_w 5.5, power_probability 0.98"
 std::string summary(const Json& mode);
-// "power <= 30 W and time <= 5 ms at confidence 0.95"; "no limit"
+// Whether a limit is there that must hold with the budget's confidence.
+bool decides_by_confidence(const learners::PowerBudget& budget);
+// "power <= 30 W and time <= 5 ms at confidence 0.95 and predicted time <= 6 ms"; "no limit"
 std::string describe(const learners::PowerBudget& budget);
 
 // On standard output. unit: of what one time is.

@@ -7,7 +7,6 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "hw/text.hpp"
 #include "learners/programs/shared_options.hpp"
 
 namespace fewwatt::optimize {
@@ -23,8 +22,9 @@ struct Given {
 };
 
 void take_objective_and_limits(const po::variables_map& values, const Given& given, Options& options) {
-  program::require(!options.pareto || values["objective"].defaulted(),
-                   "--pareto minimises time and power: give no --objective");
+  program::refuse_without_effect(
+      values, {{{"objective"}, !options.pareto, "--pareto minimises both time and power"},
+               {{"eta"}, options.objective_name == "zeus", "it goes with --objective zeus"}});
   if (values.count("confidence") > 0) options.confidence = values["confidence"].as<double>();
   options.budget.confidence = options.confidence.value_or(learners::kUsualConfidence);
   if (const auto error = options.budget.error(); !error.empty())
@@ -40,8 +40,6 @@ void take_objective_and_limits(const po::variables_map& values, const Given& giv
   options.max_epoch_s = at_least("max-epoch-s", 0, false);
   options.max_slowdown = at_least("max-slowdown", 1, true);
   options.objective = program::as_usage([&] { return learners::parse_objective(options.objective_name); });
-  program::require(values.count("eta") == 0 || options.objective_name == "zeus",
-                   "--eta is for --objective zeus");
   program::require(given.eta >= 0 && given.eta <= 1,
                    "--eta must be in [0, 1], found " + std::to_string(given.eta));
   if (options.objective_name == "zeus") options.objective.eta = given.eta;
@@ -65,14 +63,14 @@ void tell_shares(const Options& options, const std::vector<double>& shares) {
 // Workloads without a share are left out.
 void take_workloads(const Given& given, Options& options) {
   for (const auto& files : given.models) {
-    const auto pieces = hw::split(files, ',');
-    options.models.emplace_back(pieces.begin(), pieces.end());
+    options.models.push_back(program::list_in("model", files));
   }
   auto shares = given.shares;
   if (shares.empty()) shares.assign(given.models.size(), 1.0 / static_cast<double>(given.models.size()));
   program::require(shares.size() == given.models.size(), "expected one --share per --model, found " +
                                                              std::to_string(shares.size()) + " for " +
                                                              std::to_string(given.models.size()));
+  program::require(given.shares.empty() || shares.size() > 1, "--share: one workload has all units of work");
   try {
     options.shares = learners::normalised_shares(shares);
   } catch (const std::invalid_argument& e) {
@@ -109,6 +107,9 @@ void take_switching(const po::variables_map& values, const Given& given, Options
     throw program::UsageError(program::of_option(error));
   program::require(slow_s == 0 || values.count("units") > 0,
                    "--switch-s needs --units: how much work lies between the changes");
+  program::refuse_without_effect(
+      values,
+      {{{"units"}, slow_s > 0, "it goes with --switch-s or --slow-switch-s: changes take no time without"}});
 }
 
 // Options that do not go with one table, or with several workloads.
@@ -119,18 +120,19 @@ void check_kind(const po::variables_map& values, const Options& options) {
   program::require(options.one_table() || options.evolve || options.models.size() <= learners::kMaxExactTurns,
                    "more than " + std::to_string(learners::kMaxExactTurns) +
                        " workloads cannot be searched exactly; --evolve can");
-  if (options.one_table()) {
-    for (const char* name : {"schedule", "evolve", "units", "switch-s", "slow-switch-s"})
-      program::require(values.count(name) == 0 || values[name].defaulted(),
-                       std::string("--") + name + " is for workloads that take turns");
-  } else {
-    program::require(!options.pareto, "--pareto is for one workload");
-    program::require(!options.max_epoch_s,
-                     "--max-epoch-s is for one workload; --max-time-ms limits the average unit of work");
-    program::require(
-        options.objective.needs_time(),
-        "--objective power is for one workload: with several, idling would draw the least power");
-  }
+  const bool turns = !options.one_table();
+  program::refuse_without_effect(
+      values,
+      {{{"schedule", "evolve", "units", "switch-s", "slow-switch-s"},
+        turns,
+        "it is for workloads that take turns"},
+       {{"units", "switch-s", "slow-switch-s"},
+        options.schedule,
+        "without --schedule the mode never changes"},
+       {{"pareto"}, !turns, "it is for one workload"},
+       {{"max-epoch-s"}, !turns, "it is for one workload; --max-time-ms limits the average unit of work"}});
+  program::require(!turns || options.objective.needs_time(),
+                   "--objective power is for one workload: with several, idling would draw the least power");
   program::require(options.pareto || options.objective.needs_time() || options.budget.limits_time() ||
                        options.max_epoch_s || options.max_slowdown,
                    "--objective power needs a limit on time: --max-time-ms, --max-epoch-s or --max-slowdown");

@@ -13,11 +13,6 @@ namespace {
 
 // What --goal and its limits mean.
 void read_goal(Options& options) {
-  const auto& limits = options.aim.limits;
-  const bool limited = limits.limits_power() || limits.limits_time() || limits.limits_energy();
-  program::require(!options.goal.empty() ||
-                       (!limited && options.stop_gain == 0 && options.search.empty() && !options.confidence),
-                   "limits, --confidence, --search and --stop-gain go with --goal");
   if (options.goal.empty()) return;
   if (options.search.empty()) options.search = "designed-ei";
   const auto searches = learners::builtin().searches.names();
@@ -51,13 +46,40 @@ std::string learning_samplers() {
   return hw::join(names);
 }
 
+// Options that measure, of a program that may be told to merge or to measure here or there, with a goal or without.
+void check_effects(const program::po::variables_map& values, const program::Manual& manual,
+                   const Options& options) {
+  const bool seeks = !options.goal.empty(), live = options.measuring.device == "jetson";
+  auto measuring = program::names_of(manual, {"merge", "out"});
+  measuring.emplace_back("set");
+  auto about_workload = program::attribute_options();
+  about_workload.insert(about_workload.end(), {"kind", "time-of"});
+  program::refuse_without_effect(
+      values, {{measuring, options.merge.empty(), "--merge measures nothing"},
+               {{"max-power-w", "max-time-ms", "max-energy-j", "confidence", "search", "stop-gain"},
+                seeks,
+                "it goes with --goal"},
+               {{"sampler"}, !seeks, "with --goal it is --search that chooses the modes"},
+               {about_workload, live, "what a simulated or replayed workload is, is known already"}});
+  program::refuse_without_effect(values, program::measuring_effects(options.measuring));
+}
+
+// Options of the search, as --set gave them.
+void check_search_options(const learners::Settings& set, const Options& options) {
+  if (set.empty()) return;
+  program::require(!options.goal.empty(), "--set search...: without --goal nothing is searched for");
+  const auto& search = learners::builtin().searches.find(options.search);
+  for (const auto& [key, value] : set) {
+    const auto name = key.substr(key.find('.') + 1);
+    program::require(std::find(search.goes_by.begin(), search.goes_by.end(), name) != search.goes_by.end(),
+                     "--set " + key + ": search " + search.name + " goes by " +
+                         (search.goes_by.empty() ? "no option" : hw::join(search.goes_by) + " alone"));
+  }
+}
+
 void check(const Options& options) {
   program::require(!options.out.empty(), "give --out, the file of profiles to write");
-  if (!options.merge.empty()) {
-    program::require(options.measuring.device.empty() && options.measuring.command.empty(),
-                     "--merge measures nothing");
-    return;
-  }
+  if (!options.merge.empty()) return;
   program::require(!options.measuring.device.empty(), "give --device: jetson, simulated:BOARD or replay");
   program::require(!options.measuring.workload.empty(), "give --workload, a name for what is measured");
   program::require(datasets::is_profile_name(options.measuring.workload),
@@ -74,7 +96,7 @@ void check(const Options& options) {
                        learning_samplers() + ", or a --search that learns");
   program::require(options.max_s >= 0 && std::isfinite(options.max_s), "--max-s must be >= 0");
   program::require(options.stop_gain >= 0 && options.stop_gain < 1, "--stop-gain must be in [0, 1)");
-  program::refuse_overwriting(options.out, {options.measuring.profiles});
+  program::refuse_overwriting({{"--out", options.out}}, {options.measuring.profiles});
 }
 
 }  // namespace
@@ -112,7 +134,7 @@ std::optional<Options> parse(int argc, char** argv) {
   add("out", po::value(&options.out), "file of profiles to write to; other profiles in it stay");
   add("modes", po::value(&options.modes)->default_value(options.modes), "number of modes to measure");
   add("measurements", po::value(&options.measurements), "another name of --modes");
-  add("max-s", po::value(&options.max_s)->default_value(0),
+  add("max-s", program::real(options.max_s),
       "seconds after which no new mode is begun, and --resume can go on; 0 = no limit");
   add("sampler", po::value(&options.sampler)->default_value("random"), samplers.c_str());
   add("goal", po::value(&options.goal),
@@ -123,19 +145,17 @@ std::optional<Options> parse(int argc, char** argv) {
       "with --goal: probability with which the answer must keep the limits; if not given 0.9 for --search "
       "predict, and 0.5 where the answer was measured to keep them");
   add("search", po::value(&options.search), searches.c_str());
-  add("stop-gain", po::value(&options.stop_gain)->default_value(0),
+  add("stop-gain", program::real(options.stop_gain),
       "with --goal: end once the next measurement is expected to gain less than this fraction");
   add("resume", po::bool_switch(&options.resume), "go on with a run that did not end");
   add("retries", po::value(&options.retries)->default_value(options.retries),
       "how often to repeat a rejected measurement");
   auto& profiler = options.measuring.profiler;
-  add("timeout-s", po::value(&profiler.timeout_s)->default_value(profiler.timeout_s),
-      "seconds for one mode, at most");
-  add("cool-s", po::value(&profiler.cool_s)->default_value(profiler.cool_s),
-      "seconds to let the board cool down before a mode, at most");
-  add("counters-s", po::value(&profiler.counters_s)->default_value(profiler.counters_s),
+  add("timeout-s", program::real(profiler.timeout_s), "seconds for one mode, at most");
+  add("cool-s", program::real(profiler.cool_s), "seconds to let the board cool down before a mode, at most");
+  add("counters-s", program::real(profiler.counters_s),
       "seconds to wait for the kernel's counters of over-current events, where there are any");
-  add("margin-c", po::value(&profiler.margin_c)->default_value(profiler.margin_c),
+  add("margin-c", program::real(profiler.margin_c),
       "degrees by which the board must be below its nearest trip temperature before a mode");
   add("restart", po::bool_switch(&profiler.restart), "start the program again in every mode");
   add("program-output", po::bool_switch(&options.measuring.program_output), "show what the program prints");
@@ -153,11 +173,11 @@ std::optional<Options> parse(int argc, char** argv) {
   program::require(values->count("measurements") == 0 || (*values)["modes"].defaulted(),
                    "give one of --modes and --measurements");
   if (values->count("measurements") > 0) options.modes = options.measurements;
-  const bool set_search = program::set_part(options.choice, search);
-  program::require(!set_search || !options.goal.empty(),
-                   "--set search...: without --goal nothing is searched for");
+  const auto set_search = program::set_part(options.choice, search);
   read_goal(options);
+  check_search_options(set_search, options);
   check(options);
+  check_effects(*values, manual, options);
   const auto kind = datasets::parse_workload_kind(options.kind);
   program::require(kind.has_value(),
                    "--kind must be dnn-training, dnn-inference or non-dnn, found " + options.kind);

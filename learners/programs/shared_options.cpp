@@ -7,6 +7,7 @@
 
 #include "hw/text.hpp"
 #include "learners/checkpoint_io.hpp"
+#include "learners/programs/option_list.hpp"
 #include "learners/samplers/sampler.hpp"
 #include "learners/settings_part.hpp"
 
@@ -45,9 +46,10 @@ void LearnerChoice::check() const {
 
 void add_learner_options(Manual& manual, LearnerChoice& choice, const std::optional<SettablePart>& beside) {
   manual.set = &choice.set;
-  manual.describe_options = [beside](const std::string& name) {
-    if (!beside || name != beside->name) return learners::describe_learner(name);
-    return name + ": " + beside->about + "\n" + learners::describe_options(prefixed(*beside));
+  manual.list_options = [beside](const std::string& name) {
+    if (beside && name == beside->name) return option_list(name, beside->about, prefixed(*beside));
+    const auto& learner = learners::find_learner(name);
+    return option_list(name, learner.about, learner.options);
   };
   std::vector<std::string_view> untrained;
   for (const auto& entry : learners::builtin().learners)
@@ -59,14 +61,14 @@ void add_learner_options(Manual& manual, LearnerChoice& choice, const std::optio
   add("learner", po::value(&choice.learner)->value_name("NAME"), about.c_str());
 }
 
-bool set_part(LearnerChoice& choice, const SettablePart& part) {
+learners::Settings set_part(LearnerChoice& choice, const SettablePart& part) {
   return as_usage([&] {
     auto settings = learners::settings_of(choice.set);
     const auto own = learners::take_part(settings, part.name + ".");
     learners::set_options(own, part.name, prefixed(part));
     choice.set.clear();
     for (const auto& [key, value] : settings) choice.set.push_back(key + "=" + value);
-    return !own.empty();
+    return own;
   });
 }
 
@@ -113,11 +115,15 @@ void add_attribute_options(Manual& manual, datasets::WorkloadAttributes& attribu
   }
 }
 
-std::string attribute_options_given(const datasets::WorkloadAttributes& attributes) {
-  std::vector<std::string> given;
-  for (const auto& [name, member] : datasets::kNumberAttributes)
-    if (attributes.*member) given.push_back("--" + option_of(name));
-  return hw::join(given);
+std::vector<std::string> attribute_options() {
+  std::vector<std::string> names;
+  for (const auto& [name, member] : datasets::kNumberAttributes) names.push_back(option_of(name));
+  return names;
+}
+
+void check_forgetting(double forget, const ChosenLearner& chosen) {
+  require(forget == 1 || chosen.facts().weighs_rows,
+          "--forget: " + chosen.name + " takes all rows for equally sure, so nothing can be forgotten");
 }
 
 datasets::TimeOf time_of_option(const std::string& text) {

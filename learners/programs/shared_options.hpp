@@ -15,16 +15,6 @@
 
 namespace fewwatt::program {
 
-// check(), whose std::invalid_argument becomes a UsageError.
-template <class Check>
-auto as_usage(const Check& check) {
-  try {
-    return check();
-  } catch (const std::invalid_argument& e) {
-    throw UsageError(e.what());
-  }
-}
-
 // The learner that a program works with: --init, --learner and --set.
 struct LearnerChoice {
   std::string init, learner;     // one of them; neither: auto
@@ -46,9 +36,9 @@ struct SettablePart {
 void add_learner_options(Manual& manual, LearnerChoice& choice,
                          const std::optional<SettablePart>& beside = {});
 
-// Sets the options of the part, and leaves those of the learner in choice.set. Returns whether any was given. Throws UsageError for
-// options that the part does not have.
-bool set_part(LearnerChoice& choice, const SettablePart& part);
+// Sets the options of the part, returns them, "search.pool" to "200", and leaves those of the learner in choice.set. Throws UsageError
+// for options that the part does not have.
+learners::Settings set_part(LearnerChoice& choice, const SettablePart& part);
 
 struct ChosenLearner {
   std::string name;
@@ -69,8 +59,11 @@ void add_limit_options(Manual& manual, learners::PowerBudget& limits);
 // Adds one option for each number that is known of a workload: --batch-size, --minibatches-per-epoch, --layers, --parameters and
 // --flops. A value that is not a number above 0 is a UsageError.
 void add_attribute_options(Manual& manual, datasets::WorkloadAttributes& attributes);
-// Those that are given, "--layers, --flops"; "" for none.
-std::string attribute_options_given(const datasets::WorkloadAttributes& attributes);
+// The options of add_attribute_options(), "batch-size".
+std::vector<std::string> attribute_options();
+
+// Throws UsageError where `forget` forgets something, and the learner takes all rows for equally sure.
+void check_forgetting(double forget, const ChosenLearner& chosen);
 
 // Throws UsageError where it is not minibatch, epoch or run.
 datasets::TimeOf time_of_option(const std::string& text);

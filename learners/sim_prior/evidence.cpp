@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 
 #include "learners/cholesky.hpp"
 
@@ -28,9 +26,9 @@ void use_roots(Component& component, const Matrix& root) {
   component.moment = rows_of(rows_of(component.moment).transpose());  // it is symmetric
 }
 
-// A hypothesis with one residual and one scale.
+// A hypothesis with one of its scales.
 struct Member {
-  std::size_t hypothesis, residual;
+  std::size_t hypothesis;
   Scale scale;
   double log_evidence;
 };
@@ -38,7 +36,7 @@ struct Member {
 // All hypotheses of a target on its rows.
 class Evidence {
  public:
-  // Sets fit's levels and roots.
+  // Sets fit's levels, roots and residuals.
   Evidence(int target, const TargetSupport& known, const Hypotheses& hypotheses, const Retrieved& retrieved,
            const MeanFunctions& means, TargetFit& fit)
       : known_(known), hypotheses_(hypotheses) {
@@ -56,44 +54,29 @@ class Evidence {
       else
         clouds_[c] = (root.transpose() * root).cast<double>();
     }
-    for (const auto& residual : hypotheses.residuals)
-      residuals_.push_back(sim_covariance(residual, fit.inputs, fit.inputs));
+    for (const auto& group : hypotheses.groups) {
+      fit.residuals.push_back(group.residual);
+      residuals_.push_back(sim_covariance(group.residual, fit.inputs, fit.inputs));
+    }
     for (const auto& h : hypotheses.all) {
-      Vector mean = means(target, h.mean, fit.modes, cloud_means[h.cloud]);
+      const Vector mean = means(target, h.mean, known.rows.modes, cloud_means[h.cloud]);
       offsets_.push_back(mean.mean());
-      mean.array() -= offsets_.back();
-      means_.push_back(std::move(mean));
+      left_.emplace_back(known.logs.array() - (mean.array() - offsets_.back()));
     }
   }
 
   std::vector<Member> members() const {
-    const auto& all = hypotheses_.all;
     std::vector<Member> found;
-    // Hypotheses with the same covariance one after the other, which is factorised once for all of them.
-    const auto covariance_of = [&](std::size_t h) {
-      return std::tuple(all[h].cloud, all[h].scale, all[h].group);
-    };
-    for (std::size_t first = 0, last = 0; first < all.size(); first = last) {
-      while (last < all.size() && covariance_of(last) == covariance_of(first)) ++last;
-      Eigen::MatrixXd left(known_.logs.size(), static_cast<Index>(last - first));
-      for (std::size_t h = first; h < last; ++h)
-        left.col(static_cast<Index>(h - first)) = known_.logs - means_[h];
-      const auto& group = hypotheses_.groups[all[first].group];
-      for (std::size_t r = group.from; r < group.to; ++r) {
-        for (const auto& s : group.scales) {
-          Member m{first, r, s, 0};
-          const auto llt = factorised(m);
-          if (llt.info() != Eigen::Success) continue;
-          const double log_root = llt.matrixLLT().diagonal().array().log().sum();
-          const Vector squares = llt.matrixL().solve(left).colwise().squaredNorm().transpose();
-          for (; m.hypothesis < last; ++m.hypothesis) {
-            m.log_evidence = -0.5 * squares[static_cast<Index>(m.hypothesis - first)] - log_root +
-                             s.log_prior + all[m.hypothesis].log_prior;
-            found.push_back(m);
-          }
-        }
+    for (std::size_t h = 0; h < hypotheses_.all.size(); ++h)
+      for (const auto& scale : hypotheses_.groups[hypotheses_.all[h].group].scales) {
+        Member m{h, scale, 0};
+        const auto llt = factorised(m);
+        if (llt.info() != Eigen::Success) continue;
+        m.log_evidence = -0.5 * llt.matrixL().solve(left_[h]).squaredNorm() -
+                         llt.matrixLLT().diagonal().array().log().sum() + scale.log_prior +
+                         hypotheses_.all[h].log_prior;
+        found.push_back(m);
       }
-    }
     if (found.empty())
       throw std::runtime_error("sim_prior: no covariance of " + std::to_string(known_.logs.size()) +
                                " support rows is positive definite");
@@ -104,49 +87,47 @@ class Evidence {
   std::vector<double> weights_of(const std::vector<Member>& members, const SimPriorOptions& options) const {
     double best = -std::numeric_limits<double>::infinity();
     for (const auto& m : members) best = std::max(best, m.log_evidence);
-    const auto at = [&](const Member& m) { return m.hypothesis * residuals_.size() + m.residual; };
-    std::vector<double> weights, shares(hypotheses_.all.size() * residuals_.size(), 0.0);
-    double sum = 0;
+    std::vector<double> weights, shares(hypotheses_.all.size(), 0.0);
+    double sum = 0, kept = 0;
     for (const auto& m : members) {
       weights.push_back(std::exp(options.temper * (m.log_evidence - best)));
       sum += weights.back();
-      shares[at(m)] += weights.back();
+      shares[m.hypothesis] += weights.back();
     }
-    double kept = 0;
-    const double smallest = options.smallest_scale * sum;
     for (std::size_t i = 0; i < members.size(); ++i) {
-      const bool dropped = shares[at(members[i])] < options.smallest_share * sum || weights[i] < smallest;
-      if (dropped) weights[i] = 0;
+      if (shares[members[i].hypothesis] < options.smallest_share * sum ||
+          weights[i] < options.smallest_scale * sum)
+        weights[i] = 0;
       kept += weights[i];
     }
     for (auto& weight : weights) weight /= kept;
     return weights;
   }
 
-  // Adds members of weight to fit's components, and to what they say of rows left out.
+  // Sets fit's components, noise and what is said of rows left out.
   void average(const std::vector<Member>& members, const std::vector<double>& weights, TargetFit& fit) const {
     const auto k = known_.logs.size();
-    std::vector<std::optional<Component>> found(std::size_t{kNumClouds} * residuals_.size());
+    std::vector<Component> components;
+    for (std::size_t h = 0; h < hypotheses_.all.size(); ++h)
+      components.push_back({.cloud = hypotheses_.all[h].cloud,
+                            .mean = hypotheses_.all[h].mean,
+                            .residual = hypotheses_.all[h].group,
+                            .offset = offsets_[h],
+                            .mean_of = Vector::Zero(2 + 2 * k),
+                            .moment = Eigen::MatrixXd::Zero(2 + 2 * k, 2 + 2 * k)});
     Vector error = Vector::Zero(k), second = Vector::Zero(k);  // of rows left out
     for (std::size_t i = 0; i < members.size(); ++i) {
-      const auto& m = members[i];
       if (weights[i] == 0) continue;
-      auto& component = found[hypotheses_.all[m.hypothesis].cloud * residuals_.size() + m.residual];
-      if (!component)
-        component = Component{.cloud = hypotheses_.all[m.hypothesis].cloud,
-                              .residual = m.residual,
-                              .mean_of = Vector::Zero(1 + 2 * k),
-                              .moment = Eigen::MatrixXd::Zero(1 + 2 * k, 1 + 2 * k)};
-      const auto [off, variance] = add(m, weights[i], *component);
-      fit.noise_variance += weights[i] * m.scale.noise;
+      const auto [off, variance] = add(members[i], weights[i], components[members[i].hypothesis]);
+      fit.noise_variance += weights[i] * members[i].scale.noise;
       error += weights[i] * off;
       second += weights[i] * (variance + off.cwiseAbs2());
     }
-    for (auto& component : found) {
-      if (!component) continue;
-      if (fit.has_short_roots(component->cloud))
-        use_roots(*component, fit.roots[component->cloud].cast<double>());
-      fit.components.push_back(std::move(*component));
+    for (auto& component : components) {
+      if (component.constant == 0) continue;  // without weight
+      if (fit.has_short_roots(component.cloud))
+        use_roots(component, fit.roots[component.cloud].cast<double>());
+      fit.components.push_back(std::move(component));
     }
     fit.left_out = {error, second - error.cwiseAbs2()};
   }
@@ -154,36 +135,20 @@ class Evidence {
  private:
   Eigen::LLT<Eigen::MatrixXd> factorised(const Member& m) const {
     const auto& h = hypotheses_.all[m.hypothesis];
-    Eigen::MatrixXd sum = h.scale * m.scale.a * clouds_[h.cloud] + m.scale.b * residuals_[m.residual];
+    Eigen::MatrixXd sum = h.scale * m.scale.a * clouds_[h.cloud] + m.scale.b * residuals_[h.group];
     sum.array() += kSimLevelVariance;
     sum.diagonal() += m.scale.noise * known_.rows.noise_factors;
     return Eigen::LLT<Eigen::MatrixXd>(sum);
   }
 
-  // The position of a hypothesis's mean function among those of the component.
-  Index mean_in(Component& component, std::size_t hypothesis) const {
-    const auto kind = hypotheses_.all[hypothesis].mean;
-    const auto mean = static_cast<Index>(std::find_if(component.means.begin(), component.means.end(),
-                                                      [&](const auto& one) { return one.kind == kind; }) -
-                                         component.means.begin());
-    if (mean < static_cast<Index>(component.means.size())) return mean;
-    component.means.push_back({kind, offsets_[hypothesis]});
-    const auto size = component.mean_of.size() + 1;
-    component.mean_of.conservativeResizeLike(Vector::Zero(size));
-    component.moment.conservativeResizeLike(Eigen::MatrixXd::Zero(size, size));
-    return mean;
-  }
-
   // What the member predicts of each row from the others: Rasmussen & Williams 2006, eq. 5.12.
   LeftOut add(const Member& m, double weight, Component& component) const {
     const auto k = known_.logs.size();
-    const auto mean = mean_in(component, m.hypothesis);
     const auto llt = factorised(m);
     const double a = hypotheses_.all[m.hypothesis].scale * m.scale.a, b = m.scale.b;
-    const Vector alpha = llt.solve(known_.logs - means_[m.hypothesis]);
-    Vector coefficients = Vector::Zero(component.mean_of.size());
-    coefficients.head(1 + 2 * k) << kSimLevelVariance * alpha.sum(), a * alpha, b * alpha;
-    coefficients[1 + 2 * k + mean] = 1;
+    const Vector alpha = llt.solve(left_[m.hypothesis]);
+    Vector coefficients(2 + 2 * k);
+    coefficients << kSimLevelVariance * alpha.sum(), a * alpha, b * alpha, 1;
     // K^-1 between what [1, C, R] is to the covariance with the support: [level 1, a I, b I].
     const Eigen::MatrixXd inverse = inverse_of_squared(llt.matrixLLT());
     const Vector sums = kSimLevelVariance * inverse.rowwise().sum();
@@ -207,9 +172,9 @@ class Evidence {
   const TargetSupport& known_;
   const Hypotheses& hypotheses_;
   std::array<Matrix, kNumClouds> clouds_;  // covariances on the support, [k,k]
-  std::vector<Matrix> residuals_;          // the same
-  std::vector<Vector> means_;              // of each hypothesis, less its offset: [k]
-  std::vector<double> offsets_;
+  std::vector<Matrix> residuals_;          // of groups, the same
+  std::vector<Vector> left_;               // by each hypothesis: logs less its mean function, [k]
+  std::vector<double> offsets_;            // of these mean functions
 };
 
 }  // namespace
@@ -219,17 +184,15 @@ bool TargetFit::uses(std::size_t cloud) const {
                      [&](const Component& one) { return one.cloud == cloud; });
 }
 
-TargetFit fit_of(int target, const TargetSupport& known, SimInputs inputs, Hypotheses hypotheses,
+TargetFit fit_of(int target, const TargetSupport& known, SimInputs inputs, const Hypotheses& hypotheses,
                  const Retrieved& retrieved, const MeanFunctions& means, const SimPriorOptions& options) {
   TargetFit fit;
   fit.level = known.level;
-  fit.modes = known.rows.modes;
   fit.inputs = std::move(inputs);
+  fit.stated = hypotheses.stated;
   const Evidence evidence(target, known, hypotheses, retrieved, means, fit);
   const auto members = evidence.members();
   evidence.average(members, evidence.weights_of(members, options), fit);
-  fit.residuals = std::move(hypotheses.residuals);
-  fit.stated = std::move(hypotheses.stated);
   return fit;
 }
 

@@ -5,11 +5,16 @@
 #include <limits>
 #include <stdexcept>
 
+#include "learners/physics.hpp"
+
 namespace fewwatt::learners {
 namespace {
 
 using tasks::kTargetNames;
 using Index = Eigen::Index;
+
+// Without training, from so many rows on several residuals are averaged over: fewer cannot tell them apart.
+constexpr std::size_t kRowsForFamily = 8;
 
 // Standard deviations 0 are fine: exp(-inf).
 double log_of(double value) {
@@ -76,21 +81,15 @@ std::vector<Scale> untrained_scales(const SimPriorOptions& options) {
   return all;
 }
 
-// Adds residuals and the scales that they are averaged over; the group's number.
-std::size_t add_group(Hypotheses& h, const std::vector<SimResidual>& residuals, std::vector<Scale> scales) {
-  const auto from = h.residuals.size();
-  h.residuals.insert(h.residuals.end(), residuals.begin(), residuals.end());
-  h.groups.push_back({from, h.residuals.size(), std::move(scales)});
+// Adds a residual and the scales that it is averaged over; the group's number.
+std::size_t add_group(Hypotheses& h, SimResidual residual, std::vector<Scale> scales) {
+  h.groups.push_back({std::move(residual), std::move(scales)});
   return h.groups.size() - 1;
 }
 
-// What only some workloads are like: time as physics has it, or power that no knob changes, as that of a workload which waits for
-// something else.
-void add_unusual(Hypotheses& h, int target, double scale, std::size_t group, const SimPriorOptions& options) {
-  if (target == tasks::kTimeMs)
-    h.all.push_back({kAll, Mean::physics, options.physics_scale * scale, options.physics_log_prior, group});
-  else
-    h.all.push_back({kAll, Mean::flat, options.flat_scale * scale, 0, group});
+// A workload that waits for something else draws about the same power in every mode.
+void add_flat(Hypotheses& h, double scale, std::size_t group, const SimPriorOptions& options) {
+  h.all.push_back({kAll, Mean::flat, options.flat_scale * scale, 0, group});
 }
 
 // Mixtures of the training workloads, and blends.
@@ -98,7 +97,7 @@ void add_mixed(Hypotheses& h, int target, const SimPriorTarget& trained, const R
                const SimPriorOptions& options) {
   if (!trained.mixed || retrieved.logs[target][kAllMixtures].size() == 0) return;
   const auto mixed =
-      add_group(h, {trained.mixed->residual}, trained_scales(target, trained.mixed->log_noise, options));
+      add_group(h, trained.mixed->residual, trained_scales(target, trained.mixed->log_noise, options));
   // The odds are not tempered.
   const double odds = std::log(trained.mixed_share / (1 - trained.mixed_share)) / options.temper;
   h.all.push_back({kRetrievedMixtures, Mean::cloud, 1, odds, mixed});
@@ -109,7 +108,7 @@ void add_mixed(Hypotheses& h, int target, const SimPriorTarget& trained, const R
 
 void add_trained(Hypotheses& h, int target, const Samples& support, const TargetSupport& known,
                  const SimInputs& inputs, const Retrieved& retrieved, const SimPriorOptions& options,
-                 std::vector<SimResidual> family, MeanFunctions& means) {
+                 const MeanFunctions& means) {
   const auto& model = *retrieved.sources.model;
   const auto& trained = *model.targets[target];
   const auto& space = *support.space;
@@ -118,43 +117,44 @@ void add_trained(Hypotheses& h, int target, const Samples& support, const Target
                                 " must have " + std::to_string(inputs.psi.cols()) + " slopes, found " +
                                 std::to_string(trained.residual.log_slopes.size()));
   const double scale = std::exp(trained.log_scale);
-  add_group(h, {trained.residual}, trained_scales(target, trained.log_noise, options));
-  h.all.push_back({kAll, Mean::cloud, scale, 0});
-  if (!means.curve_modes.empty() && trained.training.size() > 0) {
-    const auto& logs = trained.training;
-    means.curves[target] = (logs.colwise() - logs.rowwise().mean().eval()).colwise().mean().transpose();
-    h.all.push_back({kAll, Mean::training, scale, 0});
-  }
-  add_unusual(h, target, scale, 0, options);
+  const auto own = add_group(h, trained.residual, trained_scales(target, trained.log_noise, options));
+  h.all.push_back({kRetrieved, Mean::cloud, 1, 0, own});
+  if (means.curves[target].size() > 0) h.all.push_back({kAll, Mean::training, scale, 0, own});
+  if (target == tasks::kPowerW) add_flat(h, scale, own, options);
   add_mixed(h, target, trained, retrieved, options);
-  if (model.stated)
-    if (auto stated = model.stated->prior(target, space, support.characteristics, false)) {
-      h.stated_logs = model.stated->logs(target, space, known.rows.modes, stated->which);
-      h.stated = std::move(*stated);
-      h.all.push_back({kStated, Mean::cloud, 1, 0});
-    }
   // A residual that knows nothing of the training workloads. Simulated power is less like measured power.
   if (target == tasks::kTimeMs)
-    h.all.push_back({kRetrieved, Mean::cloud, 1, 0, add_group(h, family, untrained_scales(options))});
+    h.all.push_back({kRetrieved, Mean::cloud, 1, 0,
+                     add_group(h, residual_family(inputs.knobs.cols(), inputs.psi.cols()).front(),
+                               untrained_scales(options))});
+  if (!model.stated) return;
+  if (auto stated = model.stated->prior(target, space, support.characteristics, false)) {
+    h.stated_logs = model.stated->logs(target, space, known.rows.modes, stated->which);
+    h.stated = std::move(*stated);
+    h.all.push_back({kStated, Mean::cloud, 1, 0, own});
+  }
 }
 
 void add_untrained(Hypotheses& h, int target, const TargetSupport& known, const SimInputs& inputs,
-                   const Retrieved& retrieved, const SimPriorOptions& options,
-                   std::vector<SimResidual> family) {
-  add_group(h, family, untrained_scales(options));
-  if (options.fitted && known.rows.modes.size() >= options.rows_for_fit) {
-    const auto& logs = retrieved.logs[target][kRetrieved];
-    const auto cloud = at_modes(retrieved.clouds[kRetrieved], logs, logs.rowwise().mean());
-    SimPriorRows rows{inputs, (cloud.root.transpose() * cloud.root).cast<double>(), known.logs - cloud.mean,
-                      known.rows.noise_factors};
-    rows.left.array() -= rows.left.mean();
-    const auto fitted = fit_to_support(rows, options.fit);
-    h.all.push_back({kRetrieved, Mean::cloud, 1, fitted.log_prior,
-                     add_group(h, {fitted.residual},
-                               scales_about(fitted.log_noise, options, {1}, {0.3, 1, 3}, {0.5, 1, 2}))});
-  }
-  family.resize(1);
-  add_unusual(h, target, 1, add_group(h, family, untrained_scales(options)), options);
+                   const Retrieved& retrieved, const SimPriorOptions& options) {
+  auto family = residual_family(inputs.knobs.cols(), inputs.psi.cols());
+  if (!options.fitted || known.rows.modes.size() < kRowsForFamily) family.resize(1);
+  for (const auto& residual : family)
+    h.all.push_back({kRetrieved, Mean::cloud, 1, 0, add_group(h, residual, untrained_scales(options))});
+  if (target == tasks::kTimeMs)
+    h.all.push_back({kAll, Mean::physics, options.physics_scale, options.physics_log_prior, 0});
+  else
+    add_flat(h, 1, 0, options);
+  if (!options.fitted || known.rows.modes.size() < options.rows_for_fit) return;
+  const auto& logs = retrieved.logs[target][kRetrieved];
+  const auto cloud = at_modes(retrieved.clouds[kRetrieved], logs, logs.rowwise().mean());
+  SimPriorRows rows{inputs, (cloud.root.transpose() * cloud.root).cast<double>(), known.logs - cloud.mean,
+                    known.rows.noise_factors};
+  rows.left.array() -= rows.left.mean();
+  const auto fitted = fit_to_support(rows, options.fit);
+  h.all.push_back({kRetrieved, Mean::cloud, 1, fitted.log_prior,
+                   add_group(h, fitted.residual,
+                             scales_about(fitted.log_noise, options, {1}, {0.3, 1, 3}, {0.5, 1, 2}))});
 }
 
 }  // namespace
@@ -173,19 +173,27 @@ Vector MeanFunctions::operator()(int target, Mean kind, std::span<const hw::Powe
   return mean;
 }
 
+MeanFunctions mean_functions_of(const Samples& support, const SimPriorModel* trained) {
+  MeanFunctions means{Physics().adapt(support), {}, {}};
+  if (trained == nullptr) return means;
+  means.curve_modes = trained->modes;
+  for (std::size_t t = 0; t < means.curves.size(); ++t) {
+    if (!trained->targets[t] || trained->targets[t]->training.size() == 0) continue;
+    const auto& logs = trained->targets[t]->training;
+    means.curves[t] = (logs.colwise() - logs.rowwise().mean().eval()).colwise().mean().transpose();
+  }
+  return means;
+}
+
 Hypotheses hypotheses_of(int target, const Samples& support, const TargetSupport& known,
                          const SimInputs& inputs, const Retrieved& retrieved, const SimPriorOptions& options,
-                         MeanFunctions& means) {
+                         const MeanFunctions& means) {
   const auto& model = retrieved.sources.model;
-  const bool trained = model && model->targets[target];
-  auto family = residual_family(inputs.knobs.cols(), inputs.psi.cols());
-  if (trained || !options.family || known.rows.modes.size() < options.rows_for_family) family.resize(1);
   Hypotheses h;
-  h.all.push_back({kRetrieved, Mean::cloud, 1, 0});
-  if (trained)
-    add_trained(h, target, support, known, inputs, retrieved, options, std::move(family), means);
+  if (model && model->targets[target])
+    add_trained(h, target, support, known, inputs, retrieved, options, means);
   else
-    add_untrained(h, target, known, inputs, retrieved, options, std::move(family));
+    add_untrained(h, target, known, inputs, retrieved, options);
   return h;
 }
 

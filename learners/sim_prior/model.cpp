@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
+
+#include "learners/checkpoint_fields.hpp"
 
 namespace fewwatt::learners {
 
@@ -55,80 +56,54 @@ std::string SimPriorModel::error() const {
   return "";
 }
 
+void SimPriorModel::visit(CheckpointFields& fields) {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  std::string trained_by = "sim_prior";
+  fields.text("trained_by", trained_by);
+  fields.text("knobs", knobs);
+  fields.modes("modes", modes);
+  if (!fields.reads() || fields.source().has_number("workloads"))
+    fields.integer("workloads", workloads, 1, kMost);
+  const auto fitted = [d = static_cast<Index>(std::count(knobs.begin(), knobs.end(), ' ')) + 1](
+                          CheckpointFields& of, SimPriorFitted& one) {
+    Vector residual = of.reads() ? Vector() : one.residual.flat();
+    of.row("residual", residual);
+    if (of.reads() && residual.size() < 1 + 3 * d)
+      of.refuse("residual", "must have at least " + std::to_string(1 + 3 * d) + " values, found " +
+                                std::to_string(residual.size()));
+    if (of.reads()) one.residual = SimResidual::from_flat(residual, d);
+    of.real("log_noise", one.log_noise, -kMostLog, kMostLog);
+    of.real("log_scale", one.log_scale, -kMostLog, kMostLog);
+  };
+  fields.targets(targets, "residual", [&](CheckpointFields& of, SimPriorTarget& target) {
+    fitted(of, target);
+    of.matrix("training", target.training);
+    of.part("mixed", "residual", target.mixed, [&](CheckpointFields& part, SimPriorFitted& mixed) {
+      fitted(part, mixed);
+      part.real("share", target.mixed_share, 0, 1);
+    });
+  });
+  fields.part("stated", "characteristics", stated, [](CheckpointFields& of, StatedWorkloads& known) {
+    of.matrix("characteristics", known.characteristics);
+    of.integers("time_of", known.time_of, 0, static_cast<int>(datasets::TimeOf::run));
+    of.integers("highest", known.highest, 1, kMost);
+    of.row("lowest", known.lowest);
+  });
+  if (!stated) return;
+  for (std::size_t t = 0; t < targets.size(); ++t) {
+    const auto prefix = std::string(kTargetNames[t]) + "/stated/";
+    fields.optional_matrix(prefix + "curves", stated->curves[t]);
+    if (stated->curves[t].size() > 0)
+      fields.real(prefix + "error", stated->curve_errors[t], 0, kMostTargetScale);
+  }
+}
+
 Checkpoint SimPriorModel::to_checkpoint() const {
-  Checkpoint c;
-  c.learner = "sim_prior";
-  c.texts["trained_by"] = "sim_prior";
-  c.texts["knobs"] = knobs;
-  c.numbers["workloads"] = {static_cast<double>(workloads)};
-  c.tensors["modes"] = settings_of(modes);
-  if (stated) {
-    c.tensors["stated/characteristics"] = stated->characteristics;
-    c.numbers["stated/time_of"] = {stated->time_of.begin(), stated->time_of.end()};
-    c.numbers["stated/highest"] = {stated->highest.begin(), stated->highest.end()};
-    c.tensors["stated/lowest"] = stated->lowest.transpose();
-  }
-  for (int t = 0; t < kNumTargets; ++t) {
-    if (!targets[t]) continue;
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    const auto write = [&](const SimPriorFitted& fitted, const std::string& to) {
-      c.tensors[to + "residual"] = fitted.residual.flat().transpose();
-      c.numbers[to + "log_noise"] = {fitted.log_noise};
-      c.numbers[to + "log_scale"] = {fitted.log_scale};
-    };
-    write(*targets[t], prefix);
-    c.tensors[prefix + "training"] = targets[t]->training;
-    if (stated && stated->curves[t].size() > 0) {
-      c.tensors[prefix + "stated/curves"] = stated->curves[t];
-      c.numbers[prefix + "stated/error"] = {stated->curve_errors[t]};
-    }
-    if (!targets[t]->mixed) continue;
-    write(*targets[t]->mixed, prefix + "mixed/");
-    c.numbers[prefix + "mixed/share"] = {targets[t]->mixed_share};
-  }
-  return c;
+  return write_fields("sim_prior", *this);
 }
 
 SimPriorModel SimPriorModel::from_checkpoint(const Checkpoint& c) {
-  SimPriorModel model;
-  model.knobs = c.text("knobs");
-  const auto d = static_cast<Index>(std::count(model.knobs.begin(), model.knobs.end(), ' ')) + 1;
-  model.modes = modes_of(c, "modes");
-  if (c.numbers.contains("workloads"))
-    model.workloads = c.integer("workloads", 1, std::numeric_limits<int>::max());
-  if (c.tensors.contains("stated/characteristics")) {
-    model.stated.emplace().characteristics = c.tensor("stated/characteristics");
-    model.stated->time_of = c.integers("stated/time_of", 0, static_cast<int>(datasets::TimeOf::run));
-    model.stated->highest = c.integers("stated/highest", 1, std::numeric_limits<int>::max());
-    model.stated->lowest = c.vector("stated/lowest");
-  }
-  for (int t = 0; t < kNumTargets; ++t) {
-    const std::string prefix = std::string(kTargetNames[t]) + "/";
-    if (!c.tensors.contains(prefix + "residual")) continue;
-    if (model.stated && c.tensors.contains(prefix + "stated/curves")) {
-      model.stated->curves[t] = c.tensor(prefix + "stated/curves");
-      model.stated->curve_errors[t] = c.real(prefix + "stated/error", 0, kMostTargetScale);
-    }
-    const auto read = [&](const std::string& from, SimPriorFitted& fitted) {
-      const Vector flat = c.vector(from + "residual");
-      if (flat.size() < 1 + 3 * d)
-        throw std::invalid_argument("checkpoint of sim_prior: " + from + "residual must have at least " +
-                                    std::to_string(1 + 3 * d) + " values, found " +
-                                    std::to_string(flat.size()));
-      fitted.residual = SimResidual::from_flat(flat, d);
-      fitted.log_noise = c.real(from + "log_noise", -kMostLog, kMostLog);
-      fitted.log_scale = c.real(from + "log_scale", -kMostLog, kMostLog);
-    };
-    SimPriorTarget target;
-    read(prefix, target);
-    if (c.tensors.contains(prefix + "mixed/residual")) {
-      read(prefix + "mixed/", target.mixed.emplace());
-      target.mixed_share = c.real(prefix + "mixed/share", 0, 1);
-    }
-    target.training = c.tensor(prefix + "training");
-    model.targets[t] = std::move(target);
-  }
-  return model;
+  return read_fields<SimPriorModel>(c);
 }
 
 }  // namespace fewwatt::learners

@@ -11,6 +11,8 @@
 
 namespace fewwatt::learners {
 
+class CheckpointFields;
+
 // What there is of one target after training on other workloads.
 struct SimPriorTarget : SimPriorFitted {
   Matrix training;  // [w,g] log y of the training workloads in the modes of SimPriorModel; [0,0]: none
@@ -31,11 +33,12 @@ struct SimPriorModel {
   int workloads = kWorkloads;        // trained on, >= 1
   std::string knobs;                 // roles_text() of the training spaces
   std::vector<hw::PowerMode> modes;  // [g] that all training profiles have, ascending
-  std::array<std::optional<SimPriorTarget>, tasks::kNumTargets> targets;
+  std::array<std::optional<SimPriorTarget>, tasks::kNumTargets> targets;  // nullopt where it is not trained
   std::optional<StatedWorkloads> stated;  // where kFewestStated training workloads state what they are
 
-  std::string error() const;  // "" when valid
-  Checkpoint to_checkpoint() const;
+  std::string error() const;                                // "" when valid
+  void visit(CheckpointFields& fields);                     // names every field of the checkpoint once
+  Checkpoint to_checkpoint() const;                         // origin is left to the caller
   static SimPriorModel from_checkpoint(const Checkpoint&);  // throws std::invalid_argument
 };
 

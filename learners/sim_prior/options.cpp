@@ -15,10 +15,9 @@ void SimPriorOptions::each(OptionVisitor& on) {
   on.real("effective", effective, 1, 1e5, "of each kind, how many count, by weight");
   on.real("time_error", time_error, 1e-6, 10, "how far apart the times of alike workloads are, in logs");
   on.real("power_error", power_error, 1e-6, 10, "the same of powers");
-  on.flag("family", family, "whether several residuals are averaged over without training");
-  on.flag("fitted", fitted, "whether a residual is fitted to large supports without training");
-  on.whole("rows_for_family", rows_for_family, 1, kMost,
-           "rows from which on several residuals are averaged over");
+  on.flag(
+      "fitted", fitted,
+      "whether, without training, several residuals are averaged over, and one is fitted to large supports");
   on.whole("rows_for_fit", rows_for_fit, 2, kMost, "rows from which on a residual is fitted");
   on.part("fit.", [&](OptionVisitor& part) { fit.each(part); });
   on.real("physics_scale", physics_scale, 1e-9, 1e3, "share of the simulated covariance beside physics");
@@ -44,7 +43,7 @@ std::string SimPriorOptions::error() const {
       return "SimPriorOptions: effective, time_error, power_error, physics_scale, flat_scale, scale_spread, "
              "noise_spread, usual_noise, usual_noise_spread and temper must be > 0";
   if (!std::isfinite(physics_log_prior)) return "SimPriorOptions: physics_log_prior must be finite";
-  // There are at most some ten residuals of hypotheses, each with at most 36 scales: something is always kept.
+  // There are some ten hypotheses at most, each with at most 45 scales: something is always kept.
   if (!(smallest_share >= 0 && smallest_share <= 0.05) || !(smallest_scale >= 0 && smallest_scale <= 0.001))
     return "SimPriorOptions: smallest_share must be in [0, 0.05], smallest_scale in [0, 0.001]";
   return fit.error();

@@ -124,7 +124,7 @@ class SimPriorPredictor final : public Predictor {
   struct At {
     std::array<CloudLogs, kNumClouds> clouds;
     std::array<Matrix, kNumClouds> cross;  // [n,c], see Component
-    std::vector<Matrix> residual_cross;
+    std::vector<Matrix> residual_cross;    // [n,k]
   };
   At fit_at(int t, std::span<const hw::PowerMode> modes, const SimInputs& inputs, const AllLogs& logs) const {
     const auto& fit = *fits_[t];
@@ -150,18 +150,13 @@ class SimPriorPredictor final : public Predictor {
         cross = sim_covariance(fit.residuals[one.residual], inputs, fit.inputs);
     return at;
   }
-  // A component's u(x) of each mode: [n, 1 + c + k + q].
+  // A component's u(x) of each mode: [n, 2 + c + k].
   void set_functions(int t, const Component& one, std::span<const hw::PowerMode> modes, const At& at,
                      Matrix& u) const {
     u.resize(static_cast<Index>(modes.size()), one.mean_of.size());
-    const auto k = static_cast<Index>(fits_[t]->modes.size());
-    const auto c = at.cross[one.cloud].cols();
-    u.col(0).setOnes();
-    u.middleCols(1, c) = at.cross[one.cloud];
-    u.middleCols(1 + c, k) = at.residual_cross[one.residual];
-    for (std::size_t q = 0; q < one.means.size(); ++q)
-      u.col(1 + c + k + static_cast<Index>(q)) =
-          means_(t, one.means[q].kind, modes, at.clouds[one.cloud].mean).array() - one.means[q].offset;
+    const Vector mean = means_(t, one.mean, modes, at.clouds[one.cloud].mean);
+    u << Vector::Ones(u.rows()), at.cross[one.cloud], at.residual_cross[one.residual],
+        (mean.array() - one.offset).matrix();
   }
 
   struct LogPrediction {
@@ -172,11 +167,6 @@ class SimPriorPredictor final : public Predictor {
     const auto& fit = *fits_[t];
     const auto n = static_cast<Index>(modes.size());
     const auto at = fit_at(t, modes, inputs, logs);
-    std::array<Vector, kNumClouds> own;
-    for (std::size_t c = 0; c < kNumClouds; ++c)
-      own[c] = at.clouds[c].root.colwise().squaredNorm().transpose().cast<double>();
-    std::vector<Vector> residual_own;
-    for (const auto& residual : fit.residuals) residual_own.push_back(residual_variance(residual, inputs));
     Vector mean = Vector::Zero(n), second = Vector::Zero(n);
     Matrix u, product;
     for (const auto& one : fit.components) {
@@ -186,8 +176,9 @@ class SimPriorPredictor final : public Predictor {
       Eigen::MatrixXd half = 2 * one.moment;
       half.diagonal() = one.moment.diagonal();
       product.noalias() = u * half.triangularView<Eigen::Upper>();
-      second.array() += one.a * own[one.cloud].array() + one.b * residual_own[one.residual].array() +
-                        one.constant + product.cwiseProduct(u).rowwise().sum().array();
+      const Vector own = at.clouds[one.cloud].root.colwise().squaredNorm().transpose().cast<double>();
+      second += one.a * own + one.b * residual_variance(fit.residuals[one.residual], inputs);
+      second.array() += one.constant + product.cwiseProduct(u).rowwise().sum().array();
     }
     const Vector variance = (second.array() - mean.array().square()).max(1e-10);
     return {mean.array() + fit.level, variance};

@@ -12,7 +12,7 @@
 // The last part of SimPrior: what is predicted of other modes.
 namespace fewwatt::learners {
 
-// From what the rows say of each target that they have; fits are of `retrieved`.
+// From what the rows say of each target that they have. fits and means are those that were made with `retrieved`.
 std::unique_ptr<const Predictor> predictor_of(Retrieved retrieved, MeanFunctions means,
                                               std::array<std::optional<TargetFit>, tasks::kNumTargets> fits);
 

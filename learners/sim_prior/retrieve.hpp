@@ -22,19 +22,20 @@ struct SimulatedSupport {
   SimPopulation::Logs logs;          // [population, modes]
 };
 
-// One target of a support.
+// One target of a support: its k known rows.
 struct TargetSupport {
-  TargetRows rows;
+  TargetRows rows;   // as rows_of() gives them
   Vector logs;       // [k] log y less their mean
   double level = 0;  // that mean
 };
-using TargetSupports = std::array<std::optional<TargetSupport>, tasks::kNumTargets>;  // nullopt: not measured
-TargetSupports targets_of(const Samples& support);
+// All targets of a support; nullopt: not measured.
+using TargetSupports = std::array<std::optional<TargetSupport>, tasks::kNumTargets>;
+TargetSupports targets_of(const Samples& support);  // see TargetSupports
 
 // Workloads that might exist, and what training has learned.
 struct Sources {
-  std::shared_ptr<const SimPopulation> population;
-  std::shared_ptr<const SimPriorModel> model;  // nullptr without training
+  std::shared_ptr<const SimPopulation> population;  // simulated workloads
+  std::shared_ptr<const SimPriorModel> model;       // nullptr without training
   // Of training workloads; blends: of one of them and of the first simulated ones. nullptr without a model, and where modes are
   // not those of training.
   std::shared_ptr<const Mixtures> mixtures, blends;
@@ -42,17 +43,18 @@ struct Sources {
 
 // The clouds of a support, but kStated.
 struct Retrieved {
-  std::shared_ptr<const hw::PowerModeSpace> space;
-  Sources sources;
-  std::array<Cloud, kNumClouds> clouds;  // without workloads where there is none
+  std::shared_ptr<const hw::PowerModeSpace> space;  // of the device
+  Sources sources;                                  // of their workloads
+  std::array<Cloud, kNumClouds> clouds;             // without workloads where there is none
   // Logs of their workloads on the rows of each target, [which, k]; [0,0]: none
   std::array<std::array<SimPopulation::Rows, kNumClouds>, tasks::kNumTargets> logs;
-  std::array<Eigen::VectorXf, tasks::kNumTargets> levels_in_blends;  // of the cloud kAll
+  // What is taken off the logs of each workload of the cloud kAll before it is blended; [0]: there are no blends.
+  std::array<Eigen::VectorXf, tasks::kNumTargets> levels_in_blends;
 
-  // Logs of the clouds that are wanted, at modes.
+  // Logs of the clouds that are wanted, at n modes, [which, n].
   std::array<SimPopulation::Logs, kNumClouds> at(std::span<const hw::PowerMode> modes,
                                                  const std::array<bool, kNumClouds>& wanted) const;
-  // Logs of blends at modes; all: of the cloud kAll at these.
+  // Logs of the blends `which` at n modes, [which, n]; all: those of the cloud kAll there.
   SimPopulation::Logs blend(std::span<const hw::PowerMode> modes, std::span<const std::size_t> which,
                             SimPopulation::Logs all) const;
 };
@@ -64,7 +66,7 @@ Vector misfits(const SimPopulation::Rows& logs, const Vector& centred, const Vec
 // w_i ~ exp(-q_i / (2 tau)), sum 1, with the tau that makes 1 / sum w^2 `effective`, or as near as it gets.
 Eigen::VectorXf retrieval_weights(const Vector& q, double effective);
 
-// Workloads are retrieved by time and power together:  q = sum over targets of misfit / error^2.
+// Workloads are retrieved by time and power together:  q = sum over targets of misfit / error^2. simulated: of the support's modes.
 Retrieved retrieve(const Sources& sources, const SimPriorOptions& options,
                    std::shared_ptr<const hw::PowerModeSpace> space, const TargetSupports& targets,
                    const SimulatedSupport& simulated);

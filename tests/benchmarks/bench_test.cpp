@@ -341,6 +341,9 @@ TEST_F(Bench, MistakesHaveTheirExitCodes) {
   for (const std::string wrong :
        {"--shots 5,x", "--learners gp,gp", "--samplers random,random", "--seeds 0", "--threads -1"})
     EXPECT_EQ(run_program("bench", suite + out + data + " " + wrong).code, 2) << wrong;
+  const auto measured = run_program("bench", suite + out + data + " --measured 5");
+  EXPECT_EQ(measured.code, 2);
+  EXPECT_NE(measured.err.find("--measured: the suite has no searches"), std::string::npos) << measured.err;
   EXPECT_EQ(run_program("bench", "--suite /no/such.ini" + out + data).code, 1);
   const auto nowhere = run_program("bench", suite + out + " --data-root /no/such/data");
   EXPECT_EQ(nowhere.code, 1);

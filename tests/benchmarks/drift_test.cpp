@@ -29,11 +29,6 @@ DriftSuite small() {
   return suite;
 }
 
-TEST(DriftSuite, IsToldFromOthers) {
-  EXPECT_TRUE(is_drift_suite(kSuite));
-  EXPECT_FALSE(is_drift_suite(tests::source_dir() + "/benchmarks/suites/demo.ini"));
-}
-
 TEST(DriftSuite, RefusesBadValues) {
   const auto text = tests::read_text(kSuite);
   const auto refused = [&](const std::string& line, const std::string& instead, const std::string& said) {
@@ -57,6 +52,7 @@ TEST(DriftSuite, RefusesBadValues) {
   refused("window_s = 5", "window_s = 0.5", "less than window_s");
   refused("seeds = 5", "seeds = 0", "seeds");
   refused("seeds = 5", "sedes = 5", "sedes");
+  refused("changes = 20", "changes = 20\n[learner auto]\ntemper = 1", "expected [suite] alone");
 }
 
 TEST(WorldOnBoard, ACappedClockIsAsItsCap) {

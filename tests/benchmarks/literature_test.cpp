@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "datasets/csv.hpp"
+#include "tests/benchmarks/suite_text.hpp"
 #include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
@@ -30,29 +31,16 @@ const char* const kText =
     "2\n";
 
 std::string replaced(const std::string& what, const std::string& by) {
-  std::string text = kText;
-  const auto at = text.find(what);
-  EXPECT_NE(at, std::string::npos) << what;
-  return text.replace(at, what.size(), by);
+  return tests::replaced(kText, what, by);
 }
 
 LiteratureSuite suite_of(const std::string& text) {
-  const TempDir dir;
-  tests::write_text(dir / "suite.ini", text);
-  return read_literature_suite(dir / "suite.ini");
+  return tests::suite_from(text, read_literature_suite);
 }
 
 std::string refusal(const std::string& what, const std::string& by) {
-  try {
-    suite_of(replaced(what, by));
-  } catch (const DataError& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "accepted: " << by;
-  return "";
+  return tests::refusal_of(replaced(what, by), read_literature_suite);
 }
-
-#define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
 TEST(SineSource, CurvesFillTheirRangesAndFewerSupportRowsChangeNoQuery) {
   const Sines family{.amplitude = {1, 2}, .frequency = {0.5, 1}, .x = {-2, 2}, .unit_x = 4};
@@ -113,6 +101,19 @@ TEST(LiteratureSuite, ShippedOneIsRead) {
     EXPECT_TRUE(learners.contains(learner)) << learner;
 }
 
+// A softmax in ANIL's classes, and ALPaCA's prior of the last layer.
+TEST(LiteratureSuite, ShippedLearnersAreThoseOfThePapers) {
+  for (const auto& experiment :
+       read_literature_suite(tests::source_dir() + "/benchmarks/suites/literature.ini").experiments) {
+    if (experiment.learner == "anil") {
+      EXPECT_EQ(experiment.options.at("loss"), "cross-entropy");
+    }
+    if (experiment.learner == "alpaca") {
+      EXPECT_EQ(experiment.options.at("prior"), "full");
+    }
+  }
+}
+
 TEST(LiteratureSuite, BadKeysAreNamed) {
   EXPECT_HAS(refusal("meta_batch = 8", "meta_bach = 8"), "meta_bach");
   EXPECT_HAS(refusal("learner = alpaca", "learner = alpaka"), "unknown learner 'alpaka', known are: maml");
@@ -125,6 +126,13 @@ TEST(LiteratureSuite, BadKeysAreNamed) {
   EXPECT_HAS(refusal("unit_x = 3", "ways = 3"), "no such key with family = sines");
   EXPECT_HAS(refusal("unit_x = 3", "amplitude = 3, 2"), "the lower one first");
   EXPECT_HAS(refusal("family = sines", "family = cosines"), "sines or gaussian-classes");
+  EXPECT_HAS(refusal("features=8", "features=8 prior=wide"), "alpaca: prior must be one of diagonal, full");
+  EXPECT_HAS(
+      refusal("learner = alpaca\noptions = steps=300", "learner = r2d2\noptions = prior=full steps=300"),
+      "r2d2 has no option prior");
+  EXPECT_HAS(refusal("learner = alpaca\noptions = steps=300 hidden=16 features=8 activation=tanh",
+                     "learner = anil\ntest_steps = 1\noptions = loss=cross-entropy"),
+             "loss=cross-entropy needs family = gaussian-classes");
   EXPECT_HAS(refusal("learner = alpaca", "learner = prototypes"), "prototypes has no option features");
   EXPECT_HAS(refusal("learner = prototypes", "learner = dkt"), "sines with this learner");
   EXPECT_HAS(refusal("shots = 3, 6", "shots = 3, 6\ntest_steps = 1"), "no such key with this learner");
@@ -146,6 +154,20 @@ TEST(Literature, FiguresAreMeasuredBesideWhatIsPublishedWhateverTheThreads) {
   EXPECT_GT(scores[2].error, scores[2].published - 3);  // luck of 40 tasks
   EXPECT_LT(scores[2].error, 50);                       // chance is 67
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(scores[i].error, again[i].error);
+}
+
+TEST(Literature, AnilLearnsToTellNewClassesApart) {
+  const auto suite = suite_of(
+      "[suite]\nname = papers\nkind = literature\n"
+      "[experiment kinds]\nsource = a paper\nlearner = anil\n"
+      "options = steps=400 hidden=16,8 inner_steps=3 inner_rate=0.3 outer_rate=0.01 loss=cross-entropy\n"
+      "meta_batch = 4\ntrain_support = 5\ntrain_query = 5\nshots = 5\ntest_steps = 3\ntest_tasks = 60\n"
+      "test_query = 5\npublished = optimum\ntolerance = 0\nfamily = gaussian-classes\nways = 3\ndimensions = "
+      "12\n"
+      "informative = 2\n");
+  const auto score = run_literature(suite, {.threads = 1})[0];
+  EXPECT_GT(score.error, score.published - 3);  // luck of 60 tasks
+  EXPECT_LT(score.error, 40);                   // chance is 67
 }
 
 TEST(Literature, WhatIsNotWithinItsToleranceIsNamed) {

@@ -68,13 +68,13 @@ struct Outside {
   meta::Registry registry = meta::builtin();
   std::string path = tests::write_made_up_suite(dir);
 
-  Result run(const std::vector<std::string>& learners, const std::function<void(Suite&)>& change = {}) {
-    Suite suite = read_suite(path, registry);
+  Result run(const std::vector<std::string>& learners, const std::function<void(TableSuite&)>& change = {}) {
+    TableSuite suite = read_table_suite(path, registry);
     suite.splits.resize(1);
     suite.learners = learners;
     for (const auto& name : learners) check_learner(name, registry);
     if (change) change(suite);
-    return run_suite(suite, load_profiles(suite, dir / "data"), {.threads = 2}, {}, registry);
+    return run_tables(suite, load_profiles(suite, dir / "data"), {.threads = 2}, {}, registry);
   }
 };
 
@@ -201,7 +201,7 @@ TEST(OutsideRegistry, OnesThatFailAreNamedAndTheOthersGoOn) {
         << markdown;
   }
   EXPECT_NE(markdown.find("no such mode\n"), std::string::npos);
-  const Suite suite = read_suite(outside.path);
+  const TableSuite suite = read_table_suite(outside.path);
   EXPECT_NE(to_html(suite, names, tables, result, {}).find("untrainable"), std::string::npos);
 }
 
@@ -211,7 +211,7 @@ TEST(OutsideRegistry, AnAnswerThatIsMissingLeavesTheOtherDrawsOut) {
     if (support.size() > 4 && support.modes.front()[2] == 500'000) throw std::runtime_error("not from here");
     return mean_of_support(support, modes);
   }));
-  const auto result = outside.run({"sometimes"}, [](Suite& suite) { suite.seeds = 20; });
+  const auto result = outside.run({"sometimes"}, [](TableSuite& suite) { suite.seeds = 20; });
   const auto values = values_of(result, "sometimes");
   ASSERT_EQ(result.failures.size(), 1u);
   EXPECT_EQ(values.at({"failed", 8, 0}), 100.0 * static_cast<double>(result.failures[0].times) / 20);
@@ -224,7 +224,7 @@ TEST(OutsideRegistry, ASearchWhoseLearnerFailsIsNamed) {
   Outside outside;
   outside.registry.learners.add(functional(
       "throws", [](const auto&, auto) -> Prediction { throw std::runtime_error("no such mode"); }));
-  const auto result = outside.run({"throws"}, [&](Suite& suite) {
+  const auto result = outside.run({"throws"}, [&](TableSuite& suite) {
     suite.searches = {parse_search("predict throws", outside.registry),
                       parse_search("random -", outside.registry)};
     suite.measured = {6};

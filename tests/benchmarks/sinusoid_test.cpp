@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "datasets/csv.hpp"
+#include "tests/benchmarks/suite_text.hpp"
 #include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
@@ -30,29 +31,16 @@ const char* const kText =
     "inner_steps = 5\ninner_rate = 0.02\nouter_rate = 0.2\n";
 
 std::string replaced(const std::string& what, const std::string& by) {
-  std::string text = kText;
-  const auto at = text.find(what);
-  EXPECT_NE(at, std::string::npos) << what;
-  return text.replace(at, what.size(), by);
+  return tests::replaced(kText, what, by);
 }
 
 SinusoidSuite suite_of(const std::string& text) {
-  const TempDir dir;
-  tests::write_text(dir / "suite.ini", text);
-  return read_sinusoid_suite(dir / "suite.ini");
+  return tests::suite_from(text, read_sinusoid_suite);
 }
 
 std::string refusal(const std::string& what, const std::string& by) {
-  try {
-    suite_of(replaced(what, by));
-  } catch (const DataError& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "accepted: " << by;
-  return "";
+  return tests::refusal_of(replaced(what, by), read_sinusoid_suite);
 }
-
-#define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
 TEST(Sine, AmplitudesPhasesAndPointsFillTheirRanges) {
   double least[3] = {9, 9, 9}, most[3] = {-9, -9, -9};

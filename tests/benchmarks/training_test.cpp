@@ -19,13 +19,13 @@ using tests::TempDir;
 
 // One split of the made-up workloads, alpha held out, one draw of 5 modes; a few steps of training.
 struct SmallSuite {
-  Suite suite;
+  TableSuite suite;
   datasets::ProfileStore store;
 };
 
 SmallSuite small_suite(const std::vector<std::string>& learners) {
   const TempDir dir;
-  Suite suite = read_suite(tests::write_made_up_suite(dir));
+  TableSuite suite = read_table_suite(tests::write_made_up_suite(dir));
   suite.splits.resize(1);
   suite.shots = {5};
   suite.seeds = 1;
@@ -59,7 +59,7 @@ TEST(Report, AWorkloadWithoutPowerHasNoPictureOfIt) {
   auto [suite, store] = small_suite({"gp"});
   for (auto& profile : store.profiles)
     for (auto& measurement : profile.measurements) measurement.power_w = std::nan("");
-  const auto result = run_suite(suite, store, {});
+  const auto result = run_tables(suite, store, {});
   const auto tables = make_tables(result.rows);
   const auto html = to_html(suite, suite.learners, tables, result, {});
   EXPECT_NE(html.find(": time from 5 modes"), std::string::npos);
@@ -69,7 +69,7 @@ TEST(Report, AWorkloadWithoutPowerHasNoPictureOfIt) {
 TEST(Training, CombinationsAndCalibrationAreSummedOverDraws) {
   auto [suite, store] = small_suite({"physics", "gp", "auto"});
   suite.seeds = 3;
-  const auto result = run_suite(suite, store, {});
+  const auto result = run_tables(suite, store, {});
   const std::size_t unmeasured = 3 * (store.profiles[0].modes.size() - 5);
   ASSERT_EQ(result.calibrations.size(), 4u);  // of gp and auto, time and power
   for (const auto& calibration : result.calibrations) {
@@ -88,7 +88,7 @@ TEST(Training, CombinationsAndCalibrationAreSummedOverDraws) {
 
 TEST(Training, HappensOncePerLearnerAndRandomInitStartsFromTheCheckpointOfMaml) {
   const auto [suite, store] = small_suite({"transfer", "random-init", "maml"});
-  const auto together = run_suite(suite, store, {.threads = 1});
+  const auto together = run_tables(suite, store, {.threads = 1});
   EXPECT_EQ(trained_here(together), (std::vector<std::string>{"transfer", "maml"}));
   const auto values = values_of(together);
   for (const std::string learner : {"transfer", "random-init", "maml"})
@@ -98,7 +98,7 @@ TEST(Training, HappensOncePerLearnerAndRandomInitStartsFromTheCheckpointOfMaml) 
 
   auto alone = suite;
   alone.learners = {"random-init"};
-  const auto trained = run_suite(alone, store, {.threads = 1});
+  const auto trained = run_tables(alone, store, {.threads = 1});
   EXPECT_EQ(trained_here(trained), (std::vector<std::string>{"random-init"}));
   for (const auto& [key, value] : values_of(trained)) EXPECT_EQ(values.at(key), value) << std::get<1>(key);
 }
@@ -106,7 +106,7 @@ TEST(Training, HappensOncePerLearnerAndRandomInitStartsFromTheCheckpointOfMaml) 
 TEST(Training, MayBeOnASimulatedPopulationTooOrAlone) {
   auto [suite, store] = small_suite({"proto", "proto+sim", "proto-shuffled+sim", "proto-sim"});
   suite.population = 3;
-  const auto together = run_suite(suite, store, {.threads = 2});
+  const auto together = run_tables(suite, store, {.threads = 2});
   EXPECT_EQ(trained_here(together), (std::vector<std::string>{"proto", "proto+sim", "proto-sim"}));
   const auto values = values_of(together);
   std::set<double> errors;
@@ -118,15 +118,15 @@ TEST(Training, MayBeOnASimulatedPopulationTooOrAlone) {
     if (profile.workload != "alpha")
       for (auto& measurement : profile.measurements) measurement.time_ms *= 1 + measurement.power_w;
   suite.learners = {"proto+sim", "proto-sim"};
-  const auto changed = values_of(run_suite(suite, store, {.threads = 2}));
+  const auto changed = values_of(run_tables(suite, store, {.threads = 2}));
   EXPECT_EQ(changed.at({"proto-sim", "time_mape"}), values.at({"proto-sim", "time_mape"}));
   EXPECT_NE(changed.at({"proto+sim", "time_mape"}), values.at({"proto+sim", "time_mape"}));
 }
 
 TEST(Training, MayBeOnFewerWorkloadsAndModesAndGoOn) {
   auto [suite, store] = small_suite({"ridge:1+1", "ridge", "ridge:1", "ridge:2", "ridge:2x20"});
-  const auto values = values_of(run_suite(suite, store, {.threads = 2}));
-  EXPECT_EQ(values, values_of(run_suite(suite, store, {.threads = 1})));
+  const auto values = values_of(run_tables(suite, store, {.threads = 2}));
+  EXPECT_EQ(values, values_of(run_tables(suite, store, {.threads = 1})));
   const auto error = [&](const std::string& name) { return values.at({name, "time_mape"}); };
   EXPECT_EQ(error("ridge:2"), error("ridge"));  // there are two
   std::set<double> errors;
@@ -134,12 +134,12 @@ TEST(Training, MayBeOnFewerWorkloadsAndModesAndGoOn) {
   EXPECT_EQ(errors.size(), suite.learners.size() - 1);
 
   suite.learners = {"ridge:3"};
-  EXPECT_THROW(run_suite(suite, store, {}), std::runtime_error);
+  EXPECT_THROW(run_tables(suite, store, {}), std::runtime_error);
 }
 
 TEST(Training, DoesNotDependOnTheNumberOfThreads) {
   const auto [suite, store] = small_suite({"transfer", "maml", "random-init"});
-  const auto one = run_suite(suite, store, {.threads = 1}), two = run_suite(suite, store, {.threads = 2});
+  const auto one = run_tables(suite, store, {.threads = 1}), two = run_tables(suite, store, {.threads = 2});
   EXPECT_EQ(one.threads, 1u);
   EXPECT_EQ(two.threads, 2u);
   EXPECT_EQ(values_of(one), values_of(two));
@@ -162,7 +162,7 @@ datasets::ProfileStore corrupted(datasets::ProfileStore store, Change change) {
 TEST(HeldOutWorkload, IsKnownToLearnersByItsMeasuredModesAlone) {
   const auto [suite, store] =
       small_suite({"gp", "physics", "scratch-log", "transfer", "maml", "random-init"});
-  const auto before = run_suite(suite, store, {}).showcases;
+  const auto before = run_tables(suite, store, {}).showcases;
   ASSERT_EQ(before.size(), suite.learners.size());
   const auto support = before.front().support;
   ASSERT_EQ(support.size(), 5u);
@@ -170,8 +170,8 @@ TEST(HeldOutWorkload, IsKnownToLearnersByItsMeasuredModesAlone) {
     return std::find(support.begin(), support.end(), i) != support.end();
   };
 
-  const auto others = run_suite(suite, corrupted(store, std::not_fn(measured)), {}).showcases;
-  const auto measured_ones = run_suite(suite, corrupted(store, measured), {}).showcases;
+  const auto others = run_tables(suite, corrupted(store, std::not_fn(measured)), {}).showcases;
+  const auto measured_ones = run_tables(suite, corrupted(store, measured), {}).showcases;
   for (std::size_t i = 0; i < before.size(); ++i) {
     SCOPED_TRACE(before[i].learner);
     ASSERT_EQ(before[i].workload, "alpha");

@@ -397,6 +397,15 @@ TEST_F(Import, NamesOfTheMappingThatNothingHasAreTold) {
   EXPECT_NE(report.notices[1].find("[device orin]"), std::string::npos);
 }
 
+TEST_F(Import, RailsOfALogAreInMilliwatts) {
+  write("T_114750000", "RAM 1/2MB CPU [2%@345] VDD_IN 5200/1 VDD_SOC 100.5/1\n");
+  const std::string mapping = kOne + "[file T_*]\nformat = tegrastats\npattern = T_{gpu_khz:Hz}\n";
+  EXPECT_DOUBLE_EQ(run(mapping + "power_w = VDD_IN [W]\n").profiles.at(0).measurements.at(0).power_w, 5.2);
+  expect_refused(mapping + "power_w = VDD_IN [mW]\ntime_ms = VDD_SOC [ms]\n",
+                 {"T_114750000", "column 'VDD_SOC': '100.5 mW' cannot be turned into ms"});
+  expect_refused(mapping + "power_w = VDD_IN [J] / VDD_SOC [s]\n", {"T_114750000", "cannot be turned into"});
+}
+
 TEST_F(Import, TwoSensorsOfOneNameAreRefusedWhereTheyAreAsked) {
   const std::string line = "RAM 1/2MB CPU [2%@345] VDD_IN 5200/1 VDD_SOC 100/1 VDD_IN 11000/1\n";
   write("T_114750000", line + "\n" + line + "torn");

@@ -112,10 +112,10 @@ TEST_F(SimulateProgram, BadInputsAreNamed) {
   expect_fails("--device tx2 --workloads lstm,lstm", 2, "twice");
   expect_fails("--device tx2 --noise loud", 2, "loud");
   expect_fails("--device tx2 --grid 0", 2, "grid");
-  expect_fails("--device tx2 --grid powertrain", 1, "powertrain");
-  expect_fails("--device tx2 --grid 99999999", 1, "99999999");
-  expect_fails("--device orin-agx-46", 1, "nearest are orin-agx-64");
-  expect_fails("--device tx2 --workloads resnet81", 1, "nearest are resnet18");
+  expect_fails("--device tx2 --grid powertrain", 2, "powertrain");
+  expect_fails("--device tx2 --grid 99999999", 2, "99999999");
+  expect_fails("--device orin-agx-46", 2, "nearest are orin-agx-64");
+  expect_fails("--device tx2 --workloads resnet81", 2, "nearest are resnet18");
   expect_fails("--device tx2 --frobnicate", 2, "frobnicate");
   EXPECT_EQ(run_program("simulate", "--device tx2").code, 2);  // no --out
 }

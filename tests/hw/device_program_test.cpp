@@ -47,7 +47,7 @@ TEST(DeviceProgram, JsonIsOneObject) {
 
 TEST(DeviceProgram, UnknownBoardListsTheKnownOnes) {
   const auto result = run_program("device", "show orin");
-  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.code, 2);
   EXPECT_NE(result.err.find("fewwatt device: "), std::string::npos);
   EXPECT_NE(result.err.find("\"orin\""), std::string::npos);
   EXPECT_NE(result.err.find("xavier-nx"), std::string::npos);
@@ -57,7 +57,9 @@ TEST(DeviceProgram, UnknownBoardListsTheKnownOnes) {
 TEST(DeviceProgram, WrongUsageExitsWithTwo) {
   for (const char* arguments :
        {"", "list tx2", "apply", "apply tx2", "restore tx2", "frobnicate", "list --frobnicate",
-        "show tx2 nano", "list --config /nonexistent.ini", "list --seed -1", "list --seed 1e3"}) {
+        "show tx2 nano", "list --config /nonexistent.ini", "list --seed -1", "list --seed 1e3",
+        "list --mode cpu_cores=4", "show --dry-run", "apply --mode cpu_cores=4 --give-up",
+        "apply --mode cpu_cores=4 --name A", "restore --mode cpu_cores=4"}) {
     const auto result = run_program("device", arguments);
     EXPECT_EQ(result.code, 2) << arguments;
     EXPECT_NE(result.err.find("fewwatt device: "), std::string::npos) << arguments;
@@ -80,6 +82,14 @@ TEST(DeviceProgram, OptionsComeFromAFileAndTheCommandLineWins) {
   EXPECT_EQ(run_program("device", "show tx2 --config " + (dir / "options.ini")).code, 0);
 }
 
+TEST(DeviceProgram, LinesOfTheFileEndAsTheyDoElsewhere) {
+  const TempDir dir;
+  for (const std::string text : {"action = list\rjson = true\r", "action = list\r\njson = true\r\n"}) {
+    write_text(dir / "options.ini", text);
+    expect_one_object(run_program("device", "--config " + (dir / "options.ini")).out);
+  }
+}
+
 TEST(DeviceProgram, ALineOfTheFileThatIsNotUnderstoodIsNamedAndNotQuoted) {
   const TempDir dir;
   const auto path = dir / "options.ini";
@@ -87,7 +97,9 @@ TEST(DeviceProgram, ALineOfTheFileThatIsNotUnderstoodIsNamedAndNotQuoted) {
       {"# comment\n\nroot:$6$secret:19000\n",
        "line 3: expected OPTION = VALUE, with an option of this program"},
       {"quiet = true\nsecret = 1\n", "line 2: expected OPTION = VALUE, with an option of this program"},
+      {"quiet = true\n[secret]\n", "line 2: expected OPTION = VALUE, with an option of this program"},
       {"seed = secret\n", "line 1: expected another value of seed"},
+      {"quiet = true\nmode =\n", "line 2: expected a value of mode, found none"},
       {"quiet = secret\n", "line 1: expected another value of quiet"},
       {"as-root = secret\n", "line 1: expected"}};
   for (const auto& [text, says] : bad) {
@@ -388,7 +400,10 @@ TEST(DeviceProgram, AnExportedModeIsThePresentOneWithItsClocks) {
         run_program("device", "export-nvpmodel --mode cpu_cores=6 --root " + root + " --name " + name);
     EXPECT_EQ(named.code, 2) << name;
     EXPECT_EQ(named.out, "");
-    EXPECT_NE(named.err.find("--name: letters, digits and . _ + - only"), std::string::npos) << named.err;
+    EXPECT_NE(named.err.find(name == "''" ? "--name: expected a value, found an empty one"
+                                          : "--name: letters, digits and . _ + - only"),
+              std::string::npos)
+        << named.err;
     EXPECT_EQ(std::count(named.err.begin(), named.err.end(), '\n'), 1) << named.err;
   }
   // A link that begins with / is one of the board's.

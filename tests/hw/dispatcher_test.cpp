@@ -1,5 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include "tests/paths.hpp"
 
 #include "tests/run_program.hpp"
@@ -26,7 +31,7 @@ TEST(Dispatcher, RunsTheProgramOfTheVerbWithItsArguments) {
   const auto direct = run_program("device", "show tx2 --json"), through = dispatch("device show tx2 --json");
   EXPECT_EQ(through.code, 0);
   EXPECT_EQ(through.out, direct.out);
-  EXPECT_EQ(dispatch("device show \"no board\"").code, 1);
+  EXPECT_EQ(dispatch("device show \"no board\"").code, 2);
   EXPECT_NE(dispatch("device show \"no board\"").err.find("\"no board\""), std::string::npos);
 }
 
@@ -34,7 +39,34 @@ TEST(Dispatcher, ListsTheVerbs) {
   for (const char* arguments : {"", "--help", "-h"}) {
     const auto result = dispatch(arguments);
     EXPECT_EQ(result.code, 0);
-    EXPECT_NE(result.out.find("\n  device\n"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("\n  device      lists known boards"), std::string::npos) << result.out;
+  }
+}
+
+// The verbs that CMake is told of.
+TEST(Dispatcher, SaysOfEachVerbWhatItDoes) {
+  const TempDir dir;
+  std::vector<std::string> verbs;
+  for (const char* layer : {"hw", "datasets", "learners", "meta", "benchmarks"}) {
+    std::istringstream lines(read_text(source_dir() + "/" + layer + "/CMakeLists.txt"));
+    const std::string begin = "fewwatt_program(";
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with(begin)) verbs.push_back(line.substr(begin.size(), line.find(' ') - begin.size()));
+  }
+  ASSERT_GE(verbs.size(), 10U);
+  verbs.emplace_back("mine");
+  for (const auto& verb : verbs) {
+    write_text(dir / ("fewwatt-" + verb), "#!/bin/sh\n");
+    std::filesystem::permissions(dir / ("fewwatt-" + verb), std::filesystem::perms::owner_all);
+  }
+  const std::string command =
+      "FEWWATT_BIN=" + dir.path().string() + " " + source_dir() + "/scripts/fewwatt >" + (dir / "out");
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const auto listed = read_text(dir / "out");
+  for (const auto& verb : verbs) {
+    const auto at = listed.find("\n  " + verb + (verb == "mine" ? "\n" : " "));
+    EXPECT_NE(at, std::string::npos) << verb << " in:\n" << listed;
+    EXPECT_EQ(at, listed.rfind("\n  " + verb + (verb == "mine" ? "\n" : " "))) << verb;
   }
 }
 
@@ -42,7 +74,7 @@ TEST(Dispatcher, UnknownVerbIsWrongUsageAndListsTheVerbs) {
   const auto result = dispatch("frobnicate");
   EXPECT_EQ(result.code, 2);
   EXPECT_NE(result.err.find("'frobnicate'"), std::string::npos);
-  EXPECT_NE(result.err.find("\n  device\n"), std::string::npos);
+  EXPECT_NE(result.err.find("\n  device "), std::string::npos);
 }
 
 }  // namespace

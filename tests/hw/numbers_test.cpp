@@ -62,5 +62,16 @@ TEST(Numbers, OnlyWholeDoublesInBoundsAreInts) {
   EXPECT_EQ(as_int(std::int64_t{7}, 0, 7), 7);
 }
 
+TEST(Numbers, TheTextOfANumberIsShortAndReadsBack) {
+  for (const auto& [value, text] : {std::pair(2.2, "2.2"),
+                                    {0.1 + 0.2, "0.30000000000000004"},
+                                    {1e-6, "1e-06"},
+                                    {-5.0, "-5"},
+                                    {0.0, "0"}}) {
+    EXPECT_EQ(number_text(value), text);
+    EXPECT_EQ(real_number(number_text(value)), value);
+  }
+}
+
 }  // namespace
 }  // namespace fewwatt::hw

@@ -53,6 +53,29 @@ TEST(Nvpmodel, AFileWithoutTheDefaultModeIsNamed) {
   }
 }
 
+TEST(Nvpmodel, LinesEndAsTheyDoElsewhere) {
+  const std::string lines[] = {"< PARAM TYPE=FILE NAME=CPU_ONLINE >",
+                               "CORE_1 /sys/devices/system/cpu/cpu1/online", "< POWER_MODEL ID=3 NAME=10W >",
+                               "CPU_ONLINE CORE_1 0", "< PM_CONFIG DEFAULT=3 >"};
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    std::string text;
+    for (const auto& line : lines) text += line + end;
+    const auto conf = parse_nvpmodel(text, "x.conf");
+    ASSERT_EQ(conf.params.size(), 1U);
+    EXPECT_EQ(conf.params[0].args.size(), 1U);
+    ASSERT_EQ(conf.modes.size(), 1U);
+    EXPECT_EQ(conf.modes[0].name, "10W");
+    EXPECT_EQ(conf.modes[0].settings.at(0).value, "0");
+    EXPECT_EQ(conf.default_id, 3);
+    try {
+      parse_nvpmodel(text + "< POWER_MODEL ID=x NAME=A >" + end, "x.conf");
+      FAIL();
+    } catch (const DeviceError& e) {
+      EXPECT_NE(std::string(e.what()).find("x.conf, line 6"), std::string::npos) << e.what();
+    }
+  }
+}
+
 TEST(Nvpmodel, AnIdOutOfBoundsIsNamed) {
   for (const std::string id : {"4294967298", "-1", "2147483647", "nan", ""}) {
     for (const auto& text : {"< POWER_MODEL ID=" + id + " NAME=A >\n",

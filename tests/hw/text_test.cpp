@@ -31,5 +31,10 @@ TEST(Text, SplitIsTheReverse) {
   EXPECT_EQ(split("a b", ' '), (std::vector<std::string_view>{"a", "b"}));
 }
 
+TEST(Text, AnyLineEndBecomesOne) {
+  EXPECT_EQ(with_plain_line_ends("a\nb\r\nc\rd\r\r\n"), "a\nb\nc\nd\n\n");
+  EXPECT_EQ(with_plain_line_ends(""), "");
+}
+
 }  // namespace
 }  // namespace fewwatt::hw

@@ -206,17 +206,6 @@ TEST(Ensemble, ComesFromACheckpointAndABadOneIsRefused) {
                std::invalid_argument);
 }
 
-// More hyper-parameters than rows: no weight, unless it is judged by what it makes of all rows but one.
-TEST(Ensemble, AMemberThatFitsMuchIsJudgedByFittingItAnew) {
-  const auto fits = std::make_shared<Gp>();
-  const auto fixed = std::make_shared<Gp>(GpOptions{.steps = 0});
-  const auto support = tests::example_support(5, 1);
-  for (const std::size_t from : {0u, 3u, 5u, 6u}) {
-    const std::vector<Member> members = {{"fits", fits, 5, from}, {"fixed", fixed}};
-    EXPECT_EQ(weight(*combine(members, support, {}), 0) > 0, from == 3 || from == 5) << from;
-  }
-}
-
 TEST(Ensemble, APriorWeighsAMember) {
   auto members = two(kAsClaimed, kAsClaimed);
   const auto support = simulated_workload(1, 8).support;

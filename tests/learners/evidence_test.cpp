@@ -37,9 +37,8 @@ struct Known {
 
 Hypotheses one_hypothesis(const Scale& scale) {
   Hypotheses h;
-  h.all.push_back({kRetrieved, Mean::cloud, 1, 0});
-  h.residuals.push_back(usual_residual(4, sim_features(*simulated_space())));
-  h.groups.push_back({0, 1, {scale}});
+  h.all.push_back({kRetrieved, Mean::cloud, 1, 0, 0});
+  h.groups.push_back({usual_residual(4, sim_features(*simulated_space())), {scale}});
   return h;
 }
 
@@ -52,7 +51,7 @@ TEST(Evidence, RowsLeftOutArePredictedFromTheOthers) {
   const auto& logs = known.retrieved.logs[tasks::kTimeMs][kRetrieved];
   const auto cloud = at_modes(known.retrieved.clouds[kRetrieved], logs, logs.rowwise().mean());
   Eigen::MatrixXd covariance = scale.a * (cloud.root.transpose() * cloud.root).cast<double>() +
-                               scale.b * sim_covariance(h.residuals[0], known.inputs, known.inputs);
+                               scale.b * sim_covariance(h.groups[0].residual, known.inputs, known.inputs);
   covariance.array() += kSimLevelVariance;
   covariance.diagonal().array() += scale.noise;
   const Vector left = known.time().logs.array() - (cloud.mean.array() - cloud.mean.mean());
@@ -70,7 +69,8 @@ TEST(Evidence, RowsLeftOutArePredictedFromTheOthers) {
 TEST(Evidence, TheLikelierHypothesisDecides) {
   const Known known(12);
   auto h = one_hypothesis({1, 0.01, 1e-4, 0});
-  h.all.push_back({kAll, Mean::flat, 1e-6, 0});  // that time is the same in all modes, with next to no noise
+  // That time is the same in all modes, with next to no noise.
+  h.all.push_back({kAll, Mean::flat, 1e-6, 0, 0});
   const auto fit = known.fit(h);
   ASSERT_EQ(fit.components.size(), 1U);
   EXPECT_EQ(fit.components[0].cloud, kRetrieved);
@@ -95,7 +95,7 @@ TEST(Evidence, ShortRootsChangeNothing) {
   const auto& logs = known.retrieved.logs[tasks::kTimeMs][kRetrieved];
   const auto cloud = at_modes(known.retrieved.clouds[kRetrieved], logs, logs.rowwise().mean());
   Eigen::MatrixXd smooth = (cloud.root.transpose() * cloud.root).cast<double>() +
-                           0.1 * sim_covariance(h.residuals[0], known.inputs, known.inputs);
+                           0.1 * sim_covariance(h.groups[0].residual, known.inputs, known.inputs);
   smooth.array() += kSimLevelVariance;
   Eigen::MatrixXd noisy = smooth;
   noisy.diagonal().array() += 1e-4;

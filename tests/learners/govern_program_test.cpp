@@ -244,6 +244,15 @@ TEST(GovernProgram, RefusesBadInput) {
   refused("--device toaster --max-power-w 30 -- true", "--device");
   refused("--device simulated:orin-agx-64 --max-power-w 30 --minutes 1", "--workload");
   refused(kSimulated + "--max-power-w 30 --minutes 1 --out " + (dir / "none/m.csv"), "no such folder");
+  for (const char* minutes : {"0", "-1", "nan"})
+    refused(kSimulated + "--max-power-w 30 --minutes " + minutes, "--minutes must be > 0");
+  refused("--max-power-w 30 --minutes 0 -- true", "--minutes must be > 0");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --log " + (dir / "g") + " --out " + (dir / "./g"),
+          "--out " + (dir / "./g") + " is the file of --log too");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --budget-file " + (dir / "b") + " --log " + (dir / "b"),
+          "--log " + (dir / "b") + " is also a file to read from");
+  refused(kSimulated + "--max-power-w 30 --minutes 1 --start-s 5", "--start-s: no program is run here");
+  refused("--max-power-w 30 --workload w -- true", "--workload: with --device jetson");
   write_text(dir / "g.csv", "kept");
   const auto there =
       run_program("govern", kSimulated + "--max-power-w 30 --minutes 1 --log " + (dir / "g.csv"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "learners/physics.hpp"
 #include "learners/sim_prior.hpp"
@@ -12,20 +13,20 @@
 namespace fewwatt::learners {
 namespace {
 
+using tasks::Characteristics;
 using tests::simulated_space;
 
-// Hypotheses of a target of `rows` modes, with a model or without; same_grid: the model's modes are the space's.
+// Hypotheses of a target of `rows` modes, with a model or without. The model's modes, where it has any, are the space's.
 struct Made {
-  Samples support;
-  MeanFunctions means;
   Hypotheses hypotheses;
 
   Made(int target, std::size_t rows, std::optional<SimPriorModel> model = std::nullopt,
-       const SimPriorOptions& options = {})
-      : support(tests::simulated_workload(1, rows).support) {
+       const SimPriorOptions& options = {}, const Characteristics& stated = {}) {
+    auto support = tests::simulated_workload(1, rows).support;
+    support.characteristics = stated;
     Sources sources{std::make_shared<const SimPopulation>(200, 0), nullptr, nullptr, nullptr};
     if (model) sources.model = std::make_shared<const SimPriorModel>(*model);
-    if (model) means.curve_modes = model->modes;
+    const auto means = mean_functions_of(support, model && !model->modes.empty() ? &*model : nullptr);
     const auto targets = targets_of(support);
     const SimPrior simulator(std::nullopt, {.population = 200});
     const auto retrieved = retrieve(sources, options, support.space, targets, simulator.simulate(support));
@@ -37,22 +38,32 @@ struct Made {
     return std::count_if(hypotheses.all.begin(), hypotheses.all.end(),
                          [&](const Hypothesis& h) { return h.mean == mean; });
   }
+  auto of_cloud(CloudName cloud) const {
+    return std::count_if(hypotheses.all.begin(), hypotheses.all.end(),
+                         [&](const Hypothesis& h) { return h.cloud == cloud; });
+  }
 };
 
 TEST(Hypotheses, MoreRowsAllowMoreResidualsWithoutTraining) {
-  const Made few(tasks::kTimeMs, 7), some(tasks::kTimeMs, 8), many(tasks::kTimeMs, 20);
-  EXPECT_EQ(few.hypotheses.groups[0].to, 1U);
-  EXPECT_GT(some.hypotheses.groups[0].to, 3U);
-  EXPECT_EQ(many.hypotheses.groups.size(), some.hypotheses.groups.size() + 1);  // one is fitted to the rows
-  EXPECT_EQ(Made(tasks::kTimeMs, 20, {}, {.family = false, .fitted = false}).hypotheses.groups[0].to, 1U);
+  const auto groups = [](std::size_t rows, const std::optional<SimPriorModel>& model,
+                         const SimPriorOptions& options = {}) {
+    return Made(tasks::kTimeMs, rows, model, options).hypotheses.groups.size();
+  };
+  EXPECT_EQ(groups(7, {}), 1U);
+  EXPECT_GT(groups(8, {}), 3U);
+  EXPECT_EQ(groups(19, {}), groups(8, {}));
+  EXPECT_EQ(groups(20, {}), groups(19, {}) + 1);  // one is fitted to the rows
+  EXPECT_EQ(groups(20, {}, {.fitted = false}), 1U);
+  // What training has found, and one residual that knows nothing of the training workloads.
+  EXPECT_EQ(groups(20, tests::usual_sim_prior(*simulated_space())), 2U);
 }
 
-TEST(Hypotheses, PhysicsIsOfTimeAndFlatIsOfPower) {
+TEST(Hypotheses, PhysicsIsOfTimeWithoutTrainingAndFlatIsOfPower) {
   for (const bool trained : {false, true}) {
     std::optional<SimPriorModel> model;
     if (trained) model = tests::usual_sim_prior(*simulated_space());
     const Made time(tasks::kTimeMs, 6, model), power(tasks::kPowerW, 6, model);
-    EXPECT_EQ(time.with_mean(Mean::physics), 1) << trained;
+    EXPECT_EQ(time.with_mean(Mean::physics), trained ? 0 : 1);
     EXPECT_EQ(time.with_mean(Mean::flat), 0) << trained;
     EXPECT_EQ(power.with_mean(Mean::physics), 0) << trained;
     EXPECT_EQ(power.with_mean(Mean::flat), 1) << trained;
@@ -65,6 +76,37 @@ TEST(Hypotheses, TheMeanOfTrainingWorkloadsIsForTheirModes) {
   model.modes.clear();
   for (auto& target : model.targets) target->training.resize(0, 0);
   EXPECT_EQ(Made(tasks::kTimeMs, 6, model).with_mean(Mean::training), 0);
+}
+
+TEST(Hypotheses, WhatIsStatedIsOneWhereTheWorkloadStatesItToo) {
+  const auto model = tests::usual_sim_prior(*simulated_space());
+  const Made nothing(tasks::kTimeMs, 6, model),
+      something(tasks::kTimeMs, 6, model, {}, {.flops = 1e12, .time_of = datasets::TimeOf::minibatch});
+  EXPECT_EQ(nothing.of_cloud(kStated), 0);
+  EXPECT_EQ(nothing.hypotheses.stated_logs.size(), 0);
+  EXPECT_EQ(something.of_cloud(kStated), 1);
+  EXPECT_EQ(something.hypotheses.stated_logs.cols(), 6);
+}
+
+TEST(Hypotheses, ScalesAreAboutWhatTrainingFound) {
+  auto model = tests::usual_sim_prior(*simulated_space());
+  model.targets[0]->log_noise = std::log(0.03);
+  const Made time(tasks::kTimeMs, 6, model);
+  const auto& scales = time.hypotheses.groups[0].scales;
+  const auto likeliest = std::max_element(
+      scales.begin(), scales.end(), [](const Scale& a, const Scale& b) { return a.log_prior < b.log_prior; });
+  EXPECT_NEAR(likeliest->noise, 0.03 * 0.03, 1e-12);
+}
+
+TEST(Hypotheses, TheMeanOfTrainingWorkloadsIsOfLogsLessTheirLevels) {
+  auto model = tests::usual_sim_prior(*simulated_space());
+  const auto g = static_cast<Eigen::Index>(model.modes.size());
+  model.targets[0]->training.resize(2, g);
+  model.targets[0]->training << Vector::LinSpaced(g, 6, 8).transpose(),
+      Vector::LinSpaced(g, -1, 3).transpose();
+  const auto means = mean_functions_of(tests::simulated_workload(1, 6).support, &model);
+  EXPECT_LT((means.curves[0] - Vector::LinSpaced(g, -1.5, 1.5)).cwiseAbs().maxCoeff(), 1e-12);
+  EXPECT_EQ(means.curve_modes, model.modes);
 }
 
 TEST(Hypotheses, MeanFunctionsAreWhatTheySay) {

@@ -142,7 +142,8 @@ inline learners::FactorModel made_factor(const hw::PowerModeSpace& space) {
   return model;
 }
 
-inline learners::RidgeModel random_ridge(const hw::PowerModeSpace& space) {
+// With weights that are independent a priori, or depend on each other.
+inline learners::RidgeModel random_ridge(const hw::PowerModeSpace& space, bool dependent = false) {
   using namespace learners;
   RidgeModel model;
   model.trained_by = "ridge";
@@ -155,9 +156,14 @@ inline learners::RidgeModel random_ridge(const hw::PowerModeSpace& space) {
     RidgeTarget target;
     target.weights = random_parameters(model.shape, rng);
     target.target_scale = 0.4;
-    target.prior_mean.resize(f + 5);
+    target.prior_mean.resize(dependent ? 5 : f + 5);
     for (auto& value : target.prior_mean) value = 0.1 * rng.normal();
-    target.log_spreads = Vector::Constant(f + 5, -1.5);
+    target.log_spreads = Vector::Constant(target.prior_mean.size(), -1.5);
+    if (dependent) {
+      target.lower = Matrix::Zero(5, 5);
+      for (Eigen::Index row = 1; row < 5; ++row)
+        for (Eigen::Index col = 0; col < row; ++col) target.lower(row, col) = rng.normal();
+    }
     model.targets[static_cast<std::size_t>(t)] = std::move(target);
   }
   return model;

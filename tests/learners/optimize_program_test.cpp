@@ -324,12 +324,40 @@ TEST_F(OptimizeTurns, LimitsOnTimeAndEnergyAreOfTheAverageUnit) {
   EXPECT_EQ(turns("--max-time-ms 4.9").code, 3);
 }
 
+TEST_F(OptimizeTurns, OnlyLimitsThatHoldWithAConfidenceAreSaidTo) {
+  const auto slower = turns("--max-slowdown 1.2 --confidence 0.9");
+  EXPECT_TRUE(holds(slower.out, "least time, predicted time <= 6 ms:\n")) << slower.out << slower.err;
+  const auto both = turns("--max-slowdown 1.2 --max-power-w 12 --confidence 0.9");
+  EXPECT_TRUE(holds(both.out, "power <= 12 W at confidence 0.9 and predicted time <= 6 ms:\n"))
+      << both.out << both.err;
+  const auto alone = optimize("--max-slowdown 1.2 --confidence 0.9");
+  EXPECT_TRUE(holds(alone.out, "predicted time <= 7.2 ms:\n")) << alone.out << alone.err;
+}
+
 TEST_F(OptimizeTurns, WaysOfRunningAWorkloadCompete) {
   const auto best = Json::parse(optimize("--json").out);
   const auto ways = Json::parse(run_program("optimize", "--json --model " + model_ + "," + other_).out);
   EXPECT_EQ(best["time_ms"], 6);
   EXPECT_EQ(ways["time_ms"], 4);
   EXPECT_EQ(ways["workloads"][0]["model"], other_);
+}
+
+// They may be meant to take turns.
+TEST_F(OptimizeTurns, WaysOfOtherNamesAreTold) {
+  const std::string ways = "--max-power-w 6 --confidence 0.5 --model " + model_ + "," + other_;
+  const auto told = run_program("optimize", ways);
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_TRUE(
+      holds(told.err, model_ + " (net) and " + other_ + " (other) are taken as ways to run one workload"))
+      << told.err;
+  EXPECT_EQ(run_program("optimize", ways + " --quiet").err, "");
+  auto model = learners::read_model(other_);
+  model.attributes.model = "another-net";
+  learners::write_model(other_, model);
+  const auto refused = run_program("optimize", ways);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(holds(refused.err, "found the networks net and another-net")) << refused.err;
+  EXPECT_EQ(turns("--max-power-w 6").code, 0);
 }
 
 TEST_F(OptimizeTurns, SharesAreNormalisedWithANotice) {

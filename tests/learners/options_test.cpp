@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <set>
 #include <stdexcept>
 
 #include "learners/auto.hpp"
@@ -136,6 +138,19 @@ TEST(Options, SettingsAreKeyAndValue) {
   EXPECT_EQ(settings.at("b"), "");
   for (const char* wrong : {"a=3", "c", "=3", ""})
     EXPECT_THROW(add_setting(settings, wrong), std::invalid_argument);
+}
+
+TEST(Options, OfSearchesAreThoseOfASearch) {
+  SearchOptions all;
+  const auto known = options_of([&](OptionVisitor& on) { all.each(on); });
+  std::set<std::string> used;
+  for (const auto& search : builtin_searches())
+    for (const auto& name : search.goes_by) {
+      EXPECT_TRUE(std::any_of(known.begin(), known.end(), [&](const auto& one) { return one.name == name; }))
+          << search.name << ": " << name;
+      used.insert(name);
+    }
+  EXPECT_EQ(used.size(), known.size());
 }
 
 }  // namespace

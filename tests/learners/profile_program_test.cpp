@@ -396,6 +396,25 @@ TEST(ProfileProgram, ResumeGoesOnWhereARunEnded) {
   EXPECT_NE(done.err.find("nothing to resume"), std::string::npos) << done.err;
 }
 
+TEST(ProfileProgram, AnotherChoiceOfModesIsNotResumed) {
+  const TempDir dir;
+  const auto out = " --out " + (dir / "p.h5");
+  const std::string begun = kSimulated + "--modes 4 --seed 3 --sampler maximin";
+  const auto cut = run_program("profile", begun + " --max-s 0.000001" + out);
+  ASSERT_EQ(cut.code, 1) << cut.err;  // nothing was measured
+  const auto log = read_text(dir / "p.h5.log");
+  for (const auto& [arguments, what] :
+       {std::pair<std::string, std::string>{"--modes 4 --sampler maximin", "seed: '3' in the log, now '0'"},
+        {"--modes 4 --seed 3", "sampler: 'maximin' in the log, now 'random'"},
+        {"--modes 4 --seed 3 --goal fastest", "goal: unknown in the log, now 'fastest'"}}) {
+    const auto other = run_program("profile", kSimulated + arguments + " --resume" + out);
+    EXPECT_EQ(other.code, 1) << arguments;
+    EXPECT_NE(other.err.find("is of another run: " + what), std::string::npos) << other.err;
+    EXPECT_EQ(read_text(dir / "p.h5.log"), log);
+  }
+  EXPECT_EQ(run_program("profile", begun + " --resume" + out).code, 0);
+}
+
 TEST(ProfileProgram, AFullDiskEndsARunAndKeepsWhatWasMeasured) {
   const TempDir dir;
   const BoardFolder board;
@@ -576,6 +595,8 @@ TEST(ProfileProgram, GoalsThatMakeNoSenseAreRefused) {
                                   "--goal fastest --set search.pool=0",
                                   "--goal fastest --set search.hope=1",
                                   "--set search.pool=10",
+                                  "--goal fastest --search random --set search.pool=10",
+                                  "--goal fastest --search thompson --set search.safe=0.8",
                                   "--sampler random --set temper=0.5",
                                   "--goal fastest --search predict --measurements 1"}) {
     const auto result = run_program("profile", kSimulated + wrong + " --out " + (dir / "p.h5"));

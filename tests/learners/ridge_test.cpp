@@ -43,6 +43,39 @@ TEST(RidgePosterior, MinimisesWhatItsPriorAndNoiseSay) {
   }
 }
 
+TEST(RidgePosterior, OfWeightsThatDependOnEachOther) {
+  auto target = *random_ridge(*example_space(), true).targets[0];
+  target.log_spreads << -1, -0.5, 0, 0.5, 1;
+  target.prior_scale = 2;
+  const Vector spreads = target.prior_scale * target.log_spreads.array().exp();
+  const Matrix root = spreads.asDiagonal() * (Matrix::Identity(5, 5) + target.lower);
+  const Eigen::MatrixXd prior = (root * root.transpose()).inverse();
+  const double noise = std::exp(2 * target.log_noise);
+  for (const Eigen::Index n : {2, 5, 20}) {
+    const Problem a(n, 5);
+    const auto found = ridge_posterior(target, a.features, a.targets);
+    const Eigen::MatrixXd covariance =
+        (Eigen::MatrixXd(a.features.transpose() * a.features / noise) + prior).inverse();
+    const Vector mean = covariance * (a.features.transpose() * a.targets / noise + prior * target.prior_mean);
+    EXPECT_LT((found.mean - mean).cwiseAbs().maxCoeff(), 1e-8 * mean.cwiseAbs().maxCoeff()) << n;
+    EXPECT_LT((found.covariance - covariance).cwiseAbs().maxCoeff(), 1e-8 * covariance.cwiseAbs().maxCoeff())
+        << n;
+  }
+}
+
+// Of one prior and noise, written down in both ways.
+TEST(RidgePosterior, WithNothingBelowTheDiagonalWeightsAreIndependent) {
+  auto target = *random_ridge(*example_space(), true).targets[0];
+  target.lower.setZero();
+  const Problem a(4, 5);
+  const auto dependent = ridge_posterior(target, a.features, a.targets),
+             independent =
+                 ridge_posterior(a.features, a.targets, target.prior_mean,
+                                 (2 * target.log_spreads.array()).exp(), std::exp(2 * target.log_noise));
+  EXPECT_LT((dependent.mean - independent.mean).cwiseAbs().maxCoeff(), 1e-12);
+  EXPECT_LT((dependent.covariance - independent.covariance).cwiseAbs().maxCoeff(), 1e-12);
+}
+
 TEST(RidgePosterior, WithoutRowsIsThePrior) {
   const Problem a(0, 3);
   const auto found = ridge_posterior(a.features, a.targets, a.mean, a.variance, 1);
@@ -61,16 +94,26 @@ TEST(RidgePosterior, WhatIsNotPositiveDefiniteIsRefused) {
 TEST(Ridge, FeaturesSkipTheNet) {
   const auto model = random_ridge(*example_space());
   const Matrix x = model.scaler(encode(FeatureSet::physical, *example_space(), example_space()->modes()));
-  const Matrix features = ridge_features(model.shape, model.targets[0]->weights, x);
+  const Matrix features = ridge_features(model.shape, *model.targets[0], x);
   EXPECT_EQ(Vector(features.col(0)), Vector::Ones(x.rows()));
   EXPECT_EQ(Matrix(features.rightCols(x.cols())), x);
   EXPECT_EQ(features.cols(), 1 + 5 + x.cols());
   Matrix far = x;
   far(0, 1) = 50;
   far(1, 1) = -50;
-  const Matrix clipped = ridge_features(model.shape, model.targets[0]->weights, far).rightCols(x.cols());
+  const Matrix clipped = ridge_features(model.shape, *model.targets[0], far).rightCols(x.cols());
   EXPECT_EQ(clipped(0, 1), kRidgeFarthest);
   EXPECT_EQ(clipped(1, 1), -kRidgeFarthest);
+}
+
+TEST(Ridge, WhereWeightsDependOnEachOtherTheLastLayerIsOnTheActivatedNetAlone) {
+  const auto model = random_ridge(*example_space(), true);
+  const Matrix x = model.scaler(encode(FeatureSet::physical, *example_space(), example_space()->modes()));
+  const Matrix outputs = Mlp<double>(model.shape, model.targets[0]->weights).forward(x);
+  EXPECT_LT((ridge_features(model.shape, *model.targets[0], x) - Matrix(outputs.array().tanh()))
+                .cwiseAbs()
+                .maxCoeff(),
+            1e-12);
 }
 
 TEST(Ridge, RowsLeftOutArePredictedAsFromTheOthers) {
@@ -93,11 +136,13 @@ TEST(Ridge, RowsLeftOutArePredictedAsFromTheOthers) {
 
 TEST(Ridge, IsSurestWhereItMeasured) {
   const auto support = example_support(6, 3);
-  const auto predictor = Ridge(random_ridge(*example_space())).adapt(support);
-  const Matrix relative = predictor->predict(support.modes).log_variance;
-  const auto everywhere = predictor->predict(example_space()->modes());
-  const Matrix all = everywhere.log_variance;
-  for (int t = 0; t < 2; ++t) EXPECT_LT(relative.col(t).mean(), all.col(t).mean());
+  for (const bool dependent : {false, true}) {
+    const auto predictor = Ridge(random_ridge(*example_space(), dependent)).adapt(support);
+    const Matrix relative = predictor->predict(support.modes).log_variance;
+    const auto everywhere = predictor->predict(example_space()->modes());
+    const Matrix all = everywhere.log_variance;
+    for (int t = 0; t < 2; ++t) EXPECT_LT(relative.col(t).mean(), all.col(t).mean());
+  }
 }
 
 TEST(Ridge, CheckpointIsTheModel) {
@@ -111,7 +156,11 @@ TEST(Ridge, CheckpointIsTheModel) {
   EXPECT_EQ(again.targets[0]->weights, model.targets[0]->weights);
   EXPECT_EQ(again.targets[0]->log_spreads, model.targets[0]->log_spreads);
   EXPECT_EQ(again.targets[0]->prior_scale, 3);
+  EXPECT_FALSE(again.targets[0]->dependent());
   EXPECT_FALSE(again.targets[1]);
+  const auto dependent = random_ridge(*example_space(), true);
+  EXPECT_EQ(RidgeModel::from_checkpoint(dependent.to_checkpoint()).targets[1]->lower,
+            dependent.targets[1]->lower);
 }
 
 TEST(Ridge, BadModelsAreRefused) {
@@ -127,6 +176,18 @@ TEST(Ridge, BadModelsAreRefused) {
   refused([](auto& m) { m.targets[1]->target_scale = -1; });
   refused([](auto& m) { m.scaler.mean.conservativeResize(2); });
   refused([](auto& m) { m.shape.sizes.pop_back(); });
+  refused([](auto& m) { m.targets[0]->lower = Matrix::Zero(5, 5); });  // with a prior of f + 5 weights
+  const auto refused_lower = [](auto change) {
+    auto model = random_ridge(*example_space(), true);
+    EXPECT_NO_THROW(Ridge{model});
+    change(model.targets[1]->lower);
+    EXPECT_THROW(Ridge{model}, std::invalid_argument);
+  };
+  refused_lower([](auto& lower) { lower.conservativeResize(4, 5); });
+  refused_lower([](auto& lower) { lower(2, 2) = 1; });
+  refused_lower([](auto& lower) { lower(1, 3) = 1e-9; });
+  refused_lower([](auto& lower) { lower(3, 1) = std::nan(""); });
+  refused_lower([](auto& lower) { lower(3, 1) = 2 * kMostFactor; });
 }
 
 }  // namespace

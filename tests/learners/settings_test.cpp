@@ -33,6 +33,7 @@ std::vector<Checkpoint> all_kinds() {
           tests::random_transfer(space, true),
           tests::random_proto(space).to_checkpoint(),
           tests::random_ridge(space).to_checkpoint(),
+          tests::random_ridge(space, true).to_checkpoint(),
           tests::random_gp(space).to_checkpoint(),
           tests::random_gp(space, false).to_checkpoint(),
           sim_prior_with_mixtures(),

@@ -62,14 +62,15 @@ at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
   return z;
 }
 
-// Mean squared error of each task, [b]. x [b,n,f], y [b,n,1].
+// Loss of each task, [b]. x [b,n,f], y [b,n,t].
 at::Tensor losses(const learners::MlpShape& shape, const Layers& layers, const at::Tensor& x,
-                  const at::Tensor& y) {
+                  const at::Tensor& y, meta::EpisodeLoss kind) {
   at::Tensor a = x;
   for (std::size_t l = 0; l < shape.num_layers(); ++l) {
     a = at::bmm(a, layers[2 * l]) + layers[2 * l + 1];
     if (l + 1 < shape.num_layers()) a = activate(shape.activation, a);
   }
+  if (kind == meta::EpisodeLoss::cross_entropy) return -(at::log_softmax(a, -1) * y).sum(-1).mean(1);
   return (a - y).square().mean({1, 2});
 }
 
@@ -94,7 +95,7 @@ OuterGradient maml_by_autograd(const learners::MlpShape& shape, const Vector& pa
   // gradient.
   at::Tensor query;  // weighted loss of each task
   for (int step = 0; step < inner.steps; ++step) {
-    const auto loss = losses(shape, adapted, support_x, support_y).sum();
+    const auto loss = losses(shape, adapted, support_x, support_y, inner.loss).sum();
     const auto gradient = torch::autograd::grad({loss}, adapted, {}, /*retain_graph=*/c10::nullopt,
                                                 /*create_graph=*/!inner.first_order);
     const auto row = std::min(static_cast<std::size_t>(step) + 1, rates.size());  // 0: none
@@ -103,12 +104,12 @@ OuterGradient maml_by_autograd(const learners::MlpShape& shape, const Vector& pa
     }
     const double weight = inner.step_weights.empty() ? 0 : inner.step_weights[static_cast<std::size_t>(step)];
     if (weight == 0) continue;
-    const auto now = weight * losses(shape, adapted, query_x, query_y);
+    const auto now = weight * losses(shape, adapted, query_x, query_y, inner.loss);
     query = query.defined() ? query + now : now;
   }
 
   // Eq. 1, with the mean over tasks; line 8 needs its gradient at the start.
-  if (!query.defined()) query = losses(shape, adapted, query_x, query_y);
+  if (!query.defined()) query = losses(shape, adapted, query_x, query_y, inner.loss);
   const auto mean = query.mean();
   auto wanted = start;
   for (const auto& row : rates) wanted.insert(wanted.end(), row.begin(), row.end());

@@ -33,6 +33,20 @@ std::vector<Episode> random_episodes(int count, int k, int q, int features, std:
   return episodes;
 }
 
+// The same with three classes: of each row the targets are their probabilities, mostly 0, 1, 0.
+std::vector<Episode> random_classes(int count, int k, int q, int features) {
+  auto episodes = random_episodes(count, k, q, features, 6, 3);
+  for (auto& episode : episodes)
+    for (auto* y : {&episode.support_y, &episode.query_y})
+      for (Eigen::Index row = 0; row < y->rows(); ++row) {
+        Eigen::Index own = 0;
+        y->row(row).maxCoeff(&own);
+        y->row(row) = Matrix::Identity(3, 3).row(own);
+        if (row == 1) y->row(row) << 0.2, 0.7, 0.1;
+      }
+  return episodes;
+}
+
 Vector random_start(const MlpShape& shape) {
   hw::Rng rng(3);
   return learners::random_parameters(shape, rng);
@@ -98,6 +112,31 @@ TEST(MamlGradient, OfLearnedRatesAndMultiStepLossEqualsCentralDifferences) {
   }
 }
 
+TEST(MamlGradient, OfCrossEntropyEqualsCentralDifferences) {
+  const auto episodes = random_classes(3, 6, 5, 3);
+  for (const auto activation : {Activation::tanh, Activation::silu}) {
+    const MlpShape shape{{3, 7, 6, 3}, activation, {}};
+    const Vector start = random_start(shape);
+    for (const auto& weights : {std::vector<double>{}, std::vector<double>{0.2, 0.3, 0.5}}) {
+      InnerLoop inner{.steps = 3, .rate = 0.3, .step_weights = weights, .loss = EpisodeLoss::cross_entropy};
+      inner.rates = Matrix::Constant(1, start.size(), 0.3);
+      const auto found = maml_gradient(shape, start, episodes, inner);
+      EXPECT_LE(tests::gradient_error(
+                    [&](const Vector& x) { return maml_gradient(shape, x, episodes, inner).loss; }, start,
+                    found.gradient),
+                tests::kGradient);
+      EXPECT_LE(tests::gradient_error(
+                    [&](const Vector& x) {
+                      auto changed = inner;
+                      changed.rates.row(0) = x.transpose();
+                      return maml_gradient(shape, start, episodes, changed).loss;
+                    },
+                    inner.rates.row(0).transpose(), found.rate_gradient.row(0).transpose()),
+                tests::kGradient);
+    }
+  }
+}
+
 TEST(MamlGradient, EqualRatesAreOneRate) {
   const MlpShape shape{{3, 8, 1}, Activation::silu, {}};
   const auto episodes = random_episodes(2, 5, 4, 3);
@@ -159,15 +198,20 @@ TEST(MamlGradient, LinearModelEqualsTheDerivationByHand) {
 
 // One task after the other, by hand, against all in one bmm, recorded by LibTorch.
 TEST(MamlGradient, EqualsAutogradOverTheBatchOfTasks) {
-  const auto episodes = random_episodes(4, 6, 7, 3, 2, 2);
   hw::Rng rng(5);
-  for (const auto activation : {Activation::relu, Activation::silu, Activation::tanh}) {
-    const MlpShape shape{{3, 9, 8, 2}, activation, {}};
+  for (const auto& [activation, loss] : {std::pair(Activation::relu, EpisodeLoss::squared),
+                                         {Activation::silu, EpisodeLoss::squared},
+                                         {Activation::tanh, EpisodeLoss::squared},
+                                         {Activation::relu, EpisodeLoss::cross_entropy},
+                                         {Activation::tanh, EpisodeLoss::cross_entropy}}) {
+    const bool classes = loss == EpisodeLoss::cross_entropy;
+    const auto episodes = classes ? random_classes(4, 6, 7, 3) : random_episodes(4, 6, 7, 3, 2, 2);
+    const MlpShape shape{{3, 9, 8, classes ? 3 : 2}, activation, {}};
     const Vector start = random_start(shape);
     Matrix rates = Matrix::Constant(3, start.size(), 0.1);
     for (double& rate : rates.reshaped()) rate *= rng.uniform(0.5, 1.5);
     for (const bool first_order : {false, true}) {
-      const InnerLoop plain{.steps = 3, .rate = 0.1, .first_order = first_order};
+      const InnerLoop plain{.steps = 3, .rate = 0.1, .first_order = first_order, .loss = loss};
       InnerLoop learned = plain, every_step = plain;
       learned.rates = rates;
       every_step.rates = rates.topRows(1);
@@ -221,6 +265,25 @@ TEST(MamlGradient, QueryLossEqualsThatOfFineTuning) {
   }
 }
 
+// What a new task gets: the same weights as in training, and with one rate the board's.
+TEST(MamlGradient, QueryLossIsThatOfTheAdaptedParameters) {
+  const MlpShape shape{{3, 8, 3}, Activation::silu, {}};
+  const auto episode = random_classes(1, 6, 5, 3)[0];
+  const Vector start = random_start(shape);
+  InnerLoop inner{.steps = 4, .rate = 0.5, .loss = EpisodeLoss::cross_entropy};
+  const auto of_classes = maml_gradient(shape, start, std::span(&episode, 1), inner);
+  const Matrix z =
+      learners::Mlp<double>(shape, adapted(shape, start, episode, inner)).forward(episode.query_x);
+  const Matrix p = (z.array().exp().colwise() / z.array().exp().rowwise().sum());
+  EXPECT_NEAR(of_classes.loss, -(episode.query_y.array() * p.array().log()).sum() / 5, tests::kBatched);
+
+  inner = {.steps = 4, .rate = 0.1};
+  const auto net = learners::fine_tune<double>(shape, start, {learners::Optimizer::sgd, 4, 0.1, 0}, 1,
+                                               episode.support_x, episode.support_y);
+  EXPECT_LE((adapted(shape, start, episode, inner) - net.parameters()).norm(),
+            tests::kParity * net.parameters().norm());
+}
+
 TEST(MamlGradient, FloatIsCloseToDouble) {
   const MlpShape shape{{13, 64, 64, 1}, Activation::silu, {}};
   const auto episodes = random_episodes(2, 10, 20, 13);
@@ -261,6 +324,21 @@ TEST(MamlGradient, RefusesSizesThatDoNotFit) {
   EXPECT_THROW(maml_gradient(shape, random_start(shape), episodes, {.rate = 0}), std::invalid_argument);
   episodes[1].support_y.resize(4, 1);
   EXPECT_THROW(maml_gradient(shape, random_start(shape), episodes, {}), std::invalid_argument);
+}
+
+TEST(MamlGradient, CrossEntropyRefusesTargetsThatAreNoProbabilities) {
+  const MlpShape shape{{3, 8, 3}, Activation::tanh, {}};
+  const InnerLoop inner{.loss = EpisodeLoss::cross_entropy};
+  const auto good = random_classes(2, 5, 4, 3);
+  EXPECT_NO_THROW(maml_gradient(shape, random_start(shape), good, inner));
+  const auto refused = [&](auto change) {
+    auto episodes = good;
+    change(episodes[1]);
+    EXPECT_THROW(maml_gradient(shape, random_start(shape), episodes, inner), std::invalid_argument);
+  };
+  refused([](Episode& e) { e.query_y(0, 0) += 0.5; });
+  refused([](Episode& e) { e.support_y.row(2) << 1.5, -0.5, 0; });
+  refused([](Episode& e) { e.support_y(2, 0) = std::nan(""); });
 }
 
 }  // namespace

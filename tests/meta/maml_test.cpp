@@ -132,6 +132,9 @@ TEST(Maml, RefusesBadOptionsAndProfiles) {
   options.clip_norm = 0;
   EXPECT_THROW(ModeMaml("maml", family(1), options, 1), std::invalid_argument);
   EXPECT_THROW(ModeMaml("maml", {}, small(), 1), std::invalid_argument);
+  options = small();
+  options.inner.loss = EpisodeLoss::cross_entropy;  // time and power are no classes
+  EXPECT_THROW(ModeMaml("maml", family(1), options, 1), std::invalid_argument);
   auto mixed = family(2);
   mixed[1].space = std::make_shared<const hw::PowerModeSpace>(
       hw::PowerModeSpace::grid({{hw::KnobRole::power_limit_mw, {1000, 2000}}}));

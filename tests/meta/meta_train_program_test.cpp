@@ -126,13 +126,32 @@ TEST_F(MetaTrainProgram, AnOptionThatTheLearnerDoesNotHaveIsWrongUsage) {
     EXPECT_EQ(run(bad).code, 2) << bad;  // --steps is given too
 }
 
+TEST_F(MetaTrainProgram, AHoldOutOfNothingIsWrongUsage) {
+  for (const char* bad : {"--holdout-workloads ''", "--holdout-workloads ,", "--holdout-workloads w1,,w2",
+                          "--holdout-devices ''", "--also ,"}) {
+    const auto result = run(bad);
+    EXPECT_EQ(result.code, 2) << bad;
+    EXPECT_EQ(result.err.find("fewwatt meta-train: --"), 0U) << result.err;
+    EXPECT_NE(result.err.find(": expected "), std::string::npos) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(out));
+  }
+}
+
+TEST_F(MetaTrainProgram, WhatNoOuterLoopReadsIsWrongUsage) {
+  const auto result = run("--learner transfer --log " + (dir / "log.jsonl"));
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.err.find("--log: training of transfer has no outer loop"), std::string::npos)
+      << result.err;
+  EXPECT_FALSE(std::filesystem::exists(dir / "log.jsonl"));
+}
+
 TEST_F(MetaTrainProgram, OptionsAreListed) {
   const auto result = tests::run_program("meta-train", "--list-options maml");
   EXPECT_EQ(result.code, 0) << result.err;
   for (const char* said :
        {"maml: MAML", "inner_rate = 0.1", "hidden = 64,64", "activation = silu", "meta_batch = 16"})
     EXPECT_NE(result.out.find(said), std::string::npos) << said << '\n' << result.out;
-  EXPECT_NE(tests::run_program("meta-train", "--list-options auto").out.find("proto.kernel_rate = 0.05"),
+  EXPECT_NE(tests::run_program("meta-train", "--list-options stack").out.find("proto.kernel_rate = 0.05"),
             std::string::npos);
   EXPECT_EQ(tests::run_program("meta-train", "--list-options nobody").code, 2);
 }

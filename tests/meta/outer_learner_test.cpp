@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <tuple>
 
 #include "meta/columns.hpp"
 #include "meta/deep_kernel.hpp"
@@ -196,6 +197,63 @@ TEST(Maml, AdaptedLayersAloneTakeInnerSteps) {
   EXPECT_NE(before.leftCols(body), after.leftCols(body));  // the outer loop trains all
   options.adapted_layers = 3;
   EXPECT_THROW(maml(1, options), std::invalid_argument);
+}
+
+// Points around three centres, which differ from episode to episode.
+class Centres final : public tasks::EpisodeSource {
+ public:
+  Episode draw(std::uint64_t step, std::uint64_t number) const override {
+    auto rng = tasks::episode_rng(1, "centres", step, number);
+    const auto random = [&](Eigen::Index rows) {
+      Matrix m(rows, 2);
+      for (auto& value : m.reshaped()) value = rng.normal();
+      return m;
+    };
+    const Matrix centres = 2 * random(3);
+    Episode episode;
+    episode.name = "centres " + std::to_string(number);
+    for (auto [x, y, each] :
+         {std::tuple(&episode.support_x, &episode.support_y, 4), {&episode.query_x, &episode.query_y, 5}}) {
+      *y = Matrix::Identity(3, 3).replicate(each, 1);
+      *x = *y * centres + 0.3 * random(3 * each);
+    }
+    return episode;
+  }
+};
+
+TEST(Maml, CrossEntropyLearnsToTellClassesApart) {
+  auto options = maml_options();
+  options.inner.loss = EpisodeLoss::cross_entropy;
+  options.inner.rate = 0.02;  // too small for a net that is not trained
+  options.max_steps = 200;
+  const auto shape = net_shape(2, {16}, 3, learners::Activation::tanh);
+  Maml maml("maml", shape, initial_weights(shape, 1, 0), options);
+  const auto share_right = [&] {
+    Eigen::Index right = 0, rows = 0;
+    for (const auto& episode : Centres().batch(1'000'000, 20)) {
+      const Matrix z =
+          learners::Mlp<double>(shape, maml.adapted(episode, options.inner.steps)).forward(episode.query_x);
+      for (Eigen::Index row = 0; row < z.rows(); ++row, ++rows) {
+        Eigen::Index found = 0;
+        z.row(row).maxCoeff(&found);
+        if (episode.query_y(row, found) == 1) ++right;
+      }
+    }
+    return static_cast<double>(right) / static_cast<double>(rows);
+  };
+  const double before = share_right();
+  train(maml, Centres(), {}, {.steps = 200, .meta_batch = 8});
+  EXPECT_GT(share_right(), before + 0.1);
+}
+
+TEST(Maml, CrossEntropyNeedsClasses) {
+  auto options = maml_options();
+  options.inner.loss = EpisodeLoss::cross_entropy;
+  EXPECT_THROW(maml(1, options), std::invalid_argument);
+  const auto of_planes = maml(2, options);
+  const auto before = of_planes->state();
+  EXPECT_THROW(of_planes->step(Planes(2).batch(0, 3)), std::invalid_argument);
+  EXPECT_EQ(of_planes->state().tensors, before.tensors);
 }
 
 Columns two_columns() {

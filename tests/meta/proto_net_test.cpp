@@ -7,6 +7,7 @@
 
 #include "learners/checkpoint_io.hpp"
 #include "learners/registry.hpp"
+#include "meta/proto_heads.hpp"
 #include "meta/registry.hpp"
 #include "meta/train.hpp"
 #include "tests/gradient_check.hpp"

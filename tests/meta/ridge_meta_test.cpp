@@ -17,7 +17,14 @@ namespace {
 using tests::family;
 using tests::family_profile;
 
-constexpr auto kBoth = {RidgeLoss::likelihood, RidgeLoss::squared};
+// R2D2, ALPaCA with independent weights, and ALPaCA.
+struct Kind {
+  RidgeLoss loss;
+  RidgePrior prior;
+};
+constexpr auto kKinds = {Kind{RidgeLoss::likelihood, RidgePrior::diagonal},
+                         Kind{RidgeLoss::squared, RidgePrior::diagonal},
+                         Kind{RidgeLoss::likelihood, RidgePrior::full}};
 
 struct ModeRidge : tests::OnTasks<RidgeMeta, learners::RidgeModel> {
   ModeRidge(const std::string& name, const std::vector<datasets::Profile>& training,
@@ -25,11 +32,12 @@ struct ModeRidge : tests::OnTasks<RidgeMeta, learners::RidgeModel> {
       : OnTasks(ridge_on_modes(name, training, options, seed)) {}
 };
 
-RidgeMetaOptions small(RidgeLoss loss) {
+RidgeMetaOptions small(const Kind& kind) {
   RidgeMetaOptions options;
   options.hidden = {5};
   options.features = 3;
-  options.loss = loss;
+  options.loss = kind.loss;
+  options.prior = kind.prior;
   options.max_steps = 60;
   return options;
 }
@@ -52,8 +60,9 @@ learners::RidgeTarget moved(const ModeRidge& meta, tasks::Target t) {
 }
 
 TEST(RidgeGradient, EqualsCentralDifferences) {
-  for (const auto loss : kBoth) {
-    const ModeRidge meta("ridge", family(3), small(loss), 1);
+  for (const auto& kind : kKinds) {
+    const auto loss = kind.loss;
+    const ModeRidge meta("ridge", family(3), small(kind), 1);
     for (const auto t : {tasks::kTimeMs, tasks::kPowerW}) {
       const auto episodes = meta.episodes(t, tasks_of({0, 1, 4}));
       const auto at = moved(meta, t);
@@ -70,8 +79,9 @@ TEST(RidgeGradient, EqualsCentralDifferences) {
 }
 
 TEST(RidgeGradient, BatchIsTheMeanOfItsTasks) {
-  for (const auto loss : kBoth) {
-    const ModeRidge meta("ridge", family(3), small(loss), 1);
+  for (const auto& kind : kKinds) {
+    const auto loss = kind.loss;
+    const ModeRidge meta("ridge", family(3), small(kind), 1);
     const auto target = moved(meta, tasks::kTimeMs);
     const auto episodes = meta.episodes(tasks::kTimeMs, tasks_of({0, 1, 2, 7}));
     const auto batch = ridge_gradient(meta.model().shape, target, episodes, loss, 0);
@@ -87,21 +97,21 @@ TEST(RidgeGradient, BatchIsTheMeanOfItsTasks) {
 }
 
 TEST(RidgeGradient, PredictionIsThatOfTheBoard) {
-  const ModeRidge meta("ridge", family(3), small(RidgeLoss::likelihood), 1);
-  const auto& shape = meta.model().shape;
-  for (const auto t : {tasks::kTimeMs, tasks::kPowerW}) {
+  for (const auto& [prior, t] : {std::pair(RidgePrior::diagonal, tasks::kTimeMs),
+                                 {RidgePrior::diagonal, tasks::kPowerW},
+                                 {RidgePrior::full, tasks::kTimeMs},
+                                 {RidgePrior::full, tasks::kPowerW}}) {
+    const ModeRidge meta("ridge", family(3), small({RidgeLoss::likelihood, prior}), 1);
+    const auto shape = meta.model().shape;
     const auto target = moved(meta, t);
     const auto episodes = meta.episodes(t, tasks_of({5, 7, 8}));
     const auto found = ridge_gradient(shape, target, episodes, RidgeLoss::likelihood, 0);
     for (std::size_t i = 0; i < episodes.size(); ++i) {
       const auto& e = episodes[i];
-      const Matrix support = learners::ridge_features(shape, target.weights, e.support_x),
-                   query = learners::ridge_features(shape, target.weights, e.query_x);
-      Vector mean(support.cols()), variance(support.cols());
-      mean << 0, target.prior_mean;
-      variance << learners::kRidgeLevelVariance, (2 * target.log_spreads.array()).exp().matrix();
+      const Matrix support = learners::ridge_features(shape, target, e.support_x),
+                   query = learners::ridge_features(shape, target, e.query_x);
       const double noise = std::exp(2 * target.log_noise);
-      const auto posterior = learners::ridge_posterior(support, e.support_y.col(0), mean, variance, noise);
+      const auto posterior = learners::ridge_posterior(target, support, e.support_y.col(0));
       const Vector predicted = query * posterior.mean,
                    spread =
                        (query * posterior.covariance).cwiseProduct(query).rowwise().sum().array() + noise;
@@ -117,7 +127,7 @@ TEST(RidgeGradient, PredictionIsThatOfTheBoard) {
 }
 
 TEST(RidgeGradient, SquaredLossHasNoPriorMeanAndOneSpread) {
-  const ModeRidge meta("r2d2", family(3), small(RidgeLoss::squared), 1);
+  const ModeRidge meta("r2d2", family(3), small({RidgeLoss::squared, RidgePrior::diagonal}), 1);
   auto target = moved(meta, tasks::kTimeMs);
   const auto episodes = meta.episodes(tasks::kTimeMs, tasks_of({0, 1}));
   const auto losses = [&] {
@@ -133,7 +143,7 @@ TEST(RidgeGradient, SquaredLossHasNoPriorMeanAndOneSpread) {
 }
 
 TEST(RidgeGradient, RefusesSizesThatDoNotFit) {
-  const ModeRidge meta("ridge", family(2), small(RidgeLoss::likelihood), 1);
+  const ModeRidge meta("ridge", family(2), small({RidgeLoss::likelihood, RidgePrior::diagonal}), 1);
   const auto target = *meta.model().targets[0];
   const auto good = meta.episodes(tasks::kTimeMs, tasks_of({0, 1}));
   const auto refused = [&](auto change) {
@@ -151,11 +161,12 @@ TEST(RidgeGradient, RefusesSizesThatDoNotFit) {
   });
   refused([](auto&, auto& t) { t.prior_mean.conservativeResize(1); });
   refused([](auto&, auto& t) { t.weights.conservativeResize(1); });
+  refused([](auto&, auto& t) { t.lower = Matrix::Zero(3, 3); });  // with a prior of features too
 }
 
 TEST(RidgeMeta, LearnsTheFamily) {
-  for (const auto loss : kBoth) {
-    auto options = small(loss);
+  for (const auto& kind : kKinds) {
+    auto options = small(kind);
     options.hidden = {16};
     options.features = 8;
     options.max_steps = 150;
@@ -175,6 +186,29 @@ TEST(RidgeMeta, LearnsTheFamily) {
   }
 }
 
+TEST(RidgeMeta, TrainingGoesOnFromOneOfTheSamePriorOnly) {
+  const auto trained = ModeRidge("ridge", family(2), small({RidgeLoss::likelihood, RidgePrior::full}), 1);
+  const auto init = trained.snapshot();
+  const auto on = [&](RidgePrior prior) {
+    return ridge_on_modes("ridge", family(2), small({RidgeLoss::likelihood, prior}), 2, &init);
+  };
+  EXPECT_EQ(
+      learners::RidgeModel::from_checkpoint(on(RidgePrior::full).learner->snapshot()).targets[0]->weights,
+      trained.model().targets[0]->weights);
+  EXPECT_THROW(on(RidgePrior::diagonal), std::invalid_argument);
+}
+
+TEST(RidgeMeta, PriorIsAnOptionOfTheLikelihoodOnly) {
+  const auto has_prior = [](RidgeLoss loss) {
+    RidgeMetaOptions options;
+    options.loss = loss;
+    const auto all = learners::options_of([&](learners::OptionVisitor& on) { options.each(on); });
+    return std::any_of(all.begin(), all.end(), [](const auto& option) { return option.name == "prior"; });
+  };
+  EXPECT_TRUE(has_prior(RidgeLoss::likelihood));
+  EXPECT_FALSE(has_prior(RidgeLoss::squared));
+}
+
 TEST(RidgeMeta, BadOptionsThrow) {
   const auto refused = [](auto change) {
     RidgeMetaOptions options;
@@ -187,6 +221,10 @@ TEST(RidgeMeta, BadOptionsThrow) {
   refused([](auto& o) { o.pull = -1; });
   refused([](auto& o) { o.max_steps = -1; });
   refused([](auto& o) { o.clip_norm = std::nan(""); });
+  refused([](auto& o) {
+    o.loss = RidgeLoss::squared;
+    o.prior = RidgePrior::full;
+  });
   EXPECT_THROW(ModeRidge("ridge", {}, {}, 1), std::invalid_argument);
 }
 
