@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -25,7 +26,9 @@
 namespace fewwatt::program {
 namespace {
 
-volatile std::sig_atomic_t signalled = 0;
+// Set by whichever thread a signal reaches, read by others.
+std::atomic<bool> signalled = false;
+static_assert(std::atomic<bool>::is_always_lock_free);  // else no signal handler may touch it
 
 #ifdef __AVX2__
 // Before anything else runs, and without AVX, which the compiler may use anywhere else.
@@ -357,7 +360,7 @@ std::vector<Effect> measuring_effects(const hw::MeasuringOptions& options) {
 hw::SignalState catch_signals() {
   const auto before = hw::SignalState::now();
   struct sigaction action = {};
-  action.sa_handler = [](int) { signalled = 1; };
+  action.sa_handler = [](int) { signalled = true; };
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   action.sa_handler = SIG_IGN;
   for (const int signal : {SIGPIPE, SIGXFSZ}) sigaction(signal, &action, nullptr);
@@ -365,7 +368,7 @@ hw::SignalState catch_signals() {
 }
 
 bool told_to_stop() {
-  return signalled != 0;
+  return signalled;
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -43,10 +44,11 @@ struct Options {
 };
 
 // The first Ctrl-C asks training to stop and keep what it has, the second one ends the program.
-volatile std::sig_atomic_t g_interrupted = 0;
+std::atomic<bool> g_interrupted = false;  // set by whichever thread a signal reaches
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 void interrupt(int signal) {
-  g_interrupted = 1;
+  g_interrupted = true;
   std::signal(signal, SIG_DFL);
 }
 
@@ -316,7 +318,7 @@ int run(const Options& options) {
                                       bar.draw(now, seconds());
                                       json_log.add(now, seconds());
                                     },
-                                .interrupted = [] { return g_interrupted != 0; },
+                                .interrupted = [] { return g_interrupted.load(); },
                                 .save =
                                     [&](const learners::Checkpoint& state) {
                                       learners::write_checkpoint(options.state, state);
