@@ -143,7 +143,7 @@ void say_where(const Options& options, const std::string& suite, std::size_t row
   }
 }
 
-// A file that a run writes. A file of its name that is there already is replaced where `is_earlier` says that another run wrote it.
+// One of the files that a run writes. An existing file of that name is replaced only if `is_earlier` says that a run wrote it.
 struct OutputFile {
   const char* name;
   std::string benchmarks::Outputs::*bytes;
