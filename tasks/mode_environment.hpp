@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "tasks/environment.hpp"
+#include "tasks/mode_mdp.hpp"
+#include "tasks/value_iteration.hpp"
+#include "tasks/world.hpp"
+
+namespace fewwatt::tasks {
+
+// The choice of power modes in a world, as an environment: mode_mdp.hpp says what is acted, observed and rewarded. reset() makes an episode's
+// first measurement, and each step one more. t_ref is the true time in the reference mode of the present workload, where it is known, else
+// the first time that was measured. find ends by termination, since nothing counts after its last measurement; run is truncated.
+//
+// States can be counted with run in a fixed world: a state is the number of the present mode.
+class ModeEnvironment final : public Environment {
+ public:
+  // random_start: an episode begins in a mode drawn at random instead of the reference mode, so that a table gets to know all states.
+  // Throws std::invalid_argument for options.error(), or without a world.
+  ModeEnvironment(std::unique_ptr<World> world, ModeMdpOptions options, bool random_start = false);
+
+  std::size_t observation_size() const override { return kObservation; }
+  // Throws std::logic_error before reset(), as actions() and mode() do.
+  const Matrix& actions() const override;
+  bool fixed_actions() const override { return false; }
+  std::optional<std::size_t> num_states() const override;
+  std::size_t state() const override;         // throws std::logic_error before reset()
+  Vector reset(std::uint64_t seed) override;  // throws what World::reset() throws
+  Step step(std::size_t action) override;
+
+  const hw::PowerMode& mode() const;                             // that was measured last
+  const hw::Measurement& measured() const { return measured_; }  // there
+  const World& world() const { return *world_; }                 // where modes are measured
+
+  // The process of this episode's actions, with the true times and powers, where states can be counted and the truth is known. Throws
+  // std::logic_error before reset().
+  std::optional<FiniteMdp> finite() const;
+
+ private:
+  void measure(const hw::PowerMode& mode);
+  std::optional<double> reference_ms() const;
+  void check_begun() const;
+
+  std::unique_ptr<World> world_;
+  ModeMdpOptions options_;
+  bool random_start_;
+  std::shared_ptr<const hw::PowerModeSpace> space_;  // of this episode
+  hw::PowerMode lowest_;                             // of it
+  std::optional<ModeActions> actions_;
+  std::optional<ModeObserver> observer_;
+  hw::Measurement measured_;
+  double reward_ = 0;
+  bool ended_ = true;
+};
+
+}  // namespace fewwatt::tasks
