@@ -220,10 +220,11 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
       "as root: do everything but setting clocks as this user");
   po::options_description of_learners("Options of learners");
   if (manual.set != nullptr) {
-    of_learners.add_options()("set", po::value(manual.set)->composing()->value_name("KEY=VALUE"),
-                              "set an option of the learner; may be given several times")(
+    of_learners.add_options()(
+        "set", po::value(manual.set)->composing()->value_name("KEY=VALUE"),
+        ("set an option of the " + manual.with_options + "; may be given several times").c_str())(
         "list-options", po::value<std::string>()->value_name("NAME"),
-        "print the options of this learner, with defaults, and end");
+        ("print the options of this " + manual.with_options + ", with defaults, and end").c_str());
   }
   po::options_description all;
   all.add(manual.options);

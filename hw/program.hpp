@@ -94,6 +94,7 @@ struct Manual {
   // Of a program with learners that have options: what --list-options NAME prints, and where parse() puts what --set KEY=VALUE gives.
   std::function<OptionList(const std::string&)> list_options = {};
   std::vector<std::string>* set = nullptr;
+  std::string with_options = "learner";        // what --help says has such options
   std::vector<std::string> may_be_empty = {};  // options that take an empty value; of others it is refused
 };
 

@@ -43,6 +43,10 @@ struct Checkpoint {
   bool has_number(const std::string& name) const { return numbers.contains(name); }
 };
 
+// Checkpoint::learner of the state of a training run, and what its texts begin with that say which run it is of.
+inline constexpr const char* kTrainingState = "training-state";
+inline constexpr const char* kStateOf = "of/";
+
 // Bounds of numbers in checkpoints: of logs (such as those of standard deviations), and of factors. No meaningful number is beyond them,
 // and computations with such numbers overflow.
 inline constexpr double kMostLog = 50, kLeastFactor = 1e-9, kMostFactor = 1e6;

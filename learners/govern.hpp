@@ -82,6 +82,7 @@ enum class MoveReason {
   best,         // the fastest measured mode that fits
   surest,       // no measured mode fits: a mode that is sure to
   least_power,  // nothing is sure to fit: the lowest mode, or what was measured to draw the least
+  agent         // an agent proposed it (GovernedAgent)
 };
 std::string_view to_string(MoveReason reason);  // "start", "try", ...
 
@@ -119,6 +120,9 @@ class Governor {
   // A window whose measurement cannot be trusted: nothing is learned but that.
   void reject(const hw::PowerMode& mode);
 
+  // Whether it leaves a mode alone: measurements say that it does not keep the budget, > 0, or it could not be measured in one of the last
+  // GovernorOptions::rejected_for windows.
+  bool avoids(const hw::PowerMode& mode, double budget_w) const;
   std::size_t changes() const { return changes_; }  // how often the workload has changed
   bool recognised() const { return recognised_; }   // the present workload is one of before
   // Measured modes of the present workload, their means.

@@ -1,4 +1,4 @@
-// fewwatt govern --max-power-w 30 [--budget-file F] [--init INIT.h5] -- CMD...
+// fewwatt govern --max-power-w 30 [--budget-file F] [--init INIT.h5] [--agent A.h5] -- CMD...
 //                --device simulated:BOARD --workload W [-- CMD...]
 //                --device replay --profiles P.h5 --profiled-device D --workload W
 //
@@ -23,6 +23,7 @@
 #include "hw/json_text.hpp"
 #include "hw/program.hpp"
 #include "hw/regular_file.hpp"
+#include "learners/control/governed_agent.hpp"
 #include "learners/govern.hpp"
 #include "learners/programs/shared_options.hpp"
 
@@ -37,7 +38,7 @@ constexpr double kNoise = 0.01;  // of windows whose time and power are known
 struct Options {
   program::CommonOptions common;
   double max_power_w = 0, confidence = 0.95, minutes = 0;
-  std::string budget_file, log, out;
+  std::string budget_file, log, out, agent;
   program::LearnerChoice choice;
   learners::GovernorOptions governing;
   learners::UpdateOptions forgetting;
@@ -111,6 +112,16 @@ program::ChosenLearner learner_of(const Options& options) {
                        chosen.name + " gives no uncertainty");
   program::check_forgetting(options.forgetting.forget, chosen);
   return chosen;
+}
+
+// The agent, where one is asked for.
+std::optional<learners::PolicyModel> agent_of(const Options& options) {
+  if (options.agent.empty()) return std::nullopt;
+  auto agent = program::read_agent(options.agent);
+  if (agent.mdp->task != tasks::ModeTask::run)
+    throw datasets::DataError(options.agent +
+                              ": the agent was trained for the task find, and govern needs one for run");
+  return agent;
 }
 
 // One line per window, written at once: t_s,<knobs>,time_ms,power_w,budget_w,reason,event. A line that cannot be written, for instance
@@ -234,8 +245,10 @@ struct Outcome {
   std::string died;
 };
 
-void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& governor, Budget& budget,
-                    Log& log, const Options& options, Outcome& outcome) {
+// agent: around which the governor is; nullptr: it decides alone.
+void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& governor,
+                    learners::GovernedAgent* agent, Budget& budget, Log& log, const Options& options,
+                    Outcome& outcome) {
   const double end_s = options.minutes > 0 ? 60 * options.minutes : std::numeric_limits<double>::infinity();
   std::optional<hw::PowerMode> before;
   const auto tell = [&](const std::string& notice) {
@@ -247,7 +260,8 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
     budget.changed();
     tell(budget.notice());
     const double budget_w = budget.watts(), from_s = runner.now_s();
-    const auto move = governor.next(budget_w, (end_s - from_s) / options.measuring.profiler.window_s);
+    const double left = (end_s - from_s) / options.measuring.profiler.window_s;
+    const auto move = agent != nullptr ? agent->next(budget_w, left) : governor.next(budget_w, left);
     const bool moves = before && *before != move.mode, known = governor.recognised();
     outcome.moves += moves ? 1 : 0;
     before = move.mode;
@@ -267,7 +281,9 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
         outcome.measured = attempt.measured;
         if (moves) governor.moved(attempt.changing_s / options.measuring.profiler.window_s);
         // What was recognised may be another after all, and another may be recognised a window later.
-        if (governor.tell(move.mode, attempt.measured) || known != governor.recognised())
+        if ((agent != nullptr ? agent->tell(move.mode, attempt.measured)
+                              : governor.tell(move.mode, attempt.measured)) ||
+            known != governor.recognised())
           event = governor.recognised() ? "workload-known" : "workload-changed";
         break;
       case hw::AttemptStatus::interrupted:
@@ -282,7 +298,10 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
         ++outcome.rejected;
         outcome.rejection = std::string(hw::to_string(attempt.status)) + ": " + attempt.detail;
         event = hw::to_string(attempt.status);
-        governor.reject(move.mode);
+        if (agent != nullptr)
+          agent->reject(move.mode);
+        else
+          governor.reject(move.mode);
     }
     log.line(runner.now_s(), move, attempt.measured, budget_w, event);
     tell(log.notice());
@@ -313,6 +332,7 @@ int govern(Options& options) {
   if (!options.common.quiet)
     options.measuring.profiler.notice = [](const std::string& text) { std::cerr << text << '\n'; };
   const auto learning = learner_of(options);
+  const auto policy = agent_of(options);
   hw::SystemMonotonic time;
   Budget budget(options.max_power_w, options.budget_file);
   const auto runner = program::during("opening --device " + options.measuring.device, [&] {
@@ -327,12 +347,19 @@ int govern(Options& options) {
   governing.seed = options.common.seed;
   governing.forgetting = options.forgetting;
   governing.inherits = learning.facts().weighs_rows;
-  learners::Governor governor(std::make_shared<const hw::PowerModeSpace>(runner->space()), learning.learner,
-                              governing);
+  const auto space = std::make_shared<const hw::PowerModeSpace>(runner->space());
+  learners::Governor governor(space, learning.learner, governing);
+  std::optional<learners::GovernedAgent> agent;
+  if (policy)
+    agent.emplace(governor,
+                  program::agent_on(options.agent, *policy, space,
+                                    tasks::characteristics_of(runner->attributes), options.common.seed));
   Outcome outcome;
   try {
     Log log(options.log, runner->space());
-    program::during("governing", [&] { govern_windows(*runner, governor, budget, log, options, outcome); });
+    program::during("governing", [&] {
+      govern_windows(*runner, governor, agent ? &*agent : nullptr, budget, log, options, outcome);
+    });
     if (const auto lost = log.lost(); !lost.empty()) {
       runner->notices.push_back(lost);
       if (!options.common.quiet) std::cerr << lost << '\n';
@@ -399,8 +426,9 @@ void check(const program::po::variables_map& values, const Options& options) {
     program::require(folder.empty() || std::filesystem::is_directory(folder),
                      "--out " + options.out + ": no such folder");
   }
-  program::refuse_overwriting({{"--log", options.log}, {"--out", options.out}},
-                              {options.choice.init, options.measuring.profiles, options.budget_file});
+  program::refuse_overwriting(
+      {{"--log", options.log}, {"--out", options.out}},
+      {options.choice.init, options.agent, options.measuring.profiles, options.budget_file});
   program::refuse_without_effect(values, {{{"workload"},
                                            options.measuring.device != "jetson",
                                            "with --device jetson the workload is the program that runs"}});
@@ -415,7 +443,7 @@ int main(int argc, char** argv) {
     Options options;
     program::Manual manual;
     manual.verb = "govern";
-    manual.synopsis = "--max-power-w W [--budget-file F] [--init INIT.h5] -- CMD...";
+    manual.synopsis = "--max-power-w W [--budget-file F] [--init INIT.h5] [--agent A.h5] -- CMD...";
     manual.about =
         "Runs a program inside a power budget, as fast as possible, until it ends or is stopped. Measures\n"
         "time per step and power in one window after the other. Moves to a faster mode that is sure enough\n"
@@ -431,7 +459,10 @@ int main(int argc, char** argv) {
         "file with the budget in watts, which may change at any time; --max-power-w counts while the file "
         "has none");
     add("confidence", program::real(options.confidence)->value_name("P"),
-        "probability with which a mode must fit before it is tried");
+        "probability with which a mode must fit before the governor tries it");
+    add("agent", po::value(&options.agent)->value_name("FILE"),
+        "agent that proposes each window's mode, trained for the task run by fewwatt meta-train; its "
+        "proposals need not reach --confidence");
     add("forget", program::real(options.forgetting.forget)->value_name("F"),
         "every window makes earlier measurements count F times as much; 1 forgets nothing");
     add("log", po::value(&options.log)->value_name("FILE"),

@@ -47,6 +47,8 @@ std::string_view to_string(MoveReason reason) {
       return "surest";
     case MoveReason::least_power:
       return "least-power";
+    case MoveReason::agent:
+      return "agent";
   }
   return "";
 }
@@ -56,6 +58,13 @@ bool Governor::fits_as_measured(const hw::PowerMode& mode, double log_budget) co
   if (found == now_.modes.end() || found->second[kPowerW].weight == 0) return false;
   const auto& level = found->second[kPowerW].level;
   return probability_below(log_budget, level.mean, level.variance) >= options_.kept;
+}
+
+bool Governor::avoids(const hw::PowerMode& mode, double budget_w) const {
+  if (was_rejected(mode)) return true;
+  const auto found = now_.modes.find(mode);
+  const bool measured = found != now_.modes.end() && found->second[kPowerW].weight > 0;
+  return measured && !fits_as_measured(mode, std::log(budget_w) - held_);
 }
 
 // Modes that were not measured, fewer where others were looked at with the same predictor; and what is predicted of them.

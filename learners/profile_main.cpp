@@ -38,6 +38,9 @@ std::string log_path(const Options& options) {
 std::shared_ptr<const learners::Learner> learner_of(Options& options) {
   if (!profile::needs_learner(options)) return nullptr;
   const auto chosen = program::chosen_learner(options.choice);
+  program::require(!options.agent || chosen.facts().gives_uncertainty,
+                   (options.choice.trained() ? options.choice.init + ": its learner " : "--learner ") +
+                       chosen.name + " gives no uncertainty, which an agent's shield needs");
   if (!options.confidence && !chosen.facts().gives_uncertainty)
     options.aim.limits.confidence = profile::kConfidence;
   return chosen.learner;
@@ -190,7 +193,10 @@ int measure(Options& options) {
   });
   if (options.measuring.device != "jetson") options.attributes = bench->attributes;
   const auto header = header_of(options, *bench);
+  if (options.agent)  // can it act here?
+    program::agent_on(options.agent_file, *options.agent, header.space, {}, options.common.seed);
   datasets::check_fold(header, options.out);
+  bench->notices.insert(bench->notices.end(), options.notices.begin(), options.notices.end());
   auto log = open_log(options, header, bench->notices);
   if (!options.common.quiet)
     for (const auto& notice : bench->notices) std::cerr << notice << '\n';

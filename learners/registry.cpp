@@ -162,6 +162,7 @@ Registry make_builtin() {
   for (auto& learner : builtin_learners()) registry.learners.add(std::move(learner));
   for (auto& sampler : builtin_samplers()) registry.samplers.add(std::move(sampler));
   for (auto& search : builtin_searches()) registry.searches.add(std::move(search));
+  for (auto& controller : builtin_controllers()) registry.controllers.add(std::move(controller));
   return registry;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "learners/checkpoint.hpp"
+#include "learners/control/controllers.hpp"
 #include "learners/learner.hpp"
 #include "learners/optimize/search.hpp"
 #include "learners/options.hpp"
@@ -108,9 +109,10 @@ LearnerEntry with_options(LearnerEntry entry, Make make) {
 
 // All that can be named. A value: a program copies builtin() and adds its own.
 struct Registry {
-  Named<LearnerEntry> learners{"learner"};  // that adapt to measured modes
-  Named<SamplerEntry> samplers{"sampler"};  // that choose modes to measure, to know all modes well
-  Named<SearchEntry> searches{"search"};    // that choose modes to measure, to find the best one
+  Named<LearnerEntry> learners{"learner"};           // that adapt to measured modes
+  Named<SamplerEntry> samplers{"sampler"};           // that choose modes to measure, to know all modes well
+  Named<SearchEntry> searches{"search"};             // that choose modes to measure, to find the best one
+  Named<ControllerEntry> controllers{"controller"};  // others that choose modes to measure, step by step
 };
 
 // What this library brings.

@@ -54,6 +54,7 @@ class PredictSearch final : public RandomSearch {
     std::vector<std::size_t> at;
     for (const auto& mode : rows.modes) at.push_back(space_->index_of(mode).value());
     const auto prediction = with_measurements(predicted_, rows, at, doubted_);
+    if (!predicts_enough(prediction)) return std::nullopt;
     const auto row = choose(prediction, goal_.objective, goal_.limits);
     if (!row) return std::nullopt;
     const auto& mode = modes[*row];
@@ -64,6 +65,14 @@ class PredictSearch final : public RandomSearch {
   }
 
  private:
+  // Nothing is predicted of a time or a power that no measurement had.
+  bool predicts_enough(const Prediction& prediction) const {
+    const auto& [objective, limits] = goal_;
+    const bool time = objective.needs_time() || limits.limits_time() || limits.limits_energy(),
+               power = objective.needs_power() || limits.limits_power() || limits.limits_energy();
+    return (!time || prediction.predicts(kTimeMs)) && (!power || prediction.predicts(kPowerW));
+  }
+
   std::shared_ptr<const Learner> learner_;
   Prediction predicted_;
   std::vector<Doubted> doubted_;

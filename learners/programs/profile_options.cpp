@@ -4,20 +4,52 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "hw/counted.hpp"
 #include "hw/text.hpp"
+#include "learners/control/agent_search.hpp"
 #include "learners/registry.hpp"
 #include "learners/samplers/sampler.hpp"
 
 namespace fewwatt::profile {
 namespace {
 
+constexpr std::string_view kAgent = "agent:";  // before the file
+
+// --search agent:FILE
+void read_agent(Options& options) {
+  options.agent_file = options.search.substr(kAgent.size());
+  program::require(!options.agent_file.empty(), "--search agent:FILE: FILE is missing");
+  program::require(options.goal == "fastest" || options.goal == "time",
+                   "--goal must be fastest with --search agent:FILE, found " + options.goal);
+  program::require(!options.aim.limits.limits_time() && !options.aim.limits.limits_energy(),
+                   "--max-time-ms and --max-energy-j: an agent knows of --max-power-w alone");
+  options.agent = program::read_agent(options.agent_file);
+  options.registry.searches.add(learners::agent_search(*options.agent));
+}
+
+// An agent for the task find ends after as many measurements as it was trained for: no more are planned. `asked`: their number was given.
+void plan_as_trained(Options& options, bool asked) {
+  if (!options.agent || options.agent->mdp->task != tasks::ModeTask::find) return;
+  const auto trained = options.agent->mdp->measurements;
+  if (asked && options.modes.value <= trained) return;
+  if (asked)
+    options.notices.push_back(options.agent_file + " was trained for " + hw::counted(trained, "measurement") +
+                              ": " + std::to_string(trained) + " are planned, not " +
+                              std::to_string(options.modes.value));
+  options.modes.value = trained;
+}
+
 // What --goal and its limits mean.
 void read_goal(Options& options) {
   if (options.goal.empty()) return;
   if (options.search.empty()) options.search = "designed-ei";
   const auto searches = learners::builtin().searches.names();
-  program::require(std::find(searches.begin(), searches.end(), options.search) != searches.end(),
-                   "--search must be one of " + hw::join(searches) + ", found " + options.search);
+  if (options.search.starts_with(kAgent))
+    read_agent(options);
+  else
+    program::require(
+        std::find(searches.begin(), searches.end(), options.search) != searches.end(),
+        "--search must be one of " + hw::join(searches) + ", or agent:FILE, found " + options.search);
   const std::string expected = "--goal must be fastest, time, energy, power, edp or ed2p to ed9p, found ";
   program::require(options.goal != "zeus", expected + options.goal);
   try {
@@ -26,10 +58,11 @@ void read_goal(Options& options) {
   } catch (const std::invalid_argument&) {
     throw program::UsageError(expected + options.goal);
   }
-  const auto& search = learners::builtin().searches.find(options.search);
+  const auto& search = chosen_search(options);
   const bool predicts = search.predicts_answer;
+  // That of an agent's shield, which goes by predictions too.
   options.aim.limits.confidence =
-      options.confidence.value_or(predicts ? learners::kUsualConfidence : kConfidence);
+      options.confidence.value_or(predicts || options.agent ? learners::kUsualConfidence : kConfidence);
   if (const auto error = options.aim.error(); !error.empty())
     throw program::UsageError(program::of_option(error));
   program::require(!predicts || options.modes.value > 1,
@@ -68,7 +101,7 @@ void check_effects(const program::po::variables_map& values, const program::Manu
 void check_search_options(const learners::Settings& set, const Options& options) {
   if (set.empty()) return;
   program::require(!options.goal.empty(), "--set search...: without --goal nothing is searched for");
-  const auto& search = learners::builtin().searches.find(options.search);
+  const auto& search = chosen_search(options);
   for (const auto& [key, value] : set) {
     const auto name = key.substr(key.find('.') + 1);
     program::require(std::find(search.goes_by.begin(), search.goes_by.end(), name) != search.goes_by.end(),
@@ -96,15 +129,19 @@ void check(const Options& options) {
                        learning_samplers() + ", or a --search that learns");
   program::require(options.max_s >= 0 && std::isfinite(options.max_s), "--max-s must be >= 0");
   program::require(options.stop_gain >= 0 && options.stop_gain < 1, "--stop-gain must be in [0, 1)");
-  program::refuse_overwriting({{"--out", options.out}}, {options.measuring.profiles});
+  program::refuse_overwriting({{"--out", options.out}}, {options.measuring.profiles, options.agent_file});
 }
 
 }  // namespace
 
+const learners::SearchEntry& chosen_search(const Options& options) {
+  return options.registry.searches.find(options.agent ? std::string_view(learners::kAgentSearch)
+                                                      : std::string_view(options.search));
+}
+
 bool needs_learner(const Options& options) {
-  const auto& registry = learners::builtin();
-  return options.goal.empty() ? registry.samplers.find(options.sampler).needs_learner
-                              : registry.searches.find(options.search).needs_learner;
+  return options.goal.empty() ? options.registry.samplers.find(options.sampler).needs_learner
+                              : chosen_search(options).needs_learner;
 }
 
 std::optional<Options> parse(int argc, char** argv) {
@@ -122,7 +159,8 @@ std::optional<Options> parse(int argc, char** argv) {
       "once, and to P.h5 later. The clocks are put back whatever happens.";
   const std::string samplers = "how modes are chosen: " + hw::join(learners::builtin().samplers.names()),
                     searches = "with --goal, how modes are chosen: " +
-                               hw::join(learners::builtin().searches.names()) + "; designed-ei if not given";
+                               hw::join(learners::builtin().searches.names()) +
+                               ", or agent:FILE, an agent of fewwatt meta-train; designed-ei if not given";
   const program::SettablePart search{"search", "what chooses modes towards a goal",
                                      [&](learners::OptionVisitor& on) { options.searching.each(on); }};
   program::add_learner_options(manual, options.choice, search);
@@ -142,8 +180,9 @@ std::optional<Options> parse(int argc, char** argv) {
       "are then chosen for that");
   add("confidence",
       po::value<double>()->notifier([&](double value) { options.confidence = value; })->value_name("P"),
-      "with --goal: probability with which the answer must keep the limits; if not given 0.9 for --search "
-      "predict, and 0.5 where the answer was measured to keep them");
+      "with --goal: probability with which the answer must keep the limits, or all that an agent measures; "
+      "if not given 0.9 for --search predict and agent:FILE, and 0.5 where the answer was measured to keep "
+      "them");
   add("search", po::value(&options.search), searches.c_str());
   add("stop-gain", program::real(options.stop_gain),
       "with --goal: end once the next measurement is expected to gain less than this fraction");
@@ -175,6 +214,7 @@ std::optional<Options> parse(int argc, char** argv) {
   if (values->count("measurements") > 0) options.modes = options.measurements;
   const auto set_search = program::set_part(options.choice, search);
   read_goal(options);
+  plan_as_trained(options, program::is_given(*values, "measurements") || program::is_given(*values, "modes"));
   check_search_options(set_search, options);
   check(options);
   check_effects(*values, manual, options);

@@ -84,12 +84,13 @@ std::unique_ptr<learners::Search> search_of(const Options& options, Learner lear
                                             std::size_t wanted) {
   if (options.goal.empty()) return nullptr;
   auto so = options.searching;
-  const bool predicts = learners::builtin().searches.find(options.search).predicts_answer;
-  so.planned = predicts ? wanted - 1 : wanted;  // what is predicted to be best is measured too
+  const auto& search = chosen_search(options);
+  so.planned = search.predicts_answer ? wanted - 1 : wanted;  // what is predicted to be best is measured too
   so.seed = options.common.seed;
   so.stop_gain = options.stop_gain;
   so.characteristics = tasks::characteristics_of(options.attributes);
-  return learners::make_search(options.search, std::move(space), std::move(learner), options.aim, so);
+  return learners::make_search(search.name, std::move(space), std::move(learner), options.aim, so,
+                               options.registry);
 }
 
 std::unique_ptr<tasks::ModeSampler> sampler_of(const Options& options, Learner learner,

@@ -83,6 +83,10 @@ ChosenLearner chosen_learner(const LearnerChoice& choice) {
   }
   const auto checkpoint =
       during("reading " + choice.init, [&] { return learners::read_checkpoint(choice.init); });
+  if (checkpoint.learner == learners::kPolicy)
+    throw datasets::DataError(choice.init +
+                              ": is an agent, and --init takes the initializer of a learner; agents go with "
+                              "profile --search agent:FILE and govern --agent FILE");
   chosen.name = checkpoint.learner;
   chosen.origin = checkpoint.origin;
   try {
@@ -93,6 +97,39 @@ ChosenLearner chosen_learner(const LearnerChoice& choice) {
   if (!chosen.settings.empty())
     chosen.learner = as_usage([&] { return learners::make_learner(checkpoint, chosen.settings); });
   return chosen;
+}
+
+learners::PolicyModel read_agent(const std::string& path) {
+  const auto checkpoint = during("reading " + path, [&] { return learners::read_checkpoint(path); });
+  if (checkpoint.learner == learners::kTrainingState)
+    throw datasets::DataError(
+        path + ": is the state of a training run, which meta-train --resume takes; expected an agent");
+  if (checkpoint.learner != learners::kPolicy)
+    throw datasets::DataError(path + ": is the initializer of the learner " + checkpoint.learner +
+                              ", which --init takes; expected an agent");
+  try {
+    auto agent = learners::PolicyModel::from_checkpoint(checkpoint);
+    if (!agent.mdp)
+      throw std::invalid_argument("expected an agent for " + std::string(tasks::kModeMdp) +
+                                  ", found one for " + agent.environment);
+    if (agent.observation != static_cast<int>(tasks::kObservation))
+      throw std::invalid_argument("expected observations of " + std::to_string(tasks::kObservation) +
+                                  " numbers, found " + std::to_string(agent.observation));
+    return agent;
+  } catch (const std::invalid_argument& e) {
+    throw datasets::DataError(path + ": " + e.what());
+  }
+}
+
+std::unique_ptr<learners::Controller> agent_on(const std::string& path, const learners::PolicyModel& agent,
+                                               std::shared_ptr<const hw::PowerModeSpace> space,
+                                               const tasks::Characteristics& characteristics,
+                                               std::uint64_t seed) {
+  try {
+    return learners::policy_controller(agent, std::move(space), characteristics, seed);
+  } catch (const std::invalid_argument& e) {
+    throw datasets::DataError(path + ": " + e.what());
+  }
 }
 
 void add_limit_options(Manual& manual, learners::PowerBudget& limits) {

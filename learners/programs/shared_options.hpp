@@ -2,6 +2,7 @@
 
 // Options that several programs with learners have, declared once. Include it from programs only.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "datasets/profile.hpp"
 #include "hw/program.hpp"
 #include "learners/checkpoint.hpp"
+#include "learners/control/controller.hpp"
 #include "learners/optimize/choose.hpp"
 #include "learners/registry.hpp"
 
@@ -50,8 +52,16 @@ struct ChosenLearner {
 };
 
 // Reads the checkpoint, where there is one. Throws UsageError as check(), and for settings that the learner does not have;
-// datasets::DataError naming the file for a checkpoint that is none.
+// datasets::DataError naming the file for a checkpoint that is none, or that of an agent.
 ChosenLearner chosen_learner(const LearnerChoice& choice);
+
+// Reads an agent for power modes. Throws datasets::DataError naming the file and what it is, where it is none.
+learners::PolicyModel read_agent(const std::string& path);
+// The agent of that file on a device, without a shield. Throws datasets::DataError naming the file where it cannot act there.
+std::unique_ptr<learners::Controller> agent_on(const std::string& path, const learners::PolicyModel& agent,
+                                               std::shared_ptr<const hw::PowerModeSpace> space,
+                                               const tasks::Characteristics& characteristics,
+                                               std::uint64_t seed);
 
 // Adds --max-power-w, --max-time-ms and --max-energy-j.
 void add_limit_options(Manual& manual, learners::PowerBudget& limits);

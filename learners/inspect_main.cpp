@@ -8,6 +8,7 @@
 #include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
+#include "learners/programs/inspect_checkpoint.hpp"
 
 namespace {
 
@@ -59,7 +60,7 @@ json to_json(const Profile& profile) {
           {"suspects", suspects}};
 }
 
-// What any file of ours says of itself, and the profiles of a file of profiles.
+// What any file of ours says of itself, the profiles of a file of profiles, and what an agent or the state of a training run is.
 json describe(const std::string& path) {
   const Hdf5Reader file(path);
   json object{{"file", path}, {"attributes", json::object()}};
@@ -76,6 +77,8 @@ json describe(const std::string& path) {
   if (!format.starts_with("fewwatt-")) throw DataError(path + " is an HDF5 file, but not one of fewwatt's");
   if (format != "fewwatt-profiles") {
     object["objects"] = file.children("/");
+    if (format == "fewwatt-checkpoint")
+      fewwatt::checkpoints::add_details(object, path, file.text("/", "learner"));
     return object;
   }
   const auto store = read_profiles(path);
@@ -132,6 +135,11 @@ void print(const json& object) {
   if (!object.contains("profiles")) {
     for (const auto& name : object["objects"])
       std::cout << "  /" << hw::printable(name.get<std::string>()) << '\n';
+    for (const auto& [key, title] : fewwatt::checkpoints::kDetails) {
+      if (!object.contains(key)) continue;
+      std::cout << '\n' << title << '\n';
+      print_attributes(object[key], "  ");
+    }
     return;
   }
   for (const auto& [device, attributes] : object["devices"].items()) {
@@ -147,7 +155,9 @@ int inspect(int argc, char** argv) {
   manual.synopsis = "FILE [--check]";
   manual.about =
       "Says what is in a file of profiles: knobs, ranges, missing and suspicious values. Of initializers\n"
-      "and models it prints the attributes.";
+      "and models it prints the attributes, of agents also what they were trained for, and of the state of "
+      "a\n"
+      "training run which run it is of.";
   program::CommonOptions common;
   std::string path;
   bool check = false;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tasks/environment.hpp"
+
+namespace fewwatt::learners {
+
+// What chooses the actions in a tasks::Environment.
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  // An episode begins in which these are the actions, [n,f], as in Environment::actions(). The seed is of random choices. Throws
+  // std::invalid_argument for actions that the policy is not made for.
+  virtual void begin(const tasks::Matrix& actions, std::uint64_t seed) = 0;
+  // The action for what is observed. `reward`: of the action before, 0 in the first step. allowed [n]: the actions that may be taken;
+  // empty: all. At least one must be allowed. Throws std::invalid_argument for sizes that do not fit, std::logic_error before begin().
+  virtual std::size_t act(const tasks::Vector& observation, double reward,
+                          std::span<const char> allowed = {}) = 0;
+};
+
+}  // namespace fewwatt::learners
