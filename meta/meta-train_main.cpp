@@ -1,13 +1,12 @@
-// fewwatt meta-train: from recorded profiles to an initializer that `fewwatt adapt` starts from.
+// fewwatt meta-train: from recorded profiles to an initializer that `fewwatt adapt` starts from, or to an
+// agent that chooses power modes.
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
@@ -15,7 +14,6 @@
 #include <optional>
 #include <set>
 
-#include "datasets/atomic_file.hpp"
 #include "datasets/profile_io.hpp"
 #include "hw/json_text.hpp"
 #include "hw/numbers.hpp"
@@ -23,6 +21,7 @@
 #include "hw/text.hpp"
 #include "learners/checkpoint_io.hpp"
 #include "learners/programs/option_list.hpp"
+#include "meta/programs/training_progress.hpp"
 #include "meta/registry.hpp"
 #include "tasks/split.hpp"
 
@@ -67,21 +66,25 @@ std::vector<std::size_t> parse_shots(const std::string& text) {
 }
 
 constexpr std::pair<const char*, const char*> kShortcuts[] = {
-    {"steps", "greatest number of outer steps, or of epochs of transfer"},
-    {"inner-steps", "number of steps of the inner loop"},
-    {"inner-rate", "learning rate of the inner loop; where rates are learned, their start"},
-    {"outer-rate", "learning rate of the outer updates"},
-    {"meta-batch", "number of tasks per outer update"},
-    {"validate-every", "number of outer steps between validations"},
+    {"steps", "greatest number of outer steps, of epochs of transfer, or of updates of an agent"},
+    {"inner-steps", "number of steps of the inner loop; of agents only for maml-policy"},
+    {"inner-rate",
+     "learning rate of the inner loop; where rates are learned, their start; of agents only for maml-policy"},
+    {"outer-rate", "learning rate of the outer updates; not for agents, which have --set rate="},
+    {"meta-batch", "number of tasks per outer update; not for agents"},
+    {"validate-every", "number of outer steps, or of updates of an agent, between validations"},
     {"patience", "stop after this many validations in a row without a better one; 0 = never stop early"}};
 
-std::string known_learners() {
-  return hw::join(meta::builtin().meta_learners.names());
+// The option of a learner, or of an agent, that a shortcut stands for.
+std::string option_of(std::string shortcut, bool is_agent) {
+  if (is_agent && shortcut == "steps") return "updates";
+  std::replace(shortcut.begin(), shortcut.end(), '-', '_');
+  return shortcut;
 }
 
 program::OptionList list_options(const std::string& name) {
-  const auto& entry = meta::builtin().meta_learners.find(name);
-  return program::option_list(name, entry.about, entry.options);
+  const auto facts = meta::training_facts(name);
+  return program::option_list(name, facts.about, facts.options);
 }
 
 std::optional<Options> parse(int argc, char** argv) {
@@ -91,6 +94,7 @@ std::optional<Options> parse(int argc, char** argv) {
   program::Manual manual;
   manual.list_options = list_options;
   manual.set = &set;
+  manual.with_options = "learner or agent";
   manual.verb = "meta-train";
   manual.synopsis =
       "--profiles P.h5[,...] --learner auto --holdout-workloads W,... --out INIT.h5 [--resume STATE]";
@@ -100,7 +104,12 @@ std::optional<Options> parse(int argc, char** argv) {
       "turn and validate on it, with the code that runs on the board. Ctrl-C keeps the best so far, and\n"
       "leaves a state that --resume goes on from.\n"
       "Learners: " +
-      known_learners() + ".";
+      hw::join(meta::builtin().meta_learners.names()) +
+      ".\n"
+      "An agent learns to choose modes by itself, for fewwatt profile --search agent:A.h5 and fewwatt\n"
+      "govern --agent A.h5. It is validated on some of the training workloads and trained on the others.\n"
+      "Agents: " +
+      hw::join(meta::builtin().agents.names()) + ".";
   auto add = manual.options.add_options();
   add("profiles", po::value(&profiles)->required()->value_name("P.h5,..."),
       "files of profiles, separated by commas");
@@ -108,20 +117,21 @@ std::optional<Options> parse(int argc, char** argv) {
       "more files of profiles, such as simulated ones: half of the training tasks come from them, and no "
       "validation task");
   add("learner", po::value(&options.request.name)->default_value("auto")->value_name("NAME"),
-      "learner to train");
+      "learner or agent to train");
   add("init", po::value(&options.init)->value_name("OLD.h5"),
       "initializer to go on from, which the same learner trained before: with more profiles, in fewer steps. "
-      "Give the old profiles too, or they are forgotten");
+      "Give the old profiles too, or they are forgotten. Not for agents");
   add("holdout-workloads", po::value(&workloads)->value_name("W,..."),
       "workloads that training must not see");
   add("holdout-devices", po::value(&devices)->value_name("D,..."), "devices that training must not see");
   add("out", po::value(&options.out)->required()->value_name("INIT.h5"),
-      "initializer to write; replaces one of that name");
+      "initializer or agent to write; replaces a file of that name");
   // What several learners have: --steps 20 is --set steps=20.
   for (const auto& [name, about] : kShortcuts) add(name, po::value<std::string>()->value_name("N"), about);
   add("shots", po::value(&shots)->default_value("5,10,25,50")->value_name("K,..."),
-      "numbers of measured modes for which fine-tuning is chosen");
-  add("log", po::value(&options.log)->value_name("L.jsonl"), "log to write: one JSON object per outer step");
+      "numbers of measured modes for which fine-tuning is chosen; not for agents");
+  add("log", po::value(&options.log)->value_name("L.jsonl"),
+      "log to write: one JSON object per outer step, or per update of an agent");
   add("state", po::value(&options.state)->value_name("S.h5"),
       "file for the state of the run until it is done; INIT.h5.state if not given");
   add("resume", po::value(&options.resume)->value_name("S.h5"),
@@ -136,18 +146,26 @@ std::optional<Options> parse(int argc, char** argv) {
   options.request.seed = options.common.seed;
   auto& request = options.request;
   try {
+    const auto facts = meta::training_facts(request.name);
     for (const auto& [name, about] : kShortcuts) {
       if (values->count(name) == 0) continue;
-      std::string key = name;
-      std::replace(key.begin(), key.end(), '-', '_');
-      learners::add_setting(request.settings, key + "=" + (*values)[name].as<std::string>());
+      const auto option = option_of(name, facts.is_agent), value = (*values)[name].as<std::string>();
+      try {
+        learners::set_options({{option, value}}, request.name, facts.options);
+      } catch (const std::invalid_argument& e) {  // says what was typed
+        throw program::UsageError(std::string("--") + name + ": " + e.what());
+      }
+      learners::add_setting(request.settings, option + "=" + value);
     }
     for (const auto& one : set) learners::add_setting(request.settings, one);
-    const auto& learner = meta::builtin().meta_learners.find(request.name);
-    learners::set_options(request.settings, request.name, learner.options);
-    program::refuse_without_effect(*values, {{{"also", "state", "log"},
-                                              learner.has_outer_loop(),
-                                              "training of " + request.name + " has no outer loop"}});
+    learners::set_options(request.settings, request.name, facts.options);
+    const auto agent = "the agent " + request.name;
+    program::refuse_without_effect(
+        *values, {{{"also", "state", "log"},
+                   facts.has_outer_loop,
+                   "training of " + request.name + " has no outer loop"},
+                  {{"init"}, !facts.is_agent, "training of " + agent + " does not go on from another"},
+                  {{"shots"}, !facts.is_agent, agent + " chooses its measurements by itself"}});
   } catch (const std::invalid_argument& e) {
     throw program::UsageError(e.what());
   }
@@ -210,70 +228,15 @@ std::vector<datasets::Profile> read_training(const Options& options, std::vector
   return training;
 }
 
-// One JSON object per outer step.
-class JsonLog {
- public:
-  explicit JsonLog(const std::string& path) {
-    if (!path.empty())
-      file_.emplace(path, datasets::text_file("a log of training",
-                                              [](std::string_view start) { return start.starts_with("{"); }));
-  }
-  void add(const meta::RunProgress& now, double seconds) {
-    if (!file_) return;
-    nlohmann::json line{{"phase", now.phase},
-                        {"step", now.progress.step},
-                        {"loss", now.progress.loss},
-                        {"done", now.done},
-                        {"seconds", seconds}};
-    if (!std::isnan(now.progress.validation_error)) line["validation_error"] = now.progress.validation_error;
-    file_->add(hw::json_text(line));
-  }
-
- private:
-  std::optional<datasets::LineFile> file_;
-};
-
-// A bar on stderr: how far, loss, last validation error, time left.
-class Bar {
- public:
-  explicit Bar(bool shown) : shown_(shown) {}
-  void draw(const meta::RunProgress& now, double seconds) {
-    if (!std::isnan(now.progress.validation_error)) validation_ = now.progress.validation_error;
-    if (now.phase != phase_) validation_ = now.progress.validation_error;
-    phase_ = now.phase;
-    if (!shown_ || (seconds - drawn_ < 0.1 && now.done < 1)) return;
-    drawn_ = seconds;
-    constexpr int kWidth = 24;
-    const int full = static_cast<int>(now.done * kWidth);
-    char text[160];
-    int length = std::snprintf(text, sizeof text, "[%.*s%.*s] %3.0f %%  %s, step %d  loss %.4f", full,
-                               "########################", kWidth - full, "........................",
-                               100 * now.done, phase_.c_str(), now.progress.step, now.progress.loss);
-    const auto append = [&](const char* format, double value) {
-      const auto used = static_cast<std::size_t>(std::max(0, length));
-      if (used < sizeof text) length += std::snprintf(text + used, sizeof text - used, format, value);
-    };
-    if (!std::isnan(validation_)) append("  validation %.2f %%", validation_);
-    append("  %.0f s left", seconds * (1 - now.done) / std::max(now.done, 1e-9));
-    std::cerr << '\r' << text << "\033[K" << std::flush;
-    on_line_ = true;
-  }
-  void clear() {
-    if (on_line_) std::cerr << "\r\033[K";
-    on_line_ = false;
-  }
-
- private:
-  bool shown_, on_line_ = false;
-  std::string phase_;
-  double validation_ = std::nan(""), drawn_ = -1;
-};
-
 int run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
+  std::optional<learners::Checkpoint> resume;
+  if (!options.resume.empty())
+    resume = program::during("reading " + options.resume,
+                             [&] { return learners::read_checkpoint(options.resume); });
   check_output("--out", options.out);
   check_output("--state", options.state);
   auto inputs = options.profiles;
@@ -284,12 +247,8 @@ int run(const Options& options) {
                               inputs);
   for (const auto& out : {options.out, options.state}) learners::check_checkpoint_output(out);
 
-  std::optional<learners::Checkpoint> resume;
-  if (!options.resume.empty())
-    resume = program::during("reading " + options.resume,
-                             [&] { return learners::read_checkpoint(options.resume); });
-  JsonLog json_log(options.log);
-  Bar bar(!options.common.quiet && !options.common.json && isatty(STDERR_FILENO) != 0);
+  meta_train::JsonLog json_log(options.log);
+  meta_train::Bar bar(!options.common.quiet && !options.common.json && isatty(STDERR_FILENO) != 0);
   const auto log = [&](const std::string& line) {
     bar.clear();
     if (!options.common.quiet) std::cerr << line << '\n';
@@ -341,17 +300,18 @@ int run(const Options& options) {
   if (!result.message.empty()) log("warning: " + result.message + hint);
 
   if (options.common.json) {
-    const nlohmann::json report{{"out", options.out},
-                                {"learner", options.request.name},
-                                {"adapted_by", checkpoint.learner},
-                                {"training", names},
-                                {"holdout_workloads", options.hold_out.workloads},
-                                {"holdout_devices", options.hold_out.devices},
-                                {"seed", checkpoint.origin.seed},
-                                {"git", checkpoint.origin.git_revision},
-                                {"data_hash", checkpoint.origin.data_hash},
-                                {"stopped", meta::to_string(result.stop)},
-                                {"seconds", seconds()}};
+    nlohmann::json report{{"out", options.out},
+                          {"learner", options.request.name},
+                          {"adapted_by", checkpoint.learner},
+                          {"training", names},
+                          {"holdout_workloads", options.hold_out.workloads},
+                          {"holdout_devices", options.hold_out.devices},
+                          {"seed", checkpoint.origin.seed},
+                          {"git", checkpoint.origin.git_revision},
+                          {"data_hash", checkpoint.origin.data_hash},
+                          {"stopped", meta::to_string(result.stop)},
+                          {"seconds", seconds()}};
+    if (result.environment_steps > 0) report["environment_steps"] = result.environment_steps;
     std::cout << hw::json_text(report) << '\n';
   } else if (!options.common.quiet) {
     std::cout << "wrote " << options.out << '\n';

@@ -6,11 +6,13 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "hw/text.hpp"
 #include "hw/version.hpp"
 #include "meta/combined.hpp"
 #include "meta/factor_fit.hpp"
 #include "meta/outer_plans.hpp"
 #include "meta/pretrain.hpp"
+#include "meta/rl/mode_agents.hpp"
 #include "meta/sim_prior_fit.hpp"
 
 namespace fewwatt::meta {
@@ -225,6 +227,7 @@ Registry make_builtin() {
   Registry registry;
   static_cast<learners::Registry&>(registry) = learners::builtin();
   for (auto& entry : builtin_meta_learners()) registry.meta_learners.add(std::move(entry));
+  registry.agents = builtin_agents();
   return registry;
 }
 
@@ -240,6 +243,19 @@ std::string MetaLearnerEntry::error() const {
 const Registry& builtin() {
   static const Registry registry = make_builtin();
   return registry;
+}
+
+TrainingFacts training_facts(std::string_view name, const Registry& registry) {
+  if (const auto* found = registry.meta_learners.look_up(name))
+    return {found->about, found->options, false, found->has_outer_loop(), found->goes_on};
+  if (const auto* found = registry.agents.look_up(name))
+    return {.about = found->about,
+            .options = options_of_mode_agent(*found),
+            .is_agent = true,
+            .has_outer_loop = true};
+  throw std::invalid_argument("unknown learner " + std::string(name) +
+                              ", known are: " + hw::join(registry.meta_learners.names()) +
+                              "; and the agents " + hw::join(registry.agents.names()));
 }
 
 learners::Checkpoint untrained(const learners::Checkpoint& maml) {
@@ -260,13 +276,41 @@ learners::Checkpoint twin(std::string_view name, const learners::Checkpoint& tra
   return entry.twin(trained);
 }
 
+namespace {
+
+// The training of a learner.
+TrainedInitializer train_learner(const MetaLearnerEntry& entry, const InitializerRequest& request,
+                                 const Profiles& sorted, const RunHooks& hooks,
+                                 const learners::Checkpoint* resume, const Registry& registry) {
+  if (entry.plan) {
+    const auto plan = [&](const InitializerRequest& asked, const Profiles& profiles) {
+      return entry.plan(asked, profiles, registry);
+    };
+    return run_outer_loops(request, plan, sorted, hooks, resume, registry);
+  }
+  if (resume != nullptr)
+    throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
+  if (!request.also.empty())
+    throw std::invalid_argument("--also: " + request.name + " has no outer loop to draw other tasks in");
+  TrainedInitializer result;
+  try {
+    result.checkpoint = entry.train(request, sorted, hooks.log, registry);
+  } catch (const Interrupted&) {
+    result.stop = Stop::interrupted;
+    result.message = "interrupted";
+  }
+  return result;
+}
+
+}  // namespace
+
 TrainedInitializer run_training(const InitializerRequest& request, const std::vector<Profile>& training,
                                 const RunHooks& hooks, const learners::Checkpoint* resume,
                                 const Registry& registry) {
-  const auto& entry = registry.meta_learners.find(request.name);
+  const auto facts = training_facts(request.name, registry);
   if (training.empty()) throw std::invalid_argument("train_initializer: no profile to train on");
-  learners::set_options(request.settings, request.name, entry.options);
-  if (request.init && !entry.goes_on)
+  learners::set_options(request.settings, request.name, facts.options);
+  if (request.init && !facts.goes_on)
     throw std::invalid_argument("--init: training of " + request.name + " does not go on from another");
   if (request.init && request.init->text("trained_by") != request.name)
     throw std::invalid_argument("--init: expected an initializer trained by " + request.name +
@@ -281,28 +325,16 @@ TrainedInitializer run_training(const InitializerRequest& request, const std::ve
   if (hooks.interrupted) with_also.interrupted = hooks.interrupted;
   sort(sorted);
   sort(with_also.also);
-  TrainedInitializer result;
-  if (!entry.plan) {
-    if (resume != nullptr)
-      throw std::invalid_argument("--resume: " + request.name + " has no outer loop to go on with");
-    if (!request.also.empty())
-      throw std::invalid_argument("--also: " + request.name + " has no outer loop to draw other tasks in");
-    try {
-      result.checkpoint = entry.train(with_also, sorted, hooks.log, registry);
-    } catch (const Interrupted&) {
-      return {{}, Stop::interrupted, "interrupted"};
-    }
-  } else {
-    if (const auto warning = blas_warning(); !warning.empty() && hooks.log) hooks.log("warning: " + warning);
-    const auto plan = [&](const InitializerRequest& asked, const Profiles& profiles) {
-      return entry.plan(asked, profiles, registry);
-    };
-    result = run_outer_loops(with_also, plan, sorted, hooks, resume, registry);
-    if (result.checkpoint.learner.empty()) return result;
-  }
+  if (const auto warning = blas_warning(); facts.has_outer_loop && !warning.empty() && hooks.log)
+    hooks.log("warning: " + warning);
+  const auto* learner = registry.meta_learners.look_up(request.name);
+  auto result = learner != nullptr
+                    ? train_learner(*learner, with_also, sorted, hooks, resume, registry)
+                    : train_mode_agent(registry.agents.find(request.name), with_also, sorted, hooks, resume);
+  if (result.checkpoint.learner.empty()) return result;
   sorted.insert(sorted.end(), with_also.also.begin(), with_also.also.end());
   result.checkpoint.origin = {request.seed, std::string(hw::git_revision()), hash_of(sorted)};
-  if (entry.twin) result.checkpoint = entry.twin(result.checkpoint);
+  if (learner != nullptr && learner->twin) result.checkpoint = learner->twin(result.checkpoint);
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include "datasets/profile.hpp"
 #include "learners/checkpoint.hpp"
 #include "learners/registry.hpp"
+#include "meta/rl/agents.hpp"
 #include "meta/training_run.hpp"
 
 namespace fewwatt::meta {
@@ -42,16 +43,29 @@ struct MetaLearnerEntry {
   std::string error() const;                                       // "" when valid
 };
 
-// Learners and what trains them. A value: a program copies builtin() and adds its own.
+// Learners and what trains them, and agents. A value: a program copies builtin() and adds its own.
 struct Registry : learners::Registry {
   learners::Named<MetaLearnerEntry> meta_learners{"meta-learner"};  // what trains the learners
+  learners::Named<AgentEntry> agents{"agent"};                      // what chooses power modes by itself
+};
+
+// What can be trained, a meta-learner or an agent: what a program asks before it trains it.
+struct TrainingFacts {
+  std::string about;                  // one line
+  learners::EachOption options = {};  // InitializerRequest::settings, as they are by default
+  bool is_agent = false;              // of Registry::agents
+  bool has_outer_loop = false;        // can be resumed, and draws from InitializerRequest::also
+  bool goes_on = false;               // InitializerRequest::init may be given
 };
 
 // What this library brings, learners, samplers and searches included.
 const Registry& builtin();
 
-// The whole way from training profiles to a checkpoint: training, early stopping and the choice of
-// test-time settings on validation workloads, all out of `training` and request.also and nothing else. The same request and
+// Throws std::invalid_argument naming all that can be trained.
+TrainingFacts training_facts(std::string_view name, const Registry& registry = builtin());
+
+// The whole way from training profiles to a checkpoint, of a learner or of an agent (rl/mode_agents.hpp): training, early stopping and the
+// choice of test-time settings on validation workloads, all out of `training` and request.also and nothing else. The same request and
 // profiles give the same bytes, also when interrupted and resumed. Throws std::invalid_argument for an unknown
 // name or option, `also` where there is no outer loop, `init` where training cannot go on from it, profiles that do not do, or a `resume`
 // of another run; Diverged when nothing could be kept.

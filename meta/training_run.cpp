@@ -23,7 +23,6 @@ using tasks::kNumTargets;
 using tasks::kTargetNames;
 
 constexpr std::size_t kMaxFolds = 4;
-constexpr const char* kStateName = "training-state";
 
 // FNV-1a, 64 bit, of everything that training sees.
 class Hash {
@@ -127,30 +126,8 @@ std::string hash_of_checkpoint(const Checkpoint& checkpoint) {
   return hash.hex();
 }
 
-// Everything that must be the same for a run to go on, as option and value.
-std::map<std::string, std::string> identity(const InitializerRequest& request, const Profiles& training) {
-  std::map<std::string, std::string> all;
-  const auto add = [&](const std::string& name, const auto& value) {
-    std::ostringstream text;
-    text.precision(17);
-    text << value;
-    all[name] = text.str();
-  };
-  add("learner", request.name);
-  add("seed", request.seed);
-  add("shots", hw::join(request.shots, ","));
-  add("validation-draws", request.validation_draws);
-  add("set", request.settings.empty() ? "nothing" : learners::to_text(request.settings));
-  all["profiles"] = hash_of(joined(training, request.also));
-  all["init"] = request.init ? hash_of_checkpoint(*request.init) : "none";
-  return all;
-}
-
-Checkpoint pack(const std::map<std::string, std::string>& identity, const FoldScores& scores,
-                const TrainState* train) {
-  Checkpoint state;
-  state.learner = kStateName;
-  for (const auto& [name, value] : identity) state.texts["of/" + name] = value;
+Checkpoint pack(const RunIdentity& identity, const FoldScores& scores, const TrainState* train) {
+  auto state = begin_state(identity);
   state.numbers["fold"] = {static_cast<double>(scores.next_fold)};
   state.numbers["fold_steps"] = {scores.steps};
   state.numbers["scored_folds"] = {static_cast<double>(scores.scored_folds)};
@@ -165,22 +142,6 @@ Checkpoint pack(const std::map<std::string, std::string>& identity, const FoldSc
   insert(state, "state/", train->learner);
   if (train->best_step >= 0) insert(state, "best/", train->best);
   return state;
-}
-
-void check_identity(const std::map<std::string, std::string>& wanted, const Checkpoint& state) {
-  if (state.learner != kStateName) {
-    throw std::invalid_argument("--resume must name the state of a training run, is a checkpoint of " +
-                                state.learner);
-  }
-  for (const auto& [name, value] : wanted) {
-    const auto& stored = state.text("of/" + name);
-    if (stored == value) continue;
-    if (name == "profiles") {
-      throw std::invalid_argument("--resume: the run was trained on other profiles, or held out others");
-    }
-    if (name == "init") throw std::invalid_argument("--resume: the run started from another --init");
-    throw std::invalid_argument("--resume: the run has --" + name + " " + stored + ", asked for is " + value);
-  }
 }
 
 FoldScores unpack_scores(const Checkpoint& state) {
@@ -239,13 +200,54 @@ std::string hash_of(const std::vector<Profile>& profiles) {
   return hash.hex();
 }
 
+RunIdentity identity_of(const InitializerRequest& request, const Profiles& training) {
+  RunIdentity all;
+  const auto add = [&](const std::string& name, const auto& value) {
+    std::ostringstream text;
+    text.precision(17);
+    text << value;
+    all[name] = text.str();
+  };
+  add("learner", request.name);
+  add("seed", request.seed);
+  add("shots", hw::join(request.shots, ","));
+  add("validation-draws", request.validation_draws);
+  add("set", request.settings.empty() ? "nothing" : learners::to_text(request.settings));
+  all["profiles"] = hash_of(joined(training, request.also));
+  all["init"] = request.init ? hash_of_checkpoint(*request.init) : "none";
+  return all;
+}
+
+Checkpoint begin_state(const RunIdentity& identity) {
+  Checkpoint state;
+  state.learner = learners::kTrainingState;
+  for (const auto& [name, value] : identity) state.texts[learners::kStateOf + name] = value;
+  return state;
+}
+
+void check_identity(const RunIdentity& wanted, const Checkpoint& state) {
+  if (state.learner != learners::kTrainingState) {
+    throw std::invalid_argument("--resume must name the state of a training run, is a checkpoint of " +
+                                state.learner);
+  }
+  for (const auto& [name, value] : wanted) {
+    const auto& stored = state.text(learners::kStateOf + name);
+    if (stored == value) continue;
+    if (name == "profiles") {
+      throw std::invalid_argument("--resume: the run was trained on other profiles, or held out others");
+    }
+    if (name == "init") throw std::invalid_argument("--resume: the run started from another --init");
+    throw std::invalid_argument("--resume: the run has --" + name + " " + stored + ", asked for is " + value);
+  }
+}
+
 TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan& plan,
                                    const Profiles& training, const RunHooks& hooks, const Checkpoint* resume,
                                    const learners::Registry& registry) {
   const auto log = [&](const std::string& line) {
     if (hooks.log) hooks.log(line);
   };
-  const auto self = identity(request, training);
+  const auto self = identity_of(request, training);
   FoldScores scores;
   std::optional<TrainState> from;
   if (resume != nullptr) {

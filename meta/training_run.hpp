@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 #include "learners/options.hpp"
 #include "meta/meta_learner.hpp"
 #include "meta/mode_episodes.hpp"
+#include "meta/rl/agent_training.hpp"
 #include "meta/train.hpp"
 
 namespace fewwatt::meta {
@@ -54,11 +57,20 @@ struct OuterLoop {
 // From all profiles that are trained on, those of InitializerRequest::also at the end.
 using Plan = std::function<OuterLoop(const InitializerRequest&, const std::vector<datasets::Profile>&)>;
 
+// How far the training of an agent is.
+struct AgentRunProgress {
+  AgentProgress training;  // its updates, steps and returns
+  // Of the validation that was just made, %: rl/mode_agents.hpp. NaN = not validated now, or there is none; infinity = the agent finds
+  // no mode inside most budgets.
+  double regret = std::numeric_limits<double>::quiet_NaN();
+};
+
 // How far a run is.
 struct RunProgress {
-  std::string phase;  // "fold 1/4", "all workloads"
-  Progress progress;  // of the phase
-  double done = 0;    // share of the outer steps of the whole run, at most 1
+  std::string phase;                           // "fold 1/4", "all workloads", "training"
+  Progress progress;                           // of the phase; the steps of an agent's are its updates
+  double done = 0;                             // share of the outer steps of the whole run, at most 1
+  std::optional<AgentRunProgress> agent = {};  // of an agent
 };
 
 // What a run calls; each may be empty.
@@ -73,9 +85,10 @@ struct RunHooks {
 
 // The result of a run.
 struct TrainedInitializer {
-  learners::Checkpoint checkpoint;  // learner "" when interrupted before there was anything to keep
-  Stop stop = Stop::finished;       // why it ended
-  std::string message;              // what stopped it, and what was kept
+  learners::Checkpoint checkpoint;     // learner "" when interrupted before there was anything to keep
+  Stop stop = Stop::finished;          // why it ended
+  std::string message;                 // what stopped it, and what was kept
+  std::int64_t environment_steps = 0;  // of an agent: steps that it was trained with
 };
 
 // Leaves out each training workload in turn, or each of at most 4 groups of workloads, trains on the others and
@@ -86,6 +99,15 @@ struct TrainedInitializer {
 TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan& plan,
                                    const std::vector<datasets::Profile>& training, const RunHooks& hooks,
                                    const learners::Checkpoint* resume, const learners::Registry& registry);
+
+// Everything that must be the same for a run to go on: options of meta-train, and their values.
+using RunIdentity = std::map<std::string, std::string>;
+// `training` beside InitializerRequest::also.
+RunIdentity identity_of(const InitializerRequest& request, const std::vector<datasets::Profile>& training);
+// A state of such a run, which says what it is of and nothing else yet.
+learners::Checkpoint begin_state(const RunIdentity& identity);
+// Throws std::invalid_argument naming the option where a state is of another run, or is no state.
+void check_identity(const RunIdentity& wanted, const learners::Checkpoint& state);
 
 // FNV-1a, 64 bit, of everything that training sees, in hexadecimal.
 std::string hash_of(const std::vector<datasets::Profile>& profiles);

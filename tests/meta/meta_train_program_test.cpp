@@ -9,6 +9,7 @@
 
 #include "datasets/profile_io.hpp"
 #include "learners/checkpoint_io.hpp"
+#include "learners/control/policy_net.hpp"
 #include "tests/meta/made_up_family.hpp"
 #include "tests/paths.hpp"
 #include "tests/run_program.hpp"
@@ -244,6 +245,123 @@ TEST_F(InterruptedMetaTrain, ResumedGivesTheSameFileAndRemovesTheState) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_TRUE(tests::read_text(out) == expected);
   EXPECT_FALSE(std::filesystem::exists(out + ".state"));
+}
+
+// An agent that is trained in no time.
+class AgentMetaTrain : public InterruptedMetaTrain {
+ protected:
+  void SetUp() override {
+    InterruptedMetaTrain::SetUp();
+    arguments = "--profiles " + profiles + " --out " + out +
+                " --learner ppo --set hidden=6 --set environments=2 --set steps=4 --set measurements=4"
+                " --set candidates=8 --set board_candidates=10 --set validation_episodes=3 ";
+  }
+  tests::ProgramResult train(const std::string& more) {
+    return tests::run_program("meta-train", arguments + more);
+  }
+};
+
+TEST_F(AgentMetaTrain, WritesAnAgentAndSaysHowItWent) {
+  const auto log = dir / "log.jsonl";
+  const auto result = train("--steps 4 --validate-every 2 --seed 5 --json --log " + log);
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  EXPECT_EQ(json["learner"], "ppo");
+  EXPECT_EQ(json["adapted_by"], "policy");
+  EXPECT_EQ(json["environment_steps"], 4 * 2 * 4);
+  EXPECT_NE(result.err.find("best after "), std::string::npos) << result.err;
+  const auto checkpoint = learners::read_checkpoint(out);
+  EXPECT_EQ(checkpoint.origin.seed, 5);
+  EXPECT_EQ(learners::PolicyModel::from_checkpoint(checkpoint).trained_by, "ppo");
+  EXPECT_FALSE(std::filesystem::exists(out + ".state"));
+
+  std::istringstream lines(tests::read_text(log));
+  int updates = 0, validated = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto one = nlohmann::json::parse(line);
+    if (one.contains("validation_return")) {
+      EXPECT_TRUE(one.contains("regret")) << line;
+      ++validated;
+    } else {
+      ++updates;
+    }
+    EXPECT_EQ(one["environment_steps"], one["step"].get<int>() * 8);
+    EXPECT_TRUE(one.contains("steps_per_second") && one.contains("seconds_left")) << line;
+  }
+  EXPECT_EQ(updates, 4);
+  EXPECT_EQ(validated, 2);
+}
+
+TEST_F(AgentMetaTrain, ResumedGivesTheSameFileAndRemovesTheState) {
+  const std::string settings = "--steps 150 --validate-every 3 --patience 0 ";
+  ASSERT_EQ(train(settings).code, 0);
+  const auto expected = tests::read_text(out);
+  std::filesystem::remove(out);
+
+  auto result = run_until_saved(settings);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("warning: interrupted; the result is that of update "), std::string::npos)
+      << result.err;
+  EXPECT_NO_THROW(learners::PolicyModel::from_checkpoint(learners::read_checkpoint(out)));
+  ASSERT_TRUE(std::filesystem::exists(out + ".state"));
+  result = tests::run_program("inspect", out + ".state");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(result.out.find("  of/learner = ppo\n") != std::string::npos &&
+              result.out.find("  update = ") != std::string::npos)
+      << result.out;
+  result = train(settings + "--set lambda=9 --resume " + out + ".state");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("--resume: the run has --set "), std::string::npos) << result.err;
+  result = train(settings + "--resume " + out + ".state");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(tests::read_text(out) == expected);
+  EXPECT_FALSE(std::filesystem::exists(out + ".state"));
+}
+
+TEST_F(AgentMetaTrain, WhatMakesNoSenseForAnAgentIsWrongUsage) {
+  for (const auto& [option, said] : {std::pair("--set lambda=-1", "ppo: lambda must be"),
+                                     {"--shots 5", "--shots: the agent ppo chooses its measurements"},
+                                     {"--init old.h5", "--init: training of the agent ppo does not go on"},
+                                     {"--meta-batch 4", "ppo has no option meta_batch; it has hidden"}}) {
+    const auto result = train(option);
+    EXPECT_EQ(result.code, 2) << option;
+    EXPECT_NE(result.err.find(said), std::string::npos) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+}
+
+TEST_F(AgentMetaTrain, AProfileWithoutPowerIsNamed) {
+  datasets::ProfileStore store;
+  store.profiles = tests::family(2, /*with_power=*/false);
+  store.devices["board"];
+  datasets::write_profiles(profiles, store);
+  const auto result = train("--quiet");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.err,
+            "fewwatt meta-train: agents need profiles with time and power, board/w1 has no power\n");
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST_F(AgentMetaTrain, AnAgentIsNoInitializer) {
+  ASSERT_EQ(train("--steps 1").code, 0);
+  const auto adapted =
+      tests::run_program("adapt", "--init " + out + " --profiles " + profiles +
+                                      " --device board --workload w0 --shots 5 --out " + (dir / "model.h5"));
+  EXPECT_NE(adapted.code, 0);
+  EXPECT_NE(adapted.err.find("is an agent"), std::string::npos) << adapted.err;
+  EXPECT_EQ(std::count(adapted.err.begin(), adapted.err.end(), '\n'), 1) << adapted.err;
+  EXPECT_FALSE(std::filesystem::exists(dir / "model.h5"));
+  const auto trained = tests::run_program(
+      "meta-train", "--learner ridge --profiles " + profiles + " --init " + out + " --out " + (dir / "r.h5"));
+  EXPECT_EQ(trained.code, 1);
+  EXPECT_NE(trained.err.find("found one by ppo"), std::string::npos) << trained.err;
+}
+
+TEST_F(AgentMetaTrain, OptionsAreListed) {
+  const auto result = tests::run_program("meta-train", "--list-options rl2");
+  EXPECT_EQ(result.code, 0) << result.err;
+  for (const char* said : {"rl2: RL^2", "memory = 64", "task = find", "candidates = 100", "lambda = 10"})
+    EXPECT_NE(result.out.find(said), std::string::npos) << said << '\n' << result.out;
 }
 
 TEST_F(MetaTrainProgram, StateThatIsNoneIsNamed) {
