@@ -2,24 +2,28 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "benchmarks/jobs.hpp"
 #include "benchmarks/suite_keys.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
 #include "hw/modules.hpp"
+#include "hw/simulated_device.hpp"
+#include "learners/govern.hpp"
 #include "learners/registry.hpp"
+#include "tasks/simulated_world.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
 
 using datasets::DataError;
 using datasets::IniSection;
-using hw::KnobRole;
+using tasks::Conditions;
 
 // A change counts when it changes time or power of the running mode by this part at least.
 constexpr double kLeastChange = 0.1;
@@ -30,62 +34,47 @@ constexpr std::size_t kNoticedIn = 5, kRecoveredIn = 10;  // measurements after 
 constexpr std::size_t kSettleFrom = 20, kSettleTo = 60;   // measurements before a change
 constexpr int kBudgetDraws = 1000;                        // attempts to draw a budget that some mode keeps
 constexpr int kDraws = 50;                                // attempts to draw a change that counts
-const char* const kCrossed[] = {"resnet18-gld23k", "mobilenetv3-imagenet"};
 
-// The board on which a suite runs.
+// The board on which a suite runs, and a learner for its governor.
 struct Place {
   const DriftSuite& suite;
-  const hw::SimulatedBoard& board;
-  std::shared_ptr<const hw::PowerModeSpace> space;
+  tasks::SimulatedPlace at;
+  std::vector<hw::SimulatedWorkload> workloads;  // the suite's
   std::shared_ptr<const learners::Learner> learner;
   bool inherits;
 
   learners::GovernorOptions governing(std::uint64_t seed) const {
     return {.inherits = inherits, .seed = seed};
   }
+  Conditions conditions(const hw::SimulatedWorkload& workload) const {
+    return tasks::uncapped(*at.space, workload);
+  }
+  hw::Measurement truth(const Conditions& conditions, const hw::PowerMode& mode) const {
+    return tasks::cost_under(at, conditions, mode);
+  }
+  Conditions changed(const Conditions& from, const std::string& kind, const hw::PowerMode& mode,
+                     hw::Rng& rng) const {
+    return tasks::changed(at, workloads, from, kind, mode, rng);
+  }
 };
 
-World world_of(const Place& place, const hw::SimulatedWorkload& workload) {
-  World world{workload, {}};
-  for (std::size_t k = 0; k < place.space->knobs().size(); ++k)
-    world.caps.push_back(place.space->max_level(k));
-  return world;
-}
-
 const hw::SimulatedWorkload& draw_workload(const Place& place, hw::Rng& rng) {
-  return hw::find_simulated_workload(place.suite.workloads[rng.below(place.suite.workloads.size())]);
+  return place.workloads[rng.below(place.workloads.size())];
 }
 
-// The world with a clock capped below what `mode` sets; the same world where there is no lower level.
-World capped(const Place& place, World world, KnobRole role, const hw::PowerMode& mode, hw::Rng& rng) {
-  const auto knob = place.space->knob_with(role);
-  if (!knob) return world;
-  const auto& levels = place.space->knobs()[*knob].levels;
-  const auto below = static_cast<std::size_t>(
-      std::lower_bound(levels.begin(), levels.end(), std::min(mode[*knob], world.caps[*knob])) -
-      levels.begin());
-  if (below > 0) world.caps[*knob] = levels[rng.below(below)];
-  return world;
+const hw::SimulatedWorkload& draw_crossed(hw::Rng& rng) {
+  const auto both = tasks::crossed_workloads();
+  return rng.below(2) == 0 ? both.first : both.second;
 }
 
-World changed(const Place& place, const World& from, const std::string& kind, const hw::PowerMode& mode,
-              hw::Rng& rng) {
-  World to = from;
-  if (kind == "batch-half") {
-    to.workload.batch_size /= 2;
-  } else if (kind == "batch-double") {
-    to.workload.batch_size *= 2;
-  } else if (kind == "crossed") {
-    to.workload = hw::find_simulated_workload(kCrossed[from.workload.name == kCrossed[0] ? 1 : 0]);
-  } else if (kind == "workload") {
-    to = world_of(place, draw_workload(place, rng));
-  } else {
-    const auto role = kind == "cpu-capped"   ? KnobRole::cpu_khz
-                      : kind == "gpu-capped" ? KnobRole::gpu_khz
-                                             : KnobRole::mem_khz;
-    to = capped(place, from, role, mode, rng);
+// The cost of the fastest mode inside the budget; nullopt where there is none.
+std::optional<hw::Measurement> fastest(const Place& place, const Conditions& conditions, double budget_w) {
+  std::optional<hw::Measurement> best;
+  for (std::size_t i = 0; i < place.at.space->size(); ++i) {
+    const auto one = place.truth(conditions, place.at.space->at(i));
+    if (one.power_w <= budget_w && (!best || one.time_ms < best->time_ms)) best = one;
   }
-  return to;
+  return best;
 }
 
 hw::Measurement with_noise(hw::Measurement truth, const DriftSuite& suite, hw::Rng& rng) {
@@ -101,26 +90,20 @@ bool counts(const hw::Measurement& before, const hw::Measurement& after) {
 
 // A workload that is governed under one budget, one measurement after the other.
 struct Stream {
-  Stream(const Place& of, World in, double budget, std::uint64_t seed)
+  Stream(const Place& of, Conditions in, double budget, std::uint64_t seed)
       : place(of),
-        world(std::move(in)),
-        truth(place.board, place.space, world),
+        conditions(std::move(in)),
         budget_w(budget),
-        governor(place.space, place.learner, place.governing(seed)),
+        governor(place.at.space, place.learner, place.governing(seed)),
         noise(hw::Rng::stream(seed, "drift noise")) {}
 
   bool measure() {  // true: an alarm
     mode = governor.next(budget_w).mode;
-    return governor.tell(mode, with_noise(truth.truth(mode), place.suite, noise));
-  }
-  void become(World other) {
-    world = std::move(other);
-    truth = WorldOnBoard(place.board, place.space, world);
+    return governor.tell(mode, with_noise(place.truth(conditions, mode), place.suite, noise));
   }
 
   const Place& place;
-  World world;
-  WorldOnBoard truth;
+  Conditions conditions;
   double budget_w;
   learners::Governor governor;
   hw::Rng noise;
@@ -138,26 +121,25 @@ double draw_budget(const DriftSuite& suite, hw::Rng& rng) {
 Noticed stream_with_change(const Place& place, const std::string& kind, std::uint64_t seed) {
   auto rng = hw::Rng::stream(seed, "drift stream/" + kind);
   for (int draw = 0; draw < kDraws; ++draw) {
-    const auto& workload =
-        kind == "crossed" ? hw::find_simulated_workload(kCrossed[rng.below(2)]) : draw_workload(place, rng);
-    Stream stream(place, world_of(place, workload), draw_budget(place.suite, rng), rng.bits());
-    if (!stream.truth.fastest(stream.budget_w)) continue;
+    const auto& workload = kind == "crossed" ? draw_crossed(rng) : draw_workload(place, rng);
+    Stream stream(place, place.conditions(workload), draw_budget(place.suite, rng), rng.bits());
+    if (!fastest(place, stream.conditions, stream.budget_w)) continue;
     const auto settled = kSettleFrom + rng.below(kSettleTo - kSettleFrom);
     for (std::size_t i = 0; i < settled; ++i) stream.measure();
-    const auto other = changed(place, stream.world, kind, stream.mode, rng);
-    const WorldOnBoard then(place.board, place.space, other);
-    const auto fastest = then.fastest(stream.budget_w);
-    if (!fastest || !counts(stream.truth.truth(stream.mode), then.truth(stream.mode))) continue;
-    stream.become(other);
+    const auto other = place.changed(stream.conditions, kind, stream.mode, rng);
+    const auto best = fastest(place, other, stream.budget_w);
+    const auto before = place.truth(stream.conditions, stream.mode);
+    if (!best || !counts(before, place.truth(other, stream.mode))) continue;
+    stream.conditions = other;
     Noticed noticed;
     for (std::size_t i = 0; i < kRecoveredIn; ++i) {
       const bool alarm = stream.measure();
       noticed.in_time |= alarm && i < kNoticedIn;
     }
     // With one window left, the governor does not try anything out: it names the best mode that it knows.
-    const auto there = then.truth(stream.governor.next(stream.budget_w, 1).mode);
+    const auto there = place.truth(other, stream.governor.next(stream.budget_w, 1).mode);
     noticed.recovered =
-        there.power_w <= kInside * stream.budget_w && there.time_ms <= kNearFastest * fastest->time_ms;
+        there.power_w <= kInside * stream.budget_w && there.time_ms <= kNearFastest * best->time_ms;
     return noticed;
   }
   throw std::runtime_error("suite " + place.suite.name + ": no change of kind " + kind +
@@ -167,7 +149,7 @@ Noticed stream_with_change(const Place& place, const std::string& kind, std::uin
 bool false_alarm(const Place& place, std::uint64_t seed) {
   auto rng = hw::Rng::stream(seed, "drift stream/none");
   const auto& workload = draw_workload(place, rng);
-  Stream stream(place, world_of(place, workload), draw_budget(place.suite, rng), rng.bits());
+  Stream stream(place, place.conditions(workload), draw_budget(place.suite, rng), rng.bits());
   bool alarm = false;
   for (std::size_t i = 0; i < place.suite.measurements; ++i) alarm |= stream.measure();
   return alarm;
@@ -194,9 +176,8 @@ class Hour {
       : place_(place),
         rng_(hw::Rng::stream(seed, "drift hour")),
         noise_(hw::Rng::stream(seed, "drift hour noise")),
-        governor_(place.space, place.learner, place.governing(seed)),
-        world_(world_of(place, draw_workload(place, rng_))),
-        truth_(place.board, place.space, world_) {
+        governor_(place.at.space, place.learner, place.governing(seed)),
+        conditions_(place.conditions(draw_workload(place, rng_))) {
     draw_feasible_budget();
     std::vector<double> times;
     for (std::size_t i = 0; i < place.suite.changes; ++i)
@@ -232,12 +213,12 @@ class Hour {
   void draw_feasible_budget() {
     for (int draw = 0; draw < kBudgetDraws; ++draw) {
       budget_w_ = draw_budget(place_.suite, rng_);
-      if (const auto fastest = truth_.fastest(budget_w_)) {
-        fastest_ms_ = fastest->time_ms;
+      if (const auto best = fastest(place_, conditions_, budget_w_)) {
+        fastest_ms_ = best->time_ms;
         return;
       }
     }
-    throw std::runtime_error("suite " + place_.suite.name + ": no budget fits " + world_.workload.name);
+    throw std::runtime_error("suite " + place_.suite.name + ": no budget fits " + conditions_.workload.name);
   }
 
   // Lets time pass until until_s. Returns false when the budget changed before that.
@@ -245,7 +226,7 @@ class Hour {
     while (now_s_ < until_s) {
       const bool change = next_change_ < changes_.size() && changes_[next_change_].at_s < until_s;
       const double to_s = change ? changes_[next_change_].at_s : until_s;
-      const auto cost = truth_.truth(mode);
+      const auto cost = place_.truth(conditions_, mode);
       const double seconds = to_s - now_s_;
       if (works) {
         steps_ += 1000 * seconds / cost.time_ms;
@@ -272,25 +253,22 @@ class Hour {
       draw_feasible_budget();
       return true;
     }
-    auto kinds = drift_kinds();
-    kinds.emplace_back("workload");
     // A change of the workload removes a cap.
-    world_ = changed(place_, world_, kinds[rng_.below(kinds.size())], mode, rng_);
-    truth_ = WorldOnBoard(place_.board, place_.space, world_);
-    const auto fastest = truth_.fastest(budget_w_);
-    if (!fastest) {
+    const auto kinds = tasks::change_kinds();
+    conditions_ = place_.changed(conditions_, kinds[rng_.below(kinds.size())], mode, rng_);
+    const auto best = fastest(place_, conditions_, budget_w_);
+    if (!best) {
       draw_feasible_budget();
       return true;
     }
-    fastest_ms_ = fastest->time_ms;
+    fastest_ms_ = best->time_ms;
     return false;
   }
 
   const Place& place_;
   hw::Rng rng_, noise_;
   learners::Governor governor_;
-  World world_;
-  WorldOnBoard truth_;
+  Conditions conditions_;
   std::vector<Change> changes_;
   std::size_t next_change_ = 0;
   hw::PowerMode mode_;
@@ -345,36 +323,22 @@ void check_drift_learner(const std::string& name, const learners::Registry& regi
     throw std::invalid_argument("learner " + name + " needs a checkpoint, or gives no uncertainty");
 }
 
-WorldOnBoard::WorldOnBoard(const hw::SimulatedBoard& board, std::shared_ptr<const hw::PowerModeSpace> space,
-                           World world)
-    : board_(&board), space_(std::move(space)), world_(std::move(world)) {
-  for (const auto& mode : space_->modes()) all_.push_back(truth(mode));
-}
-
-hw::Measurement WorldOnBoard::truth(const hw::PowerMode& mode) const {
-  auto real = mode;
-  for (std::size_t k = 0; k < real.size(); ++k) real[k] = std::min(real[k], world_.caps[k]);
-  const auto cost = hw::simulate(*board_, world_.workload, hw::settings_of(*board_, *space_, real));
-  return {cost.time_ms, cost.power_w};
-}
-
-std::optional<hw::Measurement> WorldOnBoard::fastest(double budget_w) const {
-  std::optional<hw::Measurement> best;
-  for (const auto& one : all_)
-    if (one.power_w <= budget_w && (!best || one.time_ms < best->time_ms)) best = one;
-  return best;
-}
-
 std::vector<std::string> drift_kinds() {
-  return {"batch-half", "batch-double", "crossed", "cpu-capped", "gpu-capped", "memory-capped"};
+  auto kinds = tasks::change_kinds();
+  std::erase(kinds, "workload");
+  return kinds;
 }
 
 std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, const Progress& progress,
                            const learners::Registry& registry) {
   const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space(suite.board, suite.grid));
+  std::vector<hw::SimulatedWorkload> workloads;
+  for (const auto& name : suite.workloads) workloads.push_back(hw::find_simulated_workload(name));
   std::vector<Place> places;
   for (const auto& learner : suite.learners)
-    places.push_back({suite, hw::find_simulated_board(suite.board), space,
+    places.push_back({suite,
+                      {hw::find_simulated_board(suite.board), space},
+                      workloads,
                       learners::make_learner(learner, {}, registry),
                       registry.learners.find(learner).weighs_rows});
   auto kinds = drift_kinds();

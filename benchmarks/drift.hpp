@@ -1,15 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "benchmarks/rows.hpp"
 #include "benchmarks/suite.hpp"
-#include "hw/simulated_device.hpp"
-#include "learners/govern.hpp"
 #include "learners/registry.hpp"
 
 namespace fewwatt::benchmarks {
@@ -49,29 +45,7 @@ DriftSuite read_drift_suite(const std::string& path,
 // Throws std::invalid_argument for an unknown learner, or one that needs a checkpoint or gives no uncertainty.
 void check_drift_learner(const std::string& name, const learners::Registry& registry = learners::builtin());
 
-// What runs on a board, and clocks that something else has capped. Setting a knob above its cap has no effect beyond the cap.
-struct World {
-  hw::SimulatedWorkload workload;  // what runs
-  std::vector<int> caps;           // per knob of the space
-};
-// A world on a board: the true times and powers.
-class WorldOnBoard {
- public:
-  // `board` must outlive it.
-  WorldOnBoard(const hw::SimulatedBoard& board, std::shared_ptr<const hw::PowerModeSpace> space, World world);
-  hw::Measurement truth(const hw::PowerMode& mode) const;  // without noise
-  // The fastest mode inside the budget; nullopt where there is none.
-  std::optional<hw::Measurement> fastest(double budget_w) const;
-
- private:
-  const hw::SimulatedBoard* board_;
-  std::shared_ptr<const hw::PowerModeSpace> space_;
-  World world_;
-  std::vector<hw::Measurement> all_;  // of the space's modes
-};
-
-// The kinds of change. batch-half, batch-double: batches of another size. crossed: ResNet on MobileNet's data becomes MobileNet on
-// ResNet's, or back. cpu-capped, gpu-capped, memory-capped: something else caps a clock.
+// The kinds of change that streams are tested with: tasks::change_kinds() without another workload.
 std::vector<std::string> drift_kinds();
 
 // Runs the suite. There is one row per learner and seed of each metric and workload. The workload of drift_noticed and drift_recovered is

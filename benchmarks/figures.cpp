@@ -8,18 +8,9 @@
 #include "benchmarks/metrics.hpp"
 
 namespace fewwatt::benchmarks::figures {
-namespace {
 
+using svg::dots;
 using svg::number;
-
-// Dots as one path: many hundreds of them stay small.
-std::string dots(const svg::Frame& frame, std::span<const std::array<double, 2>> points) {
-  std::string path;
-  for (const auto& [x, y] : points) path += 'M' + number(frame.px(x)) + ' ' + number(frame.py(y)) + "h0";
-  return path;
-}
-
-}  // namespace
 
 std::string against_shots(const Table& t, std::span<const Table> all, bool log, const Colour& colour) {
   std::vector<double> seen;

@@ -100,6 +100,35 @@ constexpr std::array kMetrics = {
                 "Longest uninterrupted time over the budget in a governed run."},
     MetricFacts{"govern_windows_over", "", "Windows over the budget in a row",
                 "Greatest number in a governed run, by the mean power of whole measuring windows."},
+    MetricFacts{
+        "find_regret", "%", "Strict regret of controllers",
+        "How much slower, in true time, the mode that a contestant recommends after so many measurements is "
+        "than the fastest one inside the budget; one figure for each episode. A broken budget, by more than "
+        "1 % in true power, and no recommendation count as infinite. Budgets that the fastest mode meets do "
+        "not occur."},
+    MetricFacts{"find_inside", "%", "Episodes that end inside the budget",
+                "Share of the episodes that end with a recommendation whose true power is at most 1 % above "
+                "the budget."},
+    MetricFacts{"run_inside", "%", "Steps inside the budget",
+                "Share of an episode's steps in which the true power was at most 1 % above the budget."},
+    MetricFacts{"run_throughput", "%", "Throughput of controllers",
+                "Work done in an episode over that of the fastest mode inside the budget at every step. At "
+                "any step at most that rate counts, and a change of modes costs its share of the step."},
+    MetricFacts{"run_longest_over", "steps", "Longest time over the budget, in steps",
+                "Most steps of an episode over the budget, one after the other."},
+    MetricFacts{"over_steps", "%", "Steps over the budget",
+                "Share of an episode's measurements whose true power was more than 1 % above the budget."},
+    MetricFacts{"over_watt_steps", "W steps", "Watts over the budget",
+                "Sum over an episode's steps of the true watts above the budget; times the seconds of a step "
+                "it is in watt-seconds."},
+    MetricFacts{
+        "episode_reward", "1", "Reward of an episode",
+        "Of true times and powers. With r = - time / time in the lowest mode - lambda max(0, power / budget "
+        "- 1): where a mode is to be found, how far the greatest r of all measured modes is above that of "
+        "the lowest mode; where every step counts, the sum of r."},
+    MetricFacts{"decisions_per_second", "1/s", "Decisions a second",
+                "Measurements over the wall time that the contestant's own decisions took, its shield "
+                "included, while all threads of the run (threads in the options of a row) decide something."},
     MetricFacts{"adapt_seconds", "s", "Adaptation",
                 "Wall time of adapting to the measured modes, while all threads of the run (threads in the "
                 "options of a row) adapt something."},
@@ -108,6 +137,9 @@ constexpr std::array kMetrics = {
         "Wall time of training once on the other workloads, before any mode of this one is measured, while "
         "all threads of the run (threads in the options of a row) train something. None for a learner that "
         "starts from another's checkpoint."},
+    MetricFacts{"train_steps", "steps", "Steps of training",
+                "Steps that an agent took in environments while it was trained, without those of validation; "
+                "of one that is trained alone, or adapts, all measurements that it had before the episode."},
 };
 
 std::string cpu_name() {

@@ -20,6 +20,7 @@ struct Kind {
 };
 constexpr Kind kKinds[] = {{"tables", open_tables},  // that of a suite without the key
                            {"drift", open_drift},
+                           {"controllers", open_controllers},
                            {"sinusoid", open_sinusoid},
                            {"literature", open_literature}};
 

@@ -123,6 +123,12 @@ std::string Frame::draw() const {
   return body;
 }
 
+std::string dots(const Frame& frame, std::span<const std::array<double, 2>> points) {
+  std::string path;
+  for (const auto& [x, y] : points) path += 'M' + number(frame.px(x)) + ' ' + number(frame.py(y)) + "h0";
+  return path;
+}
+
 std::vector<double> spread(std::vector<double> positions, double gap, double low, double high) {
   std::vector<std::size_t> order(positions.size());
   std::iota(order.begin(), order.end(), 0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ struct Frame {
   // Grid lines, tick labels and titles of both axes.
   std::string draw() const;
 };
+
+// Dots at (across, up) as the data of one path: many hundreds of them stay small. Drawn with round line caps.
+std::string dots(const Frame& frame, std::span<const std::array<double, 2>> points);
 
 // Moves label positions apart, down the page, to at least `gap` between neighbours and inside [low, high]
 // where they fit.

@@ -87,14 +87,7 @@ datasets::SimulationRequest parse_simulation(const IniSection& section) {
 
 // Mapping and inputs, or the simulation in their place.
 void read_source(const IniSection& head, TableSuite& suite) {
-  const fs::path folder = fs::absolute(suite.path).parent_path();
-  const std::string mapping = head.text_or("mapping", "");
-  if (mapping.ends_with(".ini"))
-    suite.mapping = (folder / mapping).lexically_normal().string();
-  else if (!mapping.empty())
-    suite.mapping = (folder / "../../datasets/mappings" / (mapping + ".ini")).lexically_normal().string();
-  if (!suite.mapping.empty() && !fs::is_regular_file(suite.mapping))
-    refuse(head, "mapping", "the name of a mapping (" + suite.mapping + " is no file)");
+  suite.mapping = mapping_path(head, suite.path);
   if (head.find("simulate") != nullptr)
     suite.simulation = parse_simulation(head);
   else
@@ -179,6 +172,17 @@ void read_learner_settings(const IniSection& section, TableSuite& suite, const m
 }
 
 }  // namespace
+
+std::string mapping_path(const datasets::IniSection& head, const std::string& suite) {
+  const fs::path folder = fs::absolute(suite).parent_path();
+  const std::string mapping = head.text_or("mapping", "");
+  if (mapping.empty()) return "";
+  const fs::path path =
+      mapping.ends_with(".ini") ? folder / mapping : folder / "../../datasets/mappings" / (mapping + ".ini");
+  auto file = path.lexically_normal().string();
+  if (!fs::is_regular_file(file)) refuse(head, "mapping", "the name of a mapping (" + file + " is no file)");
+  return file;
+}
 
 void check_sampler(const std::string& name, const meta::Registry& registry) {
   registry.samplers.find(name);

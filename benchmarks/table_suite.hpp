@@ -12,6 +12,7 @@
 #include "benchmarks/metrics.hpp"
 #include "benchmarks/search.hpp"
 #include "datasets/generate.hpp"
+#include "datasets/ini.hpp"
 #include "datasets/profile.hpp"
 #include "learners/options.hpp"
 #include "meta/registry.hpp"
@@ -108,6 +109,8 @@ LearnerSettings settings_of(const TableSuite& suite, const LearnerName& learner,
 // what is expected and what stands there.
 TableSuite read_table_suite(const std::string& path, const meta::Registry& registry = meta::builtin());
 
+// The path of the mapping that the key `mapping` of a suite file names, "" without the key. Throws datasets::DataError where it is no file.
+std::string mapping_path(const datasets::IniSection& head, const std::string& suite);
 // Sets the key `searches`. Throws std::invalid_argument for a bad search, or where the suite has no budgets.
 void set_searches(TableSuite& suite, const std::string& text,
                   const meta::Registry& registry = meta::builtin());

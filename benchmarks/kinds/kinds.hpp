@@ -13,6 +13,7 @@ namespace fewwatt::benchmarks {
 // Each reads a suite of its kind; see read_suite().
 std::unique_ptr<Suite> open_tables(const std::string& path, const meta::Registry& registry);
 std::unique_ptr<Suite> open_drift(const std::string& path, const meta::Registry& registry);
+std::unique_ptr<Suite> open_controllers(const std::string& path, const meta::Registry& registry);
 std::unique_ptr<Suite> open_sinusoid(const std::string& path, const meta::Registry& registry);
 std::unique_ptr<Suite> open_literature(const std::string& path, const meta::Registry& registry);
 

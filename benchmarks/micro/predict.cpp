@@ -9,10 +9,12 @@
 
 #include "hw/modules.hpp"
 #include "hw/random.hpp"
+#include "learners/control/policy_net.hpp"
 #include "learners/fine_tune.hpp"
 #include "learners/model.hpp"
 #include "learners/optimize/choose.hpp"
 #include "learners/registry.hpp"
+#include "tasks/mode_mdp.hpp"
 #include "tasks/samplers/sampler.hpp"
 
 namespace {
@@ -105,6 +107,41 @@ void read_model(benchmark::State& state, bool isolated) {
   std::remove(path.c_str());
 }
 
+// An agent with a memory of 64 units and nets of 64-64, with random weights.
+learners::PolicyModel random_agent() {
+  hw::Rng rng(1);
+  const auto random = [&](Eigen::Index rows, Eigen::Index cols) {
+    learners::Matrix values(rows, cols);
+    for (Eigen::Index k = 0; k < values.size(); ++k) values.data()[k] = rng.uniform(-0.1, 0.1);
+    return values;
+  };
+  learners::PolicyModel model;
+  model.environment = tasks::kModeMdp;
+  model.mdp.emplace();
+  model.observation = static_cast<int>(tasks::kObservation);
+  model.action = static_cast<int>(tasks::kActionFeatures);
+  const Eigen::Index h = 64, i = model.observation + model.action + 2;
+  model.gru = learners::GruWeights{random(3 * h, i), random(3 * h, h), random(3 * h, 1), random(3 * h, 1)};
+  model.inputs.mean = learners::Vector::Zero(i);
+  model.inputs.stddev = learners::Vector::Ones(i);
+  model.score.hidden = {64, 64};
+  model.score.weights = learners::random_parameters(model.score_shape(), rng);
+  return model;
+}
+
+// An agent's decision among `candidates` modes: at most 1 ms on the board.
+void decide(benchmark::State& state) {
+  auto model = random_agent();
+  model.mdp->candidates = static_cast<std::size_t>(state.range(0));
+  const tasks::ModeActions actions(board(), *model.mdp, 1);
+  tasks::ModeObserver observer(board(), *model.mdp, {});
+  const auto lowest = board()->lowest();
+  observer.tell(lowest, {50, 12}, 25);
+  learners::NetPolicy policy(model);
+  policy.begin(actions.rows(), 1);
+  for (auto _ : state) benchmark::DoNotOptimize(policy.act(observer.observation(25), 0));
+}
+
 void list_modes(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(board()->modes());
 }
@@ -157,6 +194,7 @@ int main(int argc, char** argv) {
   }
   benchmark::RegisterBenchmark("adapt/fine_tune-300-steps/50", fine_tune)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("predict_all/fine_tune", predict_with_nets)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("decide", decide)->Arg(50)->Arg(500)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("choose", choose)->Unit(benchmark::kMillisecond);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -7,7 +7,6 @@
 #include <fstream>
 
 #include "datasets/profile.hpp"
-#include "hw/modules.hpp"
 #include "tests/paths.hpp"
 #include "tests/run_program.hpp"
 
@@ -53,26 +52,6 @@ TEST(DriftSuite, RefusesBadValues) {
   refused("seeds = 5", "seeds = 0", "seeds");
   refused("seeds = 5", "sedes = 5", "sedes");
   refused("changes = 20", "changes = 20\n[learner auto]\ntemper = 1", "expected [suite] alone");
-}
-
-TEST(WorldOnBoard, ACappedClockIsAsItsCap) {
-  const auto space = std::make_shared<const hw::PowerModeSpace>(hw::module_space("orin-agx-64", "coarse"));
-  const auto& board = hw::find_simulated_board("orin-agx-64");
-  const auto gpu = *space->knob_with(hw::KnobRole::gpu_khz);
-  const auto& levels = space->knobs()[gpu].levels;
-  World world{hw::find_simulated_workload("resnet18"), {}};
-  for (std::size_t k = 0; k < space->knobs().size(); ++k) world.caps.push_back(space->max_level(k));
-  const WorldOnBoard free(board, space, world);
-  world.caps[gpu] = levels[0];
-  const WorldOnBoard capped(board, space, world);
-  auto low = space->at(space->size() - 1);
-  const auto high = low;
-  low[gpu] = levels[0];
-  EXPECT_EQ(capped.truth(high).time_ms, free.truth(low).time_ms);
-  EXPECT_EQ(capped.truth(high).power_w, free.truth(low).power_w);
-  EXPECT_GT(capped.truth(high).time_ms, free.truth(high).time_ms);
-  EXPECT_GE(capped.fastest(30)->time_ms, free.fastest(30)->time_ms);
-  EXPECT_FALSE(free.fastest(1));
 }
 
 TEST(RunDrift, GivesRowsThatDoNotDependOnThreads) {

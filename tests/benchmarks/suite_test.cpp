@@ -53,13 +53,15 @@ TEST(Suite, KindsDifferInTheKeysThatCanBeSet) {
   using Names = std::vector<std::string>;
   const std::map<std::string, Names> expected = {
       {"drift", {"learners", "seeds"}},
+      {"rl-find", {"learners", "measured", "seeds"}},
       {"sinusoid", {"learners", "shots"}},
       {"literature", {"learners"}},
       {"demo", {"learners", "samplers", "shots", "searches", "measured", "seeds", "splits"}}};
   for (const auto& [name, keys] : expected)
     EXPECT_EQ(names_of(read_suite(folder + name + ".ini")->keys()), keys);
-  EXPECT_TRUE(read_suite(folder + "tx2-time.ini")->needs_data());
-  for (const std::string simulated : {"demo", "drift", "sinusoid", "literature"})
+  for (const std::string measured : {"tx2-time", "rl-find-tx2"})
+    EXPECT_TRUE(read_suite(folder + measured + ".ini")->needs_data()) << measured;
+  for (const std::string simulated : {"demo", "drift", "rl-find", "rl-run", "sinusoid", "literature"})
     EXPECT_FALSE(read_suite(folder + simulated + ".ini")->needs_data()) << simulated;
 }
 
@@ -72,7 +74,8 @@ TEST(Suite, AnUnknownKindIsRefusedWithThoseThereAre) {
   text.replace(text.find("tables"), 6, "tabels");
   tests::write_text(dir / "suite.ini", text);
   EXPECT_HAS(thrown<datasets::DataError>([&] { read_suite(dir / "suite.ini"); }),
-             "suite.ini: [suite]: kind: expected one of tables, drift, sinusoid, literature, found 'tabels'");
+             "suite.ini: [suite]: kind: expected one of tables, drift, controllers, sinusoid, literature, "
+             "found 'tabels'");
 }
 
 TEST(Suite, ABadValueOfAKeyLeavesTheSuiteAsItWas) {
