@@ -29,7 +29,7 @@ GATES = [
     ("google/benchmark", r"benchmark/.*", r"benchmarks/.*"),
     ("the programs' common part", r"hw/program\.hpp", rf"hw/program\.cpp|{PROGRAM}"),
     ("std::regex, which long texts overflow", r"regex", r"tests/.*"),
-    ("the door to LibTorch", r"meta/torch(_nets)?\.hpp", r"(tests/)?meta/.*\.cpp|meta/torch_nets\.hpp"),
+    ("the door to LibTorch", r"meta/(torch|torch_nets|rl/torch_policy)\.hpp", r"(tests/)?meta/.*\.cpp|meta/(torch_nets|rl/torch_policy)\.hpp"),
 ]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -7,7 +7,8 @@ foreach(layer IN LISTS layers)
 endforeach()
 # They are of programs, or need what those who link the library do without: Boost, HDF5, pagmo2, LibTorch.
 list(FILTER headers EXCLUDE REGEX "/programs/")
-list(REMOVE_ITEM headers hw/program.hpp datasets/hdf5_handle.hpp learners/optimize/evolve.hpp meta/torch.hpp meta/torch_nets.hpp)
+list(REMOVE_ITEM headers hw/program.hpp datasets/hdf5_handle.hpp learners/optimize/evolve.hpp meta/torch.hpp meta/torch_nets.hpp
+  meta/rl/torch_policy.hpp)
 foreach(header IN LISTS headers)
   file(READ "${source}/${header}" text)
   string(REGEX REPLACE "#include \"(hw|datasets|tasks|learners|meta|benchmarks)/" "#include \"fewwatt/\\1/" text "${text}")
