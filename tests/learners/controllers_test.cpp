@@ -129,7 +129,7 @@ TEST_P(ControllersByName, AsksForModesOfTheSpaceWithAnyNumberOfKnobs) {
 }
 
 TEST_P(ControllersByName, GoesOnInTheTaskRun) {
-  if (tasks_of_it().size() < 2) GTEST_SKIP() << "it is not for the task run";
+  if (tasks_of_it().size() < 2) return;  // it is only for the task find
   const auto space = tests::example_space();
   const auto controller = make(request_for(space, ModeTask::run));
   EXPECT_EQ(visited(*controller, *space, example, kPlanned + 5).size(), kPlanned + 5);
