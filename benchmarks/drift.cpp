@@ -8,10 +8,10 @@
 #include <stdexcept>
 #include <utility>
 
-#include "benchmarks/jobs.hpp"
 #include "benchmarks/suite_keys.hpp"
 #include "datasets/csv.hpp"
 #include "datasets/ini.hpp"
+#include "hw/jobs.hpp"
 #include "hw/modules.hpp"
 #include "hw/simulated_device.hpp"
 #include "learners/govern.hpp"
@@ -356,7 +356,7 @@ std::vector<Row> run_drift(const DriftSuite& suite, const RunOptions& options, c
       for (const auto& kind : kinds) jobs.push_back({l, seed, kind, {}});
   std::mutex mutex;
   std::size_t done = 0;
-  run_jobs(jobs.size(), thread_count(options.threads), [&](std::size_t i) {
+  hw::run_jobs(jobs.size(), hw::thread_count(options.threads), [&](std::size_t i) {
     auto& job = jobs[i];
     const auto& place = places[job.learner];
     const auto add = [&](const std::string& metric, double value) {

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <thread>
 
-#include "benchmarks/jobs.hpp"
+#include "hw/jobs.hpp"
 #include "hw/json_text.hpp"
 
 namespace fewwatt::benchmarks {
@@ -84,7 +84,7 @@ void run_reporting(std::size_t n, const RunOptions& options, const Progress& pro
   const auto threads =
       options.threads > 0 ? options.threads : std::max<std::size_t>(1, std::thread::hardware_concurrency());
   JobReport::Run run{progress, n};
-  run_jobs(n, threads, [&](std::size_t i) {
+  hw::run_jobs(n, threads, [&](std::size_t i) {
     JobReport report(run);
     job(i, report);
   });

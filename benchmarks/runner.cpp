@@ -7,11 +7,11 @@
 #include <stdexcept>
 #include <utility>
 
-#include "benchmarks/jobs.hpp"
 #include "benchmarks/runner/draws.hpp"
 #include "benchmarks/runner/failures.hpp"
 #include "benchmarks/runner/searches.hpp"
 #include "datasets/generate.hpp"
+#include "hw/jobs.hpp"
 #include "hw/text.hpp"
 
 namespace fewwatt::benchmarks {
@@ -179,7 +179,7 @@ std::vector<Draw> make_draws(const TableSuite& suite, const std::vector<Subject>
 Result run_tables(const TableSuite& suite, const datasets::ProfileStore& store, const RunOptions& options,
                   const Progress& progress, const meta::Registry& registry) {
   const TableRun run{suite, options, registry};
-  const std::size_t threads = thread_count(options.threads);
+  const std::size_t threads = hw::thread_count(options.threads);
 
   std::mutex mutex;  // of progress
   const auto log = [&](const std::string& text) {
@@ -200,7 +200,7 @@ Result run_tables(const TableSuite& suite, const datasets::ProfileStore& store, 
   train_all(run, splits, threads, log);
   const auto draws = make_draws(suite, subjects, options.shown_shots);
   std::vector<DrawResult> results(draws.size());
-  run_jobs(draws.size(), threads, [&](std::size_t i) {
+  hw::run_jobs(draws.size(), threads, [&](std::size_t i) {
     results[i] = run_draw(run, draws[i]);
     tick(draws.size());
   });

@@ -11,7 +11,7 @@
 #include "benchmarks/controllers/course.hpp"
 #include "benchmarks/controllers/knowing.hpp"
 #include "benchmarks/controllers/training.hpp"
-#include "benchmarks/jobs.hpp"
+#include "hw/jobs.hpp"
 #include "hw/numbers.hpp"
 #include "hw/random.hpp"
 #include "learners/control/controllers.hpp"
@@ -70,7 +70,7 @@ Agents train_all(const Run& run, const std::vector<std::string>& bases, Ticker& 
   const auto splits = run.course.splits().size();
   Agents agents;
   for (const auto& base : bases) agents[base].resize(splits);
-  run_jobs(bases.size() * splits, thread_count(run.options.threads), [&](std::size_t i) {
+  hw::run_jobs(bases.size() * splits, hw::thread_count(run.options.threads), [&](std::size_t i) {
     const auto& base = bases[i / splits];
     const auto split = i % splits;
     // at(): nothing is inserted, so threads do not disturb each other
@@ -297,7 +297,7 @@ ControlResult run_controllers(const ControllerSuite& suite, std::vector<datasets
   const auto bases = trained_agents(run);
   Ticker ticker(progress, bases.size() * course.splits().size() + jobs.size());
   const auto agents = train_all(run, bases, ticker);
-  run_jobs(jobs.size(), thread_count(options.threads), [&](std::size_t i) {
+  hw::run_jobs(jobs.size(), hw::thread_count(options.threads), [&](std::size_t i) {
     play(run, agents, jobs[i]);
     ticker.tick();
   });

@@ -5,11 +5,11 @@
 #include "benchmarks/controllers/controller_suite.hpp"
 #include "benchmarks/controllers/report.hpp"
 #include "benchmarks/controllers/run.hpp"
-#include "benchmarks/jobs.hpp"
 #include "benchmarks/kinds/kinds.hpp"
 #include "benchmarks/suite_keys.hpp"
 #include "benchmarks/table.hpp"
 #include "benchmarks/table_suite.hpp"
+#include "hw/jobs.hpp"
 #include "hw/json_text.hpp"
 #include "hw/text.hpp"
 
@@ -32,7 +32,7 @@ nlohmann::ordered_json options_of(const ControllerSuite& suite, const RunOptions
   nlohmann::ordered_json used{{"suite_file", file_name(suite.path)},
                               {"seeds", suite.seeds},
                               {"seed", options.seed},
-                              {"threads", thread_count(options.threads)},
+                              {"threads", hw::thread_count(options.threads)},
                               {"measurements", hw::join(suite.measurements)},
                               {"lambda", suite.lambda},
                               {"model", suite.learner}};

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "benchmarks/jobs.hpp"
+#include "hw/jobs.hpp"
 #include "hw/random.hpp"
 #include "learners/registry.hpp"
 
@@ -125,7 +125,7 @@ void train_all(const TableRun& run, std::vector<SplitRun>& splits, std::size_t t
   };
   // First those that start anew, then those that go on from another's training.
   for (const bool adding : {false, true}) {
-    run_jobs(splits.size() * names.size(), threads, [&](std::size_t i) {
+    hw::run_jobs(splits.size() * names.size(), threads, [&](std::size_t i) {
       SplitRun& split = splits[i / names.size()];
       const std::size_t learner = i % names.size();
       const auto start = parse_learner(names[learner]).start();

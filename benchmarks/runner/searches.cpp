@@ -4,8 +4,8 @@
 #include <memory>
 #include <utility>
 
-#include "benchmarks/jobs.hpp"
 #include "benchmarks/runner/failures.hpp"
+#include "hw/jobs.hpp"
 #include "hw/random.hpp"
 
 namespace fewwatt::benchmarks {
@@ -205,7 +205,7 @@ void search_all(const TableRun& run, const std::vector<Subject>& subjects, std::
     searched.push_back(subject.decides ? search_subject_of(subject) : SearchSubject());
   const auto jobs = jobs_of(run.suite, subjects, searched);
   std::vector<SearchResult> found(jobs.size());
-  run_jobs(jobs.size(), threads, [&](std::size_t i) {
+  hw::run_jobs(jobs.size(), threads, [&](std::size_t i) {
     found[i] = run_search_job(run, jobs[i]);
     tick(jobs.size());
   });

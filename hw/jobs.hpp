@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace fewwatt::benchmarks {
+namespace fewwatt::hw {
 
 std::size_t thread_count(std::size_t asked);  // as many as asked for, or, for 0, as the machine has cores
 
@@ -11,4 +11,4 @@ std::size_t thread_count(std::size_t asked);  // as many as asked for, or, for 0
 // at the end it throws what the lowest failing job threw.
 void run_jobs(std::size_t n, std::size_t threads, const std::function<void(std::size_t)>& job);
 
-}  // namespace fewwatt::benchmarks
+}  // namespace fewwatt::hw

@@ -1,4 +1,4 @@
-#include "benchmarks/jobs.hpp"
+#include "hw/jobs.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace fewwatt::benchmarks {
+namespace fewwatt::hw {
 
 std::size_t thread_count(std::size_t asked) {
   return asked > 0 ? asked : std::max<std::size_t>(1, std::thread::hardware_concurrency());
@@ -39,4 +39,4 @@ void run_jobs(std::size_t n, std::size_t threads, const std::function<void(std::
   if (error) std::rethrow_exception(error);
 }
 
-}  // namespace fewwatt::benchmarks
+}  // namespace fewwatt::hw
