@@ -20,7 +20,7 @@ at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
 }
 
 void use_one_thread() {
-  static const bool done = [] {
+  thread_local const bool done = [] {  // LibTorch counts threads for each thread that calls it
     at::set_num_threads(1);
     use_one_blas_thread();
     return true;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "tasks/episode.hpp"
 
@@ -29,12 +30,14 @@ class Environment {
   virtual const Matrix& actions() const = 0;
   // Whether action i means the same in all environments that an agent is trained on, so that a net may have an output for each.
   virtual bool fixed_actions() const = 0;
+  // Actions that may not be taken now, in any order; never all of them.
+  virtual std::span<const std::size_t> spent() const { return {}; }
   // The number of states and the present one, where they can be counted: tables of values need it.
   virtual std::optional<std::size_t> num_states() const { return std::nullopt; }
   virtual std::size_t state() const { return 0; }  // below num_states()
   // Begins an episode. The same seed and actions give the same steps.
   virtual Vector reset(std::uint64_t seed) = 0;
-  // Takes an action. Throws std::out_of_range for one that there is not, std::logic_error before reset() and after the end.
+  // Takes an action, also one of spent(). Throws std::out_of_range for one that there is not, std::logic_error before reset() and after the end.
   virtual Step step(std::size_t action) = 0;
 };
 

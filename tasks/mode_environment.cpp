@@ -9,7 +9,7 @@
 namespace fewwatt::tasks {
 
 ModeEnvironment::ModeEnvironment(std::unique_ptr<World> world, ModeMdpOptions options, bool random_start)
-    : world_(std::move(world)), options_(options), random_start_(random_start) {
+    : world_(std::move(world)), options_(options), random_start_(random_start), spent_(options) {
   if (world_ == nullptr) throw std::invalid_argument("ModeEnvironment: expected a world, found none");
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
 }
@@ -50,6 +50,7 @@ Vector ModeEnvironment::reset(std::uint64_t seed) {
   const auto of_candidates = seeds.bits();
   if (!actions_ || options_.candidates > 0) actions_.emplace(space_, options_, of_candidates);
   observer_.emplace(space_, options_, world_->characteristics());
+  spent_ = SpentActions(options_);
   ended_ = false;
   measure(random_start_ ? space_->at(seeds.below(space_->size())) : lowest_);
   return observer_->observation(world_->budget_w());
@@ -62,7 +63,9 @@ std::optional<double> ModeEnvironment::reference_ms() const {
 
 void ModeEnvironment::measure(const hw::PowerMode& mode) {
   measured_ = world_->measure(mode);
+  truth_ = world_->truth(mode);
   reward_ = observer_->tell(mode, measured_, world_->budget_w(), reference_ms());
+  spent_.told(*actions_, mode);
   world_->advance();
 }
 

@@ -25,6 +25,7 @@ class ModeEnvironment final : public Environment {
   // Throws std::logic_error before reset(), as actions() and mode() do.
   const Matrix& actions() const override;
   bool fixed_actions() const override { return false; }
+  std::span<const std::size_t> spent() const override { return spent_.indices(); }
   std::optional<std::size_t> num_states() const override;
   std::size_t state() const override;         // throws std::logic_error before reset()
   Vector reset(std::uint64_t seed) override;  // throws what World::reset() throws
@@ -32,7 +33,9 @@ class ModeEnvironment final : public Environment {
 
   const hw::PowerMode& mode() const;                             // that was measured last
   const hw::Measurement& measured() const { return measured_; }  // there
-  const World& world() const { return *world_; }                 // where modes are measured
+  // What it truly cost when it was measured; nullopt where nobody knows. The world may be another one since.
+  const std::optional<hw::Measurement>& truth() const { return truth_; }
+  const World& world() const { return *world_; }  // where modes are measured
 
   // The process of this episode's actions, with the true times and powers, where states can be counted and the truth is known. Throws
   // std::logic_error before reset().
@@ -50,7 +53,9 @@ class ModeEnvironment final : public Environment {
   hw::PowerMode lowest_;                             // of it
   std::optional<ModeActions> actions_;
   std::optional<ModeObserver> observer_;
+  SpentActions spent_;
   hw::Measurement measured_;
+  std::optional<hw::Measurement> truth_;
   double reward_ = 0;
   bool ended_ = true;
 };

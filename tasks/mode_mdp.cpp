@@ -169,6 +169,22 @@ hw::PowerMode ModeActions::target(std::size_t action, const hw::PowerMode& from)
   return action < moves_.size() ? moved(moves_[action], from) : from;
 }
 
+std::optional<std::size_t> ModeActions::jump_to(const hw::PowerMode& mode) const {
+  const auto at = std::lower_bound(modes_.begin(), modes_.end(), mode);
+  if (at == modes_.end() || *at != mode) return std::nullopt;
+  return static_cast<std::size_t>(at - modes_.begin());
+}
+
+void SpentActions::told(const ModeActions& actions, const hw::PowerMode& mode) {
+  if (!counts_) return;
+  const auto index = actions.jump_to(mode);
+  if (!index || std::find(indices_.begin(), indices_.end(), *index) != indices_.end()) return;
+  if (indices_.size() + 1 == actions.size())
+    indices_.clear();
+  else
+    indices_.push_back(*index);
+}
+
 hw::PowerMode ModeActions::moved(const Move& move, const hw::PowerMode& from) const {
   const auto& knobs = space_->knobs();
   if (space_->is_grid()) {
@@ -232,7 +248,7 @@ double ModeObserver::tell(const hw::PowerMode& mode, const hw::Measurement& meas
   const bool is_found = !std::isnan(last_.time_ms) && (!std::isnan(last_.power_w) || std::isinf(budget_w));
   if (!is_found) return 0;
   const double before = found_.empty() ? r : best_;
-  found_.push_back(last_);
+  found_.push_back({last_, mode});
   best_ = std::max(before, r);
   return best_ - before;
 }
@@ -241,8 +257,8 @@ Vector ModeObserver::observation(double budget_w) const {
   Vector row(static_cast<Index>(kObservation));
   Filler fill(row);
   fill.part(slots_);
-  fill.part(told_ == 0 ? Vector(Vector::Zero(static_cast<Index>(kModeFeatures)))
-                       : mode_features(*space_, mode_));
+  const Vector no_mode = Vector::Zero(static_cast<Index>(kModeFeatures));
+  fill.part(told_ == 0 ? no_mode : mode_features(*space_, mode_));
   fill.flagged(std::log(last_.time_ms / reference_.time_ms));
   fill.flagged(std::log(last_.power_w / reference_.power_w));
   const bool budget = std::isfinite(budget_w);
@@ -254,10 +270,12 @@ Vector ModeObserver::observation(double budget_w) const {
   fill.flag(budget);
   fill.number(over_budget(reference_.power_w));
   fill.flag(told_ > 0 && std::isnan(last_.time_ms) && std::isnan(last_.power_w));
-  double fastest = std::numeric_limits<double>::infinity();
+  const Found* fastest = nullptr;
   for (const auto& one : found_)
-    if (!(one.power_w > budget_w)) fastest = std::min(fastest, one.time_ms);
-  fill.flagged(std::log(fastest / reference_.time_ms));
+    if (!(one.known.power_w > budget_w) && (!fastest || one.known.time_ms < fastest->known.time_ms))
+      fastest = &one;
+  fill.flagged(fastest ? std::log(fastest->known.time_ms / reference_.time_ms) : kUnknown);
+  fill.part(fastest ? mode_features(*space_, fastest->mode) : no_mode);
   fill.part(characteristics_);
   fill.number(std::min(1.0, static_cast<double>(told_) / static_cast<double>(options_.measurements)));
   return row;

@@ -28,7 +28,7 @@ namespace fewwatt::tasks {
 // A time that was not measured counts as t_ref, and a power as inside the budget.
 
 // The name of this form of actions and observations; another name when they change. Agents state it: PolicyModel::environment.
-inline constexpr const char* kModeMdp = "power modes, 1";
+inline constexpr const char* kModeMdp = "power modes, 2";
 
 // What counts.
 enum class ModeTask {
@@ -105,6 +105,8 @@ class ModeActions {
   // sum of differences in levels over all knobs, the first of several. On a grid no other knob changes. Where there is no such mode, it
   // stays. Throws std::out_of_range.
   hw::PowerMode target(std::size_t action, const hw::PowerMode& from) const;
+  // The jump to a mode; nullopt where there is none.
+  std::optional<std::size_t> jump_to(const hw::PowerMode& mode) const;
 
  private:
   struct Move {
@@ -114,9 +116,25 @@ class ModeActions {
   hw::PowerMode moved(const Move& move, const hw::PowerMode& from) const;
 
   std::shared_ptr<const hw::PowerModeSpace> space_;
-  std::vector<hw::PowerMode> modes_;  // of jumps
+  std::vector<hw::PowerMode> modes_;  // of jumps, ascending
   std::vector<Move> moves_;           // the last action is to stay
   Matrix rows_;
+};
+
+// To find a mode, a measured one is not jumped to again: a second measurement of it cannot be better. While an episode goes on, these are the
+// jumps to what was measured.
+class SpentActions {
+ public:
+  explicit SpentActions(const ModeMdpOptions& options)
+      : counts_(options.task == ModeTask::find && options.actions == ModeActionKind::jump) {}
+  void told(const ModeActions& actions, const hw::PowerMode& mode);  // this mode was measured
+  const std::vector<std::size_t>& indices() const {
+    return indices_;
+  }  // where all were measured, it begins anew
+
+ private:
+  bool counts_;
+  std::vector<std::size_t> indices_;
 };
 
 // ---- observations and rewards ----
@@ -126,11 +144,11 @@ class ModeActions {
 //   log time / reference, flag; log power / reference, flag          of the last measurement; reference: the first that was known
 //   log power / budget, flag of a budget; log reference power / budget
 //   flag: the last measurement was rejected
-//   find: log time / reference of the fastest mode inside the budget, flag
+//   find: log time / reference of the fastest mode inside the budget, flag, and mode_features() of it
 //   log10(1 + c) / 10 and flag of each of the workload's characteristics
 //   measurements made / k, at most 1
 inline constexpr std::size_t kObservation =
-    kKnobSlots.size() + kModeFeatures + 4 + 3 + 1 + 2 + 2 * std::size(kCharacteristics) + 1;
+    kKnobSlots.size() + 2 * kModeFeatures + 4 + 3 + 1 + 2 + 2 * std::size(kCharacteristics) + 1;
 
 // Follows one episode.
 class ModeObserver {
@@ -153,12 +171,16 @@ class ModeObserver {
   struct Known {
     double time_ms, power_w;  // NaN: not known
   };
+  struct Found {
+    Known known;
+    hw::PowerMode mode;
+  };
   std::shared_ptr<const hw::PowerModeSpace> space_;
   ModeMdpOptions options_;
   Vector slots_, characteristics_;  // the parts of an observation that stay
   hw::PowerMode mode_;
   Known last_{}, reference_{};
-  std::vector<Known> found_;  // find: what counts
+  std::vector<Found> found_;  // find: what counts
   double best_ = 0;           // find: its max r
   std::size_t told_ = 0;
 };

@@ -29,6 +29,13 @@ TrainedAgent finished(const learners::Checkpoint& snapshot, const ControllerSuit
   return {mode_agent(snapshot, course.knobs(), mdp), snapshot, seconds_since(start), steps};
 }
 
+// The agent's options. Agents are trained side by side, each on one thread.
+learners::Settings on_this_thread(const AgentPlan& plan) {
+  auto settings = plan.algorithm;
+  settings.emplace("workers", "1");
+  return settings;
+}
+
 meta::MamlPolicyOptions maml_options(const AgentPlan& plan) {
   meta::MamlPolicyOptions options;
   learners::set_options(plan.algorithm, kMaml, [&](learners::OptionVisitor& on) { options.each(on); });
@@ -58,9 +65,10 @@ TrainedAgent train_on_population(const ControllerSuite& suite, const Course& cou
   const auto start = Clock::now();
   const auto plan = suite.plan(contestant.base);
   auto seeds = hw::Rng::stream(seed, "controllers/agent " + contestant.base, split);
-  const auto agent = meta::builtin_agents()
-                         .find(contestant.name)
-                         .make(course.population(split, plan, "training"), plan.algorithm, seeds.bits());
+  const auto agent =
+      meta::builtin_agents()
+          .find(contestant.name)
+          .make(course.population(split, plan, "training"), on_this_thread(plan), seeds.bits());
   const int updates = agent->most_updates();
   const auto validate =
       validation(contestant.name, plan, course.population(split, plan, "validation"), seeds.bits());
@@ -75,7 +83,7 @@ TrainedAgent train_alone(const ControllerSuite& suite, const Course& course, con
   const auto plan = suite.plan(contestant.base);
   const auto agent = meta::builtin_agents()
                          .find(contestant.name)
-                         .make(course.alone(episode, plan, length), plan.algorithm, seed);
+                         .make(course.alone(episode, plan, length), on_this_thread(plan), seed);
   // Without validation, which would need measurements too. What diverges is kept as it was before.
   std::int64_t measured = 0;
   const meta::AgentTrainHooks hooks{

@@ -1,5 +1,6 @@
 #include "learners/control/controller.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -152,6 +153,7 @@ PolicyController::PolicyController(std::shared_ptr<const hw::PowerModeSpace> spa
       options_(options),
       actions_(space, options, seed),
       observer_(space, options, characteristics),
+      spent_(options),
       shield_(std::move(shield)),
       lowest_(space->lowest()),
       targets_(actions_.size()) {
@@ -165,11 +167,15 @@ std::optional<hw::PowerMode> PolicyController::next(const Context& context) {
   const bool found = options_.task == tasks::ModeTask::find && observer_.told() >= options_.measurements;
   if (context.left < 1 || found) return std::nullopt;
   if (observer_.told() == 0) return lowest_;
-  std::vector<char> allowed;
+  std::vector<char> allowed(actions_.size(), 1);
   if (shield_ != nullptr) {
     for (std::size_t a = 0; a < targets_.size(); ++a) targets_[a] = actions_.target(a, observer_.mode());
     allowed = shield_->allowed(targets_, budget_w_);
   }
+  // Where all that the shield allows is spent, it is taken again.
+  auto left = allowed;
+  for (const auto action : spent_.indices()) left[action] = 0;
+  if (std::find(left.begin(), left.end(), 1) != left.end()) allowed = std::move(left);
   const auto action = policy_->act(observer_.observation(budget_w_), reward_, allowed);
   return actions_.target(action, observer_.mode());
 }
@@ -178,6 +184,7 @@ void PolicyController::tell(const hw::PowerMode& mode, const hw::Measurement& me
   measured_.add(*space_, mode, measurement);
   const bool first = observer_.told() == 0;
   reward_ = observer_.tell(mode, measurement, budget_w_);
+  spent_.told(actions_, mode);
   if (first) reward_ = 0;
   if (shield_ != nullptr) shield_->tell(mode, measurement);
 }

@@ -124,6 +124,7 @@ class PolicyController final : public Controller {
   tasks::ModeMdpOptions options_;
   tasks::ModeActions actions_;
   tasks::ModeObserver observer_;
+  tasks::SpentActions spent_;
   std::unique_ptr<Shield> shield_;
   MeasuredModes measured_;
   hw::PowerMode lowest_;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "tasks/environment.hpp"
 
@@ -20,5 +21,12 @@ class Policy {
   virtual std::size_t act(const tasks::Vector& observation, double reward,
                           std::span<const char> allowed = {}) = 0;
 };
+
+// Policy::act()'s `allowed` for an environment: what is not spent.
+inline std::vector<char> allowed_in(const tasks::Environment& environment) {
+  std::vector<char> allowed(static_cast<std::size_t>(environment.actions().rows()), 1);
+  for (const auto action : environment.spent()) allowed[action] = 0;
+  return allowed;
+}
 
 }  // namespace fewwatt::learners

@@ -137,12 +137,15 @@ int PolicyModel::input_size() const {
 }
 
 int PolicyModel::state_size() const {
-  return gru ? memory() : observation;
+  return memory() + observation;
 }
 
 MlpShape PolicyModel::score_shape() const {
-  return outputs > 0 ? shape_of(state_size(), score.hidden, outputs, activation)
-                     : shape_of(state_size() + action, score.hidden, 1, activation);
+  return shape_of(state_size(), score.hidden, outputs > 0 ? outputs : embedding, activation);
+}
+
+MlpShape PolicyModel::embed_shape() const {
+  return shape_of(action, embed->hidden, embedding, activation);
 }
 
 MlpShape PolicyModel::value_shape() const {
@@ -151,8 +154,10 @@ MlpShape PolicyModel::value_shape() const {
 
 std::string PolicyModel::error() const {
   const std::string of = "policy: ";
-  for (const auto& [name, size, least] :
-       {std::tuple("observation", observation, 1), {"action", action, 1}, {"outputs", outputs, 0}})
+  for (const auto& [name, size, least] : {std::tuple("observation", observation, 1),
+                                          {"action", action, 1},
+                                          {"outputs", outputs, 0},
+                                          {"embedding", embedding, 0}})
     if (size < least || size > kMostWidth)
       return of + name + " must be in [" + std::to_string(least) + ", " + std::to_string(kMostWidth) +
              "], found " + std::to_string(size);
@@ -161,7 +166,13 @@ std::string PolicyModel::error() const {
            std::to_string(inputs.mean.size()) + " and " + std::to_string(inputs.stddev.size());
   if (gru)
     if (const auto error = gru_error(*gru, input_size()); !error.empty()) return of + error;
+  if ((outputs > 0) == (embedding > 0) || embed.has_value() != (embedding > 0))
+    return of + "an embedding, and embed/weights, belong where outputs is 0, found outputs " +
+           std::to_string(outputs) + " and an embedding of " + std::to_string(embedding);
   if (const auto error = head_error("score", score_shape(), score.weights); !error.empty()) return of + error;
+  if (embed)
+    if (const auto error = head_error("embed", embed_shape(), embed->weights); !error.empty())
+      return of + error;
   if (value)
     if (const auto error = head_error("value", value_shape(), value->weights); !error.empty())
       return of + error;
@@ -180,15 +191,18 @@ Checkpoint PolicyModel::to_checkpoint() const {
              {"knobs", knobs},
              {"activation", std::string(to_string(activation))},
              {"scores", std::string(to_string(scores))}};
-  c.numbers = {{"observation", {static_cast<double>(observation)}},
-               {"action", {static_cast<double>(action)}},
-               {"outputs", {static_cast<double>(outputs)}},
-               {"memory", {static_cast<double>(memory())}},
-               {"duelling", {duelling ? 1.0 : 0.0}},
-               {"score/hidden", written_hidden(score.hidden)}};
+  c.numbers = {
+      {"observation", {static_cast<double>(observation)}}, {"action", {static_cast<double>(action)}},
+      {"outputs", {static_cast<double>(outputs)}},         {"embedding", {static_cast<double>(embedding)}},
+      {"memory", {static_cast<double>(memory())}},         {"duelling", {duelling ? 1.0 : 0.0}},
+      {"score/hidden", written_hidden(score.hidden)}};
   c.tensors = {{"input_mean", inputs.mean.transpose()},
                {"input_stddev", inputs.stddev.transpose()},
                {"score/weights", score.weights.transpose()}};
+  if (embed) {
+    c.numbers["embed/hidden"] = written_hidden(embed->hidden);
+    c.tensors["embed/weights"] = embed->weights.transpose();
+  }
   if (value) {
     c.numbers["value/hidden"] = written_hidden(value->hidden);
     c.tensors["value/weights"] = value->weights.transpose();
@@ -216,6 +230,7 @@ PolicyModel PolicyModel::from_checkpoint(const Checkpoint& checkpoint) {
   model.observation = checkpoint.integer("observation", 1, kMostWidth);
   model.action = checkpoint.integer("action", 1, kMostWidth);
   model.outputs = checkpoint.integer("outputs", 0, kMostWidth);
+  model.embedding = checkpoint.integer("embedding", 0, kMostWidth);
   model.duelling = checkpoint.integer("duelling", 0, 1) == 1;
   model.inputs = read_scaler(checkpoint, "input_mean", "input_stddev");
   if (const int units = checkpoint.integer("memory", 0, kMostWidth); units > 0) {
@@ -227,6 +242,8 @@ PolicyModel PolicyModel::from_checkpoint(const Checkpoint& checkpoint) {
                                   std::to_string(model.memory()));
   }
   model.score = {read_hidden(checkpoint, "score/hidden"), checkpoint.vector("score/weights")};
+  if (model.embedding > 0)
+    model.embed = PolicyHead{read_hidden(checkpoint, "embed/hidden"), checkpoint.vector("embed/weights")};
   if (checkpoint.tensors.contains("value/weights"))
     model.value = PolicyHead{read_hidden(checkpoint, "value/hidden"), checkpoint.vector("value/weights")};
   if (model.environment == tasks::kModeMdp) model.mdp = read_mdp(checkpoint);
@@ -255,9 +272,9 @@ PolicyNet<T>::PolicyNet(const PolicyModel& model) : model_(model), value_(std::n
   inverse_ =
       (stddev.array() > 0).select(stddev.array().inverse(), 0.0).matrix().transpose().template cast<T>();
   x_.resize(model_.input_size());
+  scaled_.resize(x_.size());
   state_.resize(model_.state_size());
   if (model_.gru) {
-    scaled_.resize(x_.size());
     input_gates_ = {model_.gru->weight_ih.transpose().template cast<T>(),
                     model_.gru->bias_ih.transpose().template cast<T>()};
     memory_gates_ = {model_.gru->weight_hh.transpose().template cast<T>(),
@@ -266,17 +283,10 @@ PolicyNet<T>::PolicyNet(const PolicyModel& model) : model_(model), value_(std::n
     gates_h_.resize(3 * model_.memory());
   }
   score_ = head(model_.score_shape(), model_.score.weights);
-  if (model_.value) {
-    value_head_ = head(model_.value_shape(), model_.value->weights);
-    for (std::size_t l = 0; l < value_head_.layers.size(); ++l)
-      value_head_.z[l].resize(1, value_head_.layers[l].bias.size());
-  }
-  if (model_.outputs == 0) {
-    const auto& first = score_.layers.front().weights;
-    state_weights_ = first.topRows(model_.state_size());
-    action_weights_ = first.bottomRows(model_.action);
-    from_state_.resize(first.cols());
-  }
+  if (model_.value) value_head_ = head(model_.value_shape(), model_.value->weights);
+  for (auto* one : {&score_, &value_head_})
+    for (std::size_t l = 0; l < one->layers.size(); ++l) one->z[l].resize(1, one->layers[l].bias.size());
+  if (model_.embed) embed_ = head(model_.embed_shape(), model_.embed->weights);
 }
 
 template <class T>
@@ -304,14 +314,10 @@ void PolicyNet<T>::begin(const Matrix& actions) {
                                 std::to_string(n));
   rows_ = actions.cast<T>();
   scores_.resize(n);
-  if (model_.outputs == 0) {
-    projected_.resize(n, from_state_.size());
-    projected_.noalias() = rows_ * action_weights_;
-    projected_.rowwise() += score_.layers.front().bias;
+  if (model_.embed) {
+    forward(embed_, rows_);
+    embedded_ = embed_.z.back() / std::sqrt(static_cast<T>(model_.embedding));
   }
-  const Index z_rows = model_.outputs == 0 ? n : 1;
-  for (std::size_t l = 0; l < score_.layers.size(); ++l)
-    score_.z[l].resize(z_rows, score_.layers[l].bias.size());
   x_.setZero();
   state_.setZero();
   value_ = static_cast<T>(std::nan(""));
@@ -335,10 +341,15 @@ void PolicyNet<T>::activate(Rows& z) const {
 
 // Products are taken coefficient by coefficient: Eigen's blocked product would allocate its blocks.
 template <class T>
-void PolicyNet<T>::forward(Head& head) const {
-  for (std::size_t l = 1; l < head.layers.size(); ++l) {
-    activate(head.z[l - 1]);
-    head.z[l].noalias() = head.z[l - 1].lazyProduct(head.layers[l].weights);
+template <class Inputs>
+void PolicyNet<T>::forward(Head& head, const Inputs& inputs) const {
+  for (std::size_t l = 0; l < head.layers.size(); ++l) {
+    if (l == 0) {
+      head.z[l].noalias() = inputs.lazyProduct(head.layers[l].weights);
+    } else {
+      activate(head.z[l - 1]);
+      head.z[l].noalias() = head.z[l - 1].lazyProduct(head.layers[l].weights);
+    }
     head.z[l].rowwise() += head.layers[l].bias;
   }
 }
@@ -348,7 +359,7 @@ void PolicyNet<T>::remember() {
   const Index h = model_.memory();
   gates_i_.noalias() = scaled_.lazyProduct(input_gates_.weights);
   gates_i_ += input_gates_.bias;
-  gates_h_.noalias() = state_.lazyProduct(memory_gates_.weights);
+  gates_h_.noalias() = state_.head(h).lazyProduct(memory_gates_.weights);
   gates_h_ += memory_gates_.bias;
   const auto sigmoid = [](T v) { return T(0.5) + T(0.5) * std::tanh(T(0.5) * v); };
   for (Index k = 0; k < h; ++k) {
@@ -369,23 +380,16 @@ const typename PolicyNet<T>::Row& PolicyNet<T>::scores(const Vector& observation
   x_.head(o) = observation.transpose().template cast<T>();
   // took() wrote the action's row behind the observation.
   if (model_.gru && x_[o + model_.action + 1] != T(0)) x_[o + model_.action] = static_cast<T>(reward);
-  auto& input = model_.gru ? scaled_ : state_;
-  input.noalias() = (x_ - mean_).cwiseProduct(inverse_);
+  scaled_.noalias() = (x_ - mean_).cwiseProduct(inverse_);
   if (model_.gru) remember();
-  if (model_.outputs == 0) {
-    from_state_.noalias() = state_.lazyProduct(state_weights_);
-    score_.z.front() = projected_.rowwise() + from_state_;
-  } else {
-    score_.z.front().noalias() = state_.lazyProduct(score_.layers.front().weights);
-    score_.z.front() += score_.layers.front().bias;
-  }
-  forward(score_);
-  const auto& last = score_.z.back();
-  scores_ = Eigen::Map<const Row>(last.data(), last.size());
+  state_.tail(o) = scaled_.head(o);
+  forward(score_, state_);
+  if (model_.embed)
+    scores_.noalias() = score_.z.back().lazyProduct(embedded_.transpose());
+  else
+    scores_ = score_.z.back();
   if (model_.value) {
-    value_head_.z.front().noalias() = state_.lazyProduct(value_head_.layers.front().weights);
-    value_head_.z.front() += value_head_.layers.front().bias;
-    forward(value_head_);
+    forward(value_head_, state_);
     value_ = value_head_.z.back()(0, 0);
     if (model_.duelling) scores_.array() += value_ - scores_.mean();
   }

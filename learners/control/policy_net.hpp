@@ -28,13 +28,16 @@ namespace fewwatt::learners {
 //             scores          preferences: the policy is softmax(scores); values: they are action values, and the largest is taken
 //   numbers   observation     o
 //             action          f
-//             outputs         0: actions are scored one by one; n >= 1: the score net has an output for each of n actions
+//             outputs         0: actions are scored by their rows; n >= 1: the score net has an output for each of n actions
+//             embedding       d, where outputs is 0; else 0
 //             memory          h; 0: none
 //             duelling        0 or 1
 //             score/hidden    sizes of the hidden layers; 0: none
+//             embed/hidden    the same, where outputs is 0
 //             value/hidden    the same, where there is the tensor value/weights
 //   tensors   input_mean, input_stddev   [1,i]
 //             score/weights              [1,n], all parameters as in MlpShape: layer by layer, weights [in,out] row-major, then bias
+//             embed/weights              the same, where outputs is 0
 //             value/weights              the same; may be missing, but not where duelling is 1
 //             memory/weight_ih [3h,i], memory/weight_hh [3h,h], memory/bias_ih [1,3h], memory/bias_hh [1,3h]   where h > 0: as
 //                                        PyTorch's GRU has them, rows in the order r, z, n
@@ -45,10 +48,11 @@ namespace fewwatt::learners {
 //   x = b without memory, i = o;   with memory  x = [b, row of the action before, its reward, 1],  i = o + f + 2, in an episode's first
 //       step [b, 0, 0, 0]
 //   y = (x - input_mean) / input_stddev, 0 where input_stddev is 0
-//   state = y without memory, s = i;   with memory  state = h', s = h, from h of the step before, 0 at first:
+//   state = y without memory, s = i;   with memory  state = [h', first o of y], s = h + o, with h' from h of the step before, 0 at first:
 //       r = sigmoid(W_ir y + b_ir + W_hr h + b_hr)      z = sigmoid(W_iz y + b_iz + W_hz h + b_hz)
 //       n = tanh(W_in y + b_in + r (W_hn h + b_hn))     h' = (1 - z) n + z h
-//   scores_k = score([state, a_k]), a net of sizes {s + f, hidden, 1};   with outputs  scores = score(state), {s, hidden, outputs}
+//   scores_k = score(state) . embed(a_k) / sqrt(d), nets of sizes {s, hidden, d} and {f, hidden, d} (Vaswani et al. 2017, eq. 1);
+//       with outputs  scores = score(state), {s, hidden, outputs}
 //   value = value(state), {s, hidden, 1}
 //   with duelling  scores_k = value + scores_k - mean of the scores (Wang et al. 2016, eq. 9)
 
@@ -81,18 +85,21 @@ struct PolicyModel {
   Scores scores = Scores::preferences;         // what the net of scores gives
   int observation = 1;                         // o
   int action = 1;                              // f
-  int outputs = 0;                             // n; 0: actions are scored one by one
+  int outputs = 0;                             // n; 0: actions are scored by their rows
+  int embedding = 0;                           // d; 0 with outputs
   bool duelling = false;                       // a score is value + score - mean of the scores
   Scaler inputs;                               // [i]
   std::optional<GruWeights> gru;               // the memory
   PolicyHead score;                            // the net of scores
+  std::optional<PolicyHead> embed;             // the net of actions' rows; none with outputs
   std::optional<PolicyHead> value;             // the net of values
   std::optional<tasks::ModeMdpOptions> mdp;    // where environment is tasks::kModeMdp
 
   int memory() const;            // h
   int input_size() const;        // i
   int state_size() const;        // s
-  MlpShape score_shape() const;  // {s + f, hidden, 1}; with outputs {s, hidden, outputs}
+  MlpShape score_shape() const;  // {s, hidden, d}; with outputs {s, hidden, outputs}
+  MlpShape embed_shape() const;  // {f, hidden, d}; needs a net of actions' rows
   MlpShape value_shape() const;  // {s, hidden, 1}; needs a value
   std::string error() const;     // "" when valid
 
@@ -133,18 +140,17 @@ class PolicyNet {
   };
   Head head(const MlpShape& shape, const Vector& weights) const;
   void activate(Rows& z) const;
-  void forward(Head& head) const;  // from z of its first layer, not activated
+  template <class Inputs>
+  void forward(Head& head, const Inputs& inputs) const;  // inputs [rows,in]
   void remember();
 
   PolicyModel model_;
   Row mean_, inverse_;                // of the inputs
   Layer input_gates_, memory_gates_;  // of the GRU
   Row x_, scaled_, state_, gates_i_, gates_h_;
-  Head score_, value_head_;
-  Rows state_weights_,
-      action_weights_;     // of the score net's first layer, where actions are scored one by one
-  Rows rows_, projected_;  // the actions, and what the first layer makes of them and its bias
-  Row from_state_, scores_;
+  Head score_, embed_, value_head_;
+  Rows rows_, embedded_;  // the actions, and what the net of them makes of them, over sqrt(d)
+  Row scores_;
   T value_;
   bool begun_ = false;
 };

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "hw/jobs.hpp"
+
 namespace fewwatt::meta {
 
 std::string out_of_bounds(const std::string& owner, const char* name, double value, double least,
@@ -26,6 +28,10 @@ void NetTrainOptions::each(learners::OptionVisitor& on) {
   on.real("clip_norm", clip_norm, 1e-9, 1e9, "gradients with a larger norm are scaled to this one");
   on.real("discount", discount, 0, 1, "what a reward counts one step later");
   on.whole("environments", environments, 1, 4096, "environments side by side");
+  on.whole(
+      "workers", workers, 0, 1024,
+      "threads that act and learn, where there is enough for several; 0: as many as the machine has cores. "
+      "Results are the same");
 }
 
 std::string NetTrainOptions::error(const std::string& owner) const {
@@ -39,6 +45,7 @@ std::string NetTrainOptions::error(const std::string& owner) const {
   if (!(clip_norm > 0)) return owner + ": clip_norm must be > 0, got " + std::to_string(clip_norm);
   if (auto bad = out_of_bounds(owner, "updates", updates, 1, kMostSteps); !bad.empty()) return bad;
   if (auto bad = out_of_bounds(owner, "discount", discount, 0, 1); !bad.empty()) return bad;
+  if (auto bad = out_of_bounds(owner, "workers", workers, 0, 1024); !bad.empty()) return bad;
   return out_of_bounds(owner, "environments", environments, 1, 4096);
 }
 
@@ -51,6 +58,7 @@ NetTrainer::NetTrainer(std::string name, std::string scores, PolicyShape shape,
       rate_(options.rate),
       clip_norm_(options.clip_norm),
       most_updates_(options.updates),
+      workers_(hw::thread_count(static_cast<std::size_t>(options.workers))),
       parameters_(random_policy(shape_, seed)),
       adam_(parameters_.size(), options.rate) {}
 

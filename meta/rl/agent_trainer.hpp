@@ -42,10 +42,11 @@ struct NetTrainOptions {
   learners::Activation activation = learners::Activation::tanh;  // of the hidden layers
   // Adam's rate in update t:  rate max(0, 1 - t / updates)
   double rate = 1e-3;
-  int updates = 1000;                      // greatest number of them; the rate is 0 after it
-  double clip_norm = 0.5;                  // the gradient g becomes g min(1, clip_norm / |g|)
-  double discount = 0.99;                  // of a reward one step later, in [0, 1]
-  int environments = 8;                    // side by side
+  int updates = 1000;      // greatest number of them; the rate is 0 after it
+  double clip_norm = 0.5;  // the gradient g becomes g min(1, clip_norm / |g|)
+  double discount = 0.99;  // of a reward one step later, in [0, 1]
+  int environments = 8;    // side by side
+  int workers = 0;         // threads that act and learn, 0 = as many as cores; results are the same
   void each(learners::OptionVisitor& on);  // names every option once
   // "" when valid, else "OWNER: rate must be ..., got ..."
   std::string error(const std::string& owner) const;
@@ -76,8 +77,9 @@ class NetTrainer : public AgentTrainer {
   NetTrainer(std::string name, std::string scores, PolicyShape shape, const NetTrainOptions& options,
              std::uint64_t seed);
 
-  int updates_done() const { return updates_; }  // without the present one
-  std::uint64_t seed() const { return seed_; }   // of the first parameters and of all that is drawn
+  int updates_done() const { return updates_; }     // without the present one
+  std::uint64_t seed() const { return seed_; }      // of the first parameters and of all that is drawn
+  std::size_t workers() const { return workers_; }  // threads, at least 1
   // Random numbers of the present update for a purpose.
   hw::Rng rng(std::string_view purpose) const;
   // One step of Adam. Throws Diverged when the loss or its gradient is not finite. Gives the loss.
@@ -96,6 +98,7 @@ class NetTrainer : public AgentTrainer {
   std::uint64_t seed_;
   double rate_, clip_norm_;
   int most_updates_, updates_ = 0;
+  std::size_t workers_;
   Vector parameters_;
   learners::Adam<double> adam_;
 };

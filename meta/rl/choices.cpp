@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace fewwatt::meta {
 namespace {
@@ -12,7 +13,8 @@ bool equal(const tasks::Matrix& a, const tasks::Matrix& b) {
 
 }  // namespace
 
-Choices::Choices(std::span<const ActionSet> of_rows) {
+Choices::Choices(std::span<const ActionSet> of_rows, std::vector<std::vector<std::size_t>> spent_of)
+    : spent(std::move(spent_of)) {
   if (of_rows.empty() || of_rows[0] == nullptr) return;
   std::map<const tasks::Matrix*, std::int64_t> known;
   for (const auto& set : of_rows) {

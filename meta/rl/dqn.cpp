@@ -96,6 +96,26 @@ Dqn::Dqn(MakeEnvironment make, DqnOptions options, std::uint64_t seed)
       replay_(static_cast<std::size_t>(options_.capacity)),
       target_(parameters()) {}
 
+namespace {
+
+// An action that is not spent: any of them with probability `explore`, else that of the largest value.
+std::size_t choose(const Trial& trial, Eigen::RowVectorXd worth, double explore, hw::Rng& draws) {
+  const auto n = trial.num_actions();
+  auto spent = trial.spent();
+  if (draws.uniform() < explore) {
+    auto action = draws.below(n - spent.size());  // among those that are left
+    std::sort(spent.begin(), spent.end());
+    for (const auto one : spent) action += one <= action ? 1 : 0;
+    return action;
+  }
+  for (const auto one : spent) worth[static_cast<Eigen::Index>(one)] = kNoAction;
+  Eigen::Index best = 0;
+  worth.head(static_cast<Eigen::Index>(n)).maxCoeff(&best);
+  return static_cast<std::size_t>(best);
+}
+
+}  // namespace
+
 void Dqn::act(hw::Rng& draws, UpdateReport& report) {
   Matrix now(static_cast<Eigen::Index>(trials_.size()), shape().observation);
   std::vector<ActionSet> sets(trials_.size());
@@ -108,10 +128,7 @@ void Dqn::act(hw::Rng& draws, UpdateReport& report) {
   const Matrix worth = action_values(shape(), parameters(), now, sets);
   for (std::size_t i = 0; i < trials_.size(); ++i) {
     const auto row = static_cast<Eigen::Index>(i);
-    Eigen::Index best = 0;
-    worth.row(row).maxCoeff(&best);
-    const auto action =
-        draws.uniform() < explore ? draws.below(trials_[i].num_actions()) : static_cast<std::size_t>(best);
+    const auto action = choose(trials_[i], worth.row(row), explore, draws);
     const Vector before = now.row(row).transpose();
     const auto step = trials_.step(i, action, report.returns);
     for (auto& one : windows_[i].add(before, sets[i], action, step)) replay_.add(std::move(one));

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "hw/jobs.hpp"
 #include "meta/rl/torch_policy.hpp"
 #include "meta/torch_nets.hpp"
 
@@ -76,11 +77,12 @@ AdaptedPolicy adapt_policy(const MakeEnvironment& make, const PolicyShape& shape
 
 LossGradient maml_policy_gradient(const PolicyShape& shape, const Vector& parameters,
                                   std::span<const AdaptedTask> tasks, const PolicyAdaptation& how,
-                                  bool first_order) {
-  use_one_thread();
+                                  bool first_order, std::size_t workers) {
   const auto surrogate = surrogate_of(how);
-  LossGradient mean{0, Vector::Zero(parameters.size())};
-  for (const auto& task : tasks) {
+  std::vector<LossGradient> found(tasks.size());
+  hw::run_jobs(tasks.size(), workers, [&](std::size_t number) {
+    use_one_thread();
+    const auto& task = tasks[number];
     const auto start = weights_on(shape, parameters, /*differentiable=*/true);
     auto adapted = start;
     for (const auto& batch : task.before) {
@@ -89,9 +91,13 @@ LossGradient maml_policy_gradient(const PolicyShape& shape, const Vector& parame
       for (std::size_t i = 0; i < adapted.size(); ++i) adapted[i] = adapted[i] - how.rate * slopes[i];
     }
     const auto loss = surrogate_loss(shape, adapted, task.after, surrogate);
-    const auto n = static_cast<double>(tasks.size());
-    mean.loss += loss.item<double>() / n;
-    mean.gradient += flatten(gradients(loss, start)) / n;
+    found[number] = {loss.item<double>(), flatten(gradients(loss, start))};
+  });
+  LossGradient mean{0, Vector::Zero(parameters.size())};
+  const auto n = static_cast<double>(tasks.size());
+  for (const auto& one : found) {
+    mean.loss += one.loss / n;
+    mean.gradient += one.gradient / n;
   }
   return mean;
 }
@@ -114,18 +120,21 @@ MamlPolicy::MamlPolicy(MakeEnvironment make, const MamlPolicyOptions& options, s
 
 UpdateReport MamlPolicy::act_and_learn() {
   UpdateReport report;
+  const auto n = static_cast<std::size_t>(options_.net.environments);
+  const auto first = static_cast<std::uint64_t>(updates_done()) * n;
+  std::vector<AdaptedPolicy> policies(n);
+  hw::run_jobs(n, workers(), [&](std::size_t i) {
+    policies[i] = adapt_policy(make_, shape(), parameters(), options_.adaptation, options_.net.discount,
+                               seed(), first + i);
+  });
   std::vector<AdaptedTask> tasks;
-  const auto first =
-      static_cast<std::uint64_t>(updates_done()) * static_cast<std::uint64_t>(options_.net.environments);
-  for (int i = 0; i < options_.net.environments; ++i) {
-    auto adapted = adapt_policy(make_, shape(), parameters(), options_.adaptation, options_.net.discount,
-                                seed(), first + static_cast<std::uint64_t>(i));
+  for (auto& adapted : policies) {
     report.steps += adapted.taken;
     report.returns.insert(report.returns.end(), adapted.returns.begin(), adapted.returns.end());
     tasks.push_back(std::move(adapted.task));
   }
-  report.loss =
-      descend(maml_policy_gradient(shape(), parameters(), tasks, options_.adaptation, options_.first_order));
+  report.loss = descend(maml_policy_gradient(shape(), parameters(), tasks, options_.adaptation,
+                                             options_.first_order, workers()));
   return report;
 }
 

@@ -44,7 +44,7 @@ AdaptedPolicy adapt_policy(const MakeEnvironment& make, const PolicyShape& shape
 // first_order: the inner gradients are constants to the outer one.
 LossGradient maml_policy_gradient(const PolicyShape& shape, const Vector& parameters,
                                   std::span<const AdaptedTask> tasks, const PolicyAdaptation& how,
-                                  bool first_order);
+                                  bool first_order, std::size_t workers = 1);
 
 // MAML over policy gradients (Finn et al. 2017, section 5.3), with Adam in place of trust regions for the outer steps.
 struct MamlPolicyOptions {

@@ -37,24 +37,47 @@ class EpisodeRegret {
  public:
   // Of an episode that has begun: its first measurement is made.
   EpisodeRegret(const tasks::ModeEnvironment& environment, tasks::ModeTask task) : task_(task) {
-    best_ms_ = tasks::fastest_inside(environment.world()).value().truth.time_ms;
+    look(environment);
     if (task_ == tasks::ModeTask::find) add(environment);
   }
+  // Before each step.
+  void look(const tasks::ModeEnvironment& environment) {
+    const auto& world = environment.world();
+    const auto lowest = world.truth(world.space()->lowest()).value();
+    if (world.budget_w() == budget_w_ && lowest.time_ms == lowest_ms_) return;
+    budget_w_ = world.budget_w();
+    lowest_ms_ = lowest.time_ms;
+    best_ms_ = tasks::fastest_inside(world).value().truth.time_ms;
+  }
+  // After each step.
   void add(const tasks::ModeEnvironment& environment) {
-    const auto truth = environment.world().truth(environment.mode()).value();
-    if (truth.power_w <= environment.world().budget_w()) found_ms_ = std::min(found_ms_, truth.time_ms);
+    const auto truth = environment.truth().value();
+    if (truth.power_w <= budget_w_) found_ms_ = std::min(found_ms_, truth.time_ms);
     sum_ms_ += truth.time_ms;
-    ++steps_;
+    sum_best_ms_ += best_ms_;
   }
   double percent() const {
-    const double ms = task_ == tasks::ModeTask::find ? found_ms_ : sum_ms_ / steps_;
-    return 100 * (ms / best_ms_ - 1);
+    return 100 * (task_ == tasks::ModeTask::find ? found_ms_ / best_ms_ - 1 : sum_ms_ / sum_best_ms_ - 1);
   }
 
  private:
   tasks::ModeTask task_;
-  double best_ms_, found_ms_ = kInfinity, sum_ms_ = 0, steps_ = 0;
+  double budget_w_ = kUnknown, lowest_ms_ = kUnknown;  // of the world as it is
+  double best_ms_ = kUnknown;                          // in it
+  double found_ms_ = kInfinity, sum_ms_ = 0, sum_best_ms_ = 0;
 };
+
+// Draws an environment with a world of the population.
+std::unique_ptr<tasks::ModeEnvironment> draw_environment(const tasks::ReplayPopulation& population,
+                                                         tasks::ModeMdpOptions mdp,
+                                                         const EpisodeVariety& variety, std::uint64_t seed) {
+  if (variety.least_measurements > 0)
+    mdp.measurements =
+        variety.least_measurements +
+        hw::Rng::stream(seed, "episode length").below(mdp.measurements - variety.least_measurements + 1);
+  return std::make_unique<tasks::ModeEnvironment>(population.draw(seed, mdp.measurements, variety.changes),
+                                                  mdp);
+}
 
 // Whether the numbers of a snapshot are such as a checkpoint may have.
 bool fits_a_board(const Checkpoint& snapshot) {
@@ -118,6 +141,20 @@ void ModeAgentOptions::each(learners::OptionVisitor& on) {
   on.whole("validate_every", validate_every, 1, kMostSteps, "updates between validations");
   on.whole("patience", patience, 0, kMostSteps,
            "stop after so many validations in a row without a better one; 0: never");
+  on.whole("least_measurements", variety.least_measurements, 0,
+           static_cast<std::int64_t>(tasks::kMostMeasurements),
+           "the length of each episode is drawn from here to measurements; 0: all have that");
+  on.whole("changes", variety.changes, 0, static_cast<std::int64_t>(tasks::kMostMeasurements),
+           "changes of workload and budget, by turns, at random within each episode of task run");
+}
+
+std::string EpisodeVariety::error(const tasks::ModeMdpOptions& mdp) const {
+  if (least_measurements == 1 || least_measurements > mdp.measurements)
+    return "EpisodeVariety: least_measurements must be 0, or from 2 to measurements, " +
+           std::to_string(mdp.measurements) + ", got " + std::to_string(least_measurements);
+  if (changes > 0 && mdp.task != tasks::ModeTask::run)
+    return "EpisodeVariety: changes need task=run, got " + std::to_string(changes);
+  return "";
 }
 
 std::string ModeAgentOptions::error() const {
@@ -126,7 +163,7 @@ std::string ModeAgentOptions::error() const {
     return out_of_bounds("ModeAgentOptions", name, value, least, most);
   };
   for (auto bad :
-       {mdp.error(), check("validation_share", validation_share, 0.01, 0.9),
+       {mdp.error(), variety.error(mdp), check("validation_share", validation_share, 0.01, 0.9),
         check("validation_episodes", validation_episodes, 1, 100'000),
         check("validate_every", validate_every, 1, kMostSteps), check("patience", patience, 0, kMostSteps)})
     if (!bad.empty()) return bad;
@@ -169,32 +206,33 @@ ValidationSplit split_for_validation(const Profiles& profiles, double share, std
 }
 
 MakeEnvironment mode_environments(std::shared_ptr<const tasks::ReplayPopulation> population,
-                                  const tasks::ModeMdpOptions& mdp) {
-  return
-      [population = std::move(population), mdp](std::uint64_t seed) -> std::unique_ptr<tasks::Environment> {
-        return std::make_unique<tasks::ModeEnvironment>(population->draw(seed), mdp);
-      };
+                                  const tasks::ModeMdpOptions& mdp, const EpisodeVariety& variety) {
+  return [population = std::move(population), mdp,
+          variety](std::uint64_t seed) -> std::unique_ptr<tasks::Environment> {
+    return draw_environment(*population, mdp, variety, seed);
+  };
 }
 
 ModeValidation validate_mode_agent(const PolicyModel& agent, const tasks::ReplayPopulation& population,
                                    const tasks::ModeMdpOptions& mdp, int episodes, std::uint64_t seed,
-                                   const StopCheck& interrupted) {
+                                   const StopCheck& interrupted, const EpisodeVariety& variety) {
   learners::NetPolicy policy(agent);
   double sum = 0;
   std::vector<double> regrets;
   for (int i = 0; i < episodes; ++i) {
     throw_if_told(interrupted);
     auto draws = hw::Rng::stream(seed, "validation", static_cast<std::uint64_t>(i));
-    tasks::ModeEnvironment environment(population.draw(draws.bits()), mdp);
-    auto observation = environment.reset(draws.bits());
-    policy.begin(environment.actions(), draws.bits());
-    EpisodeRegret regret(environment, mdp.task);
+    const auto environment = draw_environment(population, mdp, variety, draws.bits());
+    auto observation = environment->reset(draws.bits());
+    policy.begin(environment->actions(), draws.bits());
+    EpisodeRegret regret(*environment, mdp.task);
     tasks::Step step;
     do {
-      step = environment.step(policy.act(observation, step.reward));
+      regret.look(*environment);
+      step = environment->step(policy.act(observation, step.reward, learners::allowed_in(*environment)));
       observation = step.observation;
       sum += step.reward;
-      regret.add(environment);
+      regret.add(*environment);
     } while (!step.ended());
     regrets.push_back(regret.percent());
   }
@@ -217,14 +255,15 @@ TrainedInitializer train_mode_agent(const AgentEntry& entry, const InitializerRe
   const auto population = std::make_shared<const tasks::ReplayPopulation>(split.train, request.also);
   const tasks::ReplayPopulation of_validation(split.validate);
   const auto board = own.on_board();
-  const auto agent = entry.make(mode_environments(population, own.mdp), asked.of_algorithm, request.seed);
+  const auto agent =
+      entry.make(mode_environments(population, own.mdp, own.variety), asked.of_algorithm, request.seed);
   log(training.size() == 1 ? "validated on the same profile, in other episodes"
                            : "validated on " + told(split.validate));
 
   double regret = kUnknown;  // of the last validation
   const auto validate_snapshot = [&](const Checkpoint& snapshot, const StopCheck& interrupted) {
     return validate_mode_agent(PolicyModel::from_checkpoint(snapshot), of_validation, board,
-                               own.validation_episodes, request.seed, interrupted);
+                               own.validation_episodes, request.seed, interrupted, own.variety);
   };
   const ReturnOf validate = [&](const Checkpoint& snapshot, const StopCheck& interrupted) {
     throw_if_told(interrupted);

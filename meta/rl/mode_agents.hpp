@@ -18,6 +18,14 @@
 // Agents that choose power modes, and how they are trained on profiles.
 namespace fewwatt::meta {
 
+// How episodes differ beside their world.
+struct EpisodeVariety {
+  // The length of each is drawn evenly from here to mdp.measurements; 0: all have that.
+  std::size_t least_measurements = 0;
+  std::size_t changes = 0;  // of ReplayPopulation::draw(), in each episode; only with tasks::ModeTask::run
+  std::string error(const tasks::ModeMdpOptions& mdp) const;  // "" when valid
+};
+
 // Beside the options of the algorithm.
 struct ModeAgentOptions {
   tasks::ModeMdpOptions mdp = {.candidates = 100};  // of training
@@ -28,6 +36,7 @@ struct ModeAgentOptions {
   int validation_episodes = 64;            // of each validation
   int validate_every = 25;                 // updates
   int patience = 20;                       // AgentTrainOptions::patience
+  EpisodeVariety variety = {};             // of training and validation
   void each(learners::OptionVisitor& on);  // names every option once
   std::string error() const;               // "" when valid
   tasks::ModeMdpOptions on_board() const;  // mdp with board_candidates
@@ -46,15 +55,15 @@ ValidationSplit split_for_validation(const std::vector<datasets::Profile>& profi
 
 // Draws an environment with a world of the population.
 MakeEnvironment mode_environments(std::shared_ptr<const tasks::ReplayPopulation> population,
-                                  const tasks::ModeMdpOptions& mdp);
+                                  const tasks::ModeMdpOptions& mdp, const EpisodeVariety& variety = {});
 
 // How good an agent is over some episodes.
 struct ModeValidation {
   double mean_return = 0;  // the mean over episodes of the sum of rewards
   // The median over episodes of, in %,
   //   find  t / t_best - 1, t the least true time among the measured modes that are truly inside the budget; infinity where none is
-  //   run   mean t / t_best - 1, t the true times of all steps, also of those over the budget
-  // with t_best the true time of the fastest mode inside.
+  //   run   sum t / sum t_best - 1, t the true times of all steps, also of those over the budget
+  // with t_best the true time of the fastest mode inside, of each step where they differ.
   double regret = 0;
 };
 // The same seed gives the same episodes, whatever the agent: those of mean_return() in mode_environments(). Throws Interrupted when told to
@@ -62,7 +71,7 @@ struct ModeValidation {
 ModeValidation validate_mode_agent(const learners::PolicyModel& agent,
                                    const tasks::ReplayPopulation& population,
                                    const tasks::ModeMdpOptions& mdp, int episodes, std::uint64_t seed,
-                                   const StopCheck& interrupted = {});
+                                   const StopCheck& interrupted = {}, const EpisodeVariety& variety = {});
 
 // Trains an agent on the profiles and on request.also, and keeps the snapshot with the best mean_return of validation. Its checkpoint is that of
 // a learners::PolicyModel for tasks::kModeMdp with ModeAgentOptions::on_board(). `resume` is what hooks.save() got. Throws

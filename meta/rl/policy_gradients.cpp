@@ -32,7 +32,7 @@ std::string weight_error(const std::string& owner, double value_weight, double e
 
 // The mean loss of epochs over minibatches of the columns of a batch; each is learned from by `descend`.
 double go_over(const PolicyBatch& batch, const PolicyShape& shape, const Vector& parameters,
-               const PpoEpochs& ppo, hw::Rng draws,
+               const PpoEpochs& ppo, hw::Rng draws, std::size_t workers,
                const std::function<double(const LossGradient&)>& descend) {
   const Surrogate surrogate{ppo.clip, ppo.entropy_weight, ppo.value_weight};
   std::vector<std::size_t> order(static_cast<std::size_t>(batch.side_by_side));
@@ -44,7 +44,7 @@ double go_over(const PolicyBatch& batch, const PolicyShape& shape, const Vector&
     for (std::size_t part = 0; part < parts; ++part) {
       const auto from = order.size() * part / parts, to = order.size() * (part + 1) / parts;
       const auto some = batch.part(std::span(order).subspan(from, to - from));
-      loss += descend(surrogate_gradient(shape, parameters, some, surrogate));
+      loss += descend(surrogate_gradient(shape, parameters, some, surrogate, workers));
     }
   }
   return loss / static_cast<double>(parts * static_cast<std::size_t>(ppo.epochs));
@@ -72,10 +72,10 @@ UpdateReport Reinforce::act_and_learn() {
   const auto b = options_.net.environments;
   const WholeTrials which{seed(), static_cast<std::uint64_t>(updates_done()) * static_cast<std::uint64_t>(b),
                           b, 1};
-  auto rollout = play(make_, which, shape(), parameters(), draws);
+  auto rollout = play(make_, which, shape(), parameters(), draws, workers());
   set_advantages(rollout, options_.net.discount, /*trace=*/1);
-  const double loss = descend(surrogate_gradient(shape(), parameters(), rollout.batch,
-                                                 {0, options_.entropy_weight, options_.value_weight}));
+  const double loss = descend(surrogate_gradient(
+      shape(), parameters(), rollout.batch, {0, options_.entropy_weight, options_.value_weight}, workers()));
   return {loss, rollout.taken, std::move(rollout.returns)};
 }
 
@@ -102,8 +102,8 @@ UpdateReport A2c::act_and_learn() {
   auto draws = rng("actions");
   auto rollout = play(trials_, shape(), parameters(), options_.steps, draws);
   set_advantages(rollout, options_.net.discount, options_.trace);
-  const double loss = descend(surrogate_gradient(shape(), parameters(), rollout.batch,
-                                                 {0, options_.entropy_weight, options_.value_weight}));
+  const double loss = descend(surrogate_gradient(
+      shape(), parameters(), rollout.batch, {0, options_.entropy_weight, options_.value_weight}, workers()));
   return {loss, rollout.taken, std::move(rollout.returns)};
 }
 
@@ -145,9 +145,10 @@ UpdateReport Ppo::act_and_learn() {
   auto draws = rng("actions");
   auto rollout = play(trials_, shape(), parameters(), options_.steps, draws);
   set_advantages(rollout, options_.net.discount, options_.ppo.trace);
-  rollout.batch.side_by_side = rollout.batch.size();  // without a memory rows are alone
+  // Without a memory rows are alone; but where actions are scored by their rows, those of an environment share the scoring.
+  if (shape().actions > 0) rollout.batch.side_by_side = rollout.batch.size();
   const double loss = go_over(rollout.batch, shape(), parameters(), options_.ppo, rng("minibatches"),
-                              [&](const LossGradient& found) { return descend(found); });
+                              workers(), [&](const LossGradient& found) { return descend(found); });
   return {loss, rollout.taken, std::move(rollout.returns)};
 }
 
@@ -157,6 +158,8 @@ void Rl2Options::each(learners::OptionVisitor& on) {
   on.whole("memory", memory, 1, learners::kMostWidth, "units of the GRU");
   on.whole("trial_episodes", trial_episodes, 1, 1000,
            "episodes in one environment, over which the memory is kept");
+  on.whole("in_one_world", in_one_world, 1, 4096,
+           "so many trials of an update are in the same environment, and judged against each other");
 }
 
 std::string Rl2Options::error() const {
@@ -164,6 +167,7 @@ std::string Rl2Options::error() const {
   if (auto bad = ppo.error("Rl2Options"); !bad.empty()) return bad;
   if (auto bad = out_of_bounds("Rl2Options", "memory", memory, 1, learners::kMostWidth); !bad.empty())
     return bad;
+  if (auto bad = out_of_bounds("Rl2Options", "in_one_world", in_one_world, 1, 4096); !bad.empty()) return bad;
   return out_of_bounds("Rl2Options", "trial_episodes", trial_episodes, 1, 1000);
 }
 
@@ -176,11 +180,11 @@ UpdateReport Rl2::act_and_learn() {
   auto draws = rng("actions");
   const auto b = options_.net.environments;
   const WholeTrials which{seed(), static_cast<std::uint64_t>(updates_done()) * static_cast<std::uint64_t>(b),
-                          b, options_.trial_episodes};
-  auto rollout = play(make_, which, shape(), parameters(), draws);
-  set_advantages(rollout, options_.net.discount, options_.ppo.trace);
+                          b, options_.trial_episodes, options_.in_one_world};
+  auto rollout = play(make_, which, shape(), parameters(), draws, workers());
+  set_advantages(rollout, options_.net.discount, options_.ppo.trace, options_.in_one_world);
   const double loss = go_over(rollout.batch, shape(), parameters(), options_.ppo, rng("minibatches"),
-                              [&](const LossGradient& found) { return descend(found); });
+                              workers(), [&](const LossGradient& found) { return descend(found); });
   return {loss, rollout.taken, std::move(rollout.returns)};
 }
 

@@ -96,6 +96,7 @@ struct Rl2Options {
   PpoEpochs ppo = {.epochs = 4};                             // what an update does with its trials
   int memory = 64;                                           // units of the GRU
   int trial_episodes = 1;                                    // episodes of a trial
+  int in_one_world = 1;                                      // of WholeTrials
   void each(learners::OptionVisitor& on);                    // names every option once
   std::string error() const;                                 // "" when valid
 };

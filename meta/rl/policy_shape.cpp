@@ -9,6 +9,7 @@
 namespace fewwatt::meta {
 namespace {
 
+constexpr int kPlainEmbedding = 32;    // without hidden layers
 constexpr double kFirstScores = 0.01;  // of what the last layer of scores would start with
 
 learners::MlpShape net(int inputs, const std::vector<int>& hidden, int outputs,
@@ -22,8 +23,11 @@ learners::MlpShape net(int inputs, const std::vector<int>& hidden, int outputs,
 }  // namespace
 
 learners::MlpShape PolicyShape::scores() const {
-  return actions > 0 ? net(features(), hidden, actions, activation)
-                     : net(features() + action_features, hidden, 1, activation);
+  return net(features(), hidden, actions > 0 ? actions : embedding, activation);
+}
+
+learners::MlpShape PolicyShape::rows() const {
+  return net(action_features, hidden, embedding, activation);
 }
 
 learners::MlpShape PolicyShape::values() const {
@@ -35,17 +39,23 @@ Eigen::Index PolicyShape::gru_parameters() const {
 }
 
 Eigen::Index PolicyShape::num_parameters() const {
-  return gru_parameters() + static_cast<Eigen::Index>(scores().num_parameters()) +
-         (with_values ? static_cast<Eigen::Index>(values().num_parameters()) : 0);
+  const auto of = [](const learners::MlpShape& net) {
+    return static_cast<Eigen::Index>(net.num_parameters());
+  };
+  return gru_parameters() + of(scores()) + (actions == 0 ? of(rows()) : 0) + (with_values ? of(values()) : 0);
 }
 
 PolicyShape policy_shape(const tasks::Environment& environment, const std::vector<int>& hidden,
                          learners::Activation activation, int memory, bool with_values) {
   const auto& actions = environment.actions();
+  const bool fixed = environment.fixed_actions();
   return {.observation = static_cast<int>(environment.observation_size()),
-          .actions = environment.fixed_actions() ? static_cast<int>(actions.rows()) : 0,
+          .actions = fixed ? static_cast<int>(actions.rows()) : 0,
           .action_features = static_cast<int>(actions.cols()),
           .memory = memory,
+          .embedding = fixed            ? 0
+                       : hidden.empty() ? kPlainEmbedding
+                                        : hidden.back(),
           .hidden = hidden,
           .activation = activation,
           .with_values = with_values};
@@ -63,9 +73,14 @@ Vector random_policy(const PolicyShape& shape, std::uint64_t seed) {
   Vector of_scores = learners::random_parameters(scores, rng);
   const auto last = static_cast<Eigen::Index>(scores.offset(scores.num_layers() - 1));
   of_scores.tail(of_scores.size() - last) *= kFirstScores;
-  all.segment(gru, of_scores.size()) = of_scores;
-  if (shape.with_values)
-    all.tail(all.size() - gru - of_scores.size()) = learners::random_parameters(shape.values(), rng);
+  auto at = gru;
+  const auto put = [&](const Vector& part) {
+    all.segment(at, part.size()) = part;
+    at += part.size();
+  };
+  put(of_scores);
+  if (shape.actions == 0) put(learners::random_parameters(shape.rows(), rng));
+  if (shape.with_values) put(learners::random_parameters(shape.values(), rng));
   return all;
 }
 
@@ -83,9 +98,9 @@ learners::Checkpoint policy_checkpoint(const PolicyShape& shape, const Vector& p
   to.numbers = {{"observation", {static_cast<double>(shape.observation)}},
                 {"action", {static_cast<double>(shape.action_features)}},
                 {"outputs", {static_cast<double>(shape.actions)}},
+                {"embedding", {static_cast<double>(shape.embedding)}},
                 {"memory", {static_cast<double>(shape.memory)}},
-                {"duelling", {scores == "values" && shape.with_values ? 1.0 : 0.0}},
-                {"score/hidden", hidden}};
+                {"duelling", {scores == "values" && shape.with_values ? 1.0 : 0.0}}};
   const Eigen::Index m = shape.memory, i = m > 0 ? shape.memory_inputs() : shape.observation;
   to.tensors = {{"input_mean", Matrix::Zero(1, i)}, {"input_stddev", Matrix::Ones(1, i)}};
   const double* at = parameters.data();
@@ -100,23 +115,27 @@ learners::Checkpoint policy_checkpoint(const PolicyShape& shape, const Vector& p
     to.tensors["memory/bias_ih"] = take(1, 3 * m);
     to.tensors["memory/bias_hh"] = take(1, 3 * m);
   }
-  to.tensors["score/weights"] = take(1, static_cast<Eigen::Index>(shape.scores().num_parameters()));
-  if (shape.with_values) {
-    to.numbers["value/hidden"] = hidden;
-    to.tensors["value/weights"] = take(1, static_cast<Eigen::Index>(shape.values().num_parameters()));
-  }
+  const auto take_net = [&](const std::string& name, const learners::MlpShape& net) {
+    to.numbers[name + "/hidden"] = hidden;
+    to.tensors[name + "/weights"] = take(1, static_cast<Eigen::Index>(net.num_parameters()));
+  };
+  take_net("score", shape.scores());
+  if (shape.actions == 0) take_net("embed", shape.rows());
+  if (shape.with_values) take_net("value", shape.values());
   return to;
 }
 
 PolicyNets read_policy(const learners::Checkpoint& checkpoint) {
   const auto model = learners::PolicyModel::from_checkpoint(checkpoint);
-  if (model.value && model.value->hidden != model.score.hidden)
-    throw std::invalid_argument("policy: expected the same hidden layers in the nets of scores and values");
+  for (const auto* other : {&model.embed, &model.value})
+    if (*other && (*other)->hidden != model.score.hidden)
+      throw std::invalid_argument("policy: expected the same hidden layers in all nets");
   PolicyNets nets;
   nets.shape = {.observation = model.observation,
                 .actions = model.outputs,
                 .action_features = model.action,
                 .memory = model.memory(),
+                .embedding = model.embedding,
                 .hidden = model.score.hidden,
                 .activation = model.activation,
                 .with_values = model.value.has_value()};
@@ -133,6 +152,7 @@ PolicyNets read_policy(const learners::Checkpoint& checkpoint) {
     put(model.gru->bias_hh);
   }
   put(model.score.weights);
+  if (model.embed) put(model.embed->weights);
   if (model.value) put(model.value->weights);
   return nets;
 }

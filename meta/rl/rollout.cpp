@@ -5,32 +5,73 @@
 #include <stdexcept>
 #include <utility>
 
+#include "hw/jobs.hpp"
 #include "meta/rl/torch_policy.hpp"
 #include "meta/torch_nets.hpp"
 
 namespace fewwatt::meta {
 namespace {
 
-constexpr double kMostNumber = 9e15;  // whole numbers that a double holds
+constexpr double kMostNumber = 9e15;       // whole numbers that a double holds
+constexpr std::size_t kTrialsOfPart = 16;  // that are played side by side, at least, where there are so many
 
 // What the nets say of n situations: scores [n,a], values [n].
 struct Judgement {
   Matrix scores;
   Vector values;
 };
-Judgement judge(const PolicyShape& shape, const Weights& weights, const at::Tensor& features,
-                std::span<const ActionSet> sets) {
-  const auto of_actions = scores(shape, weights, features, TorchChoices(shape, Choices(sets)));
-  const auto of_state = values(shape, weights, features);
-  return {to_matrix(of_actions), Eigen::Map<const Vector>(of_state.data_ptr<double>(), of_state.numel())};
-}
+// The nets of situations side by side, whose sets of actions mostly stay the same from one call to the next.
+class Judge {
+ public:
+  Judge(const PolicyShape& shape, const Weights& weights) : shape_(shape), weights_(weights) {}
+  // features [n,F], sets [n]. Where a set has fewer actions than another, the rest of its row is 0.
+  Judgement operator()(const at::Tensor& features, const std::vector<ActionSet>& sets) {
+    const auto of_states = of_state(shape_, weights_, features);
+    const auto worth = values(shape_, weights_, features);
+    Judgement judged{{}, Eigen::Map<const Vector>(worth.data_ptr<double>(), worth.numel())};
+    if (shape_.actions > 0) {
+      judged.scores = to_matrix(of_states);
+      return judged;
+    }
+    embed(sets);
+    Eigen::Index most = 0;
+    for (const auto& set : sets) most = std::max(most, set->rows());
+    judged.scores.setZero(features.size(0), most);
+    const Matrix states = to_matrix(of_states);
+    for (std::size_t i = 0; i < sets.size(); ++i) {
+      const auto row = static_cast<Eigen::Index>(i);
+      judged.scores.row(row).head(sets[i]->rows()) = states.row(row) * of_rows_[i].transpose();
+    }
+    return judged;
+  }
+
+ private:
+  void embed(const std::vector<ActionSet>& sets) {
+    of_rows_.resize(sets.size());
+    sets_.resize(sets.size());
+    for (std::size_t i = 0; i < sets.size(); ++i) {
+      if (sets[i] == sets_[i]) continue;
+      of_rows_[i] = to_matrix(embedded(shape_, weights_, view_of(*sets[i])));
+      sets_[i] = sets[i];
+    }
+  }
+
+  const PolicyShape& shape_;
+  const Weights& weights_;
+  std::vector<ActionSet> sets_;
+  std::vector<Matrix> of_rows_;  // [a,d] of each
+};
 
 // Adds to the batch what trial i is about to choose from, in row `row` of the judgement.
 std::size_t choose(PolicyBatch& batch, const Trial& trial, const Judgement& judged, Eigen::Index row,
                    Eigen::Index to, hw::Rng& rng) {
   const auto n = static_cast<Eigen::Index>(trial.num_actions());
-  const auto [action, log_probability] = draw(judged.scores.row(row).head(n), rng);
+  Eigen::RowVectorXd scores = judged.scores.row(row).head(n);
+  auto spent = trial.spent();
+  for (const auto action : spent) scores[static_cast<Eigen::Index>(action)] = kNoAction;
+  const auto [action, log_probability] = draw(scores, rng);
   batch.sets.push_back(trial.actions());
+  batch.spent.push_back(std::move(spent));
   batch.actions.push_back(static_cast<std::int64_t>(action));
   batch.log_probabilities[to] = log_probability;
   return action;
@@ -120,6 +161,7 @@ Rollout play(Trials& trials, const PolicyShape& shape, const Vector& parameters,
   };
   std::vector<CutOff> cut_off;  // whose last observation has a value that no later row says
 
+  Judge judge(shape, weights);
   std::vector<ActionSet> sets(trials.size());
   Matrix now(b, shape.observation);
   const auto look = [&] {
@@ -131,7 +173,7 @@ Rollout play(Trials& trials, const PolicyShape& shape, const Vector& parameters,
   for (Eigen::Index step = 0; step < t; ++step) {
     look();
     batch.inputs.middleRows(step * b, b) = now;
-    const auto judged = judge(shape, weights, view_of(now), sets);
+    const auto judged = judge(view_of(now), sets);
     at.values.row(step) = judged.values.transpose();
     if (step > 0) at.next_values.row(step - 1) = at.values.row(step);
     for (Eigen::Index i = 0; i < b; ++i) {
@@ -159,21 +201,27 @@ Rollout play(Trials& trials, const PolicyShape& shape, const Vector& parameters,
   return rollout;
 }
 
-Rollout play(const MakeEnvironment& make, const WholeTrials& which, const PolicyShape& shape,
-             const Vector& parameters, hw::Rng& rng) {
+namespace {
+
+// As play() of the trials from..to of `which`, on this thread.
+Rollout play_part(const MakeEnvironment& make, const WholeTrials& which, std::size_t from, std::size_t to,
+                  const PolicyShape& shape, const Vector& parameters, hw::Rng rng) {
   use_one_thread();
   const c10::InferenceMode no_gradients;
   const auto weights = weights_on(shape, parameters, /*differentiable=*/false);
-  const auto b = static_cast<Eigen::Index>(which.side_by_side);
+  const auto b = static_cast<Eigen::Index>(to - from);
   const Eigen::Index width = shape.memory > 0 ? shape.memory_inputs() : shape.observation;
+  const auto in_one_world = static_cast<std::size_t>(which.in_one_world);
   std::vector<Trial> trials;
-  for (Eigen::Index i = 0; i < b; ++i)
-    trials.emplace_back(make, shape, which.seed, which.first + static_cast<std::uint64_t>(i), which.episodes);
+  for (std::size_t i = from; i < to; ++i)
+    trials.emplace_back(make, shape, which.seed, which.first + i, which.episodes,
+                        which.first + i / in_one_world * in_one_world);
 
   Rollout rollout;
   auto& [batch, at, taken, returns] = rollout;
   batch.side_by_side = b;
   auto memory = at::zeros({b, shape.memory}, at::kDouble);
+  Judge judge(shape, weights);
   std::vector<ActionSet> sets(trials.size());
   Eigen::Index t = 0, room = 0;
   for (auto left = b; left > 0; ++t) {
@@ -192,7 +240,7 @@ Rollout play(const MakeEnvironment& make, const WholeTrials& which, const Policy
     }
     const Matrix inputs = batch.inputs.middleRows(t * b, b);
     if (shape.memory > 0) memory = remember(shape, weights, view_of(inputs), memory);
-    const auto judged = judge(shape, weights, shape.memory > 0 ? memory : view_of(inputs), sets);
+    const auto judged = judge(features_of(shape, memory, view_of(inputs)), sets);
     at.values.row(t) = judged.values.transpose();
     for (Eigen::Index i = 0; i < b; ++i) {
       auto& trial = trials[static_cast<std::size_t>(i)];
@@ -221,10 +269,80 @@ Rollout play(const MakeEnvironment& make, const WholeTrials& which, const Policy
   return rollout;
 }
 
-void set_advantages(Rollout& rollout, double discount, double trace) {
+// Parts side by side. Shorter ones are filled up with rows that are not there.
+Rollout joined(std::vector<Rollout> parts) {
+  if (parts.size() == 1) return std::move(parts.front());
+  Rollout all;
+  auto& [batch, at, taken, returns] = all;
+  Eigen::Index t = 0, b = 0;
+  for (const auto& part : parts) {
+    t = std::max(t, part.steps.rewards.rows());
+    b += part.batch.side_by_side;
+  }
+  batch.side_by_side = b;
+  batch.inputs.setZero(t * b, parts.front().batch.inputs.cols());
+  batch.log_probabilities.setZero(t * b);
+  batch.weights.setZero(t * b);
+  batch.sets.resize(static_cast<std::size_t>(t * b));
+  batch.spent.resize(static_cast<std::size_t>(t * b));
+  batch.actions.assign(static_cast<std::size_t>(t * b), 0);
+  for (auto* part : {&at.rewards, &at.values, &at.next_values}) part->setZero(t, b);
+  for (auto* part : {&at.terminated, &at.ended}) part->setOnes(t, b);
+  Eigen::Index column = 0;
+  for (auto& part : parts) {
+    const auto rows = part.steps.rewards.rows(), columns = part.batch.side_by_side;
+    for (const auto member : {&StepValues::rewards, &StepValues::values, &StepValues::next_values,
+                              &StepValues::terminated, &StepValues::ended})
+      (at.*member).block(0, column, rows, columns) = part.steps.*member;
+    for (Eigen::Index step = 0; step < t; ++step)
+      for (Eigen::Index i = 0; i < columns; ++i) {
+        const auto to = step * b + column + i, from = std::min(step, rows - 1) * columns + i;
+        const auto to_place = static_cast<std::size_t>(to), from_place = static_cast<std::size_t>(from);
+        batch.sets[to_place] = part.batch.sets[from_place];
+        if (step >= rows) continue;
+        batch.inputs.row(to) = part.batch.inputs.row(from);
+        batch.log_probabilities[to] = part.batch.log_probabilities[from];
+        batch.weights[to] = part.batch.weights[from];
+        batch.spent[to_place] = part.batch.spent[from_place];
+        batch.actions[to_place] = part.batch.actions[from_place];
+      }
+    column += columns;
+    taken += part.taken;
+    returns.insert(returns.end(), part.returns.begin(), part.returns.end());
+  }
+  return all;
+}
+
+}  // namespace
+
+Rollout play(const MakeEnvironment& make, const WholeTrials& which, const PolicyShape& shape,
+             const Vector& parameters, hw::Rng& rng, std::size_t workers) {
+  const auto trials = static_cast<std::size_t>(which.side_by_side);
+  const auto parts = std::max<std::size_t>(1, trials / kTrialsOfPart);
+  std::vector<hw::Rng> draws;
+  for (std::size_t i = 0; i < parts; ++i) draws.emplace_back(rng.bits());
+  std::vector<Rollout> played(parts);
+  hw::run_jobs(parts, workers, [&](std::size_t i) {
+    const auto from = trials * i / parts, to = trials * (i + 1) / parts;
+    played[i] = play_part(make, which, from, to, shape, parameters, draws[i]);
+  });
+  return joined(std::move(played));
+}
+
+void set_advantages(Rollout& rollout, double discount, double trace, int in_one_world) {
   const auto flat = [](const Matrix& m) { return Vector(m.reshaped<Eigen::RowMajor>()); };
-  const Matrix advantages = generalised_advantages(rollout.steps, discount, trace);
+  Matrix advantages = generalised_advantages(rollout.steps, discount, trace);
   rollout.batch.returns = flat(advantages + rollout.steps.values);
+  const auto t = advantages.rows(), b = advantages.cols();
+  const Eigen::Map<const Matrix> there(rollout.batch.weights.data(), t, b);
+  for (Eigen::Index first = 0; in_one_world > 1 && first < b; first += in_one_world) {
+    const auto n = std::min<Eigen::Index>(in_one_world, b - first);
+    for (Eigen::Index step = 0; step < t; ++step) {
+      const auto weights = there.row(step).segment(first, n);
+      auto of_step = advantages.row(step).segment(first, n);
+      if (const double sum = weights.sum(); sum > 0) of_step.array() -= of_step.dot(weights) / sum;
+    }
+  }
   rollout.batch.advantages = normalised(flat(advantages), rollout.batch.weights);
 }
 

@@ -64,17 +64,21 @@ Draw draw(const Eigen::Ref<const Eigen::RowVectorXd>& scores, hw::Rng& rng);
 Rollout play(Trials& trials, const PolicyShape& shape, const Vector& parameters, int steps, hw::Rng& rng);
 
 // Whole trials, from the numbers `first` on, `side_by_side` of them. A trial ends with its last episode, after which nothing counts;
-// before that rewards count across the ends of episodes (Duan et al. 2016, section 2.2). Rows after it weigh 0.
+// before that rewards count across the ends of episodes (Duan et al. 2016, section 2.2). Rows after it weigh 0. Many trials are played in
+// parts, on so many threads; their number does not change the result. `make` is called from them.
 struct WholeTrials {
   std::uint64_t seed = 0;   // as of Trial
   std::uint64_t first = 0;  // number of the first trial
   int side_by_side = 1;     // number of trials
   int episodes = 1;         // of a trial
+  int in_one_world = 1;  // so many trials side by side have the same environment, with episodes of their own
 };
 Rollout play(const MakeEnvironment& make, const WholeTrials& which, const PolicyShape& shape,
-             const Vector& parameters, hw::Rng& rng);
+             const Vector& parameters, hw::Rng& rng, std::size_t workers = 1);
 
-// Sets advantages and returns = advantages + values of the rollout's batch from its steps; advantages are normalised.
-void set_advantages(Rollout& rollout, double discount, double trace);
+// Sets returns = advantages + values of the rollout's batch, and advantages, from its steps. From the advantages of each step the mean over
+// the trials in the same environment is subtracted, where there are several (Kwon et al. 2020, eq. 3): what the environment itself gives or
+// takes is not the actions' merit. Then they are normalised.
+void set_advantages(Rollout& rollout, double discount, double trace, int in_one_world = 1);
 
 }  // namespace fewwatt::meta

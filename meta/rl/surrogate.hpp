@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -14,12 +15,13 @@ namespace fewwatt::meta {
 struct PolicyBatch {
   Matrix inputs;                // [n,o], with a memory [n,i]
   std::vector<ActionSet> sets;  // [n] what was chosen from; null where each action has an output of the net
-  std::vector<std::int64_t> actions;  // [n] what was chosen
-  Vector log_probabilities;           // [n] of that, by the policy that chose
-  Vector advantages;                  // [n] how much better it was than what the policy gets on the average
-  Vector returns;                     // [n] what the net of values is to say
-  Vector weights;                     // [n] 1; 0 = not there: the trial was over
-  Eigen::Index side_by_side = 1;      // b; without a memory n
+  std::vector<std::vector<std::size_t>> spent;  // [n] what could not be chosen
+  std::vector<std::int64_t> actions;            // [n] what was chosen
+  Vector log_probabilities;                     // [n] of that, by the policy that chose
+  Vector advantages;              // [n] how much better it was than what the policy gets on the average
+  Vector returns;                 // [n] what the net of values is to say
+  Vector weights;                 // [n] 1; 0 = not there: the trial was over
+  Eigen::Index side_by_side = 1;  // b
 
   Eigen::Index size() const { return weights.size(); }  // n, also rows that are not there
   // Those of the side_by_side that `which` names, all their rows.
@@ -43,8 +45,8 @@ struct LossGradient {
   double loss = 0;  // at these parameters
   Vector gradient;  // of the loss by each parameter
 };
-// In double, one thread. Needs a net of values.
+// In double. Needs a net of values. Large batches are taken in parts, on so many threads; their number does not change the result.
 LossGradient surrogate_gradient(const PolicyShape& shape, const Vector& parameters, const PolicyBatch& batch,
-                                const Surrogate& surrogate);
+                                const Surrogate& surrogate, std::size_t workers = 1);
 
 }  // namespace fewwatt::meta

@@ -1,6 +1,9 @@
 #include "meta/rl/torch_policy.hpp"
 
 #include <algorithm>
+#include <cmath>
+
+#include "meta/torch_nets.hpp"
 
 namespace fewwatt::meta {
 namespace {
@@ -10,32 +13,32 @@ constexpr std::size_t kGruParts = 4;  // weights of inputs, of the memory, and t
 std::size_t first_of_scores(const PolicyShape& shape) {
   return shape.memory > 0 ? kGruParts : 0;
 }
-std::size_t first_of_values(const PolicyShape& shape) {
+std::size_t first_of_rows(const PolicyShape& shape) {
   return first_of_scores(shape) + 2 * shape.scores().num_layers();
 }
+std::size_t first_of_values(const PolicyShape& shape) {
+  return first_of_rows(shape) + (shape.actions == 0 ? 2 * shape.rows().num_layers() : 0);
+}
 
-at::Tensor activate(learners::Activation activation, const at::Tensor& z) {
-  switch (activation) {
-    case learners::Activation::relu:
-      return at::relu(z);
-    case learners::Activation::silu:
-      return at::silu(z);
-    case learners::Activation::tanh:
-      return at::tanh(z);
+// What a net makes of rows [n,in]; its weights begin at `first`.
+at::Tensor through(const learners::MlpShape& net, const Weights& weights, std::size_t first, at::Tensor z) {
+  for (std::size_t l = 0; l < net.num_layers(); ++l) {
+    if (l > 0) z = activate(net.activation, z);
+    z = at::addmm(weights[first + 2 * l + 1], z, weights[first + 2 * l]);
   }
   return z;
 }
 
-// z, what the first layer gives [...,h], through the rest of a net whose weights begin at `first`.
-at::Tensor after_first_layer(const learners::MlpShape& net, const Weights& weights, std::size_t first,
-                             at::Tensor z) {
-  for (std::size_t l = 1; l < net.num_layers(); ++l) {
-    z = activate(net.activation, z);
-    const auto& w = weights[first + 2 * l];
-    const auto& b = weights[first + 2 * l + 1];
-    z = z.dim() == 2 ? at::addmm(b, z, w) : at::matmul(z, w) + b;
+// [n,a] true = spent
+at::Tensor spent_of(const Choices& choices, std::int64_t a) {
+  const auto n = static_cast<std::int64_t>(choices.spent.size());
+  auto spent = at::zeros({n, a}, at::kBool);
+  auto* at = spent.data_ptr<bool>();
+  for (const auto& row : choices.spent) {
+    for (const auto action : row) at[action] = true;
+    at += a;
   }
-  return z;
+  return spent;
 }
 
 // h' from what the inputs give [b,3m].
@@ -83,6 +86,7 @@ Weights weights_on(const PolicyShape& shape, const Vector& parameters, bool diff
     }
   };
   add_net(shape.scores());
+  if (shape.actions == 0) add_net(shape.rows());
   if (shape.with_values) add_net(shape.values());
   return all;
 }
@@ -108,7 +112,10 @@ Vector flatten(const Weights& weights) {
 }
 
 TorchChoices::TorchChoices(const PolicyShape& shape, const Choices& choices) {
-  if (shape.actions > 0) return;
+  if (shape.actions > 0) {
+    if (!choices.spent.empty()) absent = spent_of(choices, shape.actions);
+    return;
+  }
   Eigen::Index most = 0, fewest = choices.sets.at(0)->rows();
   for (const auto& set : choices.sets) {
     most = std::max(most, set->rows());
@@ -122,31 +129,55 @@ TorchChoices::TorchChoices(const PolicyShape& shape, const Choices& choices) {
     std::copy_n(set.data(), set.size(), sets.data_ptr<double>() + i * most * shape.action_features);
     std::fill_n(padding.data_ptr<bool>() + i * most + set.rows(), most - set.rows(), true);
   }
-  set_of = view_of(choices.set_of).clone();
-  if (fewest < most) absent = padding.index_select(0, set_of);
+  if (fewest < most) absent = padding.index_select(0, view_of(choices.set_of));
+  if (!choices.spent.empty()) {
+    const auto spent = spent_of(choices, most);
+    absent = absent.defined() ? absent.logical_or(spent) : spent;
+  }
+  // Each set's situations, then 0 where it has fewer than another.
+  std::vector<std::vector<std::int64_t>> of_set(choices.sets.size());
+  for (std::size_t n = 0; n < choices.set_of.size(); ++n)
+    of_set[static_cast<std::size_t>(choices.set_of[n])].push_back(static_cast<std::int64_t>(n));
+  std::size_t widest = 0;
+  for (const auto& one : of_set) widest = std::max(widest, one.size());
+  std::vector<std::int64_t> listed, places(choices.set_of.size());
+  for (auto& one : of_set) {
+    for (std::size_t k = 0; k < one.size(); ++k)
+      places[static_cast<std::size_t>(one[k])] = static_cast<std::int64_t>(listed.size() + k);
+    one.resize(widest, 0);
+    listed.insert(listed.end(), one.begin(), one.end());
+  }
+  situations = view_of(listed).view({s, -1}).clone();
+  place = view_of(places).clone();
+}
+
+at::Tensor of_state(const PolicyShape& shape, const Weights& weights, const at::Tensor& features) {
+  return through(shape.scores(), weights, first_of_scores(shape), features);
+}
+
+at::Tensor embedded(const PolicyShape& shape, const Weights& weights, const at::Tensor& rows) {
+  return through(shape.rows(), weights, first_of_rows(shape), rows) /
+         std::sqrt(static_cast<double>(shape.embedding));
 }
 
 at::Tensor scores(const PolicyShape& shape, const Weights& weights, const at::Tensor& features,
                   const TorchChoices& choices) {
-  const auto net = shape.scores();
-  const auto first = first_of_scores(shape);
-  const auto &w = weights[first], &b = weights[first + 1];
-  if (shape.actions > 0) return after_first_layer(net, weights, first, at::addmm(b, features, w));
-  // The first layer of [features, action row] is a sum of two parts, each of which is the same for many pairs.
-  const auto of_features = at::addmm(b, features, w.narrow(0, 0, shape.features()));  // [n,h]
-  auto of_actions =
-      at::matmul(choices.sets, w.narrow(0, shape.features(), shape.action_features));  // [s,a,h]
-  if (choices.sets.size(0) > 1) of_actions = of_actions.index_select(0, choices.set_of);
-  const auto all =
-      after_first_layer(net, weights, first, of_features.unsqueeze(1) + of_actions).squeeze(-1);  // [n,a]
+  const auto of_states = of_state(shape, weights, features);
+  at::Tensor all;  // [n,a]
+  if (shape.actions > 0) {
+    all = of_states;
+  } else {  // one product for all situations of a set
+    const auto s = choices.sets.size(0), a = choices.sets.size(1), d = std::int64_t{shape.embedding};
+    const auto of_rows = embedded(shape, weights, choices.sets.view({s * a, -1})).view({s, a, d});
+    const auto r = choices.situations.size(1);
+    const auto by_set = of_states.index_select(0, choices.situations.view({s * r})).view({s, r, d});
+    all = at::bmm(by_set, of_rows.transpose(1, 2)).view({s * r, a}).index_select(0, choices.place);
+  }
   return choices.absent.defined() ? all.masked_fill(choices.absent, kNoAction) : all;
 }
 
 at::Tensor values(const PolicyShape& shape, const Weights& weights, const at::Tensor& features) {
-  const auto first = first_of_values(shape);
-  return after_first_layer(shape.values(), weights, first,
-                           at::addmm(weights[first + 1], features, weights[first]))
-      .squeeze(-1);
+  return through(shape.values(), weights, first_of_values(shape), features).squeeze(-1);
 }
 
 at::Tensor action_values(const PolicyShape& shape, const Weights& weights, const at::Tensor& features,
@@ -162,6 +193,11 @@ at::Tensor action_values(const PolicyShape& shape, const Weights& weights, const
   }
   const auto all = values(shape, weights, features).unsqueeze(1) + advantages - mean;
   return choices.absent.defined() ? all.masked_fill(choices.absent, kNoAction) : all;
+}
+
+at::Tensor features_of(const PolicyShape& shape, const at::Tensor& memory, const at::Tensor& inputs) {
+  if (shape.memory == 0) return inputs;
+  return at::cat({memory, inputs.narrow(1, 0, shape.observation)}, 1);
 }
 
 at::Tensor remember(const PolicyShape& shape, const Weights& weights, const at::Tensor& inputs,

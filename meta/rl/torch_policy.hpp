@@ -25,20 +25,25 @@ at::Tensor view_of(const Matrix& m);
 at::Tensor view_of(const Vector& v);                          // [n]
 at::Tensor view_of(const std::vector<std::int64_t>& values);  // [n]
 
-// Choices with the smaller sets padded.
+// Choices with the smaller sets padded. Without sets, of shape.actions actions.
 struct TorchChoices {
-  at::Tensor sets;    // [s,a,f]; undefined where each action has an output of the net
-  at::Tensor set_of;  // [n]
-  at::Tensor absent;  // [n,a] true = padding; undefined where there is none
+  at::Tensor sets;        // [s,a,f]; undefined, as all others, where each action has an output of the net
+  at::Tensor absent;      // [n,a] true = padding, or spent; undefined where there is none
+  at::Tensor situations;  // [s,r] the situations of each set, r of the largest number of them, then 0
+  at::Tensor place;       // [n] of a situation in `situations`
 
   TorchChoices() = default;
-  // Padding is rows of 0. Empty where the shape has an output for each action.
+  // Padding is rows of 0.
   TorchChoices(const PolicyShape& shape, const Choices& choices);
 };
 
-// Score of padding: no policy takes it, and no sum over actions becomes NaN from it.
+// Score of padding and of what is spent: no policy takes it, and no sum over actions becomes NaN from it.
 inline constexpr double kNoAction = -1e9;
 
+// What the net of scores gives: features [n,F] -> [n,a], or [n,d] where actions are scored by their rows
+at::Tensor of_state(const PolicyShape& shape, const Weights& weights, const at::Tensor& features);
+// What the net of actions' rows gives, over sqrt(d): [r,f] -> [r,d]
+at::Tensor embedded(const PolicyShape& shape, const Weights& weights, const at::Tensor& rows);
 // features [n,F] -> [n,a], kNoAction where there is none
 at::Tensor scores(const PolicyShape& shape, const Weights& weights, const at::Tensor& features,
                   const TorchChoices& choices);
@@ -48,6 +53,8 @@ at::Tensor values(const PolicyShape& shape, const Weights& weights, const at::Te
 // else the scores. features [n,F] -> [n,a], kNoAction where there is none.
 at::Tensor action_values(const PolicyShape& shape, const Weights& weights, const at::Tensor& features,
                          const TorchChoices& choices);
+// What the nets of scores and values take: memory [n,m], inputs [n,i] -> [n,F]; without a memory the inputs.
+at::Tensor features_of(const PolicyShape& shape, const at::Tensor& memory, const at::Tensor& inputs);
 // inputs [b,i], memory [b,m] -> the next memory [b,m] (Cho et al. 2014, as LibTorch has it):
 //   r = sigmoid(x Wr + br + h Ur + cr),  z = sigmoid(x Wz + bz + h Uz + cz)
 //   n = tanh(x Wn + bn + r (h Un + cn)),  h' = (1 - z) n + z h

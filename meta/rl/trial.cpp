@@ -19,8 +19,12 @@ std::unique_ptr<tasks::Environment> example_of(const MakeEnvironment& make) {
 
 Trial::Trial(const MakeEnvironment& make, const PolicyShape& shape, std::uint64_t seed, std::uint64_t number,
              int episodes)
+    : Trial(make, shape, seed, number, episodes, number) {}
+
+Trial::Trial(const MakeEnvironment& make, const PolicyShape& shape, std::uint64_t seed, std::uint64_t number,
+             int episodes, std::uint64_t world)
     : shape_(&shape),
-      environment_(make(hw::Rng::stream(seed, "environment", number).bits())),
+      environment_(make(hw::Rng::stream(seed, "environment", world).bits())),
       seed_(seed),
       number_(number),
       episodes_(episodes),
@@ -51,6 +55,11 @@ void Trial::begin_episode() {
 
 std::size_t Trial::num_actions() const {
   return static_cast<std::size_t>(environment_->actions().rows());
+}
+
+std::vector<std::size_t> Trial::spent() const {
+  const auto now = environment_->spent();
+  return {now.begin(), now.end()};
 }
 
 Vector Trial::memory_inputs() const {

@@ -15,7 +15,7 @@
 namespace fewwatt::meta {
 
 // Draws an environment of a population. The same seed gives the same one. An environment of which there is only one pays the seed no
-// heed.
+// heed. Several threads may call it at once.
 using MakeEnvironment = std::function<std::unique_ptr<tasks::Environment>(std::uint64_t seed)>;
 
 // Makes one to look at, begun. Throws std::invalid_argument when there is no environment or it has no action.
@@ -27,10 +27,14 @@ class Trial {
   // Throws std::invalid_argument unless the environment looks as `shape` says.
   Trial(const MakeEnvironment& make, const PolicyShape& shape, std::uint64_t seed, std::uint64_t number,
         int episodes);
+  // In the environment of the trial `world`, with episodes of its own.
+  Trial(const MakeEnvironment& make, const PolicyShape& shape, std::uint64_t seed, std::uint64_t number,
+        int episodes, std::uint64_t world);
 
   const Vector& observation() const { return observation_; }  // [o], of what is the case now
   const ActionSet& actions() const { return actions_; }       // null where each has an output of the net
   std::size_t num_actions() const;                            // of the present episode
+  std::vector<std::size_t> spent() const;                     // Environment::spent()
   // What a net with a memory takes now, [i]: PolicyShape::memory_inputs().
   Vector memory_inputs() const;
   bool over() const { return episode_ == episodes_; }  // whether all its episodes have ended

@@ -19,7 +19,7 @@ double mean_return(learners::Policy& policy, const MakeEnvironment& make, int ep
     policy.begin(environment->actions(), draws.bits());
     tasks::Step step;
     do {
-      step = environment->step(policy.act(observation, step.reward));
+      step = environment->step(policy.act(observation, step.reward, learners::allowed_in(*environment)));
       observation = step.observation;
       sum += step.reward;
     } while (!step.ended());

@@ -297,7 +297,7 @@ TEST(PolicyController, ActsAsInTheEnvironment) {
       std::vector<hw::PowerMode> expected = {environment.mode()};
       double reward = 0;
       for (tasks::Step step; !step.ended();) {
-        step = environment.step(policy.act(seen, reward));
+        step = environment.step(policy.act(seen, reward, allowed_in(environment)));
         seen = step.observation;
         reward = step.reward;
         expected.push_back(environment.mode());

@@ -10,6 +10,7 @@ namespace fewwatt::tests {
 // What a made-up policy looks like.
 struct PolicyLook {
   int observation = 1, action = 1, outputs = 0, memory = 0;
+  int embedding = 6;  // without outputs
   bool duelling = false;
   std::vector<int> hidden = {};
 };
@@ -35,8 +36,13 @@ inline learners::PolicyModel made_policy(const PolicyLook& look, std::uint64_t s
   }
   model.inputs.mean = tasks::Vector::LinSpaced(model.input_size(), -0.5, 0.5);
   model.inputs.stddev = tasks::Vector::LinSpaced(model.input_size(), 0.5, 2);
+  model.embedding = look.outputs > 0 ? 0 : look.embedding;
   model.score.hidden = look.hidden;
   model.score.weights = learners::random_parameters(model.score_shape(), rng);
+  if (model.embedding > 0) {
+    model.embed.emplace().hidden = look.hidden;
+    model.embed->weights = learners::random_parameters(model.embed_shape(), rng);
+  }
   if (look.duelling || look.memory > 0) {
     model.value.emplace().hidden = look.hidden;
     model.value->weights = learners::random_parameters(model.value_shape(), rng);

@@ -52,7 +52,7 @@ struct Expected {
 };
 class Reference {
  public:
-  explicit Reference(const PolicyModel& model) : model_(model), h_(Vector::Zero(model.state_size())) {}
+  explicit Reference(const PolicyModel& model) : model_(model), h_(Vector::Zero(model.memory())) {}
 
   Expected step(const Vector& observation, const Vector& before, double reward, double flag,
                 const Matrix& actions) {
@@ -63,23 +63,23 @@ class Reference {
       x = observation;
     for (Eigen::Index i = 0; i < x.size(); ++i)
       x[i] = model_.inputs.stddev[i] > 0 ? (x[i] - model_.inputs.mean[i]) / model_.inputs.stddev[i] : 0;
-    if (model_.gru)
-      remember(x);
-    else
-      h_ = x;
+    if (model_.gru) remember(x);
+    Vector state(model_.state_size());
+    state << h_, x.head(model_.observation);
     Expected expected{Vector(actions.rows()), std::nan("")};
     const Mlp<double> net(model_.score_shape(), model_.score.weights);
     if (model_.outputs > 0) {
-      expected.scores = net.forward(h_.transpose()).transpose();
+      expected.scores = net.forward(state.transpose()).transpose();
     } else {
-      for (Eigen::Index a = 0; a < actions.rows(); ++a) {
-        Matrix row(1, h_.size() + actions.cols());
-        row << h_.transpose(), actions.row(a);
-        expected.scores[a] = net.forward(row)(0, 0);
-      }
+      const Mlp<double> embed(model_.embed_shape(), model_.embed->weights);
+      const Matrix of_state = net.forward(state.transpose());
+      for (Eigen::Index a = 0; a < actions.rows(); ++a)
+        expected.scores[a] =
+            of_state.row(0).dot(embed.forward(actions.row(a)).row(0)) / std::sqrt(model_.embedding);
     }
     if (model_.value)
-      expected.value = Mlp<double>(model_.value_shape(), model_.value->weights).forward(h_.transpose())(0, 0);
+      expected.value =
+          Mlp<double>(model_.value_shape(), model_.value->weights).forward(state.transpose())(0, 0);
     if (model_.duelling) expected.scores.array() += expected.value - expected.scores.mean();
     return expected;
   }

@@ -246,6 +246,21 @@ TEST(Agents, AreMadeByNameWithSettings) {
   EXPECT_THROW(builtin_agents().find("no-such"), std::invalid_argument);
 }
 
+// 40 environments are enough for several threads to have something to do.
+TEST(Agents, ResultsDoNotDependOnTheNumberOfWorkers) {
+  for (const auto& make : {kChain, kNearest})
+    for (const auto& entry : builtin_agents()) {
+      const auto after_updates = [&](const char* workers) {
+        const learners::Settings settings = {{"hidden", "5"}, {"environments", "40"}, {"workers", workers}};
+        const auto agent = entry.make(make, settings, 1);
+        agent->update();
+        agent->update();
+        return agent->parameters();
+      };
+      EXPECT_EQ(after_updates("1"), after_updates("3")) << entry.name;
+    }
+}
+
 // Nothing that is observed tells which arm is good, so who has no memory gets half of the pulls at most, give or take.
 TEST(Rl2, LearnsToFindOutWhichArmIsGood) {
   static constexpr int kPulls = 10;
@@ -261,11 +276,11 @@ TEST(Rl2, LearnsToFindOutWhichArmIsGood) {
 TEST(Rl2, KeepsItsMemoryOverTheEpisodesOfATrial) {
   const MakeEnvironment arms = [](std::uint64_t seed) { return std::make_unique<tests::Arms>(seed, 5); };
   Rl2 rl2(arms,
-          {.net = {.hidden = {16}, .rate = 1e-2, .updates = 150, .environments = 32},
+          {.net = {.hidden = {16}, .rate = 1e-2, .updates = 200, .environments = 32},
            .memory = 16,
            .trial_episodes = 2},
           1);
-  for (int i = 0; i < 150; ++i) rl2.update();
+  for (int i = 0; i < 200; ++i) rl2.update();
   hw::Rng draws(9);
   const WholeTrials which{.seed = kSeed, .side_by_side = 400, .episodes = 2};
   const auto rollout = play(arms, which, rl2.shape(), rl2.parameters(), draws);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 
 #include "learners/mlp.hpp"
 #include "tests/gradient_check.hpp"
@@ -42,8 +43,9 @@ TEST(DqnTargets, AreTheirDefinition) {
 }
 
 TEST(DqnTargets, NeverTakeAnActionThatASetDoesNotHave) {
-  const PolicyShape scored{.observation = 1, .action_features = 1, .hidden = {}, .with_values = false};
-  const Vector parameters = (Vector(3) << 0, 1, -5).finished();  // Q = action - 5
+  const PolicyShape scored{
+      .observation = 1, .action_features = 1, .embedding = 1, .hidden = {}, .with_values = false};
+  const Vector parameters = (Vector(4) << 0, 1, 1, -5).finished();  // Q = 1 (action - 5)
   auto batch = two_transitions();
   batch.choices = Choices(std::vector<ActionSet>{std::make_shared<const Matrix>(Matrix::Constant(1, 1, -2)),
                                                  std::make_shared<const Matrix>(Matrix::Constant(3, 1, 1))});
@@ -58,7 +60,11 @@ TEST(DqnTargets, NeverTakeAnActionThatASetDoesNotHave) {
 TEST(Duelling, IsTheValuePlusAdvantagesMinusTheirMean) {
   hw::Rng rng(3);
   for (const int actions : {3, 0}) {
-    const PolicyShape shape{.observation = 2, .actions = actions, .action_features = 2, .hidden = {4}};
+    const PolicyShape shape{.observation = 2,
+                            .actions = actions,
+                            .action_features = 2,
+                            .embedding = actions > 0 ? 0 : 3,
+                            .hidden = {4}};
     Vector parameters(shape.num_parameters());
     for (auto& value : parameters) value = rng.normal();
     const Matrix observations = (Matrix(2, 2) << 0.5, -1, 2, 0.3).finished();
@@ -71,16 +77,18 @@ TEST(Duelling, IsTheValuePlusAdvantagesMinusTheirMean) {
 
     const auto score_size = static_cast<Eigen::Index>(shape.scores().num_parameters());
     const learners::Mlp<double> scores(shape.scores(), parameters.head(score_size));
-    const learners::Mlp<double> values(shape.values(), parameters.tail(parameters.size() - score_size));
+    const learners::Mlp<double> values(
+        shape.values(), parameters.tail(static_cast<Eigen::Index>(shape.values().num_parameters())));
     for (Eigen::Index row = 0; row < 2; ++row) {
       Vector advantages;
       if (actions > 0) {
         advantages = scores.forward(observations.row(row)).transpose();
       } else {
         const Matrix& set = *sets[static_cast<std::size_t>(row)];
-        Matrix inputs(set.rows(), 4);
-        inputs << observations.row(row).replicate(set.rows(), 1), set;
-        advantages = scores.forward(inputs);
+        const learners::Mlp<double> rows(
+            shape.rows(),
+            parameters.segment(score_size, static_cast<Eigen::Index>(shape.rows().num_parameters())));
+        advantages = rows.forward(set) * scores.forward(observations.row(row)).transpose() / std::sqrt(3);
       }
       const double value = values.forward(observations.row(row))(0, 0);
       for (Eigen::Index a = 0; a < advantages.size(); ++a)

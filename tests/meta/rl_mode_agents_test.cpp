@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -344,14 +345,14 @@ datasets::Profile two_modes(hw::Measurement low, hw::Measurement high) {
   return profile;
 }
 
-// Of an agent that takes the first action always: the lowest mode.
+// Of an agent that takes the first action always, a step down: the lowest mode.
 ModeValidation of_the_lowest_mode(const datasets::Profile& profile, tasks::ModeTask task) {
   auto agent = tests::made_mode_policy(*profile.space, /*memory=*/0);
   agent.score.weights.setZero();
   agent.scores = learners::Scores::values;  // the first of equal values is taken
   const Profiles profiles = {profile};
-  return validate_mode_agent(agent, tasks::ReplayPopulation(profiles), {.task = task, .measurements = 5},
-                             /*episodes=*/7, /*seed=*/1);
+  const tasks::ModeMdpOptions mdp{.task = task, .actions = tasks::ModeActionKind::move, .measurements = 5};
+  return validate_mode_agent(agent, tasks::ReplayPopulation(profiles), mdp, /*episodes=*/7, /*seed=*/1);
 }
 
 TEST(ValidateModeAgent, RegretIsTheTimeOverThatOfTheFastestModeInside) {
@@ -375,6 +376,49 @@ TEST(ValidateModeAgent, ReturnIsThatOfTheEnvironments) {
   EXPECT_EQ(found.mean_return, mean_return(policy, mode_environments(population, mdp), 9, 5));
   EXPECT_GE(found.regret, 0);
   EXPECT_THROW(validate_mode_agent(agent, *population, mdp, 9, 5, [] { return true; }), Interrupted);
+}
+
+TEST(ModeEnvironments, EpisodesDifferInLength) {
+  const auto profiles = family(3);
+  const auto population = std::make_shared<const tasks::ReplayPopulation>(profiles);
+  const auto make = mode_environments(population, {.measurements = 6}, {.least_measurements = 3});
+  std::set<std::size_t> lengths;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const auto environment = make(seed);
+    environment->reset(seed);
+    std::size_t told = 1;
+    for (bool ended = false; !ended; ++told) ended = environment->step(0).ended();
+    lengths.insert(told);
+  }
+  EXPECT_EQ(lengths, (std::set<std::size_t>{3, 4, 5, 6}));
+}
+
+TEST(ValidateModeAgent, OfAChangingWorldRegretIsAgainstTheFastestModeOfEachStep) {
+  // The lower mode is the fastest inside of the first profile, the higher one, half as slow, of the second.
+  auto first = two_modes({20, 4}, {10, 9}), second = two_modes({40, 4}, {20, 4});
+  second.workload = "other";
+  const Profiles profiles = {first, second};
+  auto agent = tests::made_mode_policy(*first.space, /*memory=*/0);
+  agent.score.weights.setZero();
+  agent.scores = learners::Scores::values;  // the lower mode always
+  const tasks::ReplayPopulation population(profiles);
+  const tasks::ModeMdpOptions mdp{.task = tasks::ModeTask::run, .measurements = 30};
+  std::set<double> found;
+  for (std::uint64_t seed = 0; seed < 20; ++seed)
+    found.insert(validate_mode_agent(agent, population, mdp, 1, seed, {}, {.changes = 1}).regret);
+  // From 0 to 100 % by the share of steps in the second profile.
+  EXPECT_GT(found.size(), 5u);
+  EXPECT_GE(*found.begin(), 0);
+  EXPECT_LE(*found.rbegin(), 100 + 1e-9);
+}
+
+TEST(EpisodeVariety, IsChecked) {
+  const tasks::ModeMdpOptions find{.measurements = 6}, run{.task = tasks::ModeTask::run, .measurements = 6};
+  EXPECT_EQ((EpisodeVariety{.least_measurements = 6}.error(find)), "");
+  EXPECT_EQ((EpisodeVariety{.changes = 2}.error(run)), "");
+  EXPECT_NE((EpisodeVariety{.least_measurements = 7}.error(find)).find("got 7"), std::string::npos);
+  EXPECT_NE((EpisodeVariety{.least_measurements = 1}.error(find)).find("got 1"), std::string::npos);
+  EXPECT_NE((EpisodeVariety{.changes = 1}.error(find)).find("task=run"), std::string::npos);
 }
 
 TEST(AgentState, IsReadBack) {

@@ -17,9 +17,10 @@ using learners::Activation;
 
 const PolicyShape kFixed{.observation = 3, .actions = 4, .action_features = 2, .hidden = {5, 4}};
 const PolicyShape kScored{
-    .observation = 3, .action_features = 2, .hidden = {5}, .activation = Activation::silu};
+    .observation = 3, .action_features = 2, .embedding = 3, .hidden = {5}, .activation = Activation::silu};
 const PolicyShape kMemory{.observation = 3, .actions = 4, .action_features = 2, .memory = 4, .hidden = {5}};
-const PolicyShape kScoredMemory{.observation = 3, .action_features = 2, .memory = 4, .hidden = {5}};
+const PolicyShape kScoredMemory{
+    .observation = 3, .action_features = 2, .memory = 4, .embedding = 3, .hidden = {5}};
 
 Matrix normal(Eigen::Index rows, Eigen::Index cols, hw::Rng& rng) {
   Matrix m(rows, cols);
@@ -33,7 +34,7 @@ Vector made_up_parameters(const PolicyShape& shape) {
 }
 
 // Four steps of three trials, the second of which is over after two. Where actions are scored, there are 4, 2 and 3 of them.
-PolicyBatch made_up_batch(const PolicyShape& shape) {
+PolicyBatch made_up_batch(const PolicyShape& shape, bool with_spent = false) {
   hw::Rng rng(7);
   PolicyBatch batch;
   batch.side_by_side = 3;
@@ -47,7 +48,9 @@ PolicyBatch made_up_batch(const PolicyShape& shape) {
   for (std::size_t i = 0; i < 12; ++i) {
     batch.sets.push_back(sets[i % 3]);
     const auto actions = shape.actions > 0 ? 4 : static_cast<std::size_t>(sets[i % 3]->rows());
-    batch.actions.push_back(static_cast<std::int64_t>(rng.below(actions)));
+    const auto action = rng.below(actions);
+    batch.actions.push_back(static_cast<std::int64_t>(action));
+    if (with_spent) batch.spent.push_back({(action + 1) % actions});
   }
   batch.advantages = normal(12, 1, rng);
   batch.returns = normal(12, 1, rng);
@@ -56,13 +59,14 @@ PolicyBatch made_up_batch(const PolicyShape& shape) {
 }
 
 void expect_exact_gradient(const Surrogate& surrogate) {
-  for (const auto& shape : {kFixed, kScored, kMemory, kScoredMemory}) {
-    const auto batch = made_up_batch(shape);
-    const Vector at = made_up_parameters(shape);
-    const auto loss = [&](const Vector& p) { return surrogate_gradient(shape, p, batch, surrogate).loss; };
-    EXPECT_LE(tests::gradient_error(loss, at, surrogate_gradient(shape, at, batch, surrogate).gradient),
-              tests::kGradient);
-  }
+  for (const bool with_spent : {false, true})
+    for (const auto& shape : {kFixed, kScored, kMemory, kScoredMemory}) {
+      const auto batch = made_up_batch(shape, with_spent);
+      const Vector at = made_up_parameters(shape);
+      const auto loss = [&](const Vector& p) { return surrogate_gradient(shape, p, batch, surrogate).loss; };
+      EXPECT_LE(tests::gradient_error(loss, at, surrogate_gradient(shape, at, batch, surrogate).gradient),
+                tests::kGradient);
+    }
 }
 
 TEST(Surrogate, PolicyGradientsEqualCentralDifferences) {
@@ -109,6 +113,21 @@ TEST(Surrogate, LossesAreTheirDefinition) {
     EXPECT_NEAR(surrogate_gradient(kFixed, parameters, batch, {clip, 0.1, 0.7}).loss, expected,
                 tests::kParity);
   }
+}
+
+TEST(Surrogate, WhatIsSpentHasNoProbability) {
+  const auto all = made_up_batch(kFixed);
+  auto some = all;
+  some.spent.assign(12, {});
+  const Vector at = made_up_parameters(kFixed);
+  EXPECT_EQ(surrogate_gradient(kFixed, at, some, {}).loss, surrogate_gradient(kFixed, at, all, {}).loss);
+  // Only the action that was taken is left: it has probability 1, and its log does not depend on the parameters.
+  for (std::size_t i = 0; i < 12; ++i)
+    for (std::size_t action = 0; action < 4; ++action)
+      if (static_cast<std::int64_t>(action) != all.actions[i]) some.spent[i].push_back(action);
+  const auto found = surrogate_gradient(kFixed, at, some, {.entropy_weight = 0.1, .value_weight = 0});
+  EXPECT_NEAR(found.loss, 0, 1e-12);
+  EXPECT_LE(found.gradient.norm(), 1e-12);
 }
 
 TEST(Surrogate, WithoutAStepOfThePolicyPposGradientIsThePolicyGradient) {

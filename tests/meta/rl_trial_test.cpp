@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
+#include <span>
+#include <vector>
 
 #include "meta/rl/rollout.hpp"
 #include "tests/meta/cartpole.hpp"
@@ -137,6 +141,84 @@ TEST(Draw, IsAsProbableAsTheSoftmaxSays) {
   EXPECT_NEAR(counts[1] / double{kDraws}, 2.0 / 8, 0.009);
   const auto one = draw(scores, rng);
   EXPECT_NEAR(one.log_probability, scores[static_cast<Eigen::Index>(one.index)] - std::log(8.0), 1e-12);
+}
+
+TEST(WholeTrials, SomeSideBySideMayShareTheirEnvironment) {
+  std::vector<std::uint64_t> made;
+  const MakeEnvironment make = [&](std::uint64_t seed) {
+    made.push_back(seed);
+    return kArms(seed);
+  };
+  const auto shape = shape_of(make, /*memory=*/4);
+  made.clear();
+  hw::Rng draws(1);
+  play(make, {.seed = 2, .first = 10, .side_by_side = 6, .in_one_world = 3}, shape, random_policy(shape, 1),
+       draws);
+  ASSERT_EQ(made.size(), 6U);
+  EXPECT_EQ(std::set(made.begin(), made.begin() + 3).size(), 1U);
+  EXPECT_EQ(std::set(made.begin() + 3, made.end()).size(), 1U);
+  EXPECT_NE(made[0], made[3]);
+}
+
+// Each of three actions may be taken once, in two steps.
+class Once final : public tasks::Environment {
+ public:
+  std::size_t observation_size() const override { return 1; }
+  const Matrix& actions() const override { return actions_; }
+  bool fixed_actions() const override { return true; }
+  std::span<const std::size_t> spent() const override { return spent_; }
+  Vector reset(std::uint64_t) override {
+    spent_.clear();
+    return Vector::Ones(1);
+  }
+  tasks::Step step(std::size_t action) override {
+    EXPECT_EQ(std::count(spent_.begin(), spent_.end(), action), 0);
+    spent_.push_back(action);
+    return {.observation = Vector::Ones(1), .reward = 1, .terminated = spent_.size() == 2};
+  }
+
+ private:
+  Matrix actions_ = Matrix::Identity(3, 3);
+  std::vector<std::size_t> spent_;
+};
+
+TEST(Rollouts, NeverTakeWhatIsSpent) {
+  const MakeEnvironment make = [](std::uint64_t) { return std::make_unique<Once>(); };
+  for (const int memory : {0, 3}) {
+    const auto shape = shape_of(make, memory);
+    hw::Rng draws(1);
+    const auto rollout = play(make, {.side_by_side = 40}, shape, random_policy(shape, 1), draws);
+    const auto& batch = rollout.batch;
+    ASSERT_EQ(batch.size(), 80);
+    for (std::size_t i = 0; i < 40; ++i) {
+      EXPECT_TRUE(batch.spent[i].empty());
+      EXPECT_EQ(batch.spent[40 + i], std::vector{static_cast<std::size_t>(batch.actions[i])});
+    }
+    // Two actions are left in the second step, about as likely as each other.
+    EXPECT_NEAR(batch.log_probabilities[40], -std::log(2), 0.1);
+  }
+}
+
+TEST(SetAdvantages, InOneEnvironmentTheyAreAgainstEachOther) {
+  const auto shape = shape_of(kArms, /*memory=*/4);
+  for (const int in_one_world : {1, 3}) {
+    hw::Rng draws(1);
+    auto rollout = play(kArms, {.seed = 2, .side_by_side = 6, .in_one_world = in_one_world}, shape,
+                        random_policy(shape, 1), draws);
+    set_advantages(rollout, 1, 1, in_one_world);
+    const auto& found = rollout.batch.advantages;
+    EXPECT_NEAR(found.sum(), 0, 1e-9);
+    EXPECT_NEAR(found.squaredNorm() / static_cast<double>(found.size()), 1, 1e-6);
+    double of_groups = 0;
+    for (Eigen::Index first = 0; first < found.size(); first += 3)
+      of_groups = std::max(of_groups, std::abs(found.segment(first, 3).sum()));
+    if (in_one_world == 3) {
+      EXPECT_LT(of_groups, 1e-9);
+    } else {
+      EXPECT_GT(of_groups, 0.1);
+    }
+    EXPECT_EQ(rollout.batch.returns.size(), found.size());
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "hw/simulated_device.hpp"
 #include "tasks/simulated_world.hpp"
@@ -124,6 +125,25 @@ TEST(ModeEnvironment, BeginsInTheLowestModeAndGoesWhereActionsLead) {
   const double reference = environment.world().truth(space->lowest())->time_ms;
   EXPECT_NEAR(step.reward,
               mode_worth(options_of(ModeTask::run, ModeActionKind::jump), cost, 6, reference, true), 1e-12);
+}
+
+TEST(ModeEnvironment, ToFindAModeAJumpIsSpentOnceItsModeWasMeasured) {
+  using enum ModeTask;
+  using enum ModeActionKind;
+  const auto spent_after = [](ModeTask task, ModeActionKind actions, std::size_t steps) {
+    ModeEnvironment environment(made_up(4), options_of(task, actions, 100));
+    environment.reset(1);
+    for (std::size_t i = 0; i < steps; ++i) environment.step(i % environment.actions().rows());
+    const auto spent = environment.spent();
+    return std::vector<std::size_t>(spent.begin(), spent.end());
+  };
+  // The lowest mode, of action 0, comes first.
+  EXPECT_EQ(spent_after(find, jump, 0), (std::vector<std::size_t>{0}));
+  EXPECT_EQ(spent_after(find, jump, 3), (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ(spent_after(find, jump, 59).size(), 59U);
+  EXPECT_TRUE(spent_after(find, jump, 60).empty());  // of 60 modes all were measured
+  EXPECT_TRUE(spent_after(run, jump, 3).empty());
+  EXPECT_TRUE(spent_after(find, move, 3).empty());
 }
 
 TEST(ModeEnvironment, RewardsOfFindSumToTheBestModesWorth) {

@@ -224,12 +224,20 @@ TEST(ModeObserver, StatesWhatWasMeasuredRelativeToTheReferenceAndTheBudget) {
   EXPECT_EQ(rest[7], 0);           // not rejected
   EXPECT_NEAR(rest[8], 0, 1e-12);  // the fastest mode inside is the reference
   EXPECT_EQ(rest[9], 1);
-  EXPECT_NEAR(rest[10], 0.2, 1e-12);  // log10(1 + 99) / 10
-  EXPECT_EQ(rest[11], 1);
-  EXPECT_EQ(rest[13], 0);  // not stated
+  EXPECT_EQ(Vector(rest.segment(10, kModeFeatures)), mode_features(*space, space->at(0)));
+  const Vector last = rest.tail(rest.size() - 10 - kModeFeatures);
+  EXPECT_NEAR(last[0], 0.2, 1e-12);  // log10(1 + 99) / 10
+  EXPECT_EQ(last[1], 1);
+  EXPECT_EQ(last[3], 0);  // not stated
   EXPECT_NEAR(rest[rest.size() - 1], 2.0 / 15, 1e-12);
   // Under a higher budget the other one is the fastest inside.
-  EXPECT_NEAR(observer.observation(9)[kAfterKnobs + 8], std::log(0.25), 1e-12);
+  const auto higher = observer.observation(9);
+  EXPECT_NEAR(higher[kAfterKnobs + 8], std::log(0.25), 1e-12);
+  EXPECT_EQ(Vector(higher.segment(kAfterKnobs + 10, kModeFeatures)), mode_features(*space, space->at(59)));
+  // Under one below every mode there is none.
+  const auto lower = observer.observation(1);
+  EXPECT_EQ(lower[kAfterKnobs + 9], 0);
+  EXPECT_EQ(lower.segment(kAfterKnobs + 10, kModeFeatures).norm(), 0);
 }
 
 TEST(ModeObserver, FindRewardsTheRiseOfTheBest) {

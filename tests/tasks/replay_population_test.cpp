@@ -108,6 +108,52 @@ TEST(ReplayPopulation, SomeModeKeepsEveryBudget) {
   }
 }
 
+TEST(ReplayPopulation, WorkloadAndBudgetChangeByTurns) {
+  const Profiles profiles = {tests::made_up_profile("board", "a", 1e6),
+                             tests::made_up_profile("board", "b", 2e6)};
+  const ReplayPopulation population(profiles);
+  constexpr std::size_t kSteps = 50, kChanges = 4;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const auto world = population.draw(seed, kSteps, kChanges);
+    std::vector<double> works, budgets;
+    for (const std::uint64_t episode : {1, 1, 2}) {
+      world->reset(episode);
+      std::size_t new_works = 0, new_budgets = 0;
+      std::vector<double> budgets_now;
+      for (std::size_t step = 0; step < kSteps; ++step) {
+        const double work = work_of(*world), budget = world->budget_w();
+        budgets_now.push_back(budget);
+        EXPECT_TRUE(fastest_inside(*world));
+        world->advance();
+        new_works += work_of(*world) != work ? 1 : 0;
+        new_budgets += world->budget_w() != budget ? 1 : 0;
+      }
+      EXPECT_LE(new_works, kChanges / 2);  // two changes may come at one step
+      EXPECT_GE(new_budgets + new_works, 1u);
+      EXPECT_LE(new_budgets, kChanges);
+      if (budgets.empty()) budgets = budgets_now;
+      EXPECT_EQ(budgets == budgets_now, episode == 1);  // the same seed gives the same episode
+    }
+    EXPECT_FALSE(world->fixed());
+  }
+}
+
+TEST(ReplayPopulation, OnlyBudgetsChangeWhereNoOtherProfileHasTheSameModes) {
+  const auto other = tests::made_up_profile("board", "b", 2e6);
+  const Profiles profiles = {tests::made_up_profile("board", "a", 1e6),
+                             datasets::subset(other, std::vector<std::size_t>{1, 5, 17, 40})};
+  const ReplayPopulation population(profiles);
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const auto world = population.draw(seed, 20, 3);
+    world->reset(1);
+    const double work = work_of(*world), budget = world->budget_w();
+    for (int step = 0; step < 20; ++step) world->advance();
+    EXPECT_EQ(work_of(*world), work);
+    EXPECT_NE(world->budget_w(), budget);
+  }
+  EXPECT_THROW(population.draw(1, 1, 1), std::invalid_argument);
+}
+
 TEST(ReplayPopulation, RefusesWhatAnAgentCannotLearnFrom) {
   const auto good = tests::made_up_profile("board", "good");
   auto no_power = tests::made_up_profile("board", "dark"), no_time = tests::made_up_profile("board", "late");
