@@ -125,12 +125,13 @@ class ModeActions {
 // jumps to what was measured.
 class SpentActions {
  public:
+  // Nothing was measured yet.
   explicit SpentActions(const ModeMdpOptions& options)
       : counts_(options.task == ModeTask::find && options.actions == ModeActionKind::jump) {}
-  void told(const ModeActions& actions, const hw::PowerMode& mode);  // this mode was measured
-  const std::vector<std::size_t>& indices() const {
-    return indices_;
-  }  // where all were measured, it begins anew
+  // This mode was measured. Where all were, it begins anew.
+  void told(const ModeActions& actions, const hw::PowerMode& mode);
+  // What may not be done now, by the numbers of actions, in the order of the measurements.
+  const std::vector<std::size_t>& indices() const { return indices_; }
 
  private:
   bool counts_;

@@ -38,9 +38,8 @@ struct PolicyShape {
   // What the GRU takes, i: the observation, then what came before it in the trial, all 0 at its beginning: the row of the last
   // action, its reward, and 1, or 0 where an episode ended with it (Duan et al. 2016, section 2.2).
   int memory_inputs() const { return observation + action_features + 2; }
-  int features() const {
-    return memory + observation;
-  }                                     // what the nets take: the memory, then the observation
+  // What the nets take, F: the memory, then the observation.
+  int features() const { return memory + observation; }
   learners::MlpShape scores() const;    // features in, `actions` or d out
   learners::MlpShape rows() const;      // an action's row in, d out
   learners::MlpShape values() const;    // features in, 1 out
