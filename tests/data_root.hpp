@@ -25,3 +25,9 @@ inline std::string data_root() {
 #define FEWWATT_SKIP_WITHOUT_DATA(root)                 \
   const std::string root = fewwatt::tests::data_root(); \
   if (root.empty()) GTEST_SKIP() << "needs measured profiles: set FEWWATT_DATA to their folder"
+
+// The same of a test that needs a set which scripts/fetch-data can take from a mirror only.
+#define FEWWATT_SKIP_WITHOUT_SET(root, set)             \
+  FEWWATT_SKIP_WITHOUT_DATA(root);                      \
+  if (!std::filesystem::is_directory(root + "/" + set)) \
+  GTEST_SKIP() << "needs measured profiles: " << set << " in " << root
