@@ -49,7 +49,8 @@ double IniSection::number_or(std::string_view key, double fallback) const {
 void IniSection::check_keys(std::span<const std::string_view> known) const {
   for (const auto& [key, value] : entries) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    throw DataError(where + ": unknown key '" + key + "', known are: " + hw::join(known));
+    throw DataError(where + ": unknown key '" + key + "', known are: " + hw::join(known) +
+                    hw::did_you_mean(key, known));
   }
 }
 

@@ -49,7 +49,7 @@ FileMapping parse_file_section(const IniSection& section) {
       for (const auto known_role : hw::kKnobRoles) known.push_back(hw::to_string(known_role));
       for (const auto known_metric : kMetrics) known.push_back(to_string(known_metric));
       throw DataError(section.where + ": unknown knob role, metric or key '" + key +
-                      "', known are: " + hw::join(known));
+                      "', known are: " + hw::join(known) + hw::did_you_mean(key, known));
     }
   }
   std::set<std::string> names;
@@ -81,8 +81,8 @@ void parse_profile_section(const IniSection& section, Mapping& mapping) {
   std::vector<std::string_view> attributes;
   for (const auto& [name, member] : kTextAttributes) attributes.push_back(name);
   for (const auto& [name, member] : kNumberAttributes) attributes.push_back(name);
-  std::vector<std::string_view> known{"device", "workload", "kind",    "time_of",
-                                      "space",  "repeated", "decimal", "trust_units"};
+  std::vector<std::string_view> known{"device",   "workload", "kind",        "time_of", "space",
+                                      "repeated", "decimal",  "trust_units", "set"};
   known.insert(known.end(), attributes.begin(), attributes.end());
   section.check_keys(known);
   mapping.device.text = section.text("device");
@@ -111,6 +111,7 @@ void parse_profile_section(const IniSection& section, Mapping& mapping) {
       throw DataError(section.where + ": trust_units: expected yes or no, found '" + *trust + "'");
     mapping.trust_units = *trust == "yes";
   }
+  if (section.find("set") != nullptr) mapping.set = section.text("set");
   for (const auto name : attributes) {
     if (const auto* value = section.find(name)) mapping.attributes[std::string(name)].text = *value;
   }

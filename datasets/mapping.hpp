@@ -74,6 +74,7 @@ struct Mapping {
   std::optional<Average> repeated;  // what several rows of one mode mean; nullopt: they are refused
   DecimalSign decimal = DecimalSign::unsaid;  // of numbers in cells
   bool trust_units = false;  // whether numbers that seem to be in another unit are taken as they are
+  std::string set;           // of datasets/sets/ that scripts/fetch-data fetches; "" = none is named
   std::map<std::string, Template>
       attributes;  // of workloads, besides kind and time_of, by their name in a file of profiles
   std::map<std::string, std::string>

@@ -13,6 +13,7 @@
 #include "hw/private_folder.hpp"
 #include "hw/random.hpp"
 #include "hw/simulated_device.hpp"
+#include "hw/text.hpp"
 
 namespace fewwatt::datasets {
 namespace {
@@ -140,9 +141,12 @@ std::unique_ptr<MeasuredWorkload> open_recorded(const MeasuredWorkloadOptions& o
   const auto& measuring = options.measuring;
   const auto store = read_profiles(measuring.profiles);
   const auto* profile = store.find(measuring.profiled_device, measuring.workload);
-  if (profile == nullptr)
-    throw DataError(measuring.profiles + ": has no profile " + measuring.profiled_device + '/' +
-                    measuring.workload);
+  if (profile == nullptr) {
+    const auto wanted = measuring.profiled_device + '/' + measuring.workload;
+    throw DataError(measuring.profiles + ": has no profile " + wanted +
+                    hw::did_you_mean(wanted, store.profiles,
+                                     [](const Profile& one) { return one.device + '/' + one.workload; }));
+  }
   auto opened =
       std::make_unique<KnownAnswers>(std::make_unique<ReplayDevice>(*profile), options, std::move(stop));
   opened->device = measuring.profiled_device;

@@ -44,7 +44,8 @@ struct WorkloadAttributes {
   TimeOf time_of = TimeOf::run;               // what one time is
   std::string source, licence;                // of the measurements
   std::string model, dataset;                 // names of the network and of what it is trained on
-  // Samples in a minibatch; minibatches in an epoch; layers and parameters of the network; flops of one forward pass of one sample.
+  // Samples in a minibatch; minibatches in an epoch; layers and parameters of the network; flops of one forward pass of one sample, a
+  // multiplication with its addition being one.
   std::optional<double> batch_size, minibatches_per_epoch, layers, parameters, flops;
 
   bool operator==(const WorkloadAttributes&) const = default;

@@ -100,6 +100,10 @@ int simulate(int argc, char** argv) {
       "noise as large as that of real measurements, or none");
   add("out", po::value(&out)->required()->value_name("FILE"),
       "file of profiles to write; replaces one of that name");
+  manual.choices = {{"device", program::names_in(hw::simulated_boards())},
+                    {"workloads", program::names_in(hw::simulated_workloads())},
+                    {"grid", program::known_grids()},
+                    {"noise", {"on", "off"}}};
   const auto given = program::parse(argc, argv, manual, common);
   if (!given) return program::kDone;
 

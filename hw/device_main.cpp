@@ -1,11 +1,12 @@
 // fewwatt device: the boards that are known, and the clocks of this one.
 
+#include <array>
 #include <iostream>
-#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
+#include <string_view>
 
 #include "hw/counted.hpp"
 #include "hw/jetson/board_access.hpp"
@@ -13,16 +14,16 @@
 #include "hw/jetson/nvpmodel.hpp"
 #include "hw/json_text.hpp"
 #include "hw/modules.hpp"
-#include "hw/numbers.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
+#include "hw/text.hpp"
 
 namespace {
 
 using namespace fewwatt;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kActions = "list, show, apply, restore, export-nvpmodel";
+constexpr std::array<std::string_view, 5> kActions = {"list", "show", "apply", "restore", "export-nvpmodel"};
 
 std::vector<const hw::ProfiledGrid*> grids_of(const hw::Module& module) {
   std::vector<const hw::ProfiledGrid*> found;
@@ -132,36 +133,9 @@ hw::BoardView view_of(const LiveOptions& options) {
   return program::during("reading this board", [&] { return options.access->view(options.board.root); });
 }
 
-// "cpu_cores=8,gpu_khz=918000"
-hw::Settings parse_settings(const std::string& text) {
-  hw::Settings settings;
-  std::string words = text;
-  for (char& c : words)
-    if (c == ',') c = ' ';
-  std::istringstream parts(words);
-  for (std::string part; parts >> part;) {
-    const auto equals = part.find('=');
-    const auto role = hw::parse_knob_role(part.substr(0, equals));
-    if (equals == std::string::npos || !role)
-      throw program::UsageError("--mode: expected KNOB=SETTING with a knob of this board, found \"" + part +
-                                "\"");
-    const auto setting = hw::whole_int(part.substr(equals + 1));
-    if (!setting)
-      throw program::UsageError("--mode " + part +
-                                ": expected a whole number as the setting, clocks in kHz, of at most " +
-                                std::to_string(std::numeric_limits<int>::max()));
-    for (const auto& [other, value] : settings)
-      if (other == *role)
-        throw program::UsageError("--mode names " + std::string(hw::to_string(*role)) + " twice");
-    settings.emplace_back(*role, *setting);
-  }
-  program::require(!settings.empty(), "--mode: expected settings, such as cpu_cores=8,gpu_khz=918000");
-  return settings;
-}
-
 hw::Settings settings_for(const std::string& action, const LiveOptions& options) {
   program::require(!options.mode.empty(), action + " needs --mode, such as cpu_cores=8,gpu_khz=918000");
-  return parse_settings(options.mode);
+  return program::settings_in("mode", options.mode);
 }
 
 std::string power_text(double watt) {
@@ -328,25 +302,28 @@ int main(int argc, char** argv) {
         "apply: sets this board to a mode; knobs that are not named stay as they are.\n"
         "restore: puts back what was set before apply, also after a crash.\n"
         "export-nvpmodel: prints the mode as a stanza for /etc/nvpmodel.conf, so that it survives a restart.";
-    manual.options.add_options()("action", po::value<std::string>(), kActions)(
-        "board", po::value<std::string>(), "show: name of a board, as list prints it")(
-        "mode", po::value(&options.mode),
+    manual.options.add_options()("action", po::value<std::string>()->value_name("ACTION"),
+                                 hw::join(kActions).c_str())(
+        "board", po::value<std::string>()->value_name("BOARD"), "show: name of a board, as list prints it")(
+        "mode", po::value(&options.mode)->value_name("KNOB=SETTING,..."),
         "apply, export-nvpmodel: settings, such as cpu_cores=8,gpu_khz=918000")(
-        "name", po::value(&options.name)->default_value("FEWWATT"), "export-nvpmodel: name of the mode")(
+        "name", po::value(&options.name)->default_value("FEWWATT")->value_name("NAME"),
+        "export-nvpmodel: name of the mode")(
         "give-up", po::bool_switch(&options.give_up),
         "restore: go on where something cannot be put back, and leave it as it is")(
         "dry-run", po::bool_switch(&options.dry_run),
         "apply, restore: print what would be written, and write nothing")(
-        "root", po::value(&options.board.root),
+        "root", po::value(&options.board.root)->value_name("DIR"),
         "folder with the board's /sys, /proc and /etc, where that is not /")(
-        "state", po::value(&options.board.state),
+        "state", po::value(&options.board.state)->value_name("DIR"),
         "folder for the notes of what is to be put back, where that is not /run/fewwatt");
+    manual.choices = {{"action", {kActions.begin(), kActions.end()}},
+                      {"board", program::names_in(hw::modules())}};
     manual.positional.add("action", 1).add("board", 1);
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;
 
-    if (values->count("action") == 0)
-      throw program::UsageError(std::string("expected an action: ") + kActions);
+    if (values->count("action") == 0) throw program::UsageError("expected an action: " + hw::join(kActions));
     const auto action = (*values)["action"].as<std::string>();
     const bool has_board = values->count("board") > 0;
     if (has_board && action != "show") throw program::UsageError(action + " takes no board");
@@ -371,7 +348,8 @@ int main(int argc, char** argv) {
     } else if (exports) {
       export_here(options);
     } else {
-      throw program::UsageError("no action \"" + action + "\"; there are " + kActions);
+      throw program::UsageError("no action \"" + action + "\"; there are " + hw::join(kActions) +
+                                hw::did_you_mean(action, kActions));
     }
     return program::kDone;
   });

@@ -168,20 +168,21 @@ const Module& find_module(std::string_view name) {
   for (const auto& module : modules())
     if (module.name == name) return module;
   throw std::invalid_argument("no known board \"" + std::string(name) + "\"; there are " +
-                              join(modules(), ", ", [](const Module& module) { return module.name; }));
+                              join(modules(), ", ", [](const Module& module) { return module.name; }) +
+                              did_you_mean(name, modules(), &Module::name));
 }
 
 PowerModeSpace module_space(std::string_view module, std::string_view grid) {
   const auto& found = find_module(module);
   if (grid == "full") return PowerModeSpace::grid(found.knobs);
-  std::string known = "full";
+  std::vector<std::string> known{"full"};
   for (const auto& profiled : profiled_grids()) {
     if (profiled.module != module) continue;
     if (profiled.name == grid) return PowerModeSpace::grid(profiled.knobs);
-    known += ", " + profiled.name;
+    known.push_back(profiled.name);
   }
   throw std::invalid_argument("no grid \"" + std::string(grid) + "\" of " + found.name + "; there are " +
-                              known);
+                              join(known) + did_you_mean(grid, known));
 }
 
 PowerMode apply_limits(const PowerModeSpace& space, std::span<const Knob> knobs, const PowerMode& preset) {

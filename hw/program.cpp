@@ -11,14 +11,18 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "hw/jetson/board_helper.hpp"
 #include "hw/json_text.hpp"
+#include "hw/manual_json.hpp"
+#include "hw/modules.hpp"
 #include "hw/numbers.hpp"
 #include "hw/printable.hpp"
 #include "hw/regular_file.hpp"
+#include "hw/simulated_device.hpp"
 #include "hw/text.hpp"
 #include "hw/user.hpp"
 #include "hw/version.hpp"
@@ -134,6 +138,42 @@ po::parsed_options parse_config(const std::string& path, const po::options_descr
   return all;
 }
 
+// The arguments, with "--live VALUE" as "--live=VALUE": where a value may be left out, Boost looks for it nowhere else.
+std::vector<std::string> words_of(int argc, char** argv, const Manual& manual) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    words.emplace_back(argv[i]);
+    if (words.back() == "--") {
+      words.insert(words.end(), argv + i + 1, argv + argc);
+      break;
+    }
+    if (!words.back().starts_with("--") || i + 1 == argc) continue;
+    const auto found = manual.is_its_value.find(words.back().substr(2));
+    if (found != manual.is_its_value.end() && found->second(argv[i + 1]))
+      words.back() += std::string("=") + argv[++i];
+  }
+  return words;
+}
+
+// Throws po::error, and UsageError for an option that is not there, with the one that may have been meant.
+po::parsed_options parse_arguments(const std::vector<std::string>& words,
+                                   const po::options_description& options,
+                                   const po::positional_options_description& positional) {
+  try {
+    return po::command_line_parser(words)
+        .options(options)
+        .positional(positional)
+        .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+        .run();
+  } catch (const po::unknown_option& e) {
+    const auto typed = e.get_option_name();  // as it was: with its hyphens, and "=VALUE"
+    const auto hint = hw::did_you_mean(typed.substr(0, typed.find('=')), options.options(),
+                                       [](const auto& option) { return "--" + option->long_name(); });
+    if (hint.empty()) throw;
+    throw UsageError(e.what() + hint + " (see --help)");
+  }
+}
+
 constexpr const char* kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 using Json = nlohmann::ordered_json;
@@ -201,8 +241,11 @@ std::ostream& operator<<(std::ostream& out, const Count& count) {
 }
 
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common) {
-  const auto as = run_as(argc, argv);
-  leave_root(as, manual);
+  const std::string_view for_scripts = argc > 1 ? argv[1] : "";
+  if (for_scripts == "--meant" && argc > 2) {
+    std::cout << hw::meant_name(argv[2], {argv + 3, argv + argc}) << '\n';
+    return std::nullopt;
+  }
   Count seed;
   bool as_root = false;
   po::options_description shared("Common options");
@@ -230,14 +273,17 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   all.add(manual.options);
   if (manual.set != nullptr) all.add(of_learners);
   all.add(shared);
+  if (for_scripts == "--manual-json") {
+    std::vector<OptionGroup> groups{{"Options", &manual.options}, {"Common options", &shared}};
+    if (manual.set != nullptr) groups.insert(groups.begin() + 1, {"Options of learners", &of_learners});
+    std::cout << manual_json(manual, groups) << '\n';
+    return std::nullopt;
+  }
+  const auto as = run_as(argc, argv);
+  leave_root(as, manual);
 
   po::variables_map values;
-  const auto parsed =
-      po::command_line_parser(argc, argv)
-          .options(all)
-          .positional(manual.positional)
-          .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
-          .run();
+  const auto parsed = parse_arguments(words_of(argc, argv, manual), all, manual.positional);
   for (const auto& option : parsed.options)
     require(!has_empty_value(option, manual),
             "--" + option.string_key + ": expected a value, found an empty one");
@@ -272,6 +318,19 @@ std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manu
   return values;
 }
 
+std::vector<std::string> known_spaces() {
+  auto spaces = names_in(hw::modules());
+  for (const auto& grid : hw::profiled_grids()) spaces.push_back(grid.module + ":" + grid.name);
+  return spaces;
+}
+
+std::vector<std::string> known_grids() {
+  std::vector<std::string> grids{"full"};
+  for (const auto& grid : hw::profiled_grids())
+    if (!is_among(grids, grid.name)) grids.push_back(grid.name);
+  return grids;
+}
+
 bool is_given(const po::variables_map& values, const std::string& option) {
   return values.count(option) > 0 && !values[option].defaulted();
 }
@@ -298,8 +357,33 @@ std::vector<std::string> list_in(const std::string& option, const std::string& v
   return list;
 }
 
+hw::Settings settings_in(const std::string& option, const std::string& value) {
+  hw::Settings settings;
+  std::string words = value;
+  std::replace(words.begin(), words.end(), ',', ' ');
+  std::istringstream parts(words);
+  for (std::string part; parts >> part;) {
+    const auto equals = part.find('=');
+    const auto name = part.substr(0, equals);
+    const auto role = hw::parse_knob_role(name);
+    require(equals != std::string::npos && role,
+            "--" + option + ": expected KNOB=SETTING with a knob of this board, found \"" + part + "\"" +
+                hw::did_you_mean(name, hw::kKnobRoles,
+                                 [](hw::KnobRole known) { return std::string(hw::to_string(known)); }));
+    const auto setting = hw::whole_int(part.substr(equals + 1));
+    require(setting.has_value(), "--" + option + " " + part +
+                                     ": expected a whole number as the setting, clocks in kHz, of at most " +
+                                     std::to_string(std::numeric_limits<int>::max()));
+    for (const auto& [other, ignored] : settings)
+      require(other != *role, "--" + option + " names " + std::string(hw::to_string(*role)) + " twice");
+    settings.emplace_back(*role, *setting);
+  }
+  require(!settings.empty(), "--" + option + ": expected settings, such as cpu_cores=8,gpu_khz=918000");
+  return settings;
+}
+
 po::typed_value<double>* real(double& into) {
-  return po::value(&into)->default_value(into, hw::number_text(into));
+  return po::value(&into)->default_value(into, hw::number_text(into))->value_name("N");
 }
 
 void refuse_overwriting(const std::vector<FileOption>& written, const std::vector<std::string>& read) {
@@ -318,21 +402,26 @@ void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
   manual.access = &options.access;
   auto add = manual.options.add_options();
   auto& how = options.profiler;
-  const auto seconds = [&](const char* name, double& into, const char* what) { add(name, real(into), what); };
-  auto* device = po::value(&options.device);
+  const auto seconds = [&](const char* name, double& into, const char* what) {
+    add(name, real(into)->value_name("S"), what);
+  };
+  auto* device = po::value(&options.device)->value_name("DEVICE");
   if (!options.device.empty()) device->default_value(options.device);
   add("device", device,
       "where to measure: jetson (this board), simulated:BOARD, or replay (a profile answers)");
-  add("grid", po::value(&options.grid),
+  add("grid", po::value(&options.grid)->value_name("GRID"),
       "modes of a simulated board: full, or a grid that fewwatt device list names");
-  seconds("simulated-speed", options.simulated_speed,
-          "how many times faster than ours the time of a simulated board passes");
-  add("profiles", po::value(&options.profiles), "with replay: file of profiles that answers");
-  add("profiled-device", po::value(&options.profiled_device), "with replay: device in that file");
+  add("simulated-speed", real(options.simulated_speed),
+      "how many times faster than ours the time of a simulated board passes");
+  add("profiles", po::value(&options.profiles)->value_name("FILE"),
+      "with replay: file of profiles that answers");
+  add("profiled-device", po::value(&options.profiled_device)->value_name("NAME"),
+      "with replay: device in that file");
   add("minibatches",
-      po::value<Count>()->default_value({how.minibatches})->notifier([&how](const Count& count) {
-        how.minibatches = count.value;
-      }),
+      po::value<Count>()
+          ->default_value({how.minibatches})
+          ->notifier([&how](const Count& count) { how.minibatches = count.value; })
+          ->value_name("N"),
       "least number of steps in one measurement");
   seconds("window-s", how.window_s, "least duration of one measurement, in seconds");
   seconds("start-s", how.start_s, "seconds to wait for the program's first step, at most");
@@ -340,11 +429,16 @@ void add_measuring_options(Manual& manual, hw::MeasuringOptions& options) {
   seconds("step-timeout-s", how.step_timeout_s, "seconds without a step after which the attempt has failed");
   seconds("stop-grace-s", options.stop_grace_s,
           "seconds between SIGTERM and SIGKILL when the program is stopped");
-  add("root", po::value(&options.jetson.root),
+  add("root", po::value(&options.jetson.root)->value_name("DIR"),
       "folder with the board's /sys, /proc and /etc, where that is not /");
-  add("state", po::value(&options.jetson.state),
+  add("state", po::value(&options.jetson.state)->value_name("DIR"),
       "folder for the notes of what is to be put back, where that is not /run/fewwatt");
-  add("command", po::value(&options.command), "the program and its arguments, after --");
+  add("command", po::value(&options.command)->value_name("PROGRAM"),
+      "the program and its arguments, after --");
+  manual.choices["device"] = {"jetson", "replay"};
+  for (const auto& board : hw::simulated_boards())
+    manual.choices["device"].push_back("simulated:" + board.name);
+  manual.choices["grid"] = known_grids();
   manual.positional.add("command", -1);
   manual.may_be_empty.emplace_back("command");  // an argument of the program
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -16,6 +17,7 @@
 #include <system_error>
 #include <vector>
 
+#include "hw/jetson/board_access.hpp"
 #include "hw/jetson/measured_boards.hpp"
 
 namespace fewwatt::program {
@@ -96,13 +98,31 @@ struct Manual {
   std::vector<std::string>* set = nullptr;
   std::string with_options = "learner";        // what --help says has such options
   std::vector<std::string> may_be_empty = {};  // options that take an empty value; of others it is refused
+  // Options whose value may be left out, called "[VALUE]", each with whether a word that stands behind it is its value.
+  std::map<std::string, std::function<bool(const std::string&)>> is_its_value = {};
+  // The values of options and arguments that take one of a closed set, for completion: of "action" list, show, ...
+  std::map<std::string, std::vector<std::string>> choices = {};
 };
+
+// The names of a table's entries, as choices.
+template <class Table>
+std::vector<std::string> names_in(const Table& table) {
+  std::vector<std::string> names;
+  for (const auto& entry : table) names.emplace_back(entry.name);
+  return names;
+}
+// The boards that are known, each alone and with its published grids: BOARD and BOARD:GRID.
+std::vector<std::string> known_spaces();
+// full, and the names of published grids of any board.
+std::vector<std::string> known_grids();
 
 // As root under sudo, or with --user, and without --as-root: first becomes that user for good, so that nothing of a user's is read as
 // root. Where `manual.access` is set, it starts the process that keeps the right to set clocks before that.
 // Then parses the command line, then the file of --config (INI, the same option names; the command line wins; messages do not quote its
 // lines). Prints and returns nullopt for --help, --version and --list-options. Throws po::error or UsageError, also for an empty value,
 // which would count as no value at all, and std::runtime_error where it cannot become the user.
+// Two more options are for scripts, and stand alone: --manual-json prints the manual (manual_json()), and --meant NAME KNOWN... which of
+// KNOWN is meant by NAME, as hw::meant_name().
 std::optional<po::variables_map> parse(int argc, char** argv, const Manual& manual, CommonOptions& common);
 
 // Whether an option stands on the command line or in the file of --config.
@@ -123,7 +143,12 @@ std::vector<std::string> names_of(const Manual& manual, const std::vector<std::s
 // The pieces of an option's value between commas; {} for "", which is no value. Throws UsageError for an empty piece.
 std::vector<std::string> list_in(const std::string& option, const std::string& value);
 
-// An option of a number whose default is what `into` holds now.
+// The settings of an option's value, "cpu_cores=8,gpu_khz=918000", at least one. Throws UsageError for anything else, and for a knob that
+// is named twice.
+hw::Settings settings_in(const std::string& option, const std::string& value);
+
+// An option of a number whose default is what `into` holds now; --help calls its value N where value_name() gives no other name. Any other
+// option with a value must have a value_name(): tests/terminal_test.py.
 po::typed_value<double>* real(double& into);
 
 // An option that names a file, and the file; "": it is not given.

@@ -1,7 +1,5 @@
 #include "hw/simulated_catalog.hpp"
 
-#include <algorithm>
-#include <numeric>
 #include <stdexcept>
 #include <vector>
 
@@ -225,31 +223,6 @@ const SimulatedBoard& find_simulated_board(std::string_view name) {
 
 const SimulatedWorkload& find_simulated_workload(std::string_view name) {
   return find_named(simulated_workloads(), name, "workload");
-}
-
-std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names,
-                                       std::size_t count) {
-  const auto distance = [&](std::string_view other) {  // Levenshtein, one row at a time
-    std::vector<std::size_t> row(other.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= name.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i;
-      for (std::size_t j = 1; j <= other.size(); ++j) {
-        const std::size_t substituted = diagonal + (name[i - 1] == other[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
-      }
-    }
-    return row.back();
-  };
-  std::vector<std::pair<std::size_t, std::string>> ranked;
-  for (const auto& other : names) ranked.emplace_back(distance(other), other);
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<std::string> nearest;
-  for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i) nearest.push_back(ranked[i].second);
-  return nearest;
 }
 
 }  // namespace fewwatt::hw

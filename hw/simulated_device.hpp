@@ -132,10 +132,6 @@ std::span<const SimulatedWorkload> simulated_workloads();
 const SimulatedBoard& find_simulated_board(std::string_view name);
 const SimulatedWorkload& find_simulated_workload(std::string_view name);
 
-// At most `count` of `names`, those with the smallest edit distance to `name` first.
-std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names,
-                                       std::size_t count = 3);
-
 // ---- What might exist ----
 
 // A random board and its modes.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -35,6 +37,26 @@ std::string join(const Range& values, std::string_view separator = ", ") {
 
 // The pieces between separators, empty ones too; of "" one, empty. They are views of the text.
 std::vector<std::string_view> split(std::string_view text, char separator);
+
+// How many letters must be put in, left out, changed, or swapped with their neighbour to make `b` of `a`. Bytes count as letters.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+// At most `count` of `names`, those with the smallest edit distance to `name` first.
+std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& names,
+                                       std::size_t count = 3);
+
+// The one of `known` that `name` seems to be meant for: no more than a third of its letters are wrong, or it is the beginning of that
+// one alone. Case, and whether it is '_' or '-', does not count. "" for none.
+std::string meant_name(std::string_view name, const std::vector<std::string>& known);
+
+// The end of a message that refuses `name`: "; did you mean gp?", with the name_of of one of `known`, or "" where none is near.
+template <class Range, class NameOf = std::identity>
+std::string did_you_mean(std::string_view name, const Range& known, const NameOf& name_of = {}) {
+  std::vector<std::string> names;
+  for (const auto& one : known) names.emplace_back(std::invoke(name_of, one));
+  const auto meant = meant_name(name, names);
+  return meant.empty() ? "" : "; did you mean " + meant + "?";
+}
 
 // The text with every line end (\r\n or \r) as \n.
 std::string with_plain_line_ends(std::string_view text);

@@ -204,6 +204,11 @@ TEST(Mapping, HowToReadNumbersIsSaidOnce) {
   expect_refused(kProfile + "trust_units = maybe\n" + kFile, {"trust_units", "'maybe'"});
 }
 
+TEST(Mapping, TheSetThatHasTheFilesMayBeNamed) {
+  EXPECT_EQ(read(kProfile + "set = tx2-flexibo\n" + kFile).set, "tx2-flexibo");
+  EXPECT_EQ(read(kProfile + kFile).set, "");
+}
+
 datasets::FileMapping standard(const std::string& header) {
   const TempDir dir;
   std::string row = "1";

@@ -69,6 +69,50 @@ TEST(DeviceProgram, WrongUsageExitsWithTwo) {
   EXPECT_NE(run_program("device", "list --frobnicate").err.find("frobnicate"), std::string::npos);
 }
 
+TEST(DeviceProgram, AMisspeltOptionActionBoardOrKnobIsAskedBack) {
+  for (const auto& [arguments, question] :
+       {std::pair("list --jsno", "unrecognised option '--jsno'; did you mean --json? (see --help)"),
+        {"list --dry_run", "did you mean --dry-run?"},
+        {"show --sede=7", "unrecognised option '--sede=7'; did you mean --seed? (see --help)"},
+        {"lsit",
+         "no action \"lsit\"; there are list, show, apply, restore, export-nvpmodel; did you mean list?"},
+        {"show orin-agx64", "; did you mean orin-agx-64?"},
+        {"apply --mode gpu_hz=1 --root /nonexistent", "found \"gpu_hz=1\"; did you mean gpu_khz?"}}) {
+    const auto result = run_program("device", arguments);
+    EXPECT_EQ(result.code, 2) << arguments;
+    EXPECT_NE(result.err.find(question), std::string::npos) << result.err;
+  }
+  const auto far = run_program("device", "list --frobnicate");
+  EXPECT_EQ(far.err, "fewwatt device: unrecognised option '--frobnicate' (see --help)\n");
+}
+
+TEST(DeviceProgram, ItsManualIsJson) {
+  const auto result = run_program("device", "--manual-json");
+  EXPECT_EQ(result.code, 0) << result.err;
+  const auto manual = nlohmann::json::parse(result.out);
+  EXPECT_EQ(manual["verb"], "device");
+  EXPECT_EQ(manual["arguments"],
+            nlohmann::json::parse(R"([{"name": "action", "most": 1}, {"name": "board", "most": 1}])"));
+  std::map<std::string, nlohmann::json> options;
+  for (const auto& group : manual["groups"])
+    for (const auto& option : group["options"]) options[option["name"]] = option;
+  EXPECT_EQ(manual["groups"].back()["title"], "Common options");
+  EXPECT_EQ(options.at("action")["choices"].size(), 5u);
+  EXPECT_EQ(options.at("name")["default"], "FEWWATT");
+  EXPECT_EQ(options.at("config"), nlohmann::json::parse(R"({"name": "config", "value": "FILE",
+      "about": "INI file with further options; those of the command line win"})"));
+  EXPECT_EQ(options.at("quiet")["short"], "q");
+  EXPECT_FALSE(options.at("json").contains("short") || options.at("json").contains("value"));
+  EXPECT_FALSE(options.contains("manual-json") || options.contains("meant"));
+}
+
+TEST(DeviceProgram, SaysWhichNameIsMeant) {
+  EXPECT_EQ(run_program("device", "--meant adpat predict adapt").out, "adapt\n");
+  EXPECT_EQ(run_program("device", "--meant frobnicate predict adapt").out, "\n");
+  EXPECT_EQ(run_program("device", "--meant frobnicate").code, 0);
+  EXPECT_EQ(run_program("device", "--meant").code, 2);
+}
+
 TEST(DeviceProgram, HelpAndVersionExitWithZero) {
   EXPECT_EQ(run_program("device", "--help").code, 0);
   EXPECT_NE(run_program("device", "--help").out.find("list | show [BOARD]"), std::string::npos);

@@ -70,6 +70,28 @@ TEST(Dispatcher, SaysOfEachVerbWhatItDoes) {
   }
 }
 
+TEST(Dispatcher, AMisspeltVerbIsAskedBack) {
+  const auto result = dispatch("devcie list");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err.find("fewwatt: no program for 'devcie'; did you mean device? There are\n  device "),
+            0u)
+      << result.err;
+}
+
+// Its programs may be of an older version, which knows no --meant.
+TEST(Dispatcher, AMisspeltVerbIsRefusedWithoutHelpToo) {
+  const TempDir dir;
+  write_text(dir / "fewwatt-device", "#!/bin/sh\necho nonsense >&2\nexit 2\n");
+  std::filesystem::permissions(dir / "fewwatt-device", std::filesystem::perms::owner_all);
+  const std::string command = "FEWWATT_BIN=" + dir.path().string() + " " + source_dir() +
+                              "/scripts/fewwatt devcie 2>" + (dir / "err");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  EXPECT_EQ(read_text(dir / "err").find("fewwatt: no program for 'devcie'; there are\n  device "), 0u)
+      << read_text(dir / "err");
+}
+
 TEST(Dispatcher, UnknownVerbIsWrongUsageAndListsTheVerbs) {
   const auto result = dispatch("frobnicate");
   EXPECT_EQ(result.code, 2);
