@@ -24,12 +24,13 @@ datasets::Profile pick(datasets::ProfileStore store, const std::string& path, co
   for (const auto& profile : store.profiles)
     if ((device.empty() || profile.device == device) && (workload.empty() || profile.workload == workload))
       fitting.push_back(&profile);
-  const auto known = hw::join(store.profiles, ", ",
-                              [](const auto& profile) { return profile.device + "/" + profile.workload; });
+  const auto name_of = [](const auto& profile) { return profile.device + "/" + profile.workload; };
+  const auto known = hw::join(store.profiles, ", ", name_of);
   const std::string wanted = (device.empty() ? "*" : device) + "/" + (workload.empty() ? "*" : workload);
   if (fitting.empty())
     throw datasets::DataError(path + ": no profile " + wanted +
-                              "; there are: " + (known.empty() ? "none" : known));
+                              "; there are: " + (known.empty() ? "none" : known) +
+                              hw::did_you_mean(wanted, store.profiles, name_of));
   if (fitting.size() > 1)
     throw datasets::DataError(path + ": more than one profile " + wanted +
                               ", choose by --device and --workload: " + known);

@@ -6,10 +6,10 @@
 #include <iomanip>
 #include <iostream>
 #include <set>
-#include <sstream>
 
 #include "hw/counted.hpp"
 #include "hw/printable.hpp"
+#include "hw/readable.hpp"
 #include "learners/registry.hpp"
 #include "learners/spread.hpp"
 
@@ -79,10 +79,12 @@ void add_doubted(const learners::Model& model, Input& input, Json& report) {
       one["mode"][std::string(to_string(model.space->knobs()[k].role))] = mode[k];
     one[name] = {{"measured", measured}, {"expected", expected}};
     report["left_out"].push_back(std::move(one));
-    std::ostringstream text;
-    text << std::setprecision(6) << "left out: " << name << ' ' << measured << " measured in "
-         << hw::describe(*model.space, mode) << "; expected from the other rows: about " << expected;
-    input.notices.push_back(text.str());
+    const auto text = [target = target](double value) {
+      return target == tasks::kTimeMs ? hw::readable_time(value) : hw::readable_power(value);
+    };
+    input.notices.push_back("left out: the " + std::string(tasks::kTargetNames[target]) + " of " +
+                            text(measured) + " measured in " + hw::readable_mode(*model.space, mode) +
+                            "; expected from the other rows: about " + text(expected));
   }
 }
 
@@ -128,25 +130,27 @@ Json report_of(const learners::Model& model, const learners::Predictor& predicto
 }
 
 void print(const Json& report) {
-  std::cout << std::setprecision(5) << report["device"].get<std::string>() << '/'
-            << report["workload"].get<std::string>() << ": " << report["learner"].get<std::string>()
+  std::cout << report["device"].get<std::string>() << '/' << report["workload"].get<std::string>() << ": "
+            << report["learner"].get<std::string>()
             << (report["shots"] == 0
                     ? std::string(" without measured modes in ")
                     : " adapted to " + hw::counted(report["shots"].get<std::size_t>(), "measured mode") +
                           (report.contains("fresh") ? ", " + report["fresh"].dump() + " of them new," : "") +
                           " in ")
-            << report["adapt_ms"].get<double>() << " ms, predicted "
+            << hw::readable_time(report["adapt_ms"]) << ", predicted "
             << hw::counted(report["modes"].get<std::size_t>(), "mode") << " in "
-            << report["predict_ms"].get<double>() << " ms\n";
-  for (const auto& [name, unit] : {std::pair("time", "ms"), std::pair("power", "W")}) {
+            << hw::readable_time(report["predict_ms"]) << '\n';
+  for (const auto& [name, text] :
+       {std::pair<const char*, std::string (*)(double, double)>("time", hw::readable_time),
+        {"power", hw::readable_power}}) {
     if (!report.contains(name)) continue;
     const auto& target = report[name];
-    std::cout << "  " << std::left << std::setw(6) << name << target["least"].get<double>() << " to "
-              << target["greatest"].get<double>() << ' ' << unit;
+    std::cout << "  " << std::left << std::setw(6) << name << text(target["least"], 0) << " to "
+              << text(target["greatest"], 0);
     if (target.contains("unsure"))
       std::cout << ", uncertain by about " << std::lround(target["unsure"].get<double>()) << " %";
     if (target.contains("mape"))
-      std::cout << ", error on the other measured modes " << target["mape"].get<double>() << " %";
+      std::cout << ", error on the other measured modes " << hw::readable_number(target["mape"], 2) << " %";
     std::cout << '\n';
   }
   if (report.contains("weighs")) {

@@ -5,7 +5,13 @@
 #include <iomanip>
 #include <iostream>
 #include <sstream>
+#include <tuple>
 #include <utility>
+#include <vector>
+
+#include "hw/readable.hpp"
+#include "hw/text.hpp"
+#include "learners/programs/shared_options.hpp"
 
 namespace fewwatt::optimize {
 
@@ -55,64 +61,139 @@ Json mode_json(const learners::Model& model, std::size_t row, const learners::Po
   return result;
 }
 
-std::string number(const Json& value) {
-  std::ostringstream text;
-  if (value.is_number_float()) {
-    text << std::setprecision(5) << value.get<double>();
-  } else {
-    text << value;
-  }
-  return text.str();
+namespace {
+
+// Half of the range that holds nine of ten measurements; 0 where that is not known.
+double spread_of(const Json& mode, const char* p05, const char* p95) {
+  return mode.contains(p05) ? (mode[p95].get<double>() - mode[p05].get<double>()) / 2 : 0;
 }
 
-void print_mode(const Json& chosen, const std::string& unit) {
-  const auto line = [](const std::string& name, const std::string& value) {
-    std::cout << "  " << std::left << std::setw(18) << name << value << '\n';
-  };
-  for (const auto& [name, value] : chosen["mode"].items()) line(name, number(value));
-  for (const auto& [name, value] : chosen.items()) {
-    if (!value.is_number()) continue;
-    line(name, number(value) + (name == "time_ms" ? " per " + unit : ""));
-  }
-  if (chosen.contains("each_time_ms"))
-    line("each_time_ms", number(chosen["each_time_ms"][0]) + ", " + number(chosen["each_time_ms"][1]));
-  std::string measured;
-  for (const auto& [name, value] : chosen["measured"].items())
-    if (value.is_number()) measured += (measured.empty() ? "" : ", ") + name + " " + number(value);
-  if (chosen["measured"].contains("left_out"))
-    for (const auto& name : chosen["measured"]["left_out"])
-      measured += "; the learner left out " + name.get<std::string>();
-  line("measured", measured.empty() ? "no" : measured);
+std::string time_of(const Json& mode) {
+  return hw::readable_time(mode["time_ms"], spread_of(mode, "time_p05_ms", "time_p95_ms"));
 }
 
-std::string summary(const Json& mode) {
-  std::string text;
+std::string power_of(const Json& mode) {
+  return hw::readable_power(mode["power_w"], spread_of(mode, "power_p05_w", "power_p95_w"));
+}
+
+// "GPU 828.75 MHz" of "gpu_khz": 828750
+std::vector<std::string> settings_of(const Json& mode) {
+  std::vector<std::string> settings;
   for (const auto& [name, value] : mode["mode"].items())
-    text += (text.empty() ? "" : " ") + name + "=" + number(value);
-  const char* separator = ": ";
-  for (const char* name :
-       {"time_ms", "power_w", "energy_j", "power_probability", "time_probability", "energy_probability"}) {
+    settings.push_back(hw::readable_setting(*hw::parse_knob_role(name), value));
+  return settings;
+}
+
+// The limits, as they were given, and the keys of the probabilities that they hold.
+std::vector<std::pair<const char*, std::string>> limits_of(const learners::PowerBudget& budget) {
+  constexpr int kGivenDigits = 6;
+  std::vector<std::pair<const char*, std::string>> limits;
+  for (const auto& [name, limit, unit] : {std::tuple("power_probability", budget.max_power_w, " W"),
+                                          {"time_probability", budget.max_time_ms, " ms"},
+                                          {"energy_probability", budget.max_energy_j, " J"}})
+    if (std::isfinite(limit)) limits.emplace_back(name, hw::readable_number(limit, kGivenDigits) + unit);
+  return limits;
+}
+
+// "92 % sure to stay within 30 W, 95 % within 80 ms"; "" without such limits, or where a learner does not know.
+std::string surety(const Json& mode, const learners::PowerBudget& budget) {
+  std::string text;
+  for (const auto& [name, limit] : limits_of(budget))
     if (mode.contains(name))
-      text += std::exchange(separator, ", ") + std::string(name) + " " + number(mode[name]);
-  }
+      text += (text.empty() ? "" : ", ") + hw::readable_chance(mode[name]) +
+              (text.empty() ? " sure to stay within " : " within ") + limit;
   return text;
 }
 
-void print_front(const Json& front) {
-  const auto width = [](const std::string& name) {
-    return std::setw(std::max(13, static_cast<int>(name.size()) + 2));
+// "77 ms ± 2.1 a step, 28.1 W ± 1.3, 2.16 J a step", as far as it is known.
+std::string figures(const Json& mode, const std::string& unit) {
+  std::vector<std::string> known;
+  if (mode.contains("time_ms")) known.push_back(time_of(mode) + ' ' + unit);
+  if (mode.contains("power_w")) known.push_back(power_of(mode));
+  if (mode.contains("energy_j")) known.push_back(hw::readable_energy(mode["energy_j"]) + ' ' + unit);
+  return hw::join(known);
+}
+
+// "measured: 77 ms, 28.1 W; the learner left out the time"
+std::string measured_text(const Json& measured) {
+  std::vector<std::string> known;
+  if (measured.contains("time_ms")) known.push_back(hw::readable_time(measured["time_ms"]));
+  if (measured.contains("power_w")) known.push_back(hw::readable_power(measured["power_w"]));
+  std::string text = "measured: " + hw::join(known);
+  for (const auto& name : measured.value("left_out", Json::array()))
+    text += std::string("; the learner left out the ") + (name == "time_ms" ? "time" : "power");
+  return text;
+}
+
+// "cpu_cores=8,gpu_khz=918000"
+std::string typed_settings(const Json& mode) {
+  std::string text;
+  for (const auto& [name, value] : mode["mode"].items())
+    text += (text.empty() ? "" : ",") + name + '=' + value.dump();
+  return text;
+}
+
+// Columns to align: signs of several bytes are one wide.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string summary(const Json& mode, const std::string& unit, const learners::PowerBudget& budget) {
+  std::string text = hw::join(settings_of(mode)) + ": " + figures(mode, unit);
+  if (const auto sure = surety(mode, budget); !sure.empty()) text += ", " + sure;
+  return text;
+}
+
+// A name of a file that a shell would take for more than a name is not put into a command that is there to be copied.
+void print_mode(const Json& chosen, const learners::Model& model, const std::string& unit,
+                const learners::PowerBudget& budget) {
+  const auto line = [](const std::string& text) { std::cout << "  " << text << '\n'; };
+  line(summary(chosen, unit, budget));
+  if (chosen.contains("each_time_ms"))
+    line("time of each: " + hw::readable_time(chosen["each_time_ms"][0]) + ", " +
+         hw::readable_time(chosen["each_time_ms"][1]));
+  if (chosen.contains("epoch_s") && model.attributes.time_of != datasets::TimeOf::epoch)
+    line("an epoch: " + hw::readable_time(1000 * chosen["epoch_s"].get<double>()));
+  const auto settings = typed_settings(chosen);
+  if (!chosen["measured"].is_null())
+    line(measured_text(chosen["measured"]) + (program::can_be_set(*model.space)
+                                                  ? "; `fewwatt device apply --mode " + settings + "` sets it"
+                                                  : ""));
+  else
+    line("not measured yet" +
+         (program::can_be_set(*model.space) && !chosen.contains("each_time_ms")
+              ? ": `fewwatt profile --device jetson --workload " +
+                    (datasets::is_profile_name(model.workload) ? model.workload : "NAME") + " --mode " +
+                    settings + " --out P.h5 -- CMD` measures it"
+              : ""));
+}
+
+void print_front(const Json& front, const learners::PowerBudget& budget) {
+  std::vector<std::vector<std::string>> rows(front.size() + 1);
+  const auto column = [&](const std::string& title, const auto& cell) {
+    rows[0].push_back(title);
+    for (std::size_t i = 0; i < front.size(); ++i) rows[i + 1].push_back(cell(front[i]));
   };
-  for (const auto& [name, value] : front[0]["mode"].items()) std::cout << width(name) << name;
-  for (const auto& [name, value] : front[0].items()) {
-    if (value.is_number()) std::cout << width(name) << name;
-  }
-  std::cout << "  measured\n";
-  for (const auto& row : front) {
-    for (const auto& [name, value] : row["mode"].items()) std::cout << width(name) << number(value);
-    for (const auto& [name, value] : row.items()) {
-      if (value.is_number()) std::cout << width(name) << number(value);
-    }
-    std::cout << "  " << (row["measured"].is_null() ? "no" : "yes") << '\n';
+  const std::size_t knobs = front[0]["mode"].size();
+  for (std::size_t k = 0; k < knobs; ++k) column("", [&](const Json& mode) { return settings_of(mode)[k]; });
+  if (front[0].contains("time_ms")) column("time", time_of);
+  if (front[0].contains("power_w")) column("power", power_of);
+  if (front[0].contains("energy_j"))
+    column("energy", [](const Json& mode) { return hw::readable_energy(mode["energy_j"]); });
+  for (const auto& [name, limit] : limits_of(budget))
+    if (front[0].contains(name))
+      column("within " + limit, [&key = name](const Json& mode) { return hw::readable_chance(mode[key]); });
+  column("measured", [](const Json& mode) { return std::string(mode["measured"].is_null() ? "no" : "yes"); });
+  std::vector<std::size_t> widths(rows[0].size());
+  for (const auto& row : rows)
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width_of(row[c]));
+  for (const auto& row : rows) {
+    for (std::size_t c = 0; c < row.size(); ++c)
+      std::cout << "  " << std::string(widths[c] - width_of(row[c]), ' ') << row[c];
+    std::cout << '\n';
   }
 }
 
@@ -131,7 +212,9 @@ std::string describe(const learners::PowerBudget& budget) {
   add("time", budget.max_time_ms, "ms");
   add("energy", budget.max_energy_j, "J");
   if (decides_by_confidence(budget)) text << " at confidence " << budget.confidence;
-  add("predicted time", budget.max_predicted_ms, "ms");
+  if (std::isfinite(budget.max_predicted_ms))
+    text << (text.str().empty() ? "" : " and ")
+         << "predicted time <= " << hw::readable_time(budget.max_predicted_ms);
   return text.str().empty() ? "no limit" : text.str();
 }
 

@@ -21,16 +21,18 @@ Json mode_json(const learners::Model& model, std::size_t row, const learners::Po
 // What was asked for, in numbers.
 void add_question(Json& result, const learners::PowerBudget& budget, const learners::Objective& objective);
 
-std::string number(const Json& value);
-// "cpu_khz=1000000 gpu_khz=500000: time_ms 8, power_w 5.5, power_probability 0.98"
-std::string summary(const Json& mode);
+// A mode of mode_json() in one line, unit of unit_of(), with the probabilities that it keeps the limits:
+// "CPU 1000 MHz, GPU 500 MHz: 8 ms ± 0.16 a step, 5.5 W ± 0.82, 44 mJ a step, 92 % sure to stay within 6 W". What is behind a ± holds
+// nine of ten measurements.
+std::string summary(const Json& mode, const std::string& unit, const learners::PowerBudget& budget);
 // Whether a limit is there that must hold with the budget's confidence.
 bool decides_by_confidence(const learners::PowerBudget& budget);
 // "power <= 30 W and time <= 5 ms at confidence 0.95 and predicted time <= 6 ms"; "no limit"
 std::string describe(const learners::PowerBudget& budget);
 
-// On standard output. unit: of what one time is.
-void print_mode(const Json& chosen, const std::string& unit);
-void print_front(const Json& front);
+// On standard output, beside the summary: whether the mode was measured, and the command that measures or sets it.
+void print_mode(const Json& chosen, const learners::Model& model, const std::string& unit,
+                const learners::PowerBudget& budget);
+void print_front(const Json& front, const learners::PowerBudget& budget);
 
 }  // namespace fewwatt::optimize

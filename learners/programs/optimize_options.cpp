@@ -7,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "hw/numbers.hpp"
 #include "learners/programs/shared_options.hpp"
 
 namespace fewwatt::optimize {
@@ -41,7 +42,7 @@ void take_objective_and_limits(const po::variables_map& values, const Given& giv
   options.max_slowdown = at_least("max-slowdown", 1, true);
   options.objective = program::as_usage([&] { return learners::parse_objective(options.objective_name); });
   program::require(given.eta >= 0 && given.eta <= 1,
-                   "--eta must be in [0, 1], found " + std::to_string(given.eta));
+                   "--eta must be in [0, 1], found " + hw::number_text(given.eta));
   if (options.objective_name == "zeus") options.objective.eta = given.eta;
 }
 
@@ -189,6 +190,8 @@ std::optional<Options> parse(int argc, char** argv) {
       "greatest number of modes of a device");
   add("pareto", po::bool_switch(&options.pareto),
       "print all modes within the limits that no other one beats in both time and power");
+  manual.choices["objective"] = {"time", "energy", "power", "edp", "ed2p", "ed3p", "zeus"};
+  manual.choices["together"] = {"predicted", "measured"};
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   take_objective_and_limits(*values, given, options);

@@ -5,6 +5,7 @@
 #include <iosfwd>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 
 #include "hw/power_mode.hpp"
 #include "learners/optimize/search.hpp"
@@ -20,8 +21,9 @@ struct Reached {
   double expected_gain = std::nan("");              // of kMore more
 };
 
+// For people. unit: of what one time is, "a step".
 void print(std::ostream& out, const hw::PowerModeSpace& space, const learners::Goal& goal,
-           const Reached& reached);
+           const Reached& reached, const std::string& unit);
 nlohmann::ordered_json to_json(const hw::PowerModeSpace& space, const learners::Goal& goal,
                                const Reached& reached);
 

@@ -1,12 +1,14 @@
 #include "learners/programs/profile_options.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 
 #include "hw/counted.hpp"
 #include "hw/text.hpp"
 #include "learners/control/agent_search.hpp"
+#include "learners/programs/live_page.hpp"
 #include "learners/registry.hpp"
 #include "learners/samplers/sampler.hpp"
 
@@ -47,16 +49,17 @@ void read_goal(Options& options) {
   if (options.search.starts_with(kAgent))
     read_agent(options);
   else
-    program::require(
-        std::find(searches.begin(), searches.end(), options.search) != searches.end(),
-        "--search must be one of " + hw::join(searches) + ", or agent:FILE, found " + options.search);
+    program::require(std::find(searches.begin(), searches.end(), options.search) != searches.end(),
+                     "--search must be one of " + hw::join(searches) + ", or agent:FILE, found " +
+                         options.search + hw::did_you_mean(options.search, searches));
   const std::string expected = "--goal must be fastest, time, energy, power, edp or ed2p to ed9p, found ";
   program::require(options.goal != "zeus", expected + options.goal);
   try {
     options.aim.objective =
         learners::parse_objective(options.goal == "fastest" ? std::string("time") : options.goal);
   } catch (const std::invalid_argument&) {
-    throw program::UsageError(expected + options.goal);
+    constexpr std::array kGoals = {"fastest", "time", "energy", "power", "edp", "ed2p", "ed3p"};
+    throw program::UsageError(expected + options.goal + hw::did_you_mean(options.goal, kGoals));
   }
   const auto& search = chosen_search(options);
   const bool predicts = search.predicts_answer;
@@ -93,6 +96,9 @@ void check_effects(const program::po::variables_map& values, const program::Manu
                 seeks,
                 "it goes with --goal"},
                {{"sampler"}, !seeks, "with --goal it is --search that chooses the modes"},
+               {{"sampler", "modes", "measurements", "goal"},
+                options.given.empty(),
+                "--mode names the modes to measure"},
                {about_workload, live, "what a simulated or replayed workload is, is known already"}});
   program::refuse_without_effect(values, program::measuring_effects(options.measuring));
 }
@@ -144,9 +150,32 @@ bool needs_learner(const Options& options) {
                               : chosen_search(options).needs_learner;
 }
 
+std::vector<hw::PowerMode> given_modes(const Options& options, const hw::PowerModeSpace& space) {
+  std::vector<hw::PowerMode> modes;
+  for (const auto& settings : options.given) {
+    const auto [mode, roles] = program::as_usage([&] {
+      try {
+        return hw::changed(space, space.lowest(), settings);
+      } catch (const std::invalid_argument& e) {
+        throw std::invalid_argument(std::string("--mode: ") + e.what());
+      }
+    });
+    program::require(settings.size() == space.knobs().size(), "--mode: expected a setting of each of " +
+                                                                  hw::describe_roles(space) + ", found " +
+                                                                  std::to_string(settings.size()));
+    program::require(space.index_of(mode).has_value(),
+                     "--mode: what is measured has no mode " + hw::describe(space, mode));
+    program::require(std::find(modes.begin(), modes.end(), mode) == modes.end(),
+                     "--mode: given twice: " + hw::describe(space, mode));
+    modes.push_back(mode);
+  }
+  return modes;
+}
+
 std::optional<Options> parse(int argc, char** argv) {
   namespace po = program::po;
   Options options;
+  std::vector<std::string> modes;  // of --mode
   program::Manual manual;
   manual.verb = "profile";
   manual.synopsis =
@@ -167,15 +196,22 @@ std::optional<Options> parse(int argc, char** argv) {
   program::add_limit_options(manual, options.aim.limits);
   program::add_attribute_options(manual, options.attributes);
   auto add = manual.options.add_options();
-  add("name", po::value(&options.name), "name of the device in the profile; the board's model if not given");
-  add("workload", po::value(&options.measuring.workload), "name of the workload in the profile");
-  add("out", po::value(&options.out), "file of profiles to write to; other profiles in it stay");
-  add("modes", po::value(&options.modes)->default_value(options.modes), "number of modes to measure");
-  add("measurements", po::value(&options.measurements), "another name of --modes");
-  add("max-s", program::real(options.max_s),
+  add("name", po::value(&options.name)->value_name("NAME"),
+      "name of the device in the profile; the board's model if not given");
+  add("workload", po::value(&options.measuring.workload)->value_name("NAME"),
+      "name of the workload in the profile");
+  add("out", po::value(&options.out)->value_name("FILE"),
+      "file of profiles to write to; other profiles in it stay");
+  add("modes", po::value(&options.modes)->default_value(options.modes)->value_name("N"),
+      "number of modes to measure");
+  add("measurements", po::value(&options.measurements)->value_name("N"), "another name of --modes");
+  add("mode", po::value(&modes)->value_name("KNOB=SETTING,..."),
+      "mode to measure, with a setting for each knob; may be given several times, in place of --modes and "
+      "--sampler");
+  add("max-s", program::real(options.max_s)->value_name("S"),
       "seconds after which no new mode is begun, and --resume can go on; 0 = no limit");
-  add("sampler", po::value(&options.sampler)->default_value("random"), samplers.c_str());
-  add("goal", po::value(&options.goal),
+  add("sampler", po::value(&options.sampler)->default_value("random")->value_name("NAME"), samplers.c_str());
+  add("goal", po::value(&options.goal)->value_name("GOAL"),
       "look for the best mode: fastest (or time), energy, power, edp, ed2p to ed9p. The modes to measure "
       "are then chosen for that");
   add("confidence",
@@ -183,35 +219,44 @@ std::optional<Options> parse(int argc, char** argv) {
       "with --goal: probability with which the answer must keep the limits, or all that an agent measures; "
       "if not given 0.9 for --search predict and agent:FILE, and 0.5 where the answer was measured to keep "
       "them");
-  add("search", po::value(&options.search), searches.c_str());
-  add("stop-gain", program::real(options.stop_gain),
+  add("search", po::value(&options.search)->value_name("NAME"), searches.c_str());
+  add("stop-gain", program::real(options.stop_gain)->value_name("F"),
       "with --goal: end once the next measurement is expected to gain less than this fraction");
   add("resume", po::bool_switch(&options.resume), "go on with a run that did not end");
-  add("retries", po::value(&options.retries)->default_value(options.retries),
+  add("retries", po::value(&options.retries)->default_value(options.retries)->value_name("N"),
       "how often to repeat a rejected measurement");
   auto& profiler = options.measuring.profiler;
-  add("timeout-s", program::real(profiler.timeout_s), "seconds for one mode, at most");
-  add("cool-s", program::real(profiler.cool_s), "seconds to let the board cool down before a mode, at most");
-  add("counters-s", program::real(profiler.counters_s),
+  add("timeout-s", program::real(profiler.timeout_s)->value_name("S"), "seconds for one mode, at most");
+  add("cool-s", program::real(profiler.cool_s)->value_name("S"),
+      "seconds to let the board cool down before a mode, at most");
+  add("counters-s", program::real(profiler.counters_s)->value_name("S"),
       "seconds to wait for the kernel's counters of over-current events, where there are any");
-  add("margin-c", program::real(profiler.margin_c),
+  add("margin-c", program::real(profiler.margin_c)->value_name("C"),
       "degrees by which the board must be below its nearest trip temperature before a mode");
   add("restart", po::bool_switch(&profiler.restart), "start the program again in every mode");
   add("program-output", po::bool_switch(&options.measuring.program_output), "show what the program prints");
   add("go-on", po::bool_switch(&options.go_on),
       "leave out modes in which the program dies or nothing can be measured, and go on");
-  add("kind", po::value(&options.kind)->default_value("dnn-training"),
+  add("kind", po::value(&options.kind)->default_value("dnn-training")->value_name("KIND"),
       "kind of the workload: dnn-training, dnn-inference or non-dnn");
-  add("time-of", po::value(&options.time_of)->default_value("minibatch"),
+  add("time-of", po::value(&options.time_of)->default_value("minibatch")->value_name("WHAT"),
       "what one step is: minibatch, epoch or run");
-  add("merge", po::value(&options.merge),
+  program::add_live_option(manual, options.live);
+  add("merge", po::value(&options.merge)->value_name("FILE"),
       "file of profiles to merge; give it twice or more, and all rows go to --out");
   program::add_measuring_options(manual, options.measuring);
+  manual.choices["sampler"] = program::names_in(learners::builtin().samplers);
+  manual.choices["search"] = program::names_in(learners::builtin().searches);
+  manual.choices["goal"] = {"fastest", "time", "energy", "power", "edp", "ed2p", "ed3p"};
+  manual.choices["kind"] = {"dnn-training", "dnn-inference", "non-dnn"};
+  manual.choices["time-of"] = {"minibatch", "epoch", "run"};
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   program::require(values->count("measurements") == 0 || (*values)["modes"].defaulted(),
                    "give one of --modes and --measurements");
   if (values->count("measurements") > 0) options.modes = options.measurements;
+  for (const auto& text : modes) options.given.push_back(program::settings_in("mode", text));
+  if (!modes.empty()) options.modes.value = modes.size();
   const auto set_search = program::set_part(options.choice, search);
   read_goal(options);
   plan_as_trained(options, program::is_given(*values, "measurements") || program::is_given(*values, "modes"));

@@ -32,8 +32,10 @@ struct Options {
   double stop_gain = 0, max_s = 0;
   program::Count measurements{0};
   program::Count modes{50}, retries{2};
+  std::vector<hw::Settings> given;   // of the modes to measure, where --mode names them
   std::vector<std::string> notices;  // of what was asked for and is done otherwise
   std::vector<std::string> merge;
+  std::optional<std::string> live;  // --live
   bool resume = false, go_on = false;
   datasets::WorkloadAttributes attributes;
 };
@@ -42,6 +44,10 @@ struct Options {
 const learners::SearchEntry& chosen_search(const Options& options);
 // Whether a sampler or search is chosen that learns.
 bool needs_learner(const Options& options);
+
+// The modes of --mode, on what is measured. Throws UsageError for one that has no setting for each knob, or that it does not have, and for
+// one that is given twice.
+std::vector<hw::PowerMode> given_modes(const Options& options, const hw::PowerModeSpace& space);
 
 // As program::parse().
 std::optional<Options> parse(int argc, char** argv);

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iomanip>
 #include <iostream>
 #include <map>
-#include <sstream>
 
 #include "datasets/merge.hpp"
+#include "hw/json_text.hpp"
+#include "hw/printable.hpp"
+#include "hw/readable.hpp"
+#include "learners/programs/shown_run.hpp"
 #include "learners/registry.hpp"
 #include "learners/samplers/sampler.hpp"
 #include "tasks/collect.hpp"
@@ -22,17 +24,6 @@ using Learner = std::shared_ptr<const learners::Learner>;
 
 constexpr int kFoldEvery = 25;          // modes between writes of the profile; the log gets each mode at once
 constexpr std::size_t kTellEvery = 10;  // modes between lines of progress, where stderr is no terminal
-
-std::string duration(double seconds) {
-  std::ostringstream text;
-  if (seconds < 100)
-    text << std::setprecision(2) << seconds << " s";
-  else if (seconds < 6000)
-    text << std::lround(seconds / 60) << " min";
-  else
-    text << std::setprecision(2) << std::fixed << seconds / 3600 << " h";
-  return text.str();
-}
 
 RunRecord record_of(const hw::PowerMode& mode, const hw::Attempt& attempt) {
   RunRecord record;
@@ -47,9 +38,16 @@ RunRecord record_of(const hw::PowerMode& mode, const hw::Attempt& attempt) {
   return record;
 }
 
+void add_step(program::LivePage& live, const RunRecord& record) {
+  if (!live) return;
+  auto step = view::run_step(record);
+  step["mode"] = record.mode;
+  live.add(hw::json_text(step));
+}
+
 // Measures one mode, and tries again where that may help.
 bool measure(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const hw::PowerMode& mode,
-             const Options& options, Outcome& outcome) {
+             const Options& options, program::LivePage& live, Outcome& outcome) {
   std::string last;
   for (std::size_t attempt = 0; attempt <= options.retries.value; ++attempt) {
     const auto done = bench.attempt(mode);
@@ -58,6 +56,7 @@ bool measure(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const hw:
       return false;
     }
     log.append(record_of(mode, done));
+    add_step(live, log.records().records.back());
     if (done.status == hw::AttemptStatus::ok) {
       ++outcome.measured;
       return true;
@@ -65,7 +64,7 @@ bool measure(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const hw:
     ++outcome.rejected_attempts;
     last = std::string(hw::to_string(done.status)) + ": " + done.detail;
     if (!options.common.quiet)
-      std::cerr << hw::describe(bench.space(), mode) << " rejected, " << last << '\n';
+      std::cerr << hw::readable_mode(bench.space(), mode) << " rejected, " << last << '\n';
     const bool in_vain =
         done.status == hw::AttemptStatus::program_died || done.status == hw::AttemptStatus::no_steps;
     if (in_vain && !options.go_on) {
@@ -93,9 +92,26 @@ std::unique_ptr<learners::Search> search_of(const Options& options, Learner lear
                                options.registry);
 }
 
+// Asks for the modes of --mode.
+class GivenModes final : public tasks::ModeSampler {
+ public:
+  explicit GivenModes(std::vector<hw::PowerMode> modes) : modes_(std::move(modes)) {}
+
+  std::optional<hw::PowerMode> ask() override {
+    if (asked_ == modes_.size()) return std::nullopt;
+    return modes_[asked_++];
+  }
+  void tell(const hw::PowerMode&, const hw::Measurement&) override {}
+
+ private:
+  std::vector<hw::PowerMode> modes_;
+  std::size_t asked_ = 0;
+};
+
 std::unique_ptr<tasks::ModeSampler> sampler_of(const Options& options, Learner learner,
                                                std::shared_ptr<const hw::PowerModeSpace> space,
                                                std::size_t wanted) {
+  if (!options.given.empty()) return std::make_unique<GivenModes>(given_modes(options, *space));
   learners::SamplerOptions so;
   so.planned = wanted;
   so.seed = options.common.seed;
@@ -115,8 +131,14 @@ std::map<hw::PowerMode, hw::Measurement> known_of(const datasets::RunLog& log) {
 // Measures the modes that a sampler asks for, one after the other, until there are enough or something ends it.
 class Run {
  public:
-  Run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Options& options, Learner learner)
-      : bench_(bench), log_(log), options_(options), learner_(std::move(learner)), start_s_(time_.now_s()) {}
+  Run(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Options& options, Learner learner,
+      program::LivePage& live)
+      : bench_(bench),
+        log_(log),
+        options_(options),
+        learner_(std::move(learner)),
+        live_(live),
+        start_s_(time_.now_s()) {}
 
   Outcome operator()() {
     const auto space = std::make_shared<const hw::PowerModeSpace>(bench_.space());
@@ -153,7 +175,7 @@ class Run {
       return before->second;
     }
     hw::Measurement result;
-    if (measure(bench_, log_, mode, options_, outcome_)) {
+    if (measure(bench_, log_, mode, options_, live_, outcome_)) {
       result = log_.records().records.back().measured;
       tell(mode, result);
     } else {
@@ -168,10 +190,10 @@ class Run {
     ++tried_;
     if (options_.common.quiet || (!tells_each_ && tried_ % kTellEvery != 0)) return;
     const double each_s = (time_.now_s() - start_s_) / static_cast<double>(tried_);
-    std::cerr << asked_ << '/' << outcome_.wanted << "  " << hw::describe(bench_.space(), mode) << ": "
-              << std::setprecision(4) << row.time_ms << " ms, " << row.power_w << " W, "
-              << duration(each_s * static_cast<double>(outcome_.wanted - asked_)) << " left   "
-              << (isatty(STDERR_FILENO) != 0 ? '\r' : '\n');
+    std::cerr << asked_ << '/' << outcome_.wanted << "  " << hw::readable_mode(bench_.space(), mode) << ": "
+              << hw::readable_measurement(row) << ", "
+              << hw::readable_time(1000 * each_s * static_cast<double>(outcome_.wanted - asked_))
+              << " left   " << (isatty(STDERR_FILENO) != 0 ? '\r' : '\n');
   }
 
   // The search's answer, measured where it is not and there is time.
@@ -179,7 +201,7 @@ class Run {
     outcome_.reached = Reached{search.answer(), search.nearest(), std::nan("")};
     auto& answer = outcome_.reached->answer;
     if (answer && !answer->measured && !outcome_.interrupted && outcome_.stopped.empty() && in_time() &&
-        measure(bench_, log_, answer->mode, options_, outcome_)) {
+        measure(bench_, log_, answer->mode, options_, live_, outcome_)) {
       const auto& row = log_.records().records.back().measured;
       search.tell(answer->mode, row);
       answer->time_ms = row.time_ms;
@@ -193,6 +215,7 @@ class Run {
   datasets::RunLog& log_;
   const Options& options_;
   Learner learner_;
+  program::LivePage& live_;
   hw::SystemMonotonic time_;
   double start_s_;
   Outcome outcome_;
@@ -204,8 +227,17 @@ class Run {
 }  // namespace
 
 Outcome measure_modes(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Options& options,
-                      Learner learner) {
-  return Run(bench, log, options, std::move(learner))();
+                      Learner learner, program::LivePage& live) {
+  return Run(bench, log, options, std::move(learner), live)();
+}
+
+void show_run(program::LivePage& live, const datasets::RunLog& log) {
+  if (!live) return;
+  const auto& run = log.records();
+  auto part = view::run_part(run.header);
+  part["knobs"] = view::knobs_json(run.header.space->knobs());
+  live.show({"run", view::run_title(run.header), hw::printable(run.path), std::move(part)});
+  for (const auto& record : run.records) add_step(live, record);
 }
 
 }  // namespace fewwatt::profile

@@ -9,6 +9,7 @@
 
 #include "datasets/measured_workload.hpp"
 #include "datasets/run_log.hpp"
+#include "learners/programs/live_page.hpp"
 #include "learners/programs/profile_goal.hpp"
 #include "learners/programs/profile_options.hpp"
 
@@ -25,8 +26,11 @@ struct Outcome {
 };
 
 // Measures the modes that the sampler or the search of the options asks for, until there are enough or something ends it. Each goes to the
-// log at once, and from time to time to the file of profiles. learner: what chooses them, where something does.
+// log and to the page of --live at once, and from time to time to the file of profiles. learner: what chooses them, where something does.
 Outcome measure_modes(datasets::MeasuredWorkload& bench, datasets::RunLog& log, const Options& options,
-                      std::shared_ptr<const learners::Learner> learner);
+                      std::shared_ptr<const learners::Learner> learner, program::LivePage& live);
+
+// The page of --live shows the run of this log, with what is in it already.
+void show_run(program::LivePage& live, const datasets::RunLog& log);
 
 }  // namespace fewwatt::profile

@@ -23,10 +23,10 @@ std::string option_of(std::string name) {
 }
 
 // Of datasets::kNumberAttributes, in that order.
-constexpr std::array kMeanings = {"samples in a minibatch of the workload",
-                                  "minibatches in an epoch of the workload, for epoch times",
-                                  "layers of its network", "parameters of its network, in all",
-                                  "floating-point operations of one forward pass of one sample"};
+constexpr std::array kMeanings = {
+    "samples in a minibatch of the workload", "minibatches in an epoch of the workload, for epoch times",
+    "layers of its network", "parameters of its network, in all",
+    "multiplications, each with its addition, of one forward pass of one sample"};
 static_assert(kMeanings.size() == std::size(datasets::kNumberAttributes));
 
 // The part's options with its name before each: search.pool.
@@ -59,6 +59,9 @@ void add_learner_options(Manual& manual, LearnerChoice& choice, const std::optio
   auto add = manual.options.add_options();
   add("init", po::value(&choice.init)->value_name("FILE"), "initializer, written by fewwatt meta-train");
   add("learner", po::value(&choice.learner)->value_name("NAME"), about.c_str());
+  manual.choices["learner"] = {untrained.begin(), untrained.end()};
+  auto& listed = manual.choices["list-options"] = names_in(learners::builtin().learners);
+  if (beside) listed.push_back(beside->name);
 }
 
 learners::Settings set_part(LearnerChoice& choice, const SettablePart& part) {
@@ -169,10 +172,29 @@ datasets::TimeOf time_of_option(const std::string& text) {
   return *time_of;
 }
 
+std::string unit_of(datasets::TimeOf time_of) {
+  switch (time_of) {
+    case datasets::TimeOf::minibatch:
+      return "a step";
+    case datasets::TimeOf::epoch:
+      return "an epoch";
+    case datasets::TimeOf::run:
+      break;
+  }
+  return "a run";
+}
+
+bool can_be_set(const hw::PowerModeSpace& space) {
+  return std::none_of(space.knobs().begin(), space.knobs().end(), [](const hw::Knob& knob) {
+    return knob.role == hw::KnobRole::power_limit_mw || knob.role == hw::KnobRole::batch_size;
+  });
+}
+
 void check_sampler(const std::string& name) {
   const auto samplers = learners::builtin().samplers.names();
   require(std::find(samplers.begin(), samplers.end(), name) != samplers.end(),
-          "--sampler must be one of " + hw::join(samplers) + ", found " + name);
+          "--sampler must be one of " + hw::join(samplers) + ", found " + name +
+              hw::did_you_mean(name, samplers));
 }
 
 }  // namespace fewwatt::program

@@ -78,6 +78,12 @@ void check_forgetting(double forget, const ChosenLearner& chosen);
 // Throws UsageError where it is not minibatch, epoch or run.
 datasets::TimeOf time_of_option(const std::string& text);
 
+// What one time is of, for people: "a step" of a minibatch, "an epoch", "a run".
+std::string unit_of(datasets::TimeOf time_of);
+
+// Whether fewwatt can set such modes: those of a Jetson. It does not limit a graphics card, or change batches.
+bool can_be_set(const hw::PowerModeSpace& space);
+
 // Throws UsageError listing the samplers where `name` is none of them.
 void check_sampler(const std::string& name);
 
