@@ -1,6 +1,8 @@
 #include "tasks/mode_environment.hpp"
 
 #include <cmath>
+#include <cstddef>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -8,8 +10,13 @@
 
 namespace fewwatt::tasks {
 
-ModeEnvironment::ModeEnvironment(std::unique_ptr<World> world, ModeMdpOptions options, bool random_start)
-    : world_(std::move(world)), options_(options), random_start_(random_start), spent_(options) {
+ModeEnvironment::ModeEnvironment(std::unique_ptr<World> world, ModeMdpOptions options, bool random_start,
+                                 bool shielded)
+    : world_(std::move(world)),
+      options_(options),
+      random_start_(random_start),
+      shielded_(shielded),
+      spent_(options) {
   if (world_ == nullptr) throw std::invalid_argument("ModeEnvironment: expected a world, found none");
   if (const auto error = options_.error(); !error.empty()) throw std::invalid_argument(error);
 }
@@ -67,6 +74,32 @@ void ModeEnvironment::measure(const hw::PowerMode& mode) {
   reward_ = observer_->tell(mode, measured_, world_->budget_w(), reference_ms());
   spent_.told(*actions_, mode);
   world_->advance();
+  bar();
+}
+
+void ModeEnvironment::bar() {
+  barred_ = spent_.indices();
+  if (!shielded_) return;
+  std::vector<bool> may_be_taken(actions_->size(), true);
+  for (const auto action : barred_) may_be_taken[action] = false;
+  const auto budget_w = world_->budget_w();
+  auto least_w = std::numeric_limits<double>::infinity();
+  std::size_t least = 0;  // place in barred_ of the action of that power
+  bool all_are_over = true;
+  for (std::size_t action = 0; action < may_be_taken.size(); ++action) {
+    if (!may_be_taken[action]) continue;
+    const auto truth = world_->truth(actions_->target(action, observer_->mode()));
+    if (!truth || !(truth->power_w > budget_w)) {
+      all_are_over = false;
+      continue;
+    }
+    if (truth->power_w < least_w) {
+      least_w = truth->power_w;
+      least = barred_.size();
+    }
+    barred_.push_back(action);
+  }
+  if (all_are_over) barred_.erase(barred_.begin() + static_cast<std::ptrdiff_t>(least));
 }
 
 Step ModeEnvironment::step(std::size_t action) {

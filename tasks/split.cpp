@@ -14,7 +14,7 @@ void check_known(const std::string& what, const std::vector<std::string>& wanted
   for (const auto& name : wanted) {
     if (!known.contains(name)) {
       throw std::invalid_argument("HoldOut: no " + what + " " + name + " in the profiles; there are " +
-                                  hw::join(known));
+                                  hw::join(known) + hw::did_you_mean(name, known));
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -118,11 +119,14 @@ void read_task(const IniSection& head, ControllerSuite& suite) {
     if (head.find(key) != nullptr) throw DataError(head.where + ": " + key + ": only with task = run");
 }
 
+// Keys of a section of an agent that are no options of its algorithm.
+const std::set<std::string> kOfPlan = {"actions", "reward", "candidates", "shielded", "greedy"};
+
 void read_agent(const IniSection& section, ControllerSuite& suite) {
   const auto base = trim(std::string_view(section.name).substr(kAgent.size()));
   AgentPlan plan;
   for (const auto& [key, value] : section.entries)
-    if (key != "actions" && key != "reward" && key != "candidates") plan.algorithm[key] = value;
+    if (!kOfPlan.contains(key)) plan.algorithm[key] = value;
   try {
     const auto contestant = parse_rival(base);
     const auto& entry = meta::builtin_agents().find(contestant.name);
@@ -142,6 +146,13 @@ void read_agent(const IniSection& section, ControllerSuite& suite) {
   plan.actions = named("actions", "jump", tasks::kModeActionKinds, "jump or move");
   plan.reward = named("reward", "scaled", tasks::kRewardForms, "scaled, posed or log");
   plan.candidates = candidates_or(section, plan.candidates);
+  const auto flag = [&](const char* key) {
+    const auto value = section.text_or(key, "false");
+    if (value != "true" && value != "false") refuse(section, key, "true or false");
+    return value == "true";
+  };
+  plan.shielded = flag("shielded");
+  plan.greedy = flag("greedy");
   if (!suite.agents.emplace(base, std::move(plan)).second)
     throw DataError(section.where + ": there is a section of that agent already");
 }
@@ -163,6 +174,15 @@ void check_knowing(const Rival& one, const ControllerSuite& suite) {
     throw std::invalid_argument(one.label + " needs a key module");
   if (one.name == "best-measured" && suite.task == ModeTask::run)
     throw std::invalid_argument(one.label + " is only for task = find");
+}
+
+[[noreturn]] void refuse_unknown(const std::string& contestant, const learners::Registry& registry) {
+  std::vector<std::string_view> known = registry.controllers.names();
+  for (const auto& names : {registry.searches.names(), meta::builtin_agents().names(),
+                            std::vector<std::string_view>(std::begin(kKnowing), std::end(kKnowing))})
+    known.insert(known.end(), names.begin(), names.end());
+  throw std::invalid_argument("unknown contestant '" + contestant + "', known are: " + hw::join(known) +
+                              hw::did_you_mean(contestant, known));
 }
 
 }  // namespace
@@ -255,6 +275,7 @@ ControllerSuite read_controller_suite(const std::string& path, const learners::R
   if (const auto* module = head.find("module")) {
     suite.module = *module;
     parse_key(head, "module", [](const auto& name) { hw::find_module(name); });
+    if (suite.simulated()) check_presets_of(head.where, suite.module, suite.board);
   }
   suite.alone_measurements = count_or(head, "alone_measurements", 0);
   suite.candidates = candidates_or(head, 0);
@@ -291,10 +312,7 @@ void check_contestants(const ControllerSuite& suite, const learners::Registry& r
         check_knowing(one, suite);
       else if (registry.controllers.look_up(one.name) == nullptr &&
                registry.searches.look_up(one.name) == nullptr)
-        throw std::invalid_argument(
-            "unknown contestant '" + one.name + "', known are: " + hw::join(registry.controllers.names()) +
-            ", " + hw::join(registry.searches.names()) + ", " + hw::join(meta::builtin_agents().names()) +
-            ", " + hw::join(std::vector<std::string_view>(std::begin(kKnowing), std::end(kKnowing))));
+        refuse_unknown(one.name, registry);
       else
         learners::make_controller(one.name, request, {}, registry);
     } catch (const std::invalid_argument& e) {

@@ -37,6 +37,8 @@ struct AgentPlan {
   tasks::ModeActionKind actions = tasks::ModeActionKind::jump;  // in training and in the tests
   tasks::RewardForm reward = tasks::RewardForm::scaled;         // the same
   std::size_t candidates = 64;  // modes that can be jumped to in an episode of training; 0: all
+  bool shielded = false;        // in training: tasks::ModeEnvironment
+  bool greedy = false;          // in the tests: meta::ModeAgentOptions
 };
 
 // A suite of kind `controllers`: all contestants act in the same worlds, one after the other, with the same workloads, budgets, noise and
@@ -74,6 +76,8 @@ struct AgentPlan {
 //   actions = jump            or move; jump if not given
 //   reward = scaled           or posed, log: tasks::ModeMdpOptions; scaled if not given. Rows of rewards are always scaled
 //   candidates = 64           while it is trained; 64 if not given
+//   shielded = true           while it is trained, by a shield that is never wrong; false if not given
+//   greedy = true             takes the action of the largest score, in place of one drawn by the scores; false if not given
 struct ControllerSuite {
   std::string path, name;                        // of the file; the key of this name
   tasks::ModeTask task = tasks::ModeTask::find;  // the key of this name

@@ -39,12 +39,15 @@ std::size_t draw_length(const ControllerSuite& suite, hw::Rng& rng) {
   return suite.train_measurements[rng.below(suite.train_measurements.size())];
 }
 
-tasks::ModeMdpOptions training_mdp(const ControllerSuite& suite, const AgentPlan& plan, std::size_t length) {
+std::unique_ptr<tasks::Environment> training_environment(std::unique_ptr<tasks::World> world,
+                                                         const ControllerSuite& suite, const AgentPlan& plan,
+                                                         std::size_t length) {
   auto options = suite.mdp(length);
   options.actions = plan.actions;
   options.reward = plan.reward;
   options.candidates = plan.candidates;
-  return options;
+  return std::make_unique<tasks::ModeEnvironment>(std::move(world), options, /*random_start=*/false,
+                                                  plan.shielded);
 }
 
 }  // namespace
@@ -150,16 +153,15 @@ meta::MakeEnvironment Course::population(std::size_t split, const AgentPlan& pla
         options.workloads = drawn->workloads;
       else
         options.workloads = {drawn->workloads[rng.below(drawn->workloads.size())]};
-      return std::make_unique<tasks::ModeEnvironment>(
-          std::make_unique<tasks::SimulatedWorld>(std::move(options)), training_mdp(suite_, plan, length));
+      return training_environment(std::make_unique<tasks::SimulatedWorld>(std::move(options)), suite_, plan,
+                                  length);
     };
   }
   return [this, plan, base, all = others(split)](std::uint64_t seed) -> std::unique_ptr<tasks::Environment> {
     auto rng = hw::Rng::stream(seed ^ base, "controllers/environment");
     const auto length = draw_length(suite_, rng);
     const auto profile = all[rng.below(all.size())];
-    return std::make_unique<tasks::ModeEnvironment>(replayed(profile, draw_budget(profile, rng)),
-                                                    training_mdp(suite_, plan, length));
+    return training_environment(replayed(profile, draw_budget(profile, rng)), suite_, plan, length);
   };
 }
 
@@ -177,7 +179,7 @@ meta::MakeEnvironment Course::alone(const ControlEpisode& episode, const AgentPl
     } else {
       world = replayed(episode.split, episode.budget_w);
     }
-    return std::make_unique<tasks::ModeEnvironment>(std::move(world), training_mdp(suite_, plan, length));
+    return training_environment(std::move(world), suite_, plan, length);
   };
 }
 

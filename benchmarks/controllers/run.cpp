@@ -83,7 +83,10 @@ Agents train_all(const Run& run, const std::vector<std::string>& bases, Ticker& 
 
 std::unique_ptr<learners::Shield> shield_for(const Run& run,
                                              const std::shared_ptr<const hw::PowerModeSpace>& space) {
-  return std::make_unique<learners::Shield>(space, run.learner, run.suite.shield);
+  const bool changes = run.suite.task == ModeTask::run;
+  return std::make_unique<learners::Shield>(
+      space, run.learner, run.suite.shield,
+      changes ? std::optional(learners::ChangeOptions()) : std::nullopt);
 }
 
 // The agent as it acts in an episode of that length.

@@ -26,7 +26,9 @@ TrainedAgent finished(const learners::Checkpoint& snapshot, const ControllerSuit
   mdp.actions = plan.actions;
   mdp.reward = plan.reward;
   mdp.candidates = plan.candidates;
-  return {mode_agent(snapshot, course.knobs(), mdp), snapshot, seconds_since(start), steps};
+  auto model = mode_agent(snapshot, course.knobs(), mdp);
+  if (plan.greedy) model.scores = learners::Scores::values;
+  return {std::move(model), snapshot, seconds_since(start), steps};
 }
 
 // The agent's options. Agents are trained side by side, each on one thread.

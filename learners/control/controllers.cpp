@@ -6,7 +6,9 @@
 #include <limits>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
+#include "hw/text.hpp"
 #include "learners/control/bandit.hpp"
 #include "learners/control/dyna.hpp"
 #include "learners/control/tabular_controller.hpp"
@@ -135,12 +137,10 @@ Made search_controller(const SearchEntry& search, const ControllerRequest& reque
   return std::make_unique<SearchController>(request.space, std::move(made), goal, runs);
 }
 
-std::string known_names(const Registry& registry) {
-  std::string known;
-  const auto add = [&](std::string_view name) { known += (known.empty() ? "" : ", ") + std::string(name); };
-  for (const auto name : registry.controllers.names()) add(name);
+std::vector<std::string_view> known_names(const Registry& registry) {
+  auto known = registry.controllers.names();
   for (const auto name : registry.searches.names())
-    if (registry.controllers.look_up(name) == nullptr) add(name);
+    if (registry.controllers.look_up(name) == nullptr) known.push_back(name);
   return known;
 }
 
@@ -189,9 +189,11 @@ std::unique_ptr<Controller> make_controller(std::string_view name, const Control
                                             const Settings& settings, const Registry& registry) {
   const auto* entry = registry.controllers.look_up(name);
   const auto* search = registry.searches.look_up(name);
-  if (entry == nullptr && search == nullptr)
+  if (entry == nullptr && search == nullptr) {
+    const auto known = known_names(registry);
     throw std::invalid_argument("unknown controller " + std::string(name) +
-                                ", known are: " + known_names(registry));
+                                ", known are: " + hw::join(known) + hw::did_you_mean(name, known));
+  }
   const std::string of = "controller " + std::string(name) + ": ";
   if (request.space == nullptr || request.space->size() == 0)
     throw std::invalid_argument(of + "the space has no modes");

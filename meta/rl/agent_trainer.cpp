@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "hw/jobs.hpp"
+#include "hw/numbers.hpp"
 
 namespace fewwatt::meta {
 
@@ -41,8 +42,8 @@ std::string NetTrainOptions::error(const std::string& owner) const {
            " layers, got " + std::to_string(hidden.size());
   for (const int size : hidden)
     if (auto bad = out_of_bounds(owner, "hidden", size, 1, learners::kMostWidth); !bad.empty()) return bad;
-  if (!(rate > 0) || !std::isfinite(rate)) return owner + ": rate must be > 0, got " + std::to_string(rate);
-  if (!(clip_norm > 0)) return owner + ": clip_norm must be > 0, got " + std::to_string(clip_norm);
+  if (!(rate > 0) || !std::isfinite(rate)) return owner + ": rate must be > 0, got " + hw::number_text(rate);
+  if (!(clip_norm > 0)) return owner + ": clip_norm must be > 0, got " + hw::number_text(clip_norm);
   if (auto bad = out_of_bounds(owner, "updates", updates, 1, kMostSteps); !bad.empty()) return bad;
   if (auto bad = out_of_bounds(owner, "discount", discount, 0, 1); !bad.empty()) return bad;
   if (auto bad = out_of_bounds(owner, "workers", workers, 0, 1024); !bad.empty()) return bad;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "meta/rl/torch_policy.hpp"
 #include "meta/torch_nets.hpp"
@@ -57,17 +59,36 @@ Matrix action_values(const PolicyShape& shape, const Vector& parameters, const M
                                  TorchChoices(shape, Choices(sets))));
 }
 
+namespace {
+
+// Values of the actions of next situations, kNoAction for those that are spent there. What they are compared with in the duelling form is
+// the mean over all actions, as everywhere else.
+at::Tensor next_values(const PolicyShape& shape, const Vector& parameters, const TransitionBatch& batch,
+                       const TorchChoices& choices) {
+  auto all =
+      action_values(shape, weights_on(shape, parameters, false), view_of(batch.next), choices).contiguous();
+  const auto num_actions = static_cast<std::size_t>(all.size(1));
+  auto* values = all.data_ptr<double>();
+  for (std::size_t row = 0; row < batch.next_spent.size(); ++row)
+    for (const auto action : batch.next_spent[row]) {
+      if (action >= num_actions)
+        throw std::out_of_range("dqn_targets: spent action " + std::to_string(action) + " of " +
+                                std::to_string(num_actions));
+      values[row * num_actions + action] = kNoAction;
+    }
+  return all;
+}
+
+}  // namespace
+
 Vector dqn_targets(const PolicyShape& shape, const Vector& net, const Vector& target_net,
                    const TransitionBatch& batch, bool double_q) {
   use_one_thread();
   const c10::InferenceMode no_gradients;
   const TorchChoices choices(shape, batch.choices);
-  const auto next = view_of(batch.next);
-  const auto of_target = action_values(shape, weights_on(shape, target_net, false), next, choices);
+  const auto of_target = next_values(shape, target_net, batch, choices);
   const auto chosen =
-      double_q
-          ? action_values(shape, weights_on(shape, net, false), next, choices).argmax(1, /*keepdim=*/true)
-          : of_target.argmax(1, /*keepdim=*/true);
+      (double_q ? next_values(shape, net, batch, choices) : of_target).argmax(1, /*keepdim=*/true);
   const auto worth = of_target.gather(1, chosen).contiguous();
   return batch.rewards +
          batch.discounts.cwiseProduct(Eigen::Map<const Vector>(worth.data_ptr<double>(), worth.numel()));
@@ -131,7 +152,9 @@ void Dqn::act(hw::Rng& draws, UpdateReport& report) {
     const auto action = choose(trials_[i], worth.row(row), explore, draws);
     const Vector before = now.row(row).transpose();
     const auto step = trials_.step(i, action, report.returns);
-    for (auto& one : windows_[i].add(before, sets[i], action, step)) replay_.add(std::move(one));
+    // Where the episode has ended the trial is in the next one. All actions count where it was cut off.
+    const auto spent = step.ended() ? std::vector<std::size_t>() : trials_[i].spent();
+    for (auto& one : windows_[i].add(before, sets[i], action, step, spent)) replay_.add(std::move(one));
     ++steps_;
     ++report.steps;
   }

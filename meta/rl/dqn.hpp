@@ -34,6 +34,7 @@ struct DqnOptions {
 // Targets of transitions, [n]: with R and discount of Transition, and b an action of the next situation,
 //   R + discount max_b Q_target(s', b)                       Mnih et al. 2015, algorithm 1
 //   R + discount Q_target(s', argmax_b Q_net(s', b))         with double_q: van Hasselt et al. 2016, eq. 4
+// No b is spent in s' (Environment::spent()). Throws std::out_of_range where a spent action does not exist.
 Vector dqn_targets(const PolicyShape& shape, const Vector& net, const Vector& target_net,
                    const TransitionBatch& batch, bool double_q);
 

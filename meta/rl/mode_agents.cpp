@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "hw/random.hpp"
+#include "hw/readable.hpp"
 #include "hw/text.hpp"
 #include "learners/control/mdp_options.hpp"
 #include "meta/rl/agent_state.hpp"
@@ -76,7 +77,7 @@ std::unique_ptr<tasks::ModeEnvironment> draw_environment(const tasks::ReplayPopu
         variety.least_measurements +
         hw::Rng::stream(seed, "episode length").below(mdp.measurements - variety.least_measurements + 1);
   return std::make_unique<tasks::ModeEnvironment>(population.draw(seed, mdp.measurements, variety.changes),
-                                                  mdp);
+                                                  mdp, /*random_start=*/false, variety.shielded);
 }
 
 // Whether the numbers of a snapshot are such as a checkpoint may have.
@@ -146,6 +147,11 @@ void ModeAgentOptions::each(learners::OptionVisitor& on) {
            "the length of each episode is drawn from here to measurements; 0: all have that");
   on.whole("changes", variety.changes, 0, static_cast<std::int64_t>(tasks::kMostMeasurements),
            "changes of workload and budget, by turns, at random within each episode of task run");
+  on.flag("greedy", greedy,
+          "a board takes the action of the largest score, in place of one drawn by the scores");
+  on.flag("shielded", variety.shielded,
+          "keep episodes inside the budget by a shield that is never wrong, for an agent that always runs "
+          "with a shield");
 }
 
 std::string EpisodeVariety::error(const tasks::ModeMdpOptions& mdp) const {
@@ -261,9 +267,14 @@ TrainedInitializer train_mode_agent(const AgentEntry& entry, const InitializerRe
                            : "validated on " + told(split.validate));
 
   double regret = kUnknown;  // of the last validation
+  const auto agent_of = [&](const Checkpoint& snapshot) {
+    auto model = PolicyModel::from_checkpoint(snapshot);
+    if (own.greedy) model.scores = learners::Scores::values;
+    return model;
+  };
   const auto validate_snapshot = [&](const Checkpoint& snapshot, const StopCheck& interrupted) {
-    return validate_mode_agent(PolicyModel::from_checkpoint(snapshot), of_validation, board,
-                               own.validation_episodes, request.seed, interrupted, own.variety);
+    return validate_mode_agent(agent_of(snapshot), of_validation, board, own.validation_episodes,
+                               request.seed, interrupted, own.variety);
   };
   const ReturnOf validate = [&](const Checkpoint& snapshot, const StopCheck& interrupted) {
     throw_if_told(interrupted);
@@ -300,12 +311,12 @@ TrainedInitializer train_mode_agent(const AgentEntry& entry, const InitializerRe
     result.message = "interrupted before the first update";
     return result;
   }
-  auto model = PolicyModel::from_checkpoint(summary.best);
+  auto model = agent_of(summary.best);
   if (summary.stop != Stop::interrupted) {
     const auto best = validate_snapshot(summary.best, {});
     log("best after " + std::to_string(summary.best_update) + " updates of " +
-        std::to_string(summary.updates) + ": mean return " + std::to_string(best.mean_return) + ", regret " +
-        std::to_string(best.regret) + " %");
+        std::to_string(summary.updates) + ": mean return " + hw::readable_number(best.mean_return) +
+        ", regret " + hw::readable_number(best.regret, 2) + " %");
   }
   if (summary.stop == Stop::interrupted || summary.stop == Stop::diverged) {
     result.message = summary.stop == Stop::interrupted ? "interrupted" : summary.message;

@@ -23,6 +23,7 @@ struct EpisodeVariety {
   // The length of each is drawn evenly from here to mdp.measurements; 0: all have that.
   std::size_t least_measurements = 0;
   std::size_t changes = 0;  // of ReplayPopulation::draw(), in each episode; only with tasks::ModeTask::run
+  bool shielded = false;    // of tasks::ModeEnvironment, for agents that always run with a shield
   std::string error(const tasks::ModeMdpOptions& mdp) const;  // "" when valid
 };
 
@@ -32,11 +33,13 @@ struct ModeAgentOptions {
   // mdp.candidates on a board, and in validation. More than in training: a step costs far less there, and the best mode among all is better
   // than the best of few.
   std::size_t board_candidates = 1000;
-  double validation_share = 0.2;           // of the workloads, in [0.01, 0.9]
-  int validation_episodes = 64;            // of each validation
-  int validate_every = 25;                 // updates
-  int patience = 20;                       // AgentTrainOptions::patience
-  EpisodeVariety variety = {};             // of training and validation
+  double validation_share = 0.2;  // of the workloads, in [0.01, 0.9]
+  int validation_episodes = 64;   // of each validation
+  int validate_every = 25;        // updates
+  int patience = 20;              // AgentTrainOptions::patience
+  EpisodeVariety variety = {};    // of training and validation
+  // On a board and in validation the action of the largest score is taken, in place of one that is drawn by the scores.
+  bool greedy = false;
   void each(learners::OptionVisitor& on);  // names every option once
   std::string error() const;               // "" when valid
   tasks::ModeMdpOptions on_board() const;  // mdp with board_candidates

@@ -23,6 +23,8 @@ struct Transition {
   double reward = 0;       // r_0 + discount r_1 + ... + discount^(k-1) r_k-1
   Vector next;             // observed after the last
   double discount = 0;     // discount^k; 0 where the episode terminated, so that nothing after it counts
+  std::vector<std::size_t> next_spent =
+      {};  // actions that may not be taken after the last (Environment::spent())
 };
 
 // Makes transitions of n steps out of the steps of one environment (Sutton & Barto 2018, section 7.1): fewer where the episode
@@ -31,9 +33,9 @@ class StepWindow {
  public:
   // steps: n, at least 1. discount: of a reward one step later.
   StepWindow(int steps, double discount) : steps_(static_cast<std::size_t>(steps)), discount_(discount) {}
-  // Gives the transitions that are complete with this step.
+  // Gives the transitions that are complete with this step. next_spent: of Transition, after this step.
   std::vector<Transition> add(const Vector& before, const ActionSet& actions, std::size_t action,
-                              const tasks::Step& step);
+                              const tasks::Step& step, const std::vector<std::size_t>& next_spent = {});
 
  private:
   struct Taken {
@@ -48,10 +50,11 @@ class StepWindow {
 
 // Transitions as rows.
 struct TransitionBatch {
-  Matrix observations, next;          // [n,o]
-  Choices choices;                    // of both
-  std::vector<std::int64_t> actions;  // [n]
-  Vector rewards, discounts;          // [n]
+  Matrix observations, next;                              // [n,o]
+  Choices choices;                                        // of both
+  std::vector<std::int64_t> actions;                      // [n]
+  Vector rewards, discounts;                              // [n]
+  std::vector<std::vector<std::size_t>> next_spent = {};  // [n], of Transition; empty: none at all
 };
 
 // The last transitions, to draw from (Mnih et al. 2015, algorithm 1).
@@ -64,7 +67,7 @@ class Replay {
   // n of them, each drawn from all. Throws std::logic_error when there is none.
   TransitionBatch sample(std::size_t n, hw::Rng& rng) const;
 
-  // As entries prefix + observations, next, actions, rewards, discounts, sets, set_of, oldest; and back. load() throws
+  // As entries prefix + observations, next, actions, rewards, discounts, sets, set_of, num_spent, spent, oldest; and back. load() throws
   // std::invalid_argument when they are not of this capacity.
   void save(learners::Checkpoint& to, const std::string& prefix) const;
   void load(const learners::Checkpoint& from, const std::string& prefix);  // see save()

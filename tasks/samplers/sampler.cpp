@@ -174,7 +174,8 @@ std::unique_ptr<ModeSampler> make_sampler(std::string_view name, const PowerMode
   for (const auto& one : kSamplers)
     if (one.name == name) return one.make(space, planned, seed);
   throw std::invalid_argument("make_sampler: no sampler \"" + std::string(name) + "\"; there are " +
-                              hw::join(kSamplers, ", ", [](const auto& one) { return one.name; }));
+                              hw::join(kSamplers, ", ", [](const auto& one) { return one.name; }) +
+                              hw::did_you_mean(name, kSamplers, [](const auto& one) { return one.name; }));
 }
 
 }  // namespace fewwatt::tasks

@@ -49,7 +49,9 @@ TEST_F(ShieldOfExample, AllowsWhatKeepsTheBudgetWithTheConfidence) {
   const auto prediction = learner("sim_only")->adapt(support)->predict(modes);
   for (std::size_t i = 0; i < modes.size(); ++i)
     EXPECT_EQ(allowed[i] != 0,
-              prediction.probability_below(5, static_cast<Eigen::Index>(i), tasks::kPowerW) >= 0.9)
+              probability_below(
+                  std::log(5), prediction.log_mean(static_cast<Eigen::Index>(i), tasks::kPowerW),
+                  prediction.latent_log_variance(static_cast<Eigen::Index>(i), tasks::kPowerW)) >= 0.9)
         << i;
 }
 
@@ -88,11 +90,52 @@ TEST_F(ShieldOfExample, AllowsAllWhereNothingIsKnown) {
   EXPECT_TRUE(made.allowed({}, 5).empty());
 }
 
-TEST_F(ShieldOfExample, TheLastMeasurementOfAModeCounts) {
+TEST_F(ShieldOfExample, MeasurementsOfAModeAreAveraged) {
   auto made = shield(), other = shield();
-  made.tell(modes[0], {10, 50});
+  const hw::Measurement cost{tests::example_time_ms(modes[1]), tests::example_power_w(modes[1])};
+  for (const double factor : {1.1, 1 / 1.1, 1.0})
+    made.tell(modes[1], {cost.time_ms * factor, cost.power_w * factor});
+  for (int i = 0; i < 3; ++i) other.tell(modes[1], cost);
+  for (const double budget_w : {3.0, 4.0, 5.0, 6.0})
+    EXPECT_EQ(made.allowed(modes, budget_w), other.allowed(modes, budget_w));
+}
+
+TEST_F(ShieldOfExample, AModeThatIsMeasuredAgainAndAgainIsJudgedByItsPower) {
+  // A hundredth beside the budget, with the usual noise: one measurement cannot tell.
+  Shield made(space, learner("gp"));
   made.tell(modes[0], {tests::example_time_ms(modes[0]), tests::example_power_w(modes[0])});
-  EXPECT_EQ(made.allowed(modes, 5), other.allowed(modes, 5));
+  const double power_w = tests::example_power_w(modes[5]);
+  for (int i = 0; i < 50; ++i) made.tell(modes[5], {tests::example_time_ms(modes[5]), power_w});
+  EXPECT_NE(made.allowed(modes, 1.01 * power_w)[5], 0);
+  EXPECT_EQ(made.allowed(modes, 0.99 * power_w)[5], 0);
+}
+
+TEST_F(ShieldOfExample, WhatWasMeasuredBeforeTheWorkloadChangedIsForgotten) {
+  // From some measurement on, all modes need twice the power and the time.
+  const auto run = [&](std::optional<ChangeOptions> changes) {
+    Shield made(space, learner("sim_only"), 0.9, changes);
+    for (const double factor : {1.0, 2.0})
+      for (std::size_t i = 0; i < 12; ++i) {
+        const auto& mode = modes[(i % 4) * 2];
+        made.tell(mode, {factor * tests::example_time_ms(mode), factor * tests::example_power_w(mode)});
+      }
+    return made.allowed(modes, 6);
+  };
+  const auto forgetting = run(ChangeOptions()), keeping = run(std::nullopt);
+  Shield fresh(space, learner("sim_only"));
+  for (std::size_t i = 0; i < 4; ++i)
+    fresh.tell(modes[i * 2],
+               {2 * tests::example_time_ms(modes[i * 2]), 2 * tests::example_power_w(modes[i * 2])});
+  EXPECT_EQ(forgetting, fresh.allowed(modes, 6));
+  // Without a change both are the same.
+  Shield steady(space, learner("sim_only"), 0.9, ChangeOptions()), plain(space, learner("sim_only"));
+  for (std::size_t i = 0; i < modes.size(); ++i) {
+    const hw::Measurement measured{tests::example_time_ms(modes[i]), tests::example_power_w(modes[i])};
+    steady.tell(modes[i], measured);
+    plain.tell(modes[i], measured);
+  }
+  EXPECT_EQ(steady.allowed(modes, 5), plain.allowed(modes, 5));
+  EXPECT_EQ(keeping.size(), modes.size());
 }
 
 TEST_F(ShieldOfExample, MisuseIsRefused) {

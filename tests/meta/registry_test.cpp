@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <regex>
 
 #include "learners/checkpoint_io.hpp"
 #include "learners/registry.hpp"
@@ -248,6 +249,7 @@ TEST(Registry, FoldWithoutValidationTasksIsSkipped) {
   EXPECT_NE(log.find("fold 2/3: skipped"), std::string::npos) << log;
   EXPECT_NE(log.find("fold 3/3: best after"), std::string::npos) << log;
   EXPECT_NE(log.find("time: fine-tuning with"), std::string::npos) << log;
+  EXPECT_FALSE(std::regex_search(log, std::regex("[.][0-9]{6}"))) << "not a number for people: " << log;
 }
 
 TEST(Registry, PowerOfOneWorkloadAloneIsNoReasonToFail) {

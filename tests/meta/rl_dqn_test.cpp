@@ -4,6 +4,9 @@
 
 #include <array>
 #include <cmath>
+#include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "learners/mlp.hpp"
 #include "tests/gradient_check.hpp"
@@ -55,6 +58,56 @@ TEST(DqnTargets, NeverTakeAnActionThatASetDoesNotHave) {
     EXPECT_NEAR(found[0], 10 - 7, 1e-12);
     EXPECT_NEAR(found[1], 20 - 4, 1e-12);
   }
+}
+
+TEST(DqnTargets, LeaveOutWhatIsSpentInTheNextSituation) {
+  // At s' = 1 the net says 1, 5, 2 and the target net 4, 3, 7.
+  const Vector net = linear({1, 1, 1}, {0, 4, 1}), target = linear({1, 1, 1}, {3, 2, 6});
+  auto batch = two_transitions();
+  batch.next_spent = {{2}, {0, 1}};
+  EXPECT_NEAR(dqn_targets(kLinear, net, target, batch, /*double_q=*/false)[0], 10 + 0.9 * 4, 1e-12);
+  EXPECT_NEAR(dqn_targets(kLinear, net, target, batch, /*double_q=*/true)[0], 10 + 0.9 * 3, 1e-12);
+  batch.next_spent = {{1}, {}};
+  EXPECT_NEAR(dqn_targets(kLinear, net, target, batch, /*double_q=*/false)[0], 10 + 0.9 * 7, 1e-12);
+  EXPECT_NEAR(dqn_targets(kLinear, net, target, batch, /*double_q=*/true)[0], 10 + 0.9 * 7, 1e-12);
+  batch.next_spent = {{3}, {}};
+  EXPECT_THROW(dqn_targets(kLinear, net, target, batch, /*double_q=*/false), std::out_of_range);
+}
+
+TEST(DqnTargets, OfASmallWorldAreThoseByHand) {
+  // Each of three actions may be taken once and gives 10, 20, 30; an episode has two. Q is 5, 3, 1 everywhere.
+  const Vector net = linear({0, 0, 0}, {5, 3, 1});
+  const Vector seen = Vector::Ones(1);
+  StepWindow window(1, 0.9);
+  std::vector<std::size_t> spent;
+  std::vector<double> found;
+  for (const std::size_t action : {0, 1}) {
+    spent.push_back(action);
+    const tasks::Step step{.observation = seen,
+                           .reward = 10.0 * static_cast<double>(action + 1),
+                           .terminated = spent.size() == 2};
+    for (auto& one : window.add(seen, nullptr, action, step, spent)) {
+      Replay replay(1);
+      replay.add(std::move(one));
+      hw::Rng rng(1);
+      found.push_back(dqn_targets(kLinear, net, net, replay.sample(1, rng), /*double_q=*/true)[0]);
+    }
+  }
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_NEAR(found[0], 10 + 0.9 * 3, 1e-12);  // action 0 is spent, and 1 is the best that is left
+  EXPECT_NEAR(found[1], 20, 1e-12);
+}
+
+TEST(DqnTargets, OfADuellingNetKeepTheMeanOverAllActions) {
+  const PolicyShape shape{.observation = 1, .actions = 3, .hidden = {4}};
+  hw::Rng rng(5);
+  Vector parameters(shape.num_parameters());
+  for (auto& value : parameters) value = rng.normal();
+  auto batch = two_transitions();
+  batch.next_spent = {{0}, {}};
+  const Matrix worth = action_values(shape, parameters, batch.next, std::vector<ActionSet>(2));
+  const auto found = dqn_targets(shape, parameters, parameters, batch, /*double_q=*/true);
+  EXPECT_NEAR(found[0], 10 + 0.9 * worth.row(0).tail(2).maxCoeff(), 1e-12);
 }
 
 TEST(Duelling, IsTheValuePlusAdvantagesMinusTheirMean) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -179,6 +180,7 @@ TEST(ModeAgents, OneProfileIsEnough) {
   train_initializer(quick("ppo"), family(1), [&](const std::string& line) { log += line + '\n'; });
   EXPECT_NE(log.find("validated on the same profile"), std::string::npos) << log;
   EXPECT_NE(log.find("best after "), std::string::npos) << log;
+  EXPECT_FALSE(std::regex_search(log, std::regex("[.][0-9]{6}"))) << "not a number for people: " << log;
 }
 
 TEST(ModeAgents, TellHowFarTheyAre) {
@@ -391,6 +393,17 @@ TEST(ModeEnvironments, EpisodesDifferInLength) {
     lengths.insert(told);
   }
   EXPECT_EQ(lengths, (std::set<std::size_t>{3, 4, 5, 6}));
+}
+
+TEST(ModeEnvironments, AShieldBarsWhatIsTrulyOverTheBudget) {
+  const auto population = std::make_shared<const tasks::ReplayPopulation>(family(3));
+  for (const bool shielded : {false, true}) {
+    const auto make = mode_environments(population, {.task = tasks::ModeTask::run, .measurements = 6},
+                                        {.shielded = shielded});
+    const auto environment = make(1);
+    environment->reset(1);
+    EXPECT_EQ(!environment->spent().empty(), shielded);
+  }
 }
 
 TEST(ValidateModeAgent, OfAChangingWorldRegretIsAgainstTheFastestModeOfEachStep) {

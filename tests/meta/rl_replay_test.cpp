@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace fewwatt::meta {
 namespace {
@@ -105,7 +106,9 @@ TEST(Replay, GoesOnFromWhereItStood) {
   const auto set = std::make_shared<const Matrix>(Matrix::Ones(4, 2));
   learners::Checkpoint state;
   Replay replay(5);
-  for (int i = 0; i < 7; ++i) replay.add({Vector::Constant(2, i), set, 1, 2.0 + i, Vector::Ones(2), 0.5});
+  for (std::size_t i = 0; i < 7; ++i)
+    replay.add({Vector::Constant(2, static_cast<double>(i)), set, 1, 2.0 + static_cast<double>(i),
+                Vector::Ones(2), 0.5, std::vector<std::size_t>(i % 3, 2)});
   replay.save(state, "r/");
   Replay again(5);
   again.load(state, "r/");
@@ -118,6 +121,13 @@ TEST(Replay, GoesOnFromWhereItStood) {
   EXPECT_EQ(a.actions, b.actions);
   EXPECT_EQ(a.rewards, b.rewards);
   EXPECT_EQ(a.discounts, b.discounts);
+  EXPECT_EQ(a.next_spent, b.next_spent);
+  for (const std::size_t count : {0, 1, 2})
+    EXPECT_NE(std::find(b.next_spent.begin(), b.next_spent.end(), std::vector<std::size_t>(count, 2)),
+              b.next_spent.end());
+  state.numbers["r/num_spent"].back() += 1;
+  EXPECT_THROW(Replay(5).load(state, "r/"), std::invalid_argument);
+  state.numbers["r/num_spent"].back() -= 1;
   EXPECT_EQ(b.choices.sets.size(), 1U);
   EXPECT_THROW(Replay(4).load(state, "r/"), std::invalid_argument);
 }

@@ -146,6 +146,46 @@ TEST(ModeEnvironment, ToFindAModeAJumpIsSpentOnceItsModeWasMeasured) {
   EXPECT_TRUE(spent_after(find, move, 3).empty());
 }
 
+TEST(ModeEnvironment, AShieldThatIsNeverWrongKeepsEveryStepInsideTheBudget) {
+  using enum ModeTask;
+  for (const auto task : {find, run})
+    for (const auto actions : {ModeActionKind::jump, ModeActionKind::move}) {
+      // To find a mode, a jump can be taken once, and six modes are inside.
+      ModeEnvironment environment(made_up(4), options_of(task, actions, 5), /*random_start=*/false,
+                                  /*shielded=*/true);
+      environment.reset(1);
+      auto rng = hw::Rng::stream(1, "shielded");
+      std::size_t most_kept_back = 0;
+      for (Step step; !step.ended();) {
+        std::vector<bool> may(static_cast<std::size_t>(environment.actions().rows()), true);
+        for (const auto action : environment.spent()) may.at(action) = false;
+        most_kept_back = std::max(most_kept_back, environment.spent().size());
+        std::vector<std::size_t> left;
+        for (std::size_t i = 0; i < may.size(); ++i)
+          if (may[i]) left.push_back(i);
+        ASSERT_FALSE(left.empty());
+        step = environment.step(left[rng.below(left.size())]);
+        EXPECT_LE(environment.truth()->power_w, 4) << static_cast<int>(task);
+      }
+      EXPECT_GT(most_kept_back, 0U);
+    }
+}
+
+TEST(ModeEnvironment, WhereAllModesAreOverTheBudgetAShieldLeavesTheOneOfLeastPower) {
+  ModeEnvironment environment(made_up(0.01), options_of(ModeTask::run, ModeActionKind::jump, 5), false, true);
+  environment.reset(1);
+  ASSERT_EQ(environment.spent().size() + 1, static_cast<std::size_t>(environment.actions().rows()));
+  std::vector<bool> may(environment.spent().size() + 1, true);
+  for (const auto action : environment.spent()) may.at(action) = false;
+  const auto only = static_cast<std::size_t>(std::find(may.begin(), may.end(), true) - may.begin());
+  environment.step(only);
+  double least_w = environment.truth()->power_w;
+  const auto& space = *environment.world().space();
+  for (std::size_t i = 0; i < space.size(); ++i)
+    least_w = std::min(least_w, environment.world().truth(space.at(i))->power_w);
+  EXPECT_EQ(environment.truth()->power_w, least_w);
+}
+
 TEST(ModeEnvironment, RewardsOfFindSumToTheBestModesWorth) {
   const auto options = options_of(ModeTask::find, ModeActionKind::jump);
   ModeEnvironment environment(made_up(6), options);
