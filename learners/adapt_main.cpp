@@ -146,6 +146,10 @@ std::optional<Options> parse(int argc, char** argv) {
       "(100000): where there are more of these, only the measured modes are predicted");
   add("out", po::value(&options.out)->required()->value_name("FILE"),
       "model to write; replaces a model of that name");
+  manual.choices["sampler"] = program::names_in(learners::builtin().samplers);
+  manual.choices["decimal"] = {"point", "comma"};
+  manual.choices["time-of"] = {"minibatch", "epoch", "run"};
+  manual.choices["space"] = program::known_spaces();
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   if (!decimal.empty()) {

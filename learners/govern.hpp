@@ -123,8 +123,9 @@ class Governor {
   // Whether it leaves a mode alone: measurements say that it does not keep the budget, > 0, or it could not be measured in one of the last
   // GovernorOptions::rejected_for windows.
   bool avoids(const hw::PowerMode& mode, double budget_w) const;
-  std::size_t changes() const { return changes_; }  // how often the workload has changed
-  bool recognised() const { return recognised_; }   // the present workload is one of before
+  const hw::PowerMode& lowest() const { return lowest_; }  // PowerModeSpace::lowest() of its space
+  std::size_t changes() const { return changes_; }         // how often the workload has changed
+  bool recognised() const { return recognised_; }          // the present workload is one of before
   // Measured modes of the present workload, their means.
   Samples samples() const;
 

@@ -21,11 +21,15 @@
 #include "datasets/measured_workload.hpp"
 #include "hw/counted.hpp"
 #include "hw/json_text.hpp"
+#include "hw/printable.hpp"
 #include "hw/program.hpp"
+#include "hw/readable.hpp"
 #include "hw/regular_file.hpp"
 #include "learners/control/governed_agent.hpp"
 #include "learners/govern.hpp"
+#include "learners/programs/live_page.hpp"
 #include "learners/programs/shared_options.hpp"
+#include "learners/programs/shown_run.hpp"
 
 namespace {
 
@@ -33,12 +37,14 @@ using namespace fewwatt;
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMostBudgetBytes = 4096;
+constexpr int kGivenDigits = 6;  // of a budget
 constexpr double kNoise = 0.01;  // of windows whose time and power are known
 
 struct Options {
   program::CommonOptions common;
   double max_power_w = 0, confidence = 0.95, minutes = 0;
   std::string budget_file, log, out, agent;
+  std::optional<std::string> live;  // --live
   program::LearnerChoice choice;
   learners::GovernorOptions governing;
   learners::UpdateOptions forgetting;
@@ -195,6 +201,26 @@ class Log {
   bool said_ = false;
 };
 
+// The page of --live shows the run, as fewwatt view shows its log.
+void show_run(program::LivePage& live, const Options& options, const hw::PowerModeSpace& space) {
+  Json knobs = Json::array();
+  for (const auto& knob : space.knobs()) knobs.push_back(hw::to_string(knob.role));
+  live.show({"govern", "governor", hw::printable(options.log), Json{{"knobs", knobs}}});
+}
+
+// A window, with what is in a line of the log.
+void add_window(program::LivePage& live, double t_s, const learners::Governor::Move& move,
+                const hw::Measurement& measured, double budget_w, const std::string& event) {
+  if (!live) return;
+  live.add(hw::json_text(Json{{"t_s", t_s},
+                              {"mode", move.mode},
+                              {"time_ms", view::known(measured.time_ms)},
+                              {"power_w", view::known(measured.power_w)},
+                              {"budget_w", budget_w},
+                              {"reason", learners::to_string(move.reason)},
+                              {"event", event}}));
+}
+
 // Measured modes of the present workload, for fewwatt adapt --measurements.
 void write_measurements(const std::string& path, const tasks::Samples& samples) {
   std::ostringstream text;
@@ -215,23 +241,6 @@ void write_measurements(const std::string& path, const tasks::Samples& samples) 
                        }));
 }
 
-// "12.5 ms, 20.1 W", with what is not known in words.
-std::string text_of(const hw::Measurement& measured) {
-  const bool timed = !std::isnan(measured.time_ms), has_power = !std::isnan(measured.power_w);
-  if (!timed && !has_power) return "nothing measured";
-  std::ostringstream text;
-  text << std::setprecision(4);
-  if (timed)
-    text << measured.time_ms << " ms, ";
-  else
-    text << "no time, ";
-  if (has_power)
-    text << measured.power_w << " W";
-  else
-    text << "no power";
-  return text.str();
-}
-
 constexpr std::size_t kHopeless = 3;  // windows
 
 struct Outcome {
@@ -247,8 +256,8 @@ struct Outcome {
 
 // agent: around which the governor is; nullptr: it decides alone.
 void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& governor,
-                    learners::GovernedAgent* agent, Budget& budget, Log& log, const Options& options,
-                    Outcome& outcome) {
+                    learners::GovernedAgent* agent, Budget& budget, Log& log, program::LivePage& live,
+                    const Options& options, Outcome& outcome) {
   const double end_s = options.minutes > 0 ? 60 * options.minutes : std::numeric_limits<double>::infinity();
   std::optional<hw::PowerMode> before;
   const auto tell = [&](const std::string& notice) {
@@ -303,12 +312,15 @@ void govern_windows(datasets::MeasuredWorkload& runner, learners::Governor& gove
         else
           governor.reject(move.mode);
     }
-    log.line(runner.now_s(), move, attempt.measured, budget_w, event);
+    const double now_s = runner.now_s();
+    log.line(now_s, move, attempt.measured, budget_w, event);
+    add_window(live, now_s, move, attempt.measured, budget_w, event);
     tell(log.notice());
     if (!options.common.quiet && (!event.empty() || isatty(STDERR_FILENO) != 0))
-      std::cerr << std::lround(runner.now_s()) << " s  " << hw::describe(runner.space(), move.mode) << "  "
-                << text_of(attempt.measured) << std::setprecision(4) << ", budget " << budget_w << " W  "
-                << learners::to_string(move.reason) << (event.empty() ? "" : ", ") << event << '\n';
+      std::cerr << std::lround(runner.now_s()) << " s  " << hw::readable_mode(runner.space(), move.mode)
+                << ": " << hw::readable_measurement(attempt.measured) << ", budget "
+                << hw::readable_number(budget_w, kGivenDigits) << " W  " << learners::to_string(move.reason)
+                << (event.empty() ? "" : ", ") << event << '\n';
     // What never began is not going to.
     const bool hopeless = attempt.status == hw::AttemptStatus::device_error && outcome.windows == 0 &&
                           outcome.rejected >= kHopeless;
@@ -331,6 +343,7 @@ int govern(Options& options) {
   options.measuring.signals = program::catch_signals();
   if (!options.common.quiet)
     options.measuring.profiler.notice = [](const std::string& text) { std::cerr << text << '\n'; };
+  program::LivePage live(options.live);
   const auto learning = learner_of(options);
   const auto policy = agent_of(options);
   hw::SystemMonotonic time;
@@ -357,8 +370,9 @@ int govern(Options& options) {
   Outcome outcome;
   try {
     Log log(options.log, runner->space());
+    show_run(live, options, runner->space());
     program::during("governing", [&] {
-      govern_windows(*runner, governor, agent ? &*agent : nullptr, budget, log, options, outcome);
+      govern_windows(*runner, governor, agent ? &*agent : nullptr, budget, log, live, options, outcome);
     });
     if (const auto lost = log.lost(); !lost.empty()) {
       runner->notices.push_back(lost);
@@ -392,10 +406,11 @@ int govern(Options& options) {
     }
     std::cout << hw::json_text(report, 2) << '\n';
   } else if (outcome.mode) {
-    std::cout << std::setprecision(4) << hw::counted(outcome.windows, "window") << ", " << inside
+    std::cout << hw::counted(outcome.windows, "window") << ", " << hw::readable_number(inside, 4)
               << " % of their time inside the budget, " << hw::counted(outcome.moves, "move") << ", "
               << hw::counted(governor.changes(), "change") << " of the workload; last mode "
-              << hw::describe(runner->space(), *outcome.mode) << ": " << text_of(outcome.measured) << '\n';
+              << hw::readable_mode(runner->space(), *outcome.mode) << ": "
+              << hw::readable_measurement(outcome.measured) << '\n';
   }
   if (!troubles.empty()) throw hw::DeviceError("not all was put back: " + troubles.front());
   if (!outcome.died.empty()) throw hw::DeviceError(outcome.died);
@@ -469,9 +484,11 @@ int main(int argc, char** argv) {
         "CSV file to write, with a row per window: the mode, time, power, budget, and why this mode ran");
     add("out", po::value(&options.out)->value_name("FILE"),
         "CSV file to write at the end: the measured modes of the last workload, for adapt --measurements");
-    add("minutes", po::value(&options.minutes),
+    program::add_live_option(manual, options.live);
+    add("minutes", po::value(&options.minutes)->value_name("N"),
         "minutes after which to end; if not given, when the program ends");
-    add("workload", po::value(&options.measuring.workload), "name of the simulated or replayed workload");
+    add("workload", po::value(&options.measuring.workload)->value_name("NAME"),
+        "name of the simulated or replayed workload");
     program::add_measuring_options(manual, options.measuring);
     const auto values = program::parse(argc, argv, manual, options.common);
     if (!values) return program::kDone;

@@ -10,9 +10,11 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "hw/counted.hpp"
 #include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
+#include "hw/readable.hpp"
 #include "hw/text.hpp"
 #include "learners/model.hpp"
 #include "learners/optimize/choose.hpp"
@@ -23,6 +25,7 @@
 #include "learners/optimize/together.hpp"
 #include "learners/programs/optimize_modes.hpp"
 #include "learners/programs/optimize_options.hpp"
+#include "learners/programs/shared_options.hpp"
 
 namespace {
 
@@ -62,9 +65,9 @@ int report_no_fit(const Options& options, const learners::Model& model, const le
   result["least_violation"]["over_percent"] = 100 * (nearest.excess - 1);
   if (options.common.json) std::cout << hw::json_text(result) << '\n';
   std::cerr << "fewwatt optimize: no mode fits " << describe(budget) << "; the nearest one is "
-            << number(result["least_violation"]["over_percent"]) << " % over"
+            << hw::readable_number(result["least_violation"]["over_percent"]) << " % over"
             << (decides_by_confidence(budget) ? " at this confidence" : "") << ": "
-            << summary(result["least_violation"]) << '\n';
+            << summary(result["least_violation"], program::unit_of(model.attributes.time_of), budget) << '\n';
   return program::kNoModeFits;
 }
 
@@ -89,7 +92,7 @@ int run_one(const Options& options, const learners::Model& model, const learners
       std::cout << hw::json_text(result) << '\n';
     } else {
       std::cout << title << "front of time and power, " << describe(budget) << ":\n";
-      print_front(result["front"]);
+      print_front(result["front"], budget);
     }
     return program::kDone;
   }
@@ -106,8 +109,10 @@ int run_one(const Options& options, const learners::Model& model, const learners
     std::cout << hw::json_text(result) << '\n';
   } else {
     std::cout << title << "least " << options.objective_name << ", " << describe(budget) << ":\n";
-    print_mode(chosen, pair != nullptr ? "unit of work" : std::string(to_string(model.attributes.time_of)));
-    std::cout << "  runner-up: " << (runner_up.is_null() ? "no other mode fits" : summary(runner_up)) << '\n';
+    const auto unit = pair != nullptr ? "a unit of work" : program::unit_of(model.attributes.time_of);
+    print_mode(chosen, model, unit, budget);
+    std::cout << "  runner-up: "
+              << (runner_up.is_null() ? "no other mode fits" : summary(runner_up, unit, budget)) << '\n';
   }
   return program::kDone;
 }
@@ -160,12 +165,16 @@ Json totals_json(const learners::Totals& totals, const learners::TurnsProblem& p
   return result;
 }
 
-// "time_ms 30.1, energy_j 0.82, mean_power_w 27.2, slow_switches 2"
+// "30.1 ms, 820 mJ, 27.2 W on average, 2 slow changes of the mode a round"
 std::string totals_line(const Json& totals) {
-  std::string text = "time_ms " + number(totals["time_ms"]);
-  for (const char* name : {"energy_j", "mean_power_w", "fast_switches", "slow_switches"})
-    if (totals.contains(name) && totals[name] != 0)
-      text += ", " + std::string(name) + " " + number(totals[name]);
+  std::string text = hw::readable_time(totals["time_ms"]);
+  if (totals.contains("energy_j")) text += ", " + hw::readable_energy(totals["energy_j"]);
+  if (totals.contains("mean_power_w"))
+    text += ", " + hw::readable_power(totals["mean_power_w"]) + " on average";
+  for (const auto& [name, kind] :
+       {std::pair("fast_switches", "fast change"), {"slow_switches", "slow change"}})
+    if (totals[name] != 0)
+      text += ", " + hw::counted(totals[name].get<std::size_t>(), kind) + " of the mode a round";
   return text;
 }
 
@@ -207,14 +216,17 @@ int run_turns(const Options& options, const std::vector<std::vector<learners::Mo
   if (!totals.fits()) result["over_percent"] = 100 * (totals.excess - 1);
   if (options.common.json) std::cout << hw::json_text(result) << '\n';
   std::ostringstream turns;
-  for (const auto& turn : result["workloads"])
+  for (std::size_t w = 0; w < models.size(); ++w) {
+    const auto& turn = result["workloads"][w];
     turns << "  " << turn["workload"].get<std::string>() << " (" << turn["learner"].get<std::string>()
-          << "), share " << number(turn["share"]) << ", " << summary(turn) << '\n';
+          << "), share " << hw::readable_number(turn["share"]) << ", "
+          << summary(turn, program::unit_of(models[w][0].attributes.time_of), of_a_turn) << '\n';
+  }
   if (!totals.fits()) {
     std::cerr << "fewwatt optimize: no " << (options.schedule ? "schedule" : "mode") << " fits "
-              << describe(budget) << "; the nearest one is " << number(result["over_percent"]) << " % over"
-              << (decides_by_confidence(budget) ? " at this confidence" : "") << ", with time_ms "
-              << number(result["time_ms"]) << " in these modes:\n"
+              << describe(budget) << "; the nearest one is " << hw::readable_number(result["over_percent"])
+              << " % over" << (decides_by_confidence(budget) ? " at this confidence" : "") << ", with "
+              << hw::readable_time(result["time_ms"]) << " per unit of work in these modes:\n"
               << turns.str();
     return program::kNoModeFits;
   }

@@ -28,7 +28,8 @@ class Setter final : public OptionVisitor {
     for (const auto& [name, value] : settings_) {
       if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
       throw std::invalid_argument(owner_ + " has no option " + name +
-                                  (known_.empty() ? "; it has none" : "; it has " + hw::join(known_)));
+                                  (known_.empty() ? "; it has none" : "; it has " + hw::join(known_)) +
+                                  hw::did_you_mean(name, known_));
     }
   }
 

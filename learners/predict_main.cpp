@@ -13,7 +13,9 @@
 #include "hw/json_text.hpp"
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
+#include "hw/readable.hpp"
 #include "learners/model.hpp"
+#include "learners/programs/shared_options.hpp"
 
 namespace {
 
@@ -94,6 +96,22 @@ std::string to_csv(const learners::Model& model) {
   return text.str();
 }
 
+// ": 6 ms to 24 ms a step, 2 W to 8 W", as far as the model predicts them.
+std::string ranges_of(const learners::Model& model) {
+  const learners::Matrix medians = model.prediction.median();
+  std::string text;
+  const auto add = [&](tasks::Target target, std::string (*text_of)(double, double),
+                       const std::string& unit) {
+    if (!model.prediction.predicts(target)) return;
+    const auto column = medians.col(target);
+    text += (text.empty() ? ": " : ", ") + text_of(column.minCoeff<Eigen::PropagateNumbers>(), 0) + " to " +
+            text_of(column.maxCoeff<Eigen::PropagateNumbers>(), 0) + unit;
+  };
+  add(tasks::kTimeMs, hw::readable_time, ' ' + program::unit_of(model.attributes.time_of));
+  add(tasks::kPowerW, hw::readable_power, "");
+  return text;
+}
+
 // Any file that to_csv() wrote may be replaced.
 datasets::Replaceable table_of_predictions() {
   return datasets::text_file("a table of predictions", [](std::string_view start) {
@@ -123,7 +141,8 @@ int run(const Options& options) {
     std::cout << hw::json_text(report) << '\n';
   } else if (!options.common.quiet) {
     std::cout << options.out << ": " << hw::counted(model.space->size(), "mode") << " of "
-              << hw::printable(model.device + '/' + model.workload) << '\n';
+              << hw::printable(model.device + '/' + model.workload) << ranges_of(model) << "; "
+              << model.support.size() << " measured\n";
   }
   return program::kDone;
 }

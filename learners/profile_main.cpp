@@ -18,6 +18,8 @@
 #include "datasets/run_log.hpp"
 #include "hw/counted.hpp"
 #include "hw/json_text.hpp"
+#include "hw/readable.hpp"
+#include "learners/programs/live_page.hpp"
 #include "learners/programs/profile_goal.hpp"
 #include "learners/programs/profile_options.hpp"
 #include "learners/programs/profile_run.hpp"
@@ -49,7 +51,9 @@ std::shared_ptr<const learners::Learner> learner_of(Options& options) {
 // What chooses the modes, for the log.
 datasets::DeviceAttributes chosen_by(const Options& options) {
   datasets::DeviceAttributes by = {{"seed", std::to_string(options.common.seed)}};
-  if (options.goal.empty()) {
+  if (!options.given.empty()) {
+    by["modes"] = "given";
+  } else if (options.goal.empty()) {
     by["sampler"] = options.sampler;
   } else {
     by["goal"] = options.goal;
@@ -94,8 +98,8 @@ datasets::RunLog open_log(const Options& options, const datasets::RunHeader& hea
   return log;
 }
 
-// Writes the profile. A log of a run that is complete goes, unless it tells of rejected attempts: what was rejected, and why, is in no
-// other place.
+// Writes the profile. A log of a run that is complete goes, unless it tells what is in no other place: what was rejected and why, or in
+// which order a search measured.
 void keep(const Options& options, const datasets::RunRecords& run, bool complete) {
   program::during("writing " + options.out, [&] { datasets::fold(run, options.out); });
   if (!complete) return;
@@ -103,7 +107,7 @@ void keep(const Options& options, const datasets::RunRecords& run, bool complete
   const bool rejected = std::any_of(run.records.begin(), run.records.end(), [](const RunRecord& record) {
     return record.status != hw::AttemptStatus::ok;
   });
-  if (rejected)
+  if (rejected || !options.goal.empty())
     std::filesystem::rename(path, path + ".done");
   else
     std::filesystem::remove(path);
@@ -156,7 +160,7 @@ void print(const Options& options, const Ended& ended) {
     std::cout << "  --max-s has passed, with " << outcome.measured + outcome.before << " of "
               << outcome.wanted << " measured; --resume goes on\n";
   for (const auto& [mode, why] : outcome.given_up)
-    std::cout << "  without " << hw::describe(bench.space(), mode) << ": " << why << '\n';
+    std::cout << "  without " << hw::readable_mode(bench.space(), mode) << ": " << why << '\n';
 }
 
 // Throws DeviceError where something was not put back, or the run did not come to its end.
@@ -185,6 +189,7 @@ int measure(Options& options) {
   options.measuring.signals = program::catch_signals();
   if (!options.common.quiet)
     options.measuring.profiler.notice = [](const std::string& text) { std::cerr << text << '\n'; };
+  program::LivePage live(options.live);
   const auto learner = learner_of(options);
   hw::SystemMonotonic time;
   const auto bench = program::during("opening --device " + options.measuring.device, [&] {
@@ -193,17 +198,19 @@ int measure(Options& options) {
   });
   if (options.measuring.device != "jetson") options.attributes = bench->attributes;
   const auto header = header_of(options, *bench);
-  if (options.agent)  // can it act here?
+  profile::given_modes(options, *header.space);  // are they modes here?
+  if (options.agent)                             // can it act here?
     program::agent_on(options.agent_file, *options.agent, header.space, {}, options.common.seed);
   datasets::check_fold(header, options.out);
   bench->notices.insert(bench->notices.end(), options.notices.begin(), options.notices.end());
   auto log = open_log(options, header, bench->notices);
   if (!options.common.quiet)
     for (const auto& notice : bench->notices) std::cerr << notice << '\n';
+  profile::show_run(live, log);
   profile::Outcome outcome;
   try {
     outcome = program::during("measuring " + header.device + '/' + header.workload,
-                              [&] { return profile::measure_modes(*bench, log, options, learner); });
+                              [&] { return profile::measure_modes(*bench, log, options, learner, live); });
   } catch (const std::exception& e) {
     const auto troubles = bench->finish();
     throw std::runtime_error(
@@ -222,7 +229,8 @@ int measure(Options& options) {
   else if (!options.common.quiet)
     print(options, ended);
   if (outcome.reached && !options.common.json)
-    profile::print(std::cout, bench->space(), options.aim, *outcome.reached);
+    profile::print(std::cout, bench->space(), options.aim, *outcome.reached,
+                   program::unit_of(options.attributes.time_of));
   return exit_code(options, ended);
 }
 

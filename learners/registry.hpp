@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "hw/text.hpp"
 #include "learners/checkpoint.hpp"
 #include "learners/control/controllers.hpp"
 #include "learners/learner.hpp"
@@ -43,9 +44,8 @@ class Named {
   // Throws std::invalid_argument naming those there are.
   const Entry& find(std::string_view name) const {
     if (const auto* found = look_up(name)) return *found;
-    std::string known;
-    for (const auto& entry : entries_) known += (known.empty() ? "" : ", ") + entry.name;
-    throw std::invalid_argument("unknown " + what_ + " " + std::string(name) + ", known are: " + known);
+    throw std::invalid_argument("unknown " + what_ + " " + std::string(name) +
+                                ", known are: " + hw::join(names()) + hw::did_you_mean(name, names()));
   }
   // nullptr where there is none.
   const Entry* look_up(std::string_view name) const {

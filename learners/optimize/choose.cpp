@@ -1,12 +1,15 @@
 #include "learners/optimize/choose.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <sstream>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
+
+#include "hw/text.hpp"
 
 namespace fewwatt::learners {
 namespace {
@@ -121,8 +124,9 @@ Objective parse_objective(std::string_view name) {
   if (name == "power") return Objective::power;
   if (name.size() == 4 && name.substr(0, 2) == "ed" && name[2] >= '2' && name[2] <= '9' && name[3] == 'p')
     return {name[2] - '0' + 1, 1};
+  constexpr std::array kNames = {"time", "energy", "power", "edp", "ed2p", "ed3p", "zeus"};
   throw std::invalid_argument("objective must be time, energy, power, edp, ed2p to ed9p or zeus, found " +
-                              std::string(name));
+                              std::string(name) + hw::did_you_mean(name, kNames));
 }
 
 std::string PowerBudget::error() const {

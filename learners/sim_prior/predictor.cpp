@@ -19,6 +19,22 @@ Vector residual_variance(const SimResidual& r, const SimInputs& a) {
          knob_variance(r);
 }
 
+// Of clouds and of residuals, what all components together take of them.
+struct Shares {
+  std::array<double, kNumClouds> clouds{};
+  std::vector<double> residuals;
+};
+
+Shares shares_of(const TargetFit& fit) {
+  Shares shares;
+  shares.residuals.resize(fit.residuals.size());
+  for (const auto& one : fit.components) {
+    shares.clouds[one.cloud] += one.a;
+    shares.residuals[one.residual] += one.b;
+  }
+  return shares;
+}
+
 // Positions of modes, with those beside each other that differ in the number of cores alone.
 std::vector<Index> alike_together(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
   std::vector<Index> order(modes.size());
@@ -83,9 +99,7 @@ class SimPriorPredictor final : public Predictor {
     Wanted wanted{};
     wanted[t] = true;
     const auto at = fit_at(t, modes, inputs, clouds_at(modes, wanted));
-    // What components have in common is added up first.
-    std::array<double, kNumClouds> of_cloud{};
-    std::vector<double> of_residual(fit.residuals.size());
+    const auto shares = shares_of(fit);
     Matrix second = Matrix::Zero(n, n);
     Vector mean = Vector::Zero(n);
     Matrix u;
@@ -94,14 +108,13 @@ class SimPriorPredictor final : public Predictor {
       mean += u * one.mean_of;
       second.noalias() += u * one.moment * u.transpose();
       second.array() += one.constant;
-      of_cloud[one.cloud] += one.a;
-      of_residual[one.residual] += one.b;
     }
     for (std::size_t c = 0; c < kNumClouds; ++c)
-      if (of_cloud[c] > 0)
-        second += of_cloud[c] * (at.clouds[c].root.transpose() * at.clouds[c].root).cast<double>();
+      if (shares.clouds[c] > 0)
+        second += shares.clouds[c] * (at.clouds[c].root.transpose() * at.clouds[c].root).cast<double>();
     for (std::size_t r = 0; r < fit.residuals.size(); ++r)
-      if (of_residual[r] > 0) second += of_residual[r] * sim_covariance(fit.residuals[r], inputs, inputs);
+      if (shares.residuals[r] > 0)
+        second += shares.residuals[r] * sim_covariance(fit.residuals[r], inputs, inputs);
     second -= mean * mean.transpose();
     second.array() -= fit.noise_variance;  // which is part of the constants
     // Sums of large numbers that cancel leave it symmetric but for the last digits.
@@ -176,10 +189,15 @@ class SimPriorPredictor final : public Predictor {
       Eigen::MatrixXd half = 2 * one.moment;
       half.diagonal() = one.moment.diagonal();
       product.noalias() = u * half.triangularView<Eigen::Upper>();
-      const Vector own = at.clouds[one.cloud].root.colwise().squaredNorm().transpose().cast<double>();
-      second += one.a * own + one.b * residual_variance(fit.residuals[one.residual], inputs);
       second.array() += one.constant + product.cwiseProduct(u).rowwise().sum().array();
     }
+    const auto shares = shares_of(fit);
+    for (std::size_t c = 0; c < kNumClouds; ++c)
+      if (shares.clouds[c] > 0)
+        second += shares.clouds[c] * at.clouds[c].root.colwise().squaredNorm().transpose().cast<double>();
+    for (std::size_t r = 0; r < fit.residuals.size(); ++r)
+      if (shares.residuals[r] > 0)
+        second += shares.residuals[r] * residual_variance(fit.residuals[r], inputs);
     const Vector variance = (second.array() - mean.array().square()).max(1e-10);
     return {mean.array() + fit.level, variance};
   }

@@ -123,7 +123,7 @@ TEST_F(UpdateProgram, AValueInAnotherUnitThanTheModelExpectsIsRefused) {
   make_model("auto");
   one(1e-3, 1);
   const auto result = update();
-  EXPECT_TRUE(result.code == 0 ? holds(result.err, "left out: time_ms") : holds(result.err, "looks like s"))
+  EXPECT_TRUE(result.code == 0 ? holds(result.err, "left out: the time") : holds(result.err, "looks like s"))
       << result.err;
   std::filesystem::remove(out_);
   auto again = all_.subset(std::vector<std::size_t>{2});

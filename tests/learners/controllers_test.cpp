@@ -114,7 +114,7 @@ class ControllersByName : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(ControllersByName, AsksForModesOfTheSpaceWithAnyNumberOfKnobs) {
-  for (std::size_t knobs = 1; knobs <= 6; ++knobs)
+  for (const std::size_t knobs : {1, 4, 6})
     for (const auto task : tasks_of_it()) {
       const auto space = with_knobs(knobs);
       const auto controller = make(request_for(space, task));

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "datasets/profile_io.hpp"
+#include "hw/readable.hpp"
 #include "tests/learners/board_folder.hpp"
 #include "tests/paths.hpp"
 #include "tests/run_program.hpp"
@@ -148,6 +149,26 @@ TEST(ProfileProgram, AProgramThatIsSilentOrClosesTheDescriptorTimesOutOrEnds) {
   EXPECT_EQ(hangs.code, 1);
   EXPECT_NE(hangs.err.find("the time was over after"), std::string::npos) << hangs.err;
   EXPECT_EQ(board.changes(), "");
+}
+
+// scripts/fewwatt_steps.py
+TEST(ProfileProgram, KeepsWhatDescribeHasSavedOfANetwork) {
+  const TempDir dir;
+  const BoardFolder board;
+  const auto saves =
+      "cd '" + source_dir() +
+      "/scripts' && python3 -B -c 'from fewwatt_steps import Characteristics\n"
+      "Characteristics(batch_size=16, layers=18, parameters=11689512, flops=1814073344).save(\"" +
+      (dir / "net.ini") + "\")'";
+  ASSERT_EQ(std::system(saves.c_str()), 0);
+  const auto result = run_program("profile", options_of(board) + "--modes 1 --config " + (dir / "net.ini") +
+                                                 " --out " + (dir / "p.h5") + " -- " + kToy + " --step-ms 3");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto attributes = inspected(dir / "p.h5").at("profiles").at(0).at("attributes");
+  EXPECT_EQ(attributes.at("batch_size"), 16);
+  EXPECT_EQ(attributes.at("layers"), 18);
+  EXPECT_EQ(attributes.at("parameters"), 11689512);
+  EXPECT_EQ(attributes.at("flops"), 1814073344);
 }
 
 TEST(ProfileProgram, GarbageOnTheDescriptorIsNoStepAndIsReported) {
@@ -496,13 +517,13 @@ TEST(ProfileProgram, AGoalIsReachedWithFewMeasurements) {
   // In words, with another limit: what was measured is not measured again.
   const auto words = run("--goal energy --max-time-ms 400 --modes 10");
   EXPECT_EQ(words.code, 0) << words.err;
-  EXPECT_NE(words.out.find("best: cpu_cores="), std::string::npos) << words.out;
+  EXPECT_NE(words.out.find("\n`fewwatt device apply --mode cpu_cores="), std::string::npos) << words.out;
   EXPECT_NE(words.out.find("below the 400 ms allowed"), std::string::npos) << words.out;
   EXPECT_NE(words.out.find("measuring 10 more modes is expected to gain"), std::string::npos) << words.out;
   // The answer is a result: -q leaves it.
   const auto quiet = run("--goal energy --max-time-ms 400 --modes 10 -q");
   EXPECT_EQ(quiet.err, "");
-  EXPECT_EQ(quiet.out.find("best: cpu_cores="), 0u) << quiet.out;
+  EXPECT_EQ(quiet.out.find("best: "), 0u) << quiet.out;
 }
 
 // 12 cores are predicted to be faster than 8, and are not: what was measured more than once has the last word.
@@ -530,9 +551,8 @@ TEST(ProfileProgram, AGoalThatNothingMeetsExitsWithThree) {
   const auto result = run_program(
       "profile", kSimulated + "--goal fastest --max-power-w 1 --measurements 6 --out " + (dir / "p.h5"));
   EXPECT_EQ(result.code, 3) << result.err;
-  EXPECT_NE(
-      result.out.find("no measured mode is within the limits with probability 0.5; nearest: cpu_cores="),
-      std::string::npos)
+  EXPECT_NE(result.out.find("no measured mode is within the limits with probability 0.5; nearest: "),
+            std::string::npos)
       << result.out;
   EXPECT_NE(result.out.find("% above the 1 W allowed"), std::string::npos) << result.out;
   EXPECT_TRUE(std::filesystem::exists(dir / "p.h5"));  // what was measured is kept
@@ -630,6 +650,32 @@ TEST(ProfileProgram, WhatIsPredictedToBeBestIsMeasuredToo) {
     over = result.code == 4;
   }
   EXPECT_TRUE(over);
+}
+
+TEST(ProfileProgram, TheModesThatAreNamedAreMeasured) {
+  const TempDir dir;
+  const auto out = " --out " + (dir / "p.h5");
+  ASSERT_EQ(run_program("profile", kSimulated + "--modes 2" + out).code, 0);
+  const auto boards = datasets::read_profiles(dir / "p.h5").profiles.at(0);
+  const auto named = [&](std::size_t i) { return hw::settings_text(*boards.space, boards.modes[i]); };
+  const auto again = " --out " + (dir / "again.h5");
+  const auto result =
+      run_program("profile", kSimulated + "--mode " + named(1) + " --mode " + named(0) + " --json" + again);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(json::parse(result.out)["measured"], 2);
+  EXPECT_EQ(datasets::read_profiles(dir / "again.h5").profiles.at(0).modes, boards.modes);
+  const auto refused = [&](const std::string& arguments, const std::string& what) {
+    const auto wrong = run_program("profile", kSimulated + arguments + out);
+    EXPECT_EQ(wrong.code, 2) << arguments << wrong.err;
+    EXPECT_NE(wrong.err.find(what), std::string::npos) << wrong.err;
+  };
+  refused("--mode gpu_khz=1", "--mode: gpu_khz: this board has no 1; the nearest are ");
+  refused("--mode cpu_cores=12",
+          "--mode: expected a setting of each of cpu_cores, cpu_khz, gpu_khz, mem_khz, found 1");
+  refused("--mode batch_size=1", "--mode: this board has no knob batch_size; it has ");
+  refused("--mode gpu=1", "--mode: expected KNOB=SETTING with a knob of this board, found \"gpu=1\"");
+  refused("--mode " + named(0) + " --mode " + named(0), "--mode: given twice: ");
+  refused("--mode " + named(0) + " --sampler maximin", "--sampler: --mode names the modes to measure");
 }
 
 TEST(ProfileProgram, WithoutABoardItSaysSoInOneSentence) {

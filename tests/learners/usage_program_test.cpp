@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/run_program.hpp"
@@ -14,7 +15,7 @@ namespace fewwatt::tests {
 namespace {
 
 const char* const kVerbs[] = {"device",  "import",   "inspect", "simulate", "adapt",
-                              "predict", "optimize", "profile", "govern"};
+                              "predict", "optimize", "profile", "govern",   "view"};
 
 // Those that --help shows with a value, "out" of "  --out FILE".
 std::vector<std::string> options_with_a_value(const std::string& help) {
@@ -44,6 +45,42 @@ TEST(ProgramUsage, AnEmptyValueIsRefusedByEveryOption) {
     }
   }
   EXPECT_EQ(run_program("inspect", "''").code, 2);  // without its name
+}
+
+TEST(ProgramUsage, TheManualOfEveryProgramHasTheOptionsThatItsHelpShows) {
+  for (const std::string verb : kVerbs) {
+    const auto result = run_program(verb, "--manual-json");
+    ASSERT_EQ(result.code, 0) << verb << result.err;
+    std::vector<std::string> with_a_value;
+    const auto manual = nlohmann::json::parse(result.out);
+    for (const auto& group : manual["groups"])
+      for (const auto& option : group["options"]) {
+        EXPECT_NE(option["about"], "") << verb << option["name"];
+        if (option.contains("value")) with_a_value.push_back(option["name"]);
+      }
+    EXPECT_EQ(with_a_value, options_with_a_value(run_program(verb, "--help").out)) << verb;
+  }
+}
+
+TEST(ProgramUsage, AMisspeltOptionOrNameIsAskedBack) {
+  for (const auto& [verb, arguments, question] :
+       {std::tuple("adapt", "--mesurements m.csv --out m.h5",
+                   "unrecognised option '--mesurements'; did you mean --measurements? (see --help)"),
+        {"adapt", "--learner rigde --measurements m.csv --out m.h5", "; did you mean ridge?"},
+        {"adapt", "--profiles p.h5 --device d --workload w --sampler maximim --out m.h5",
+         ", found maximim; did you mean maximin?"},
+        {"adapt", "--list-options rigde", "--list-options: unknown learner rigde, "},
+        {"simulate", "--device orin-agx64 --out p.h5", "; the nearest are orin-agx-64"},
+        {"profile", "--device simulated:tx2 --workload resnet18 --goal fastest --search predcit --out p.h5",
+         ", found predcit; did you mean predict?"},
+        {"profile", "--device simulated:tx2 --workload resnet18 --goal fastset --out p.h5",
+         "; did you mean fastest?"},
+        {"optimize", "--model m.h5 --objective enrgy", ", found enrgy; did you mean energy?"},
+        {"optimize", "--model m.h5 --max-powr-w 30", "did you mean --max-power-w?"}}) {
+    const auto result = run_program(verb, arguments);
+    EXPECT_EQ(result.code, 2) << arguments;
+    EXPECT_NE(result.err.find(question), std::string::npos) << result.err;
+  }
 }
 
 TEST(ProgramUsage, AnArgumentOfTheMeasuredProgramMayBeEmptyAndItsNameMayNot) {
