@@ -4,7 +4,9 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "hw/numbers.hpp"
 #include "hw/random.hpp"
+#include "hw/readable.hpp"
 #include "learners/optimizer.hpp"
 
 namespace fewwatt::meta {
@@ -119,7 +121,7 @@ void FactorFitOptions::each(learners::OptionVisitor& on) {
 std::string FactorFitOptions::error() const {
   if (steps < 0) return "FactorFitOptions: steps must be >= 0, got " + std::to_string(steps);
   if (!(rate > 0) || !std::isfinite(rate))
-    return "FactorFitOptions: rate must be > 0, got " + std::to_string(rate);
+    return "FactorFitOptions: rate must be > 0, got " + hw::number_text(rate);
   if (rows < 2 || workloads < 1 || left_out < 1)
     return "FactorFitOptions: rows must be >= 2, workloads and left_out >= 1";
   return "";
@@ -170,9 +172,9 @@ learners::FactorModel fit_factor(std::span<const datasets::Profile> training, co
     if (log)
       log(std::string(tasks::kTargetNames[t]) + ": " + std::to_string(w) + " workloads in " +
           std::to_string(model.modes.size()) + " common modes, " + std::to_string(factors.roots.rows()) +
-          " factors, scale " + std::to_string(std::exp(found.log_scale)) + ", own part of a workload " +
-          std::to_string(100 * std::exp(found.log_signal)) + " %, noise " +
-          std::to_string(100 * std::exp(found.log_noise)) + " %");
+          " factors, scale " + hw::readable_number(std::exp(found.log_scale)) + ", own part of a workload " +
+          hw::readable_number(100 * std::exp(found.log_signal), 2) + " %, noise " +
+          hw::readable_number(100 * std::exp(found.log_noise), 2) + " %");
   }
   return model;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "hw/numbers.hpp"
 #include "learners/learner.hpp"
 #include "learners/optimizer.hpp"
 
@@ -30,8 +31,8 @@ std::string describe(const learners::FineTuneOptions& o) {
   if (o.optimizer == learners::Optimizer::sgd) {
     return std::to_string(o.steps) + " steps with the learned rates";
   }
-  return std::to_string(o.steps) + " Adam steps, rate " + std::to_string(o.rate) +
-         ", until the error on the measured modes is below " + std::to_string(o.stop_rms);
+  return std::to_string(o.steps) + " Adam steps, rate " + hw::number_text(o.rate) +
+         ", until the error on the measured modes is below " + hw::number_text(o.stop_rms);
 }
 
 std::vector<double> try_fine_tuning(const learners::FineTuneModel& model, tasks::Target target,

@@ -20,6 +20,7 @@
 #include "hw/program.hpp"
 #include "hw/text.hpp"
 #include "learners/checkpoint_io.hpp"
+#include "learners/programs/live_page.hpp"
 #include "learners/programs/option_list.hpp"
 #include "meta/programs/training_progress.hpp"
 #include "meta/registry.hpp"
@@ -36,10 +37,11 @@ struct Options {
   meta::InitializerRequest request;
   tasks::HoldOut hold_out;
   std::string out;
-  std::string init;    // "" = from nothing
-  std::string resume;  // "" = start anew
-  std::string state;   // where a stopped run leaves its state
-  std::string log;     // JSON lines, "" = none
+  std::string init;                 // "" = from nothing
+  std::string resume;               // "" = start anew
+  std::string state;                // where a stopped run leaves its state
+  std::string log;                  // JSON lines, "" = none
+  std::optional<std::string> live;  // --live
 };
 
 // The first Ctrl-C asks training to stop and keep what it has, the second one ends the program.
@@ -132,10 +134,14 @@ std::optional<Options> parse(int argc, char** argv) {
       "numbers of measured modes for which fine-tuning is chosen; not for agents");
   add("log", po::value(&options.log)->value_name("L.jsonl"),
       "log to write: one JSON object per outer step, or per update of an agent");
+  program::add_live_option(manual, options.live);
   add("state", po::value(&options.state)->value_name("S.h5"),
       "file for the state of the run until it is done; INIT.h5.state if not given");
   add("resume", po::value(&options.resume)->value_name("S.h5"),
       "state of a stopped run to go on from; options and profiles must be the same");
+  auto& trained = manual.choices["learner"] = program::names_in(meta::builtin().meta_learners);
+  for (const auto& agent : meta::builtin().agents) trained.push_back(agent.name);
+  manual.choices["list-options"] = trained;
   const auto values = program::parse(argc, argv, manual, options.common);
   if (!values) return std::nullopt;
   options.profiles = program::list_in("profiles", profiles);
@@ -161,7 +167,7 @@ std::optional<Options> parse(int argc, char** argv) {
     learners::set_options(request.settings, request.name, facts.options);
     const auto agent = "the agent " + request.name;
     program::refuse_without_effect(
-        *values, {{{"also", "state", "log"},
+        *values, {{{"also", "state", "log", "live"},
                    facts.has_outer_loop,
                    "training of " + request.name + " has no outer loop"},
                   {{"init"}, !facts.is_agent, "training of " + agent + " does not go on from another"},
@@ -247,6 +253,8 @@ int run(const Options& options) {
                               inputs);
   for (const auto& out : {options.out, options.state}) learners::check_checkpoint_output(out);
 
+  program::LivePage page(options.live);
+  meta_train::LiveTraining live(page);
   meta_train::JsonLog json_log(options.log);
   meta_train::Bar bar(!options.common.quiet && !options.common.json && isatty(STDERR_FILENO) != 0);
   const auto log = [&](const std::string& line) {
@@ -268,6 +276,7 @@ int run(const Options& options) {
       (training.size() == 1 ? "" : "s") +
       (request.also.empty() ? "" : " and " + std::to_string(request.also.size()) + " others"));
 
+  live.show(options.request.name, training.size());
   std::signal(SIGINT, interrupt);
   std::signal(SIGTERM, interrupt);
   bool saved = false;
@@ -275,7 +284,9 @@ int run(const Options& options) {
                                 .progress =
                                     [&](const meta::RunProgress& now) {
                                       bar.draw(now, seconds());
-                                      json_log.add(now, seconds());
+                                      const double so_far = seconds();
+                                      json_log.add(now, so_far);
+                                      live.add(now, so_far);
                                     },
                                 .interrupted = [] { return g_interrupted.load(); },
                                 .save =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "hw/numbers.hpp"
 #include "meta/fine_tune_search.hpp"
 
 namespace fewwatt::meta {
@@ -72,7 +73,7 @@ std::vector<learners::ProtoFineTune> proto_fine_tunes() {
 }
 
 std::string describe_kernel_fit(int steps, double freedom) {
-  return "kernel with " + std::to_string(steps) + " Adam steps, freedom " + std::to_string(freedom);
+  return "kernel with " + std::to_string(steps) + " Adam steps, freedom " + hw::number_text(freedom);
 }
 
 // What the kernel of a gp checkpoint is fitted to a support set with.
@@ -163,7 +164,7 @@ Built build_ridge(const RidgeMetaOptions& options, const InitializerRequest& req
       ridge_on_modes(request.name, training, options, request.seed, init_of(request)),
       settings_for<learners::RidgeModel>(
           std::vector{0.3, 1.0, 3.0, 10.0}, &learners::RidgeTarget::prior_scale, try_ridge,
-          [](double scale) { return "prior spreads times " + std::to_string(scale); }, request.interrupted)};
+          [](double scale) { return "prior spreads times " + hw::number_text(scale); }, request.interrupted)};
 }
 
 Built build_deep_kernel(const DeepKernelOptions& options, const InitializerRequest& request,

@@ -253,9 +253,12 @@ TrainingFacts training_facts(std::string_view name, const Registry& registry) {
             .options = options_of_mode_agent(*found),
             .is_agent = true,
             .has_outer_loop = true};
+  auto known = registry.meta_learners.names();
+  const auto agents = registry.agents.names();
+  known.insert(known.end(), agents.begin(), agents.end());
   throw std::invalid_argument("unknown learner " + std::string(name) +
                               ", known are: " + hw::join(registry.meta_learners.names()) +
-                              "; and the agents " + hw::join(registry.agents.names()));
+                              "; and the agents " + hw::join(agents) + hw::did_you_mean(name, known));
 }
 
 learners::Checkpoint untrained(const learners::Checkpoint& maml) {

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iomanip>
 #include <numeric>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 
+#include "hw/numbers.hpp"
 #include "hw/random.hpp"
+#include "hw/readable.hpp"
 #include "learners/optimizer.hpp"
 #include "meta/net_state.hpp"
 
@@ -28,13 +28,8 @@ using Index = Eigen::Index;
 // once. Where there are more, each workload is fitted to so many of its rows as are its share.
 constexpr std::size_t kMostKept = 400'000;
 
-std::string rounded(double value) {
-  std::ostringstream text;
-  text << std::setprecision(3) << value;
-  return text.str();
-}
 std::string percent(double share) {
-  return rounded(100 * share) + " %";
+  return hw::readable_number(100 * share) + " %";
 }
 
 // Modes that workloads were measured in, and what the simulated ones do there.
@@ -166,9 +161,9 @@ std::string SimPriorFitOptions::error() const {
   if (rows < 1) return "SimPriorFitOptions: rows must be >= 1, got 0";
   if (simulated < 2) return "SimPriorFitOptions: simulated must be >= 2, got " + std::to_string(simulated);
   if (!(rate > 0) || !std::isfinite(rate))
-    return "SimPriorFitOptions: rate must be > 0, got " + std::to_string(rate);
+    return "SimPriorFitOptions: rate must be > 0, got " + hw::number_text(rate);
   if (!(pull >= 0) || !std::isfinite(pull))
-    return "SimPriorFitOptions: pull must be >= 0, got " + std::to_string(pull);
+    return "SimPriorFitOptions: pull must be >= 0, got " + hw::number_text(pull);
   return "";
 }
 
@@ -348,15 +343,15 @@ learners::SimPriorModel fit_sim_prior(std::span<const datasets::Profile> trainin
       mixed = "; " + percent(target.mixed_share) +
               " of the workloads are more like mixtures of the others than like simulated ones: noise " +
               percent(std::exp(target.mixed->log_noise)) + ", -log likelihood per row " +
-              rounded(mixed_objective);
+              hw::readable_number(mixed_objective);
     }
     target.log_noise = learners::expected_log_noise(target.log_noise, workloads.size());
     if (target.mixed)
       target.mixed->log_noise = learners::expected_log_noise(target.mixed->log_noise, workloads.size());
     if (log)
       log(name + ": noise " + percent(std::exp(target.log_noise)) + ", residual " +
-          percent(std::exp(target.residual.log_signal)) + ", -log likelihood per row " + rounded(objective) +
-          mixed);
+          percent(std::exp(target.residual.log_signal)) + ", -log likelihood per row " +
+          hw::readable_number(objective) + mixed);
     model.targets[t] = std::move(target);
   }
   return model;

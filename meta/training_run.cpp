@@ -10,6 +10,7 @@
 
 #include "hw/numbers.hpp"
 #include "hw/random.hpp"
+#include "hw/readable.hpp"
 #include "hw/text.hpp"
 #include "meta/outer_learner.hpp"
 
@@ -319,7 +320,7 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
     };
     if (summary.stop == Stop::interrupted) return stopped_here();
     std::string line = name + ": best after " + std::to_string(summary.best_step) + " steps, error " +
-                       std::to_string(summary.best_error) + " %";
+                       hw::readable_number(summary.best_error) + " %";
     if (summary.stop == Stop::diverged) line += "; stopped, " + summary.message;
     log(line);
 
@@ -379,7 +380,7 @@ TrainedInitializer run_outer_loops(const InitializerRequest& request, const Plan
     const auto setting = static_cast<std::size_t>(best - scores.log_errors[t].begin());
     loop.settings.choose(result.checkpoint, static_cast<tasks::Target>(t), setting);
     log(std::string(kTargetNames[t]) + ": " + loop.settings.describe(setting) + "; validation error " +
-        std::to_string(std::exp(*best / scores.scored[t])) + " %");
+        hw::readable_number(std::exp(*best / scores.scored[t])) + " %");
   }
   if (summary.stop != Stop::finished) {
     result.message = summary.stop == Stop::interrupted ? "interrupted" : summary.message;

@@ -1,13 +1,15 @@
 #include "meta/programs/training_progress.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "hw/json_text.hpp"
 #include "hw/numbers.hpp"
+#include "hw/readable.hpp"
 
 namespace fewwatt::meta_train {
 namespace {
@@ -30,10 +32,15 @@ void add_agent(json& line, const meta::AgentRunProgress& agent) {
   if (!std::isnan(agent.regret)) line["regret"] = number_of(agent.regret);
 }
 
-std::string formatted(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
+std::string line_of(const meta::RunProgress& now, double seconds) {
+  json line{{"phase", now.phase},
+            {"step", now.progress.step},
+            {"loss", now.progress.loss},
+            {"done", now.done},
+            {"seconds", seconds}};
+  if (!std::isnan(now.progress.validation_error)) line["validation_error"] = now.progress.validation_error;
+  if (now.agent) add_agent(line, *now.agent);
+  return hw::json_text(line);
 }
 
 }  // namespace
@@ -45,15 +52,21 @@ JsonLog::JsonLog(const std::string& path) {
 }
 
 void JsonLog::add(const meta::RunProgress& now, double seconds) {
-  if (!file_) return;
-  json line{{"phase", now.phase},
-            {"step", now.progress.step},
-            {"loss", now.progress.loss},
-            {"done", now.done},
-            {"seconds", seconds}};
-  if (!std::isnan(now.progress.validation_error)) line["validation_error"] = now.progress.validation_error;
-  if (now.agent) add_agent(line, *now.agent);
-  file_->add(hw::json_text(line));
+  if (file_) file_->add(line_of(now, seconds));
+}
+
+void LiveTraining::show(const std::string& learner, std::size_t profiles) {
+  page_.show({"training", learner, "fewwatt meta-train", {{"learner", learner}, {"profiles", profiles}}});
+}
+
+void LiveTraining::add(const meta::RunProgress& now, double seconds) {
+  constexpr double kBetween = 0.2;  // s: some learners make thousands of steps a second
+  const bool validates = !std::isnan(now.progress.validation_error) ||
+                         (now.agent && !std::isnan(now.agent->training.validation_return));
+  if (!page_ || (!validates && now.phase == phase_ && now.done < 1 && seconds - told_ < kBetween)) return;
+  phase_ = now.phase;
+  told_ = seconds;
+  page_.add(line_of(now, seconds));
 }
 
 void Bar::keep_validation(const meta::RunProgress& now) {
@@ -68,27 +81,28 @@ void Bar::draw(const meta::RunProgress& now, double seconds) {
   keep_validation(now);
   if (!shown_ || (seconds - drawn_ < 0.1 && now.done < 1)) return;
   drawn_ = seconds;
-  constexpr int kWidth = 24;
-  const int full = static_cast<int>(now.done * kWidth);
-  char text[160];
-  std::snprintf(text, sizeof text, "[%.*s%.*s] %3.0f %%  %s, %s %d  loss %.4f", full,
-                "########################", kWidth - full, "........................", 100 * now.done,
-                phase_.c_str(), now.agent ? "update" : "step", now.progress.step, now.progress.loss);
-  std::string line = text;
-  const auto append = [&](const char* format, double value) {
-    if (!std::isnan(value)) line += formatted(format, value);
+  constexpr std::size_t kWidth = 24;
+  const auto full = std::min(kWidth, static_cast<std::size_t>(now.done * kWidth));
+  std::string line = '[' + std::string(full, '#') + std::string(kWidth - full, '.') + "] " +
+                     std::to_string(static_cast<int>(100 * now.done)) + " %  " + phase_ + ", " +
+                     (now.agent ? "update " : "step ") + std::to_string(now.progress.step) + "  loss " +
+                     hw::readable_number(now.progress.loss);
+  const auto append = [&](const char* name, double value, const char* unit) {
+    if (!std::isnan(value)) line += std::string("  ") + name + ' ' + hw::readable_number(value) + unit;
   };
   double left = seconds * (1 - now.done) / std::max(now.done, 1e-9);
   if (now.agent) {
-    append("  return %.3f", now.agent->training.mean_return);
-    append("  validation %.3f", validation_);
-    append("  regret %.1f %%", regret_);
-    append("  %.0f steps/s", now.agent->training.steps_per_second);
-    left = now.agent->training.seconds_left;
+    const auto& training = now.agent->training;
+    append("return", training.mean_return, "");
+    append("validation", validation_, "");
+    append("regret", regret_, " %");
+    if (!std::isnan(training.steps_per_second))
+      line += "  " + hw::readable_number(training.steps_per_second) + " steps/s";
+    left = training.seconds_left;
   } else {
-    append("  validation %.2f %%", validation_);
+    append("validation", validation_, " %");
   }
-  append("  %.0f s left", left);
+  if (!std::isnan(left)) line += "  " + hw::readable_time(1000 * left) + " left";
   std::cerr << '\r' << line << "\033[K" << std::flush;
   on_line_ = true;
 }

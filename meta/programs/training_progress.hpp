@@ -3,10 +3,12 @@
 // What fewwatt meta-train tells while it trains.
 
 #include <cmath>
+#include <cstddef>
 #include <optional>
 #include <string>
 
 #include "datasets/atomic_file.hpp"
+#include "learners/programs/live_page.hpp"
 #include "meta/training_run.hpp"
 
 namespace fewwatt::meta_train {
@@ -20,6 +22,20 @@ class JsonLog {
 
  private:
   std::optional<datasets::LineFile> file_;
+};
+
+// --live: the same objects as rows of a page, every 0.2 s and those that begin a phase, validate or end.
+class LiveTraining {
+ public:
+  explicit LiveTraining(program::LivePage& page) : page_(page) {}  // which must outlive it
+  // learner: its name. profiles: how many are trained on.
+  void show(const std::string& learner, std::size_t profiles);
+  void add(const meta::RunProgress& now, double seconds);  // as JsonLog::add()
+
+ private:
+  program::LivePage& page_;
+  std::string phase_;
+  double told_ = -1;  // when, s
 };
 
 // A bar on stderr: how far, loss, last validation, time left; of an agent also returns and steps a second.
