@@ -22,6 +22,8 @@
 #include "hw/printable.hpp"
 #include "hw/program.hpp"
 #include "hw/text.hpp"
+#include "learners/programs/page.hpp"
+#include "meta/registry.hpp"
 
 namespace {
 
@@ -76,7 +78,8 @@ std::string data_root(const Options& options) {
   if (!options.data_root.empty()) return options.data_root;
   if (const char* set = std::getenv("FEWWATT_DATA"); set != nullptr && *set != '\0') return set;
   throw program::UsageError(
-      "--data-root or the environment variable FEWWATT_DATA must name the folder of the measured profiles");
+      "--data-root or the environment variable FEWWATT_DATA must name the folder of the measured profiles, "
+      "which scripts/fetch-data fetches");
 }
 
 // Fails now, not after hours of work.
@@ -161,7 +164,9 @@ constexpr OutputFile kOutputFiles[] = {
        return start.starts_with("# ") && start.find("`, revision ") != std::string_view::npos;
      }},
     {"report.html", &benchmarks::Outputs::html, [](std::string_view start) {
-       return start.starts_with("<!DOCTYPE html>") && start.find("<h1>") != std::string_view::npos;
+       // Those of earlier versions begin in capitals.
+       return fewwatt::view::is_page(start) ||
+              (start.starts_with("<!DOCTYPE html>") && start.find("<h1>") != std::string_view::npos);
      }}};
 
 datasets::Replaceable earlier_run(const OutputFile& file) {
@@ -174,8 +179,22 @@ void make_output_folder(const std::string& folder) {
     datasets::check_output(fs::path(folder) / file.name, earlier_run(file));
 }
 
+// Throws DataError where there is no such file, but one beside it whose name may have been meant.
+void check_is_there(const std::string& suite) {
+  const fs::path path = suite;
+  std::error_code ignored;
+  if (fs::exists(path, ignored)) return;
+  std::vector<std::string> names;
+  for (const auto& file : fs::directory_iterator(fs::absolute(path).parent_path(), ignored))
+    if (file.path().extension() == ".ini") names.push_back(file.path().filename().string());
+  std::sort(names.begin(), names.end());
+  if (const auto hint = hw::did_you_mean(path.filename().string(), names); !hint.empty())
+    throw datasets::DataError(suite + ": there is no such file" + hint);
+}
+
 int bench(const Options& options, const std::string& command) {
   const auto start = Clock::now();
+  check_is_there(options.suite);
   const auto suite = benchmarks::read_suite(options.suite);
   set_keys(options, *suite);
   benchmarks::RunOptions running{.seed = options.common.seed, .threads = options.threads};
@@ -216,6 +235,10 @@ int main(int argc, char** argv) {
     for (const auto& option : kKeyOptions)
       add(option.key, po::value<std::string>()->value_name(option.value_name), option.about);
     add("threads", po::value(&threads)->value_name("N"), "number of worker threads; all cores if not given");
+    auto& learners = manual.choices["learners"] = program::names_in(meta::builtin().learners);
+    for (const auto& name : program::names_in(meta::builtin().meta_learners))
+      if (std::find(learners.begin(), learners.end(), name) == learners.end()) learners.push_back(name);
+    manual.choices["samplers"] = program::names_in(meta::builtin().samplers);
     const auto given = program::parse(argc, argv, manual, options.common);
     if (!given) return static_cast<int>(program::kDone);
     for (const auto& option : kKeyOptions)

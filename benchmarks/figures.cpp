@@ -3,160 +3,120 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <string>
 #include <vector>
 
+#include "benchmarks/blocks.hpp"
 #include "benchmarks/metrics.hpp"
 
 namespace fewwatt::benchmarks::figures {
 
-using svg::dots;
-using svg::number;
-
-std::string against_shots(const Table& t, std::span<const Table> all, bool log, const Colour& colour) {
-  std::vector<double> seen;
-  const auto drawable = [&](double value) { return std::isfinite(value) && (!log || value > 0); };
-  for (const auto& series : t.mean)
-    for (const auto& cell : series)
-      if (cell)
-        for (const double value : {cell->lower, cell->median, cell->upper})
-          if (drawable(value)) seen.push_back(value);
-  if (seen.empty()) return "";
+Json against_shots(const Table& t, std::span<const Table> all, const Scale& scale, const Colour& colour) {
+  bool any_below = false;
+  // Where a value is drawn; infinity where it is not.
+  const auto place_of = [&](double value) {
+    constexpr double kNowhere = std::numeric_limits<double>::infinity();
+    if (!std::isfinite(value)) return kNowhere;
+    if (!scale.log) return value;
+    const double place = std::max(value, scale.floor);
+    if (!(place > 0)) return kNowhere;
+    any_below = any_below || value < scale.floor;
+    return place;
+  };
   const auto& facts = find_metric(t.metric);
-  constexpr double kWidth = 1060, kHeight = 470, kLetter = 7.4;
-  double labels = 150;
-  for (const auto& series : t.series)
-    labels = std::max(labels, 20 + kLetter * static_cast<double>(label(series, all).size()));
-  const double last = static_cast<double>(t.shots.size()) - 1;
-  svg::Axis across{-0.35, last + 0.35, false, "measured modes"};
-  for (const auto shots : t.shots) across.names.push_back(std::to_string(shots));
-  const svg::Frame frame{64,
-                         14,
-                         kWidth - 64 - labels,
-                         kHeight - 60,
-                         across,
-                         svg::covering(seen, log, std::string(facts.title) + ", " + std::string(facts.unit))};
-
-  std::string body = frame.draw();
-  std::vector<double> ends;
-  std::vector<std::size_t> ended;
-  std::vector<double> end_x;
+  Json across = blocks::axis("measured modes"), lines = Json::array();
+  for (const auto shots : t.shots) across["names"].push_back(std::to_string(shots));
   for (std::size_t s = 0; s < t.series.size(); ++s) {
     const std::string name = label(t.series[s], all);
-    const std::string hue = colour(t.series[s].learner);
+    Json line = blocks::line(name, colour(t.series[s].learner));
+    line["hasDots"] = true;
+    line["isDashed"] = t.series[s].sampler == "none";
+    // Beside each other, so that their bars can be told apart.
     const double dodge = (static_cast<double>(s) - 0.5 * static_cast<double>(t.series.size() - 1)) * 0.028;
-    const std::string dash = t.series[s].sampler == "none" ? " stroke-dasharray=\"2 4\"" : "";
-    std::string path, marks;
-    double x = 0, y = 0;
     for (std::size_t k = 0; k < t.shots.size(); ++k) {
       const auto& cell = t.mean[s][k];
-      if (!cell || !drawable(cell->median)) continue;
-      x = frame.px(static_cast<double>(k) + dodge);
-      y = frame.py(cell->median);
-      path += (path.empty() ? "M" : "L") + number(x) + ' ' + number(y);
-      std::string mark;
-      if (drawable(cell->lower) && drawable(cell->upper) && cell->lower < cell->upper)
-        mark += svg::line(x, frame.py(cell->lower), x, frame.py(cell->upper),
-                          "stroke=\"" + hue + "\" stroke-width=\"2.2\" stroke-opacity=\"0.45\"");
-      mark += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"3.6\" fill=\"" + hue + "\"/>";
-      marks += "<g><title>" +
-               svg::escape(name + ", " + std::to_string(t.shots[k]) + " modes: " + to_text(cell) + ' ' +
-                           std::string(facts.unit)) +
-               "</title>" + mark + "</g>\n";
+      if (!cell) continue;
+      const double median = place_of(cell->median);
+      if (!std::isfinite(median)) continue;
+      blocks::add_point(line, static_cast<double>(k) + dodge, median,
+                        name + ", " + std::to_string(t.shots[k]) + " modes: " + to_text(cell) + ' ' +
+                            std::string(facts.unit));
+      const double lower = place_of(cell->lower), upper = place_of(cell->upper);
+      const bool has_bar = std::isfinite(lower) && std::isfinite(upper);
+      line["low"].push_back(has_bar ? Json(lower) : Json());
+      line["high"].push_back(has_bar ? Json(upper) : Json());
     }
-    if (path.empty()) continue;
-    body += "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + hue + "\" stroke-width=\"1.7\"" + dash +
-            "/>\n" + marks;
-    ends.push_back(y);
-    end_x.push_back(x);
-    ended.push_back(s);
+    if (!line["x"].empty()) lines.push_back(std::move(line));
   }
-  const auto label_y = svg::spread(ends, 15, frame.y + 4, frame.y + frame.height - 2);
-  const double label_x = frame.x + frame.width + 14;
-  for (std::size_t i = 0; i < ended.size(); ++i) {
-    const auto& series = t.series[ended[i]];
-    const std::string hue = colour(series.learner);
-    body += svg::line(end_x[i] + 5, ends[i], label_x - 3, label_y[i],
-                      "stroke=\"" + hue + "\" stroke-opacity=\"0.5\" stroke-width=\"0.8\"");
-    body +=
-        svg::text(label_x, label_y[i] + 4, label(series, all), "fill=\"" + hue + "\" font-weight=\"600\"");
-  }
-  return "<figure>\n" + svg::document(kWidth, kHeight, facts.title, body) + "</figure>\n";
+  if (lines.empty()) return nullptr;
+  auto label_of_axis = std::string(facts.title) + ", " + std::string(facts.unit);
+  if (any_below) label_of_axis += "; less than " + to_text(scale.floor) + " is at " + to_text(scale.floor);
+  Json figure = blocks::figure(facts.title, std::move(across), blocks::axis(label_of_axis, scale.log));
+  figure["lines"] = std::move(lines);
+  return blocks::figures(Json::array({std::move(figure)}));
 }
 
-std::string coverage(std::span<const Calibration* const> all, std::size_t shots, const Colour& colour,
-                     const Place& place) {
-  const auto [x, y, width, height] = place;
-  const svg::Frame frame{x + 60,
-                         y + 24,
-                         std::min(width, height + 40) - 74,
-                         height - 66,
-                         {0, 1, false, "asked for"},
-                         {0, 1, false, "observed"}};
-  std::string body =
-      frame.draw() + svg::text(frame.x, y + 15, std::to_string(shots) + " modes", "class=\"panel\"");
-  body += svg::line(frame.px(0), frame.py(0), frame.px(1), frame.py(1),
-                    "stroke=\"#8a949d\" stroke-dasharray=\"4 3\"");
-  double row = frame.y + frame.height - 8;
+Json coverage(std::span<const Calibration* const> all, std::size_t shots, const Colour& colour) {
+  Json asked = blocks::axis("asked for"), observed = blocks::axis("observed");
+  asked["range"] = observed["range"] = {0, 1};
+  Json figure = blocks::figure(std::to_string(shots) + " modes", std::move(asked), std::move(observed));
+  Json right = blocks::line("", "point");
+  right["isDashed"] = true;
+  blocks::add_point(right, 0, 0);
+  blocks::add_point(right, 1, 1);
+  figure["lines"].push_back(std::move(right));
   for (const auto* one : all) {
     if (one->shots != shots) continue;
-    const std::string hue = colour(one->learner);
     const auto most = static_cast<double>(one->inside.back());
-    std::string path = 'M' + number(frame.px(0)) + ' ' + number(frame.py(0));
+    Json line = blocks::line(one->learner, colour(one->learner));
+    blocks::add_point(line, 0, 0);
     for (std::size_t bin = 0; bin < kCalibrationBins; ++bin)
-      path += 'L' + number(frame.px(static_cast<double>(bin + 1) / kCalibrationBins)) + ' ' +
-              number(frame.py(static_cast<double>(one->inside[bin]) / most));
-    body += "<g><title>" + svg::escape(one->learner) + "</title><path d=\"" + path +
-            "\" fill=\"none\" stroke=\"" + hue + "\" stroke-width=\"1.6\"/></g>\n";
-    body += svg::text(frame.x + frame.width - 6, row, one->learner,
-                      "text-anchor=\"end\" fill=\"" + hue + "\" font-weight=\"600\"");
-    row -= 14;
+      blocks::add_point(line, static_cast<double>(bin + 1) / kCalibrationBins,
+                        static_cast<double>(one->inside[bin]) / most);
+    figure["lines"].push_back(std::move(line));
   }
-  return body;
+  return figure;
 }
 
-std::string scatter(const Showcase& show, tasks::Target target, const std::string& hue, const Place& place) {
-  const auto [x, y, width, height] = place;
-  const double scale = target == tasks::kTimeMs && show.measured.col(target).maxCoeff() > 1e4 ? 1e-3 : 1;
-  const std::string unit = target == tasks::kPowerW ? "W" : scale < 1 ? "s" : "ms";
+Json scatter(const Showcase& show, tasks::Target target, const Json& colour) {
   std::vector<bool> in_support(static_cast<std::size_t>(show.measured.rows()), false);
   for (const auto row : show.support) in_support[row] = true;
-  std::vector<std::array<double, 2>> query, support;
-  std::vector<double> measured, predicted, seen;
+  std::vector<double> seen;
   for (Eigen::Index i = 0; i < show.measured.rows(); ++i)
-    if (!std::isnan(show.measured(i, target))) seen.push_back(show.measured(i, target) * scale);
-  // The same for all learners; what is predicted beyond it stands at its edge.
+    if (!std::isnan(show.measured(i, target))) seen.push_back(show.measured(i, target));
   const auto [least, most] = std::minmax_element(seen.begin(), seen.end());
-  const svg::Axis axis{*least / 1.3, *most * 1.3, true, ""};
+  const double scale = target == tasks::kTimeMs && *most > 1e4 ? 1e-3 : 1;
+  const std::string unit = target == tasks::kPowerW ? "W" : scale < 1 ? "s" : "ms";
+  // The same for all learners; what is predicted beyond it stands at its edge.
+  const double low = *least * scale / 1.3, high = *most * scale * 1.3;
+  Json query = blocks::dots("", colour), support = blocks::dots("", "text");
+  query["alpha"] = 0.4;
+  query["size"] = 2;
+  std::vector<double> measured, predicted;
   for (Eigen::Index i = 0; i < show.measured.rows(); ++i) {
     const double m = show.measured(i, target), p = show.predicted(i, target);
     if (std::isnan(m)) continue;
-    const std::array point{m * scale, std::clamp(p * scale, axis.low, axis.high)};
-    if (in_support[static_cast<std::size_t>(i)]) {
-      support.push_back(point);
-      continue;
-    }
+    const bool is_support = in_support[static_cast<std::size_t>(i)];
+    blocks::add_point(is_support ? support : query, m * scale, std::clamp(p * scale, low, high));
+    if (is_support) continue;
     measured.push_back(m);
     predicted.push_back(p);
-    query.push_back(point);
   }
-  svg::Frame frame{x + 60, y + 24, width - 74, height - 66, axis, axis};
-  frame.across.title = "measured, " + unit;
-  frame.up.title = "predicted, " + unit;
-  const std::string error = to_text(mape(predicted, measured));
-  std::string body = frame.draw();
-  body += svg::line(frame.px(axis.low), frame.py(axis.low), frame.px(axis.high), frame.py(axis.high),
-                    "stroke=\"#8a949d\" stroke-dasharray=\"4 3\"");
-  body += "<path d=\"" + dots(frame, query) + "\" fill=\"none\" stroke=\"" + hue +
-          "\" stroke-width=\"3.2\" stroke-linecap=\"round\" stroke-opacity=\"0.4\"/>\n";
-  body += "<path d=\"" + dots(frame, support) +
-          "\" fill=\"none\" stroke=\"#1d2329\" stroke-width=\"5\" stroke-linecap=\"round\"/>\n";
-  body +=
-      svg::text(frame.x, y + 15, show.learner + "  " + error + " %", "class=\"panel\" fill=\"" + hue + '"');
-  return body;
+  Json across = blocks::axis("measured, " + unit, true), up = blocks::axis("predicted, " + unit, true);
+  across["range"] = up["range"] = {low, high};
+  Json perfect = blocks::line("", "point");
+  perfect["isDashed"] = true;
+  blocks::add_point(perfect, low, low);
+  blocks::add_point(perfect, high, high);
+  Json figure = blocks::figure(show.learner + "  " + to_text(mape(predicted, measured)) + " %",
+                               std::move(across), std::move(up));
+  figure["lines"].push_back(std::move(perfect));
+  figure["dots"] = {std::move(query), std::move(support)};
+  return figure;
 }
 
-std::string front(const Showcase& show, const std::string& hue, const Place& place) {
-  const auto [x, y, width, height] = place;
+Json front(const Showcase& show, const Json& colour) {
   std::vector<Eigen::Index> known;
   for (Eigen::Index i = 0; i < show.measured.rows(); ++i)
     if (show.measured.row(i).allFinite()) known.push_back(i);
@@ -169,61 +129,41 @@ std::string front(const Showcase& show, const std::string& hue, const Place& pla
     return std::array{show.measured(row, tasks::kPowerW), show.measured(row, tasks::kTimeMs) * scale};
   };
 
-  std::vector<double> watts, times;
-  std::vector<std::array<double, 2>> cloud;
+  Json cloud = blocks::dots("", "point"), inside = blocks::dots("", colour),
+       outside = blocks::dots("", "limit");
+  cloud["size"] = 1;
+  cloud["alpha"] = 0.6;
+  inside["size"] = outside["size"] = 4;
+  outside["shape"] = "cross";
   for (const auto row : known) {
-    cloud.push_back(point(row));
-    watts.push_back(cloud.back()[0]);
-    times.push_back(cloud.back()[1]);
+    const auto [power, time] = point(row);
+    blocks::add_point(cloud, power, time);
   }
   const auto truth = Prediction::of_medians(measured);
-  const svg::Frame frame{x + 60,
-                         y + 24,
-                         width - 76,
-                         height - 66,
-                         svg::covering(watts, false, "power, W"),
-                         svg::covering(times, true, "time, " + unit)};
-  std::string body = frame.draw();
-  body += "<path d=\"" + dots(frame, cloud) +
-          "\" fill=\"none\" stroke=\"#b3bbc2\" stroke-width=\"2\" stroke-linecap=\"round\" "
-          "stroke-opacity=\"0.6\"/>\n";
-  std::string steps;
-  double previous_y = 0;
+  Json steps = blocks::line("", "text");
+  steps["isSteps"] = true;
+  steps["width"] = 1.4;
   for (const auto row : learners::pareto(truth)) {
     const auto [power, time] = point(known[row]);
-    const double px = frame.px(power), py = frame.py(time);
-    steps += steps.empty()
-                 ? 'M' + number(px) + ' ' + number(py)
-                 : 'L' + number(px) + ' ' + number(previous_y) + 'L' + number(px) + ' ' + number(py);
-    previous_y = py;
+    blocks::add_point(steps, power, time);
   }
-  body += "<path d=\"" + steps + "\" fill=\"none\" stroke=\"#1d2329\" stroke-width=\"1.4\"/>\n";
-
   std::size_t over = 0;
   for (const auto& [budget_w, choice] : show.decisions) {
-    std::string hover = "budget " + to_text(budget_w) + " W: ";
     if (!choice) continue;
     const auto [power, time] = point(static_cast<Eigen::Index>(*choice));
-    hover += "chose " + to_text(power) + " W, " + to_text(time) + ' ' + unit;
+    std::string told =
+        "budget " + to_text(budget_w) + " W: chose " + to_text(power) + " W, " + to_text(time) + ' ' + unit;
     if (const auto best = learners::choose_fastest(truth, {.max_power_w = budget_w}))
-      hover += "; the fastest inside takes " + to_text(point(known[*best])[1]) + ' ' + unit;
-    const double px = frame.px(power), py = frame.py(time);
-    body += "<g><title>" + svg::escape(hover) + "</title>";
-    if (power > budget_w) {
-      ++over;
-      const std::string pen = "stroke=\"#c81e1e\" stroke-width=\"2.2\"";
-      body += svg::line(px - 4, py - 4, px + 4, py + 4, pen) + svg::line(px - 4, py + 4, px + 4, py - 4, pen);
-    } else {
-      body += "<circle cx=\"" + number(px) + "\" cy=\"" + number(py) + "\" r=\"4\" fill=\"" + hue +
-              "\" stroke=\"#fff\" stroke-width=\"0.8\"/>";
-    }
-    body += "</g>\n";
+      told += "; the fastest inside takes " + to_text(point(known[*best])[1]) + ' ' + unit;
+    if (power > budget_w) ++over;
+    blocks::add_point(power > budget_w ? outside : inside, power, time, told);
   }
-  body += svg::text(
-      frame.x, y + 15,
+  Json figure = blocks::figure(
       show.learner + "  " + std::to_string(over) + " of " + std::to_string(show.decisions.size()) + " over",
-      "class=\"panel\" fill=\"" + hue + '"');
-  return body;
+      blocks::axis("power, W"), blocks::axis("time, " + unit, true));
+  figure["lines"].push_back(std::move(steps));
+  figure["dots"] = {std::move(cloud), std::move(inside), std::move(outside)};
+  return figure;
 }
 
 }  // namespace fewwatt::benchmarks::figures

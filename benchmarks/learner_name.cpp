@@ -71,7 +71,8 @@ void check_learner(const std::string& name, const meta::Registry& registry) {
   }
   if (std::find(known.begin(), known.end(), learner.base) == known.end())
     throw std::invalid_argument("unknown learner '" + name + "', known are: " + hw::join(known) +
-                                (learner.suffix.empty() ? "" : "; each with " + learner.suffix));
+                                (learner.suffix.empty() ? "" : "; each with " + learner.suffix) +
+                                hw::did_you_mean(learner.base, known));
 }
 
 }  // namespace fewwatt::benchmarks

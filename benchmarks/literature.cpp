@@ -158,7 +158,8 @@ const Kind& kind_of(const std::string& learner) {
   for (const auto& kind : kKinds)
     if (learner == kind.name) return kind;
   throw std::invalid_argument("unknown learner '" + learner + "', known are: " +
-                              hw::join(kKinds, ", ", [](const Kind& kind) { return kind.name; }));
+                              hw::join(kKinds, ", ", [](const Kind& kind) { return kind.name; }) +
+                              hw::did_you_mean(learner, kKinds, &Kind::name));
 }
 
 // Share of the rows whose greatest score is not that of their class, %.
@@ -359,7 +360,8 @@ void keep_experiments(LiteratureSuite& suite, const std::vector<std::string>& na
                                     [&](const auto& experiment) { return experiment.name == name; });
     if (found == suite.experiments.end())
       throw std::invalid_argument("unknown experiment '" + name + "', known are: " +
-                                  hw::join(suite.experiments, ", ", [](const auto& e) { return e.name; }));
+                                  hw::join(suite.experiments, ", ", [](const auto& e) { return e.name; }) +
+                                  hw::did_you_mean(name, suite.experiments, &Experiment::name));
     kept.push_back(*found);
   }
   suite.experiments = std::move(kept);

@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <tuple>
 
+#include "benchmarks/blocks.hpp"
 #include "benchmarks/episode_suites.hpp"
 #include "benchmarks/literature.hpp"
-#include "benchmarks/report.hpp"
-#include "benchmarks/svg.hpp"
 #include "hw/text.hpp"
 
 namespace fewwatt::benchmarks {
@@ -70,8 +69,7 @@ std::string literature_csv(const std::vector<LiteratureScore>& scores) {
 
 std::string literature_html(const LiteratureSuite& suite, const std::vector<LiteratureScore>& scores,
                             const Provenance& provenance) {
-  return html_page(suite.name, "<h1>" + svg::escape(suite.name) + "</h1>\n<pre>" +
-                                   svg::escape(literature_markdown(suite, scores, provenance)) + "</pre>\n");
+  return blocks::page(suite.name, blocks::text_report(literature_markdown(suite, scores, provenance)));
 }
 
 }  // namespace fewwatt::benchmarks

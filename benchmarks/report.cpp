@@ -1,44 +1,25 @@
 #include "benchmarks/report.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
+#include <vector>
 
+#include "benchmarks/blocks.hpp"
 #include "benchmarks/figures.hpp"
-#include "benchmarks/svg.hpp"
+#include "hw/printable.hpp"
 #include "hw/text.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
 
-using figures::Place;
+using blocks::Json;
 
-constexpr const char* kStyle = R"css(
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1d2329; background: #fff;
-       max-width: 1120px; margin: 0 auto; padding: 28px 24px 60px; }
-h1 { font-size: 27px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 40px 0 6px; padding-top: 14px; border-top: 1px solid #d9dee3; }
-h3 { font-size: 16px; margin: 26px 0 4px; } h4 { font-size: 14px; margin: 14px 0 4px; color: #4d5761; }
-p { margin: 6px 0 10px; max-width: 86ch; } .lead { color: #4d5761; }
-svg { width: 100%; height: auto; display: block; font: 12px system-ui, "Segoe UI", Arial, sans-serif; }
-figure { margin: 14px 0 22px; } figcaption { color: #4d5761; font-size: 13px; max-width: 96ch; }
-.grid { stroke: #e7ebee; } .axis { stroke: #8a949d; } .tick { fill: #4d5761; font-size: 11px; } .title { fill: #1d2329; }
-.panel { font-weight: 600; font-size: 12.5px; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; }
-th, td { padding: 3px 12px; text-align: right; border-bottom: 1px solid #e7ebee; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { border-bottom: 1.5px solid #8a949d; font-weight: 600; }
-td small { color: #66717b; } td.best { font-weight: 700; background: #eef6ee; }
-.swatch { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 7px; }
-details { margin: 6px 0; } summary { cursor: pointer; color: #2b5d8c; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; max-width: 110ch; } dt { font-weight: 600; } dd { margin: 0; overflow-wrap: anywhere; }
-code { font-size: 13px; }
-@media print { body { max-width: none; padding: 0; font-size: 11pt; } figure, tr { break-inside: avoid; } h2, h3, h4 { break-after: avoid; } }
-)css";
-
-// Chosen to be told apart on white, also with the common kinds of colour blindness. A dozen is too many for that, so labels help.
-constexpr std::array kColours = {"#7f7f7f", "#b8860b", "#4477aa", "#17a2b8", "#228833", "#8c3fa8",
-                                 "#e07b39", "#cc3311", "#e0529c", "#5b4b3a", "#88a617", "#2e2e9e"};
+// Adds blocks to others.
+void append(Json& to, Json blocks) {
+  for (auto& block : blocks) to.push_back(std::move(block));
+}
 
 class Report {
  public:
@@ -52,20 +33,21 @@ class Report {
         colour_([this](const std::string& learner) { return colour(learner); }) {}
 
   std::string html() const {
-    return html_page(suite_.name, header() + errors() + decisions() + searches() + calibration() +
-                                      combinations() + scatters() + fronts() + all_tables() + explanations() +
-                                      provenance());
+    Json all = header();
+    for (auto part : {errors(), decisions(), searches(), calibration(), combinations(), scatters(), fronts(),
+                      all_tables(), explanations(), provenance()})
+      append(all, std::move(part));
+    return blocks::page(suite_.name, std::move(all), to_jsonl(result_.rows, provenance_));
   }
 
  private:
-  std::string colour(const std::string& learner) const {
+  Json colour(const std::string& learner) const {
     const auto at = std::find(learners_.begin(), learners_.end(), learner);
-    if (at != learners_.end()) return colour_of(static_cast<std::size_t>(at - learners_.begin()));
+    if (at != learners_.end()) return at - learners_.begin();
     const auto search = std::find_if(suite_.searches.begin(), suite_.searches.end(),
                                      [&](const SearchName& name) { return name.label == learner; });
-    if (search != suite_.searches.end())
-      return colour_of(static_cast<std::size_t>(search - suite_.searches.begin()));
-    return "#4d5761";  // baselines, which are in no list of the suite
+    if (search != suite_.searches.end()) return search - suite_.searches.begin();
+    return "quiet";  // baselines, which are in no list of the suite
   }
 
   // The series for which keep() holds, and the numbers of modes that any of them was measured with.
@@ -100,8 +82,8 @@ class Report {
     return at == tables_.end() ? nullptr : &*at;
   }
 
-  std::string header() const {
-    std::string text = "<h1>" + svg::escape(suite_.name) + "</h1>\n<p class=\"lead\">";
+  Json header() const {
+    std::string text;
     if (!tables_.empty()) {
       const auto& first = tables_.front();
       const auto count = [](std::size_t n, const char* noun) {
@@ -110,84 +92,99 @@ class Report {
       text += count(first.workloads.size(), "workload") + " that nothing was trained on, " +
               count(suite_.seeds, "draw") + " of the measured modes for each number of modes. ";
     }
-    return text + "A few modes of a workload are measured; time" +
-           (suite_.targets[tasks::kPowerW] ? std::string(" and power") : std::string()) +
-           " of all its other modes are predicted from them.</p>\n";
+    return Json::array(
+        {blocks::heading(2, suite_.name),
+         blocks::text(text + "A few modes of a workload are measured; time" +
+                      (suite_.targets[tasks::kPowerW] ? std::string(" and power") : std::string()) +
+                      " of all its other modes are predicted from them.")});
   }
 
-  std::string against_shots(const Table& t, bool log) const {
-    return figures::against_shots(t, tables_, log, colour_);
+  // Adds the figure of a table, where it has one.
+  void add_against_shots(Json& to, const Table& t, bool log) const {
+    if (auto figure = figures::against_shots(t, tables_, {.log = log}, colour_); !figure.is_null())
+      to.push_back(std::move(figure));
+  }
+  static Json title_of_metric(std::string_view metric) {
+    return blocks::heading(3, find_metric(metric).title);
   }
 
-  std::string errors() const {
-    std::string text =
-        "<h2>Error against measured modes</h2>\n<p>Dots: median over the draws; bars: quartiles; both "
-        "averaged over workloads. Lower is better.</p>\n";
-    for (const char* metric : {"time_mape", "power_mape"})
-      if (const Table* t = table(metric))
-        text += "<h3>" + std::string(find_metric(metric).title) + "</h3>\n" + against_shots(*t, true);
-    return text;
+  Json errors() const {
+    Json all = {
+        blocks::heading(2, "Error against measured modes"),
+        blocks::text("Dots: median over the draws; bars: quartiles; both averaged over workloads. Lower is "
+                     "better.")};
+    for (const char* metric : {"time_mape", "power_mape"}) {
+      const Table* t = table(metric);
+      if (t == nullptr) continue;
+      all.push_back(title_of_metric(metric));
+      add_against_shots(all, *t, true);
+    }
+    return all;
   }
 
-  std::string decisions() const {
+  Json decisions() const {
     const Table* violations = table("violations");
-    if (violations == nullptr) return "";
-    std::string text =
-        "<h2>Decisions under a watt budget</h2>\n<p>For each budget a learner picks the fastest mode it "
-        "believes to be inside, taking its own mean at its word. A name with @0.9 is the same "
-        "learner asking for a probability of 0.9, by its own uncertainty, that a mode is inside.</p>\n";
+    if (violations == nullptr) return Json::array();
+    Json all = {
+        blocks::heading(2, "Decisions under a watt budget"),
+        blocks::text("For each budget a learner picks the fastest mode it believes to be inside, taking its "
+                     "own mean at its word. A name with @0.9 is the same learner asking for a probability of "
+                     "0.9, by its own uncertainty, that a mode is inside.")};
     const auto no_search = [](const Series& series) { return series.sampler != "search"; };
-    text += "<h3>" + std::string(find_metric("violations").title) + "</h3>\n" +
-            against_shots(only(*violations, no_search), false);
+    all.push_back(title_of_metric("violations"));
+    add_against_shots(all, only(*violations, no_search), false);
     if (const Table* t = table("strict_regret")) {
       const auto some = only(*t, no_search);
-      text += "<h3>" + std::string(find_metric("strict_regret").title) + "</h3>\n<p>" +
-              std::string(find_metric("strict_regret").about) + "</p>\n" + html_table(some, some.mean);
+      all.push_back(title_of_metric("strict_regret"));
+      all.push_back(blocks::text(find_metric("strict_regret").about));
+      all.push_back(table_block(some, some.mean));
     }
-    return text;
+    return all;
   }
 
   // What searches in a closed loop end with.
-  std::string searches() const {
-    if (suite_.searches.empty()) return "";
-    std::string text =
-        "<h2>Searches in a closed loop</h2>\n<p>For each budget a search measures one mode after the other "
-        "and ends with one of them; <b>predict</b> with one that it did not measure. Medians over draws of "
-        "the medians over budgets, with quartiles, averaged over workloads.</p>\n";
+  Json searches() const {
+    if (suite_.searches.empty()) return Json::array();
+    Json all = {
+        blocks::heading(2, "Searches in a closed loop"),
+        blocks::text("For each budget a search measures one mode after the other and ends with one of them; "
+                     "predict with one that it did not measure. Medians over draws of the medians over "
+                     "budgets, with quartiles, averaged over workloads.")};
     for (const char* metric : {"violations", "strict_regret"}) {
       const Table* t = table(metric);
       if (t == nullptr) continue;
       const auto search = [](const Series& series) { return series.sampler == "search"; };
       const auto some =
           only(*t, [&](const Series& series) { return search(series) || without_modes(series); });
-      text += "<h3>" + std::string(find_metric(metric).title) + "</h3>\n" +
-              against_shots(only(*t, search), false) + html_table(some, some.mean);
+      all.push_back(title_of_metric(metric));
+      add_against_shots(all, only(*t, search), false);
+      all.push_back(table_block(some, some.mean));
     }
-    return text;
+    return all;
   }
 
-  // How often central intervals hold, a panel for each number of modes.
-  std::string calibration() const {
-    std::string text;
+  // How often central intervals hold, a figure for each number of modes.
+  Json calibration() const {
+    Json of_targets = Json::array();
     for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
       std::vector<const Calibration*> of_target;
       for (const auto& one : result_.calibrations)
         if (one.target == target) of_target.push_back(&one);
       if (of_target.empty()) continue;
-      const std::string what = tasks::kTargetNames[target];
-      text += "<h3>" + what + "</h3>\n" +
-              figures::panels(suite_.shots.size(), 290, "Coverage of the intervals of " + what,
-                              [&](std::size_t i, const Place& place) {
-                                return figures::coverage(of_target, suite_.shots[i], colour_, place);
-                              }) +
-              "</figure>\n";
+      Json each = Json::array();
+      for (const auto shots : suite_.shots) each.push_back(figures::coverage(of_target, shots, colour_));
+      of_targets.push_back(blocks::heading(3, tasks::kTargetNames[target]));
+      of_targets.push_back(blocks::figures(std::move(each)));
     }
-    if (text.empty()) return text;
-    return "<h2>Calibration</h2>\n<p>Share of the unmeasured modes that lie inside the predicted central "
-           "interval, against the share that it should hold, over all draws and workloads. Dashed: as it "
-           "should be. Above the line a learner is less sure than it could be, below the line it is too "
-           "sure.</p>\n" +
-           text;
+    if (of_targets.empty()) return of_targets;
+    Json all = {
+        blocks::heading(2, "Calibration"),
+        blocks::text("Share of the unmeasured modes that lie inside the predicted central interval, against "
+                     "the share that it should hold, over all draws and workloads. Dashed: as it should be. "
+                     "Above the line a learner is less sure than it could be, below the line it is too "
+                     "sure.")};
+    append(all, std::move(of_targets));
+    return all;
   }
   // The median error of a learner for one workload; nullopt where the table has none.
   static std::optional<double> median_error(const Table& t, const std::string& workload,
@@ -204,18 +201,13 @@ class Report {
   }
 
   // The weights that combinations give, and how far their errors are above those of the best other learner.
-  std::string combinations() const {
-    if (result_.combinations.empty()) return "";
+  Json combinations() const {
+    if (result_.combinations.empty()) return Json::array();
     const auto is_combination = [&](const std::string& learner) {
       return std::any_of(result_.combinations.begin(), result_.combinations.end(),
                          [&](const Combination& c) { return c.learner == learner; });
     };
-    std::string text =
-        "<h2>What combinations chose</h2>\n<p>Mean weights over the draws. Regret: how far the median error "
-        "is above that of the other learner of this suite that, in hindsight, had the least for this "
-        "workload and number of modes; negative where the combination is better than all of them.</p>\n"
-        "<table><thead><tr><th>workload</th><th>learner</th><th>modes</th><th>target</th><th>weights</th>"
-        "<th>error, %</th><th>best single</th><th>regret, %</th></tr></thead><tbody>\n";
+    Json rows = Json::array();
     for (const auto& combination : result_.combinations) {
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         const Table* t = table(std::string(tasks::kTargetNames[target]) + "_mape");
@@ -237,14 +229,21 @@ class Report {
           best = series.learner + ' ' + to_text(*error);
         }
         const auto own = error_of(combination.learner);
-        const auto cell = [](const std::string& value) { return "<td>" + svg::escape(value) + "</td>"; };
-        text += "<tr>" + cell(workload) + cell(combination.learner) +
-                cell(std::to_string(combination.shots)) + cell(tasks::kTargetNames[target]) + cell(weights) +
-                cell(own ? to_text(*own) : "–") + cell(least ? best : "–") +
-                cell(own && least ? to_text(100 * (*own / *least - 1)) : "–") + "</tr>\n";
+        rows.push_back(Json::array(
+            {hw::printable(workload), hw::printable(combination.learner), std::to_string(combination.shots),
+             tasks::kTargetNames[target], hw::printable(weights), own ? to_text(*own) : "–",
+             hw::printable(least ? best : "–"), own && least ? to_text(100 * (*own / *least - 1)) : "–"}));
       }
     }
-    return text + "</tbody></table>\n";
+    return Json::array({blocks::heading(2, "What combinations chose"),
+                        blocks::text("Mean weights over the draws. Regret: how far the median error is above "
+                                     "that of the other learner "
+                                     "of this suite that, in hindsight, had the least for this workload and "
+                                     "number of modes; negative "
+                                     "where the combination is better than all of them."),
+                        blocks::table({"workload", "learner", "modes", "target", "weights", "error, %",
+                                       "best single", "regret, %"},
+                                      std::move(rows))});
   }
 
   // The showcases by workload, in the order in which they ran.
@@ -257,123 +256,127 @@ class Report {
     return groups;
   }
 
-  std::string scatters() const {
+  Json scatters() const {
     const auto groups = by_workload();
-    if (groups.empty()) return "";
-    std::string text = "<h2>Predicted against measured</h2>\n";
+    if (groups.empty()) return Json::array();
+    Json all = Json::array({blocks::heading(2, "Predicted against measured")});
     for (const auto& group : groups) {
       const Showcase& first = *group.front();
       for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
         if (!suite_.targets[target] || !first.measured.col(target).array().isFinite().any()) continue;
         const std::string what = tasks::kTargetNames[target];
-        text +=
-            "<h3>" + svg::escape(first.workload) + ": " + what + " from " + std::to_string(first.shots) +
-            " modes</h3>\n" +
-            figures::panels(group.size(), 270, "Predicted against measured " + what,
-                            [&](std::size_t i, const Place& place) {
-                              return figures::scatter(*group[i], target, colour(group[i]->learner), place);
-                            }) +
-            "<figcaption>First draw. Black: the measured modes. Dashed: a perfect prediction. Points "
-            "that lie far off are shown at the edge. The number is the mean error of the other "
-            "modes.</figcaption>\n</figure>\n";
+        Json each = Json::array();
+        for (const auto* one : group) each.push_back(figures::scatter(*one, target, colour(one->learner)));
+        all.push_back(blocks::heading(
+            3, first.workload + ": " + what + " from " + std::to_string(first.shots) + " modes"));
+        all.push_back(
+            blocks::figures(std::move(each),
+                            "First draw. In the colour of the text: the measured modes. Dashed: a perfect "
+                            "prediction. Points that lie far off are shown at the edge. The number is the "
+                            "mean error of the other modes."));
       }
     }
-    return text;
+    return all;
   }
-  std::string fronts() const {
-    std::string text;
+  Json fronts() const {
+    Json of_workloads = Json::array();
     for (const auto& group : by_workload()) {
       if (group.front()->decisions.empty()) continue;
-      text += "<h3>" + svg::escape(group.front()->workload) + ", from " +
-              std::to_string(group.front()->shots) + " modes</h3>\n" +
-              figures::panels(group.size(), 300, "Time against power, and the chosen modes",
-                              [&](std::size_t i, const Place& place) {
-                                return figures::front(*group[i], colour(group[i]->learner), place);
-                              }) +
-              "<figcaption>Each mark is the mode chosen for one budget, where it was measured. Red crosses "
-              "drew more than their budget.</figcaption>\n</figure>\n";
+      Json each = Json::array();
+      for (const auto* one : group) each.push_back(figures::front(*one, colour(one->learner)));
+      of_workloads.push_back(blocks::heading(
+          3, group.front()->workload + ", from " + std::to_string(group.front()->shots) + " modes"));
+      of_workloads.push_back(blocks::figures(
+          std::move(each),
+          "Each mark is the mode chosen for one budget, where it was measured. Crosses drew more than "
+          "their budget."));
     }
-    if (text.empty()) return text;
-    return "<h2>Pareto front and chosen modes</h2>\n<p>Grey: every mode as measured. Black: the modes that "
-           "no other beats in both time and power. A good learner's dots lie on that line.</p>\n" +
-           text;
+    if (of_workloads.empty()) return of_workloads;
+    Json all = {
+        blocks::heading(2, "Pareto front and chosen modes"),
+        blocks::text(
+            "Small dots: every mode as measured. The line: the modes that no other beats in both time "
+            "and power. A good learner's dots lie on that line.")};
+    append(all, std::move(of_workloads));
+    return all;
   }
 
-  std::string html_table(const Table& t, const std::vector<std::vector<std::optional<Cell>>>& cells) const {
+  Json table_block(const Table& t, const std::vector<std::vector<std::optional<Cell>>>& cells) const {
     const bool has_best = !t.metric.ends_with("coverage90") && !t.metric.ends_with("seconds") &&
                           t.metric != "time_penalty" && t.series.size() > 1;
-    std::string text = "<div class=\"scroll\"><table>\n<tr><th>learner</th>";
-    for (const auto shots : t.shots) text += "<th>" + title_of(t, shots) + "</th>";
-    text += "</tr>\n";
+    Json header = {"learner"}, rows = Json::array();
+    for (const auto shots : t.shots) header.push_back(title_of(t, shots));
     for (std::size_t s = 0; s < t.series.size(); ++s) {
-      text += "<tr><td><span class=\"swatch\" style=\"background:" + colour(t.series[s].learner) +
-              "\"></span>" + svg::escape(label(t.series[s], tables_)) + "</td>";
+      Json row = Json::array();
+      row.push_back(
+          {{"text", hw::printable(label(t.series[s], tables_))}, {"colour", colour(t.series[s].learner)}});
       for (std::size_t k = 0; k < t.shots.size(); ++k) {
         double best = std::numeric_limits<double>::infinity();
         for (const auto& other : cells)
           if (other[k]) best = std::min(best, other[k]->median);
         const auto& cell = cells[s][k];
-        const bool is_best = has_best && cell && std::isfinite(best) && cell->median == best;
-        text += is_best ? "<td class=\"best\">" : "<td>";
         const std::string words = to_text(cell);
         const auto quartiles = words.find(" [");
-        text += quartiles == std::string::npos
-                    ? words
-                    : words.substr(0, quartiles) + " <small>" + words.substr(quartiles + 1) + "</small>";
-        text += "</td>";
+        row.push_back({{"text", words.substr(0, quartiles)},
+                       {"small", quartiles == std::string::npos ? "" : words.substr(quartiles + 1)},
+                       {"isBest", has_best && cell && std::isfinite(best) && cell->median == best}});
       }
-      text += "</tr>\n";
+      rows.push_back(std::move(row));
     }
-    return text + "</table></div>\n";
+    return blocks::table(std::move(header), std::move(rows));
   }
 
-  std::string all_tables() const {
-    std::string text =
-        "<h2>Tables</h2>\n<p>Over workloads: the mean of the medians over draws, and of the quartiles, in "
-        "brackets. Shaded: the lowest of a column.</p>\n";
+  Json all_tables() const {
+    Json all = {
+        blocks::heading(2, "Tables"),
+        blocks::text("Over workloads: the mean of the medians over draws, and of the quartiles, in brackets. "
+                     "Shaded: the lowest of a column.")};
     for (const auto& t : tables_) {
       const auto& facts = find_metric(t.metric);
-      text += "<h3>" + std::string(facts.title) + ", " + std::string(facts.unit) + "</h3>\n" +
-              html_table(t, t.mean) + "<details><summary>per workload</summary>\n";
-      for (std::size_t w = 0; w < t.workloads.size(); ++w)
-        text += "<h4>" + svg::escape(t.workloads[w]) + "</h4>\n" + html_table(t, t.cells[w]);
-      text += "</details>\n";
+      all.push_back(blocks::heading(3, std::string(facts.title) + ", " + std::string(facts.unit)));
+      all.push_back(table_block(t, t.mean));
+      Json each = Json::array();
+      for (std::size_t w = 0; w < t.workloads.size(); ++w) {
+        each.push_back(blocks::heading(4, t.workloads[w]));
+        each.push_back(table_block(t, t.cells[w]));
+      }
+      all.push_back(blocks::fold("per workload", std::move(each)));
     }
-    return text;
+    return all;
   }
 
-  std::string explanations() const {
-    std::string text = "<h2>What the metrics mean</h2>\n<dl>\n";
+  Json explanations() const {
+    std::vector<std::pair<std::string, std::string>> meanings;
     for (const auto& t : tables_) {
       const auto& facts = find_metric(t.metric);
-      text += "<dt>" + std::string(facts.title) + "</dt><dd>" + svg::escape(facts.about) + " <code>" +
-              t.metric + "</code></dd>\n";
+      meanings.emplace_back(facts.title, std::string(facts.about) + " (" + t.metric + ")");
     }
-    text += "</dl>\n";
-    if (!suite_.budgets) return text;
-    text += "<p>Baselines that predict nothing: <b>maxn</b>, every knob at its highest level; ";
+    Json all = {blocks::heading(2, "What the metrics mean"), blocks::terms(meanings)};
+    if (!suite_.budgets) return all;
+    std::string text = "Baselines that predict nothing: maxn, every knob at its highest level; ";
     if (!suite_.module.empty())
-      text += "<b>presets</b>, the fastest of the vendor's presets for " + svg::escape(suite_.module) +
+      text += "presets, the fastest of the vendor's presets for " + suite_.module +
               " that fits the budget, as measured; ";
-    return text +
-           "<b>best-measured</b>, the fastest of the measured modes inside the budget. The margin of A/L+1 "
-           "is " +
-           svg::escape(suite_.excess_margin_text) + ".</p>\n";
+    all.push_back(blocks::text(
+        text + "best-measured, the fastest of the measured modes inside the budget. The margin of A/L+1 is " +
+        suite_.excess_margin_text + "."));
+    return all;
   }
 
-  std::string provenance() const {
-    const auto entry = [](std::string_view name, const std::string& value) {
-      return "<dt>" + std::string(name) + "</dt><dd>" + svg::escape(value) + "</dd>\n";
-    };
-    const auto splits = hw::join(suite_.splits, ", ", [](const SplitRule& split) { return split.name; });
-    return "<h2>Where this comes from</h2>\n<dl>\n<dt>command</dt><dd><code>" +
-           svg::escape(provenance_.command) + "</code></dd>\n" + entry("revision", provenance_.git) +
-           entry("host", provenance_.host) + entry("processor", provenance_.cpu) +
-           entry("seed", std::to_string(provenance_.seed)) +
-           entry("draws", std::to_string(suite_.seeds) + " per workload and number of modes") +
-           entry("splits", splits) +
-           "</dl>\n<p>The numbers of the tables come from rows.jsonl "
-           "in the same folder; the figures of single modes show predictions of the same run.</p>\n";
+  Json provenance() const {
+    const std::pair<std::string, std::string> entries[] = {
+        {"command", provenance_.command},
+        {"revision", provenance_.git},
+        {"host", provenance_.host},
+        {"processor", provenance_.cpu},
+        {"seed", std::to_string(provenance_.seed)},
+        {"draws", std::to_string(suite_.seeds) + " per workload and number of modes"},
+        {"splits", hw::join(suite_.splits, ", ", [](const SplitRule& split) { return split.name; })}};
+    return Json::array(
+        {blocks::heading(2, "Where this comes from"), blocks::terms(entries),
+         blocks::text("The numbers of the tables come from rows.jsonl in the same folder, which is also "
+                      "the second part of this page; the figures of single modes show predictions of the "
+                      "same run.")});
   }
   const TableSuite& suite_;
   std::span<const std::string> learners_;
@@ -384,17 +387,6 @@ class Report {
 };
 
 }  // namespace
-
-std::string html_page(std::string_view title, std::string_view body) {
-  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-         "content=\"width=device-width, initial-scale=1\">\n<title>" +
-         svg::escape(title) + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n" +
-         std::string(body) + "</body>\n</html>\n";
-}
-
-std::string colour_of(std::size_t learner) {
-  return kColours[learner % kColours.size()];
-}
 
 std::string to_html(const TableSuite& suite, std::span<const std::string> learners,
                     std::span<const Table> tables, const Result& result, const Provenance& provenance) {

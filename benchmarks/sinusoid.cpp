@@ -280,7 +280,8 @@ bool is_sinusoid_suite(const std::string& path) {
 
 void check_sinusoid_learner(const std::string& name) {
   if (std::find(kLearners.begin(), kLearners.end(), name) == kLearners.end())
-    throw std::invalid_argument("unknown learner '" + name + "', known are: " + hw::join(kLearners));
+    throw std::invalid_argument("unknown learner '" + name + "', known are: " + hw::join(kLearners) +
+                                hw::did_you_mean(name, kLearners));
 }
 
 SinusoidSuite read_sinusoid_suite(const std::string& path) {

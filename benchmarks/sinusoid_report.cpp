@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "benchmarks/blocks.hpp"
 #include "benchmarks/episode_suites.hpp"
-#include "benchmarks/report.hpp"
 #include "benchmarks/sinusoid.hpp"
-#include "benchmarks/svg.hpp"
 
 namespace fewwatt::benchmarks {
 namespace {
@@ -27,56 +26,46 @@ std::string explanation(const SinusoidSuite& suite) {
          "interval over the curves, and the median. One training seed.";
 }
 
-std::string curves(const SinusoidSuite& suite, const std::vector<const SinusoidScore*>& scores,
-                   std::size_t shots, std::uint64_t seed) {
+// Figures of the first test curve, one for each learner.
+blocks::Json curves(const SinusoidSuite& suite, const std::vector<const SinusoidScore*>& scores,
+                    std::size_t shots, std::uint64_t seed) {
+  using blocks::Json;
   const auto task = suite.draw_test_tasks(seed, shots)[0];
   const Matrix x = sinusoid_grid(), truth = task.sine(x);
   const double reach = 1.6 * task.sine.amplitude + 0.3;
-  constexpr double kWidth = 1060, kHeight = 250;
-  constexpr std::size_t kColumns = 3;
-  const double width = kWidth / kColumns;
-  std::string body;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    const auto& score = *scores[i];
-    const svg::Frame frame{static_cast<double>(i % kColumns) * width + 60,
-                           static_cast<double>(i / kColumns) * kHeight + 24,
-                           width - 74,
-                           kHeight - 58,
-                           {x(0, 0), x(x.rows() - 1, 0), false, ""},
-                           {-reach, reach, false, ""}};
-    const auto path = [&](auto value_at, const std::string& pen) {
-      std::string d;
+  Json figures = Json::array();
+  for (const auto* score : scores) {
+    Json across = blocks::axis(""), up = blocks::axis("");
+    across["range"] = {x(0, 0), x(x.rows() - 1, 0)};
+    up["range"] = {-reach, reach};
+    Json figure = blocks::figure(score->learner, std::move(across), std::move(up));
+    const auto add_curve = [&](auto value_at, Json line) {
       for (Eigen::Index p = 0; p < x.rows(); ++p) {
         const double value = value_at(p);
-        if (!std::isfinite(value)) return std::string();
-        d += (p == 0 ? "M" : "L") + svg::number(frame.px(x(p, 0))) + ' ' +
-             svg::number(frame.py(std::clamp(value, -reach, reach)));
+        if (!std::isfinite(value)) return;
+        blocks::add_point(line, x(p, 0), std::clamp(value, -reach, reach));
       }
-      return "<path d=\"" + d + "\" fill=\"none\" " + pen + "/>\n";
+      figure["lines"].push_back(std::move(line));
     };
-    const auto position = std::find(suite.learners.begin(), suite.learners.end(), score.learner);
-    const auto hue = colour_of(static_cast<std::size_t>(position - suite.learners.begin()));
-    body +=
-        frame.draw() + path([&](auto p) { return truth(p, 0); }, "stroke=\"#1d2329\" stroke-width=\"1.2\"");
-    for (std::size_t a = 0; a < score.after.size(); ++a) {
-      const auto& at = score.after[a];
-      const double opacity = static_cast<double>(a + 1) / static_cast<double>(score.after.size());
-      body += "<g><title>" + counted(at.steps, "step") + "</title>" +
-              path([&](auto p) { return at.curve[static_cast<std::size_t>(p)]; },
-                   "stroke=\"" + hue + "\" stroke-width=\"1.8\" stroke-opacity=\"" + svg::number(opacity) +
-                       "\"" + (a == 0 ? " stroke-dasharray=\"4 3\"" : "")) +
-              "</g>\n";
+    add_curve([&](auto p) { return truth(p, 0); }, blocks::line("", "text"));
+    const auto position = std::find(suite.learners.begin(), suite.learners.end(), score->learner);
+    for (std::size_t a = 0; a < score->after.size(); ++a) {
+      const auto& at = score->after[a];
+      Json line = blocks::line(counted(at.steps, "step"), position - suite.learners.begin());
+      line["alpha"] = static_cast<double>(a + 1) / static_cast<double>(score->after.size());
+      line["isDashed"] = a == 0;
+      add_curve([&](auto p) { return at.curve[static_cast<std::size_t>(p)]; }, std::move(line));
     }
+    Json measured = blocks::dots("", "text");
     for (Eigen::Index p = 0; p < task.episode.support_x.rows(); ++p)
-      body += "<circle cx=\"" + svg::number(frame.px(task.episode.support_x(p, 0))) + "\" cy=\"" +
-              svg::number(frame.py(task.episode.support_y(p, 0))) + "\" r=\"3.2\" fill=\"#1d2329\"/>\n";
-    body += svg::text(frame.x, frame.y - 9, score.learner, "class=\"panel\" fill=\"" + hue + '"');
+      blocks::add_point(measured, task.episode.support_x(p, 0), task.episode.support_y(p, 0));
+    figure["dots"].push_back(std::move(measured));
+    figures.push_back(std::move(figure));
   }
-  const double height = static_cast<double>((scores.size() + kColumns - 1) / kColumns) * kHeight;
-  return "<figure>\n" + svg::document(kWidth, height, "One sine curve from a few points", body) +
-         "<figcaption>The first test curve, black, and its measured points. Coloured: the net before any "
-         "step, dashed, and after each number of steps of the table, darker with "
-         "more.</figcaption>\n</figure>\n";
+  return blocks::figures(
+      std::move(figures),
+      "The first test curve and its measured points, in the colour of the text. Coloured: the net before any "
+      "step, dashed, and after each number of steps of the table, stronger with more.");
 }
 
 }  // namespace
@@ -134,32 +123,37 @@ std::string sinusoid_csv(const std::vector<SinusoidScore>& scores) {
 
 std::string sinusoid_html(const SinusoidSuite& suite, const std::vector<SinusoidScore>& scores,
                           const Provenance& provenance) {
-  std::string body =
-      "<h1>" + svg::escape(suite.name) + "</h1>\n<p class=\"lead\">" + explanation(suite) + "</p>\n";
+  using blocks::Json;
+  Json all = {blocks::heading(2, suite.name), blocks::text(explanation(suite))};
   for (const auto shots : suite.shots) {
     const auto group = of_shots(scores, shots);
-    body +=
-        "<h2>From " + counted(shots, "point") + "</h2>\n<div class=\"scroll\"><table>\n<tr><th>learner</th>";
-    for (const auto steps : suite.test_steps)
-      body += "<th>" + counted(steps, "step") + "</th><th>median</th>";
-    body += "<th>training, s</th></tr>\n";
-    for (const auto* score : group) {
-      body += "<tr><td>" + score->learner + "</td>";
-      for (const auto& at : score->after)
-        body += "<td>" + figure("%.3f", at.mean) + " <small>± " + figure("%.3f", at.ci95) +
-                "</small></td><td>" + figure("%.3f", at.median) + "</td>";
-      body += "<td>" + figure("%.1f", score->train_seconds) + "</td></tr>\n";
+    Json header = {"learner"}, rows = Json::array();
+    for (const auto steps : suite.test_steps) {
+      header.push_back(counted(steps, "step"));
+      header.push_back("median");
     }
-    body += "</table></div>\n" + curves(suite, group, shots, provenance.seed);
+    header.push_back("training, s");
+    for (const auto* score : group) {
+      Json row = {score->learner};
+      for (const auto& at : score->after) {
+        row.push_back({{"text", figure("%.3f", at.mean)}, {"small", "± " + figure("%.3f", at.ci95)}});
+        row.push_back(figure("%.3f", at.median));
+      }
+      row.push_back(figure("%.1f", score->train_seconds));
+      rows.push_back(std::move(row));
+    }
+    all.push_back(blocks::heading(2, "From " + counted(shots, "point")));
+    all.push_back(blocks::table(std::move(header), std::move(rows)));
+    all.push_back(curves(suite, group, shots, provenance.seed));
   }
-  body += "<h2>Where this comes from</h2>\n<dl>\n";
-  for (const auto& [name, value] : {std::pair<std::string, std::string>{"command", provenance.command},
-                                    {"revision", provenance.git},
-                                    {"host", provenance.host},
-                                    {"processor", provenance.cpu},
-                                    {"seed", std::to_string(provenance.seed)}})
-    body += "<dt>" + name + "</dt><dd>" + svg::escape(value) + "</dd>\n";
-  return html_page(suite.name, body + "</dl>\n");
+  const std::pair<std::string, std::string> entries[] = {{"command", provenance.command},
+                                                         {"revision", provenance.git},
+                                                         {"host", provenance.host},
+                                                         {"processor", provenance.cpu},
+                                                         {"seed", std::to_string(provenance.seed)}};
+  all.push_back(blocks::heading(2, "Where this comes from"));
+  all.push_back(blocks::terms(entries));
+  return blocks::page(suite.name, std::move(all));
 }
 
 }  // namespace fewwatt::benchmarks

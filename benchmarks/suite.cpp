@@ -33,7 +33,9 @@ std::unique_ptr<Suite> read_suite(const std::string& path, const meta::Registry&
   const auto kind =
       std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& one) { return one.name == name; });
   if (kind == std::end(kKinds))
-    refuse(head, "kind", "one of " + hw::join(kKinds, ", ", [](const Kind& one) { return one.name; }));
+    throw datasets::DataError(head.where + ": kind: expected one of " +
+                              hw::join(kKinds, ", ", [](const Kind& one) { return one.name; }) + ", found '" +
+                              name + "'" + hw::did_you_mean(name, kKinds, &Kind::name));
   return kind->open(path, registry);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "hw/modules.hpp"
 #include "hw/text.hpp"
 
 namespace fewwatt::benchmarks {
@@ -83,6 +84,15 @@ double positive(const IniSection& section, const std::string& key) {
   const double value = section.number(key);
   if (!(value > 0) || !std::isfinite(value)) refuse(section, key, "a number above 0");
   return value;
+}
+
+void check_presets_of(const std::string& where, const std::string& module, const std::string& device) {
+  const auto known = hw::modules();
+  const bool is_board =
+      std::any_of(known.begin(), known.end(), [&](const auto& board) { return board.name == device; });
+  if (is_board && module != device)
+    throw DataError(where + ": module: expected " + device + ", the board of the suite, found " + module +
+                    ", whose presets are another board's");
 }
 
 }  // namespace fewwatt::benchmarks

@@ -45,4 +45,8 @@ std::size_t count_of(const datasets::IniSection& section,
                      const std::string& key);                                  // a whole number from 1 on
 double positive(const datasets::IniSection& section, const std::string& key);  // a number above 0
 
+// Throws DataError beginning with `where` when `device` is the name of a board that is known, and not of the board `module`, whose presets
+// a suite compares with. Any other name may be a board's as well, and is believed.
+void check_presets_of(const std::string& where, const std::string& module, const std::string& device);
+
 }  // namespace fewwatt::benchmarks

@@ -171,7 +171,7 @@ std::string to_text(double value) {
                 size >= 100              ? "%.0f"
                 : size >= 10             ? "%.1f"
                 : size >= 1 || size == 0 ? "%.2f"
-                                         : "%.2g",
+                                         : "%#.2g",
                 value);
   return text;
 }

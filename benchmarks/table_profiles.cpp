@@ -2,8 +2,10 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <set>
 
+#include "benchmarks/suite_keys.hpp"
 #include "benchmarks/table_suite.hpp"
 #include "datasets/import.hpp"
 #include "datasets/mapping.hpp"
@@ -75,12 +77,15 @@ bool glob_matches(std::string_view glob, std::string_view text) {
 
 datasets::ProfileStore load_profiles(const TableSuite& suite, const std::string& data_root,
                                      std::vector<std::string>* notices) {
+  std::optional<datasets::Mapping> mapping;
+  if (!suite.mapping.empty()) mapping = datasets::read_mapping(suite.mapping);
   std::vector<std::string> inputs;
   for (const auto& input : suite.inputs) {
     const fs::path path = fs::path(data_root) / input;
     if (!fs::exists(path))
-      throw DataError(suite.path + ": [suite]: inputs: no file or folder " + path.string() +
-                      " below the data root");
+      throw DataError(
+          suite.path + ": [suite]: inputs: no file or folder " + path.string() + " below the data root" +
+          (mapping && !mapping->set.empty() ? "; scripts/fetch-data " + mapping->set + " fetches it" : ""));
     inputs.push_back(path.string());
   }
   datasets::ProfileStore store;
@@ -90,8 +95,8 @@ datasets::ProfileStore load_profiles(const TableSuite& suite, const std::string&
     } catch (const std::invalid_argument& e) {
       throw DataError(suite.path + ": [suite]: " + e.what());
     }
-  } else if (!suite.mapping.empty()) {
-    store = datasets::import_profiles(datasets::read_mapping(suite.mapping), inputs);
+  } else if (mapping) {
+    store = datasets::import_profiles(*mapping, inputs);
   } else {
     for (const auto& input : inputs) {
       auto part = datasets::read_profiles(input);
@@ -99,6 +104,9 @@ datasets::ProfileStore load_profiles(const TableSuite& suite, const std::string&
       std::move(part.profiles.begin(), part.profiles.end(), std::back_inserter(store.profiles));
     }
   }
+  if (!suite.module.empty())
+    for (const auto& profile : store.profiles)
+      check_presets_of(suite.path + ": [suite]", suite.module, profile.device);
   for (const auto target : {tasks::kTimeMs, tasks::kPowerW}) {
     bool known = !suite.targets[target];
     for (auto& profile : store.profiles) {

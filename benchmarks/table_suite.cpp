@@ -160,6 +160,13 @@ void check_learner_settings(const std::string& name, const learners::Settings& s
   learners::set_options(settings, name, adapting.options);
 }
 
+std::vector<External> read_externals(const datasets::IniFile& file) {
+  std::vector<External> externals;
+  for (const auto& section : file.sections)
+    if (section.name.starts_with("external ")) externals.push_back(parse_external(section, file.path));
+  return externals;
+}
+
 void read_learner_settings(const IniSection& section, TableSuite& suite, const meta::Registry& registry) {
   const auto name = trim(std::string_view(section.name).substr(std::string_view("learner").size()));
   auto& settings = suite.settings[name];
@@ -225,8 +232,10 @@ void keep_splits(TableSuite& suite, const std::vector<std::string>& names) {
   for (const auto& name : names)
     if (std::none_of(suite.splits.begin(), suite.splits.end(),
                      [&](const auto& split) { return split.name == name; }))
-      throw std::invalid_argument("unknown split '" + name + "', known are: " +
-                                  hw::join(suite.splits, ", ", [](const auto& split) { return split.name; }));
+      throw std::invalid_argument(
+          "unknown split '" + name +
+          "', known are: " + hw::join(suite.splits, ", ", [](const auto& split) { return split.name; }) +
+          hw::did_you_mean(name, suite.splits, [](const auto& split) { return split.name; }));
   std::erase_if(suite.splits, [&](const auto& split) {
     return std::find(names.begin(), names.end(), split.name) == names.end();
   });
@@ -249,8 +258,16 @@ LearnerSettings settings_of(const TableSuite& suite, const LearnerName& learner,
   return all;
 }
 
-TableSuite read_table_suite(const std::string& path, const meta::Registry& registry) {
+TableSuite read_table_suite(const std::string& path, const meta::Registry& registry_without_externals) {
   const auto file = datasets::read_ini(path);
+  const auto externals = read_externals(file);
+  const auto registry = [&] {
+    try {
+      return with_externals(externals, registry_without_externals);
+    } catch (const std::invalid_argument& e) {
+      throw DataError(path + ": " + e.what());
+    }
+  }();
   const auto& head = file.section("suite");
   head.check_keys({"name",       "kind",        "mapping",         "inputs", "simulate",   "grid",
                    "workloads",  "targets",     "shots",           "seeds",  "samplers",   "learners",
@@ -259,6 +276,7 @@ TableSuite read_table_suite(const std::string& path, const meta::Registry& regis
   TableSuite suite;
   suite.path = path;
   suite.name = head.text("name");
+  suite.externals = externals;
   read_source(head, suite);
   check_pairs(head);
   read_targets(head, suite);
@@ -280,13 +298,13 @@ TableSuite read_table_suite(const std::string& path, const meta::Registry& regis
     throw DataError(head.where + ": " + e.what());
   }
   for (const auto& section : file.sections) {
-    if (section.name == "suite") continue;
+    if (section.name == "suite" || section.name.starts_with("external ")) continue;
     if (section.name.starts_with("learner "))
       read_learner_settings(section, suite, registry);
     else if (section.name.starts_with("split "))
       suite.splits.push_back(parse_split(section));
     else
-      throw DataError(section.where + ": expected [suite], [learner NAME] or [split NAME]");
+      throw DataError(section.where + ": expected [suite], [learner NAME], [external NAME] or [split NAME]");
   }
   if (suite.splits.empty()) throw DataError(path + ": no section [split NAME] with a key test");
   return suite;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmarks/external/external.hpp"
 #include "benchmarks/learner_name.hpp"
 #include "benchmarks/metrics.hpp"
 #include "benchmarks/search.hpp"
@@ -66,6 +67,7 @@ struct SplitRule {
 //                            for all suffixes of its name (maml+sim)
 //   hidden = 32,32
 //   adapt.temper = 0.5       of one that is trained: what `adapt --set` has
+//   [external NAME]          a learner, meta-learner or search of others, benchmarks/external/external.hpp; among the learners, or the searches
 //   [split NAME]             one or more
 //   train = inceptionv3_*    globs of workloads, or of DEVICE/WORKLOAD; without it, all workloads that are not tested
 //   test = xception_*
@@ -93,6 +95,7 @@ struct TableSuite {
   std::size_t train_steps = 0;                            // 0 = the default
   std::map<std::string, learners::Settings> settings;     // by LearnerName::base: sections [learner NAME]
   std::size_t population = 0;                             // number of simulated workloads
+  std::vector<External> externals;                        // programs of others: sections [external NAME]
   std::vector<SplitRule> splits;                          // at least one
 };
 
@@ -105,8 +108,8 @@ struct LearnerSettings {
 LearnerSettings settings_of(const TableSuite& suite, const LearnerName& learner,
                             const meta::Registry& registry = meta::builtin());
 
-// The suite's learners, samplers and searches are the registry's. Throws datasets::DataError naming the file, section and key,
-// what is expected and what stands there.
+// The suite's learners, samplers and searches are the registry's, or externals of the suite. Throws datasets::DataError naming the file,
+// section and key, what is expected and what stands there.
 TableSuite read_table_suite(const std::string& path, const meta::Registry& registry = meta::builtin());
 
 // The path of the mapping that the key `mapping` of a suite file names, "" without the key. Throws datasets::DataError where it is no file.

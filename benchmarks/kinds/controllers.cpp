@@ -24,6 +24,7 @@ std::vector<datasets::Profile> profiles_of(const ControllerSuite& suite, const s
   source.mapping = suite.mapping;
   source.inputs = suite.inputs;
   source.targets = {true, true};
+  source.module = suite.module;
   return load_profiles(source, data_root).profiles;
 }
 

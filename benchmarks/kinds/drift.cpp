@@ -3,10 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "benchmarks/blocks.hpp"
 #include "benchmarks/kinds/kinds.hpp"
-#include "benchmarks/report.hpp"
 #include "benchmarks/suite_keys.hpp"
-#include "benchmarks/svg.hpp"
 #include "benchmarks/table.hpp"
 #include "hw/json_text.hpp"
 
@@ -38,8 +37,7 @@ class Drift final : public Suite {
     provenance.options_json = hw::json_text(used);
     const auto tables = make_tables(rows);
     auto markdown = to_markdown(suite_.name, tables, provenance);
-    auto html = html_page(
-        suite_.name, "<h1>" + svg::escape(suite_.name) + "</h1>\n<pre>" + svg::escape(markdown) + "</pre>\n");
+    auto html = blocks::page(suite_.name, blocks::text_report(markdown), to_jsonl(rows, provenance));
     return {to_jsonl(rows, provenance), to_csv(tables), std::move(markdown), std::move(html)};
   }
 

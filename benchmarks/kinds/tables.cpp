@@ -38,6 +38,8 @@ nlohmann::ordered_json options_of(const TableSuite& suite, std::uint64_t seed, s
   if (suite.population > 0) options["population"] = suite.population;
   for (const auto& [name, settings] : suite.settings)
     options["learner " + name] = learners::to_text(settings);
+  for (const auto& external : suite.externals)
+    options["external " + external.name] = hw::join(external.command.words, " ");
   if (suite.simulation) {
     options["simulate"] = hw::join(suite.simulation->devices);
     options["grid"] = suite.simulation->grid;
@@ -48,7 +50,9 @@ nlohmann::ordered_json options_of(const TableSuite& suite, std::uint64_t seed, s
 class Tables final : public Suite {
  public:
   Tables(TableSuite suite, const meta::Registry& registry)
-      : suite_(std::move(suite)), all_learners_(suite_.learners), registry_(registry) {}
+      : suite_(std::move(suite)),
+        all_learners_(suite_.learners),
+        registry_(with_externals(suite_.externals, registry)) {}
 
   const std::string& name() const override { return suite_.name; }
 
@@ -89,7 +93,7 @@ class Tables final : public Suite {
  private:
   TableSuite suite_;
   std::vector<std::string> all_learners_;  // of the file: each keeps its colour when others are left out
-  const meta::Registry& registry_;
+  const meta::Registry registry_;          // with the suite's externals
 };
 
 }  // namespace

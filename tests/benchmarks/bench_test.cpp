@@ -156,12 +156,12 @@ TEST(Searches, AreRowsAndTablesOfTheirOwn) {
   const auto report = read_text(dir / "out/report.html");
   EXPECT_NE(report.find("Strict regret of searches"), std::string::npos);
   // Searches have a section of their own, which decisions leave them to.
-  const auto decisions = report.find("<h2>Decisions"),
-             searches = report.find("<h2>Searches in a closed loop");
+  const auto decisions = report.find("\"level\":2,\"text\":\"Decisions"),
+             searches = report.find("\"level\":2,\"text\":\"Searches in a closed loop");
   ASSERT_LT(decisions, searches);
   ASSERT_LT(searches, report.size());
   EXPECT_GE(report.find("ei gp, search", decisions), searches);
-  EXPECT_LT(report.find("predict gp@0.9, search", searches), report.find("<h2>", searches + 1));
+  EXPECT_LT(report.find("predict gp@0.9, search", searches), report.find("\"level\":2", searches + 1));
 
   for (const std::string wrong : {"--searches 'ei auto'", "--measured 0"}) {
     const auto refused = run_program("bench", suite + " --out " + (dir / "bad") + " " + wrong);
@@ -282,14 +282,17 @@ TEST_F(Bench, CommandIsPrintedAsAShellReadsIt) {
 
 TEST_F(Bench, ReportStandsAlone) {
   const auto html = read_text(*dir_ / "out/report.html");
-  EXPECT_EQ(html.find("http:"), std::string::npos);
-  EXPECT_EQ(html.find("https:"), std::string::npos);
-  EXPECT_EQ(html.find("src="), std::string::npos);
-  EXPECT_EQ(html.find("<link"), std::string::npos);
-  EXPECT_EQ(html.find("\"nan"), std::string::npos);
-  EXPECT_EQ(html.find("\"inf"), std::string::npos);
-  for (const char* part :
-       {"<svg", "scratch-log", "physics", "best-measured", "Pareto", "Predicted against measured", "--suite"})
+  for (const char* outside : {" src=", "<link", "@import", "url("})
+    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  const std::string data = "<script type=\"application/json\" id=\"part-0\">";
+  const auto from = html.find(data) + data.size();
+  const auto report = json::parse(html.substr(from, html.find("</script>", from) - from));
+  std::set<std::string> kinds;
+  for (const auto& block : report["blocks"]) kinds.insert(block["kind"]);
+  EXPECT_EQ(kinds, (std::set<std::string>{"figures", "fold", "heading", "table", "terms", "text"}));
+  EXPECT_NE(html.find("id=\"part-1\">{\"suite\":"), std::string::npos);  // the rows
+  for (const char* part : {"\"isSteps\":true", "scratch-log", "physics", "best-measured", "Pareto",
+                           "Predicted against measured", "--suite"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
 }
 
@@ -301,10 +304,10 @@ TEST_F(Bench, ReportShowsCalibrationAndWhatCombinationsChose) {
                                                " --learners physics,gp,auto --shots 6 --seeds 2 --quiet");
   ASSERT_EQ(result.code, 0) << result.err;
   const auto html = read_text(*dir_ / "auto/report.html");
-  for (const char* part :
-       {"<h2>Calibration", "asked for", "<h2>What combinations chose", "sim_prior ", "regret, %"})
+  for (const char* part : {"\"text\":\"Calibration\"", "asked for", "\"text\":\"What combinations chose\"",
+                           "sim_prior ", "regret, %"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
-  EXPECT_EQ(read_text(*dir_ / "out/report.html").find("<h2>Calibration"), std::string::npos);
+  EXPECT_EQ(read_text(*dir_ / "out/report.html").find("\"text\":\"Calibration\""), std::string::npos);
 }
 
 TEST_F(Bench, LeavesNoTemporaryFiles) {
@@ -335,6 +338,10 @@ TEST_F(Bench, MistakesHaveTheirExitCodes) {
   EXPECT_EQ(run_program("bench", "--help").code, 0);
   EXPECT_EQ(run_program("bench", out + data).code, 2);
   EXPECT_EQ(run_program("bench", suite + out + data + " --frobnicate").code, 2);
+  const auto misspelt = run_program("bench", "--suite " + (*dir_ / "suiet.ini") + out + data);
+  EXPECT_EQ(misspelt.code, 1);
+  EXPECT_NE(misspelt.err.find("suiet.ini: there is no such file; did you mean suite.ini?"), std::string::npos)
+      << misspelt.err;
   const auto unknown = run_program("bench", suite + out + data + " --learners physics,magic");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("magic"), std::string::npos);

@@ -24,7 +24,7 @@ ProgramResult calibrate(const std::string& data_root, const std::string& more = 
 
 // Every limit is checked by the program itself, which fails when one is exceeded.
 TEST(Calibration, SimulatorAgreesWithMeasurementsAndPublishedFigures) {
-  FEWWATT_SKIP_WITHOUT_DATA(root);
+  FEWWATT_SKIP_WITHOUT_SET(root, "xavier-sigmetrics22");
   const auto result = calibrate(root);
   EXPECT_EQ(result.code, 0) << result.out << result.err;
   EXPECT_NE(result.out.find("calibration holds"), std::string::npos) << result.out;
@@ -33,7 +33,7 @@ TEST(Calibration, SimulatorAgreesWithMeasurementsAndPublishedFigures) {
 
 // The same measurements with every Xavier time a quarter longer are no longer what the shipped constants say.
 TEST(Calibration, DriftFails) {
-  FEWWATT_SKIP_WITHOUT_DATA(root);
+  FEWWATT_SKIP_WITHOUT_SET(root, "xavier-sigmetrics22");
   const TempDir dir;
   std::filesystem::create_directory(dir / "data");
   std::filesystem::copy(root + "/xavier-sigmetrics22", dir / "data/xavier-sigmetrics22",

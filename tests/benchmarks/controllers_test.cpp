@@ -10,8 +10,10 @@
 #include "benchmarks/controllers/knowing.hpp"
 #include "benchmarks/controllers/run.hpp"
 #include "benchmarks/controllers/score.hpp"
+#include "benchmarks/figures.hpp"
 #include "benchmarks/metrics.hpp"
 #include "benchmarks/suite.hpp"
+#include "benchmarks/table.hpp"
 #include "tests/benchmarks/made_up.hpp"
 #include "tests/benchmarks/suite_text.hpp"
 
@@ -167,8 +169,52 @@ TEST(ControllerSuites, ReplayProfilesAndLeaveOneWorkloadOut) {
     EXPECT_HAS(outputs.rows, "\"split\":\"" + workload + '"');
   EXPECT_HAS(outputs.markdown, "find_regret");
   EXPECT_HAS(outputs.html, "What they visited");
-  EXPECT_HAS(outputs.html, ">bisection</text>");
+  EXPECT_HAS(outputs.html, "\"title\":\"bisection\"");
   EXPECT_HAS(outputs.csv, "decisions_per_second");
+}
+
+TEST(ControllerSuites, RegretHasALogarithmicAxisOnWhichZeroHasAPlace) {
+  std::vector<Row> rows;
+  for (const auto& [learner, value] : {std::pair("oracle", 0.0), std::pair("lowest", 60.0)}) {
+    Row row;
+    row.device = "toy";
+    row.workload = "alpha";
+    row.learner = learner;
+    row.sampler = "own";
+    row.metric = "find_regret";
+    row.shots = 4;
+    row.value = value;
+    rows.push_back(row);
+  }
+  const auto tables = make_tables(rows);
+  ASSERT_EQ(tables.size(), 1U);
+  const auto drawn = [&](const figures::Scale& scale) {
+    return figures::against_shots(tables[0], tables, scale, [](const auto&) { return 0; }).dump();
+  };
+  const auto log = drawn({.log = true, .floor = 0.01});
+  EXPECT_HAS(log, "\"isLog\":true");
+  EXPECT_HAS(log, "less than 0.010 is at 0.010");
+  EXPECT_HAS(log, "\"y\":[0.01]");
+  EXPECT_HAS(log, "\"y\":[60.0]");
+  EXPECT_EQ(drawn({.log = true}).find("oracle"), std::string::npos);
+  EXPECT_HAS(drawn({}), "\"y\":[0.0]");
+}
+
+TEST(ControllerSuites, PresetsOfAnotherBoardThanTheProfilesAreRefused) {
+  const TempDir dir;
+  tests::write_made_up_data(dir);
+  const auto mapping = dir / "mapping.ini";
+  tests::write_text(mapping, replaced(tests::read_text(mapping), "device = toy", "device = tx2"));
+  tests::write_text(dir / "suite.ini",
+                    "[suite]\nname = replays\nkind = controllers\ntask = find\nmapping = mapping.ini\n"
+                    "inputs = profiles\nmeasurements = 4\nseeds = 1\nlearner = gp\nmodule = xavier-agx\n"
+                    "contestants = oracle, presets\n");
+  try {
+    read_suite(dir / "suite.ini")->run({.seed = 1, .threads = 1, .data_root = dir / "data"}, {});
+    ADD_FAILURE() << "accepted";
+  } catch (const datasets::DataError& e) {
+    EXPECT_HAS(std::string(e.what()), "module: expected tx2, the board of the suite, found xavier-agx");
+  }
 }
 
 TEST(ControllerSuites, KeysCanBeSetAnew) {
@@ -215,10 +261,13 @@ TEST(ControllerSuites, BadKeysAreNamed) {
   refused(kFind, "grid = coarse", "grid = course", "[suite]: simulate");
   refused(kFind, "resnet18, lstm", "resnet17, lstm", "[suite]: workloads");
   refused(kFind, "module = orin-agx-64", "module = orin", "[suite]: module");
+  refused(kFind, "module = orin-agx-64", "module = tx2",
+          "[suite]: module: expected orin-agx-64, the board of the suite, found tx2");
   refused(kFind, "[agent ppo]", "[agent pop]", "[agent pop]: unknown agent pop");
   refused(kFind, "updates = 2", "updatse = 2", "[agent ppo]: ppo has no option updatse");
   refused(kFind, "hidden = 4", "rate = -1", "[agent ppo]: ppo: rate must be");
   refused(kFind, "hidden = 4", "actions = walk", "[agent ppo]: actions: expected jump or move");
+  refused(kFind, "candidates = 6", "shielded = yes", "[agent ppo]: shielded: expected true or false");
   refused(kFind, "candidates = 6", "candidates = 100001", "[agent ppo]: candidates: expected at most 100000");
   refused(kFind, kAgent, kAgent + replaced(kAgent, "agent ppo", "agent  ppo"),
           "there is a section of that agent already");

@@ -75,7 +75,7 @@ TEST(Suite, AnUnknownKindIsRefusedWithThoseThereAre) {
   tests::write_text(dir / "suite.ini", text);
   EXPECT_HAS(thrown<datasets::DataError>([&] { read_suite(dir / "suite.ini"); }),
              "suite.ini: [suite]: kind: expected one of tables, drift, controllers, sinusoid, literature, "
-             "found 'tabels'");
+             "found 'tabels'; did you mean tables?");
 }
 
 TEST(Suite, ABadValueOfAKeyLeavesTheSuiteAsItWas) {
@@ -124,7 +124,7 @@ TEST(Suite, OfTablesGivesTheRowsOfRunTables) {
   EXPECT_GT(told, 0u);
   EXPECT_TRUE(outputs.failures.empty());
   EXPECT_HAS(outputs.markdown, "made by hand");
-  EXPECT_HAS(outputs.html, "<h1>made-up</h1>");
+  EXPECT_HAS(outputs.html, "\"level\":2,\"text\":\"made-up\"");
   EXPECT_HAS(outputs.rows, "\"seed\":7");
   EXPECT_HAS(outputs.csv, "metric,unit,workload");
 

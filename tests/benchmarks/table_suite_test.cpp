@@ -97,6 +97,23 @@ TEST(TableSuite, MayRunOnASimulatedBoard) {
   EXPECT_NE(more.find("orin-nano-8", "random-1"), nullptr);
 }
 
+TEST(TableSuite, PresetsOfAnotherBoardAreRefused) {
+  const TempDir dir;
+  std::string text = tests::made_up_suite_head() + "module = tx2\n[split one]\ntest = lstm\n";
+  const std::string inputs = "mapping = mapping.ini\ninputs = profiles\n";
+  text.replace(text.find(inputs), inputs.size(), kSimulated);
+  write_text(dir / "suite.ini", text);
+  try {
+    load_profiles(read_table_suite(dir / "suite.ini"), "");
+    ADD_FAILURE() << "accepted";
+  } catch (const DataError& e) {
+    EXPECT_HAS(std::string(e.what()),
+               "[suite]: module: expected orin-nano-8, the board of the suite, found tx2");
+  }
+  EXPECT_NO_THROW(check_presets_of("suite.ini", "tx2", "tx2"));
+  EXPECT_NO_THROW(check_presets_of("suite.ini", "tx2", "my-board"));  // may be a TX2
+}
+
 TEST(TableSuite, MistakesInASimulationAreNamed) {
   const std::string inputs = "mapping = mapping.ini\ninputs = profiles\n";
   const auto refused = [&](const std::string& what, const std::string& by) {
@@ -246,6 +263,17 @@ TEST(TableSuite, InputsThatAreMissingAreNamed) {
     FAIL();
   } catch (const DataError& e) {
     EXPECT_HAS(std::string(e.what()), dir / "elsewhere/profiles");
+  }
+}
+
+TEST(TableSuite, MeasuredInputsThatAreMissingCanBeFetched) {
+  const TempDir dir;
+  const TableSuite suite = read_table_suite(tests::source_dir() + "/benchmarks/suites/tx2-time.ini");
+  try {
+    load_profiles(suite, dir / "elsewhere");
+    FAIL();
+  } catch (const DataError& e) {
+    EXPECT_HAS(std::string(e.what()), "scripts/fetch-data tx2-flexibo fetches it");
   }
 }
 
