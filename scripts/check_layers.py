@@ -10,7 +10,9 @@ from pathlib import Path
 
 # Each layer may include itself and what stands before it.
 LAYERS = ["hw", "datasets", "tasks", "learners", "meta", "benchmarks"]
-TOP_FOLDERS = {*LAYERS, "docs", "examples", "scripts", "tests", ".ci"}
+# Bindings of all layers, which nothing includes but themselves.
+BINDINGS = "python"
+TOP_FOLDERS = {*LAYERS, BINDINGS, "docs", "examples", "scripts", "tests", ".ci"}
 TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "Doxyfile", "mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md",
              "SECURITY.md", "LICENSE"}
 TESTS_OF = {"fuzz": "learners"}  # tests of all layers up to this one
@@ -22,12 +24,14 @@ GATES = [
     ("LibTorch", r"(torch|ATen|c10|c10d|caffe2)/.*", r"(tests/)?meta/.*\.cpp|meta/torch\.hpp"),
     ("HDF5", r"(hdf5|hdf5_hl|H5\w*)\.h", r"(tests/)?datasets/.*|learners/\w+_io\.cpp"),
     ("libseccomp", r"seccomp\.h", r"(tests/)?datasets/.*"),
-    ("Boost.Program_options", r"boost/program_options.*", rf"hw/program\.[hc]pp|{PROGRAM}"),
-    ("nlohmann/json", r"nlohmann/.*", rf"hw/program\.cpp|{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
+    ("Boost.Program_options", r"boost/program_options.*", rf"hw/(program|manual_json)\.[hc]pp|{PROGRAM}"),
+    ("nlohmann/json", r"nlohmann/.*", rf"hw/(program|manual_json)\.cpp|{PROGRAM}|(tests/)?benchmarks/.*|tests/.*_program_test\.cpp"),
+    ("Boost's networking", r"boost/(asio|beast).*", r"learners/programs/live\.cpp"),
     ("Eigen", r"Eigen/.*", r"(tests/)?(tasks|learners|meta|benchmarks)/.*|tests/[^/]*|examples/.*"),
+    ("pybind11", r"pybind11/.*|Python\.h", r"python/src/.*"),
     ("pagmo2", r"pagmo/.*", r"learners/optimize/evolve\.cpp"),
     ("google/benchmark", r"benchmark/.*", r"benchmarks/.*"),
-    ("the programs' common part", r"hw/program\.hpp", rf"hw/program\.cpp|{PROGRAM}"),
+    ("the programs' common part", r"hw/program\.hpp", rf"hw/(program|manual_json)\.cpp|{PROGRAM}"),
     ("std::regex, which long texts overflow", r"regex", r"tests/.*"),
     ("the door to LibTorch", r"meta/(torch|torch_nets|rl/torch_policy)\.hpp", r"(tests/)?meta/.*\.cpp|meta/(torch_nets|rl/torch_policy)\.hpp"),
 ]
@@ -59,14 +63,14 @@ def check_include(path, bracket, header):
     top = Path(header).parts[0]
     folder = path.parts[1] if path.parts[0] == "tests" and len(path.parts) > 2 else path.parts[0]
     folder = TESTS_OF.get(folder, folder)
-    if bracket == '"' and top not in (*LAYERS, "tests"):
+    if bracket == '"' and top not in (*LAYERS, BINDINGS, "tests"):
         yield f'"{header}" is not written from the root'
     if top in LAYERS and "/" in header and bracket == '"':
         # Shared headers of the tests serve every layer's tests, so they include none.
-        allowed = LAYERS[:LAYERS.index(folder) + 1] if folder in LAYERS else []
+        allowed = LAYERS[:LAYERS.index(folder) + 1] if folder in LAYERS else LAYERS if folder == BINDINGS else []
         if top not in allowed:
             yield f"{folder}/ may not include {header}"
-    if top == "tests" and path.parts[0] != "tests":
+    if top in ("tests", BINDINGS) and "/" in header and path.parts[0] != top:
         yield f"{folder}/ may not include {header}"
     for what, headers, users in GATES:
         if re.fullmatch(headers, header) and not re.fullmatch(users, path.as_posix()):

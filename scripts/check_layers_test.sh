@@ -22,6 +22,9 @@ put learners/adapt_main.cpp '#include "hw/program.hpp"'
 put meta/torch.hpp '#include <torch/torch.h>'
 put meta/maml.cpp '#include "meta/torch.hpp"'
 put tests/learners/gp_test.cpp '#include "tests/run_program.hpp"'
+put python/src/arrays.cpp '#include "python/src/arrays.hpp"
+#include "benchmarks/suite.hpp"
+#include <pybind11/numpy.h>'
 put README.md 'text'
 passes 'all of it'
 
@@ -34,11 +37,16 @@ put meta/bad.hpp '#include <ATen/ATen.h>';        fails 'meta/bad.hpp:1: LibTorc
 put meta/bad.hpp '#include "meta/torch.hpp"';     fails 'meta/bad.hpp:1: the door to LibTorch'
 put learners/gp.hpp '#include <hdf5.h>';          fails 'learners/gp.hpp:1: HDF5'
 put datasets/bad.cpp '  #  include <boost/program_options.hpp>'; fails 'datasets/bad.cpp:1: Boost'
+put hw/bad.cpp '#include <boost/beast/http.hpp>';   fails "hw/bad.cpp:1: Boost's networking"
 put tasks/bad.cpp '#include "hw/program.hpp"';    fails "tasks/bad.cpp:1: the programs' common part"
 put datasets/bad.hpp '#include <Eigen/Core>';     fails 'datasets/bad.hpp:1: Eigen'
 put learners/bad.hpp '#include <nlohmann/json.hpp>'; fails 'learners/bad.hpp:1: nlohmann/json'
 put hw/bad.cpp '#include "power_mode.hpp"';       fails 'hw/bad.cpp:1: "power_mode.hpp" is not written from the root'
 put hw/bad.cpp '#include "tests/run_program.hpp"'; fails 'hw/bad.cpp:1: hw/ may not include tests/run_program.hpp'
+put meta/bad.cpp '#include "python/src/arrays.hpp"'; fails 'meta/bad.cpp:1: meta/ may not include python/src/arrays.hpp'
+put tests/meta/bad_test.cpp '#include "python/src/arrays.hpp"'; fails 'tests/meta/bad_test.cpp:1: meta/ may not include python/'
+put python/src/bad.cpp '#include <torch/torch.h>'; fails 'python/src/bad.cpp:1: LibTorch'
+put learners/bad.cpp '#include <pybind11/stl.h>'; fails 'learners/bad.cpp:1: pybind11'
 put tools/bad.sh 'x';                             fails 'tools/bad.sh: no folder tools/'
 put hw/utils/bad.hpp 'x';                         fails 'hw/utils/bad.hpp: no folder utils/'
 put notes.txt 'x';                                fails 'notes.txt: no file of the top level'

@@ -25,3 +25,4 @@ run optimize --model "$out/resnet18.h5" --model "$out/lstm.h5" --together predic
 run profile --device simulated:orin-agx-64 --grid coarse --workload resnet18 --modes 3 --simulated-speed 50 --out "$out/live.h5" -- "$source/scripts/toy_workload"
 run profile --device simulated:orin-agx-64 --grid coarse --workload resnet18 --goal fastest --max-power-w 30 --measurements 6 --out "$out/goal.h5"
 run govern --device simulated:orin-agx-64 --grid coarse --workload resnet18 --max-power-w 30 --minutes 2 --log "$out/govern.csv"
+run view "$out/p.h5" "$out/resnet18.h5" "$out/goal.h5.log.done" "$out/govern.csv" --out "$out/page.html"

@@ -107,6 +107,7 @@ class Results(unittest.TestCase):
         cls.write("benchmarks/suites/tiny.ini", SUITE)
         cls.write("benchmarks/suites/sines.ini", SINES)
         cls.write("benchmarks/results.ini", INI)
+        cls.write("benchmarks/peers/none.py", "")
         cls.write("datasets/mappings/none.ini", "")
         cls.write("README.md", README)
         cls.write("docs/page.md", PAGE)
