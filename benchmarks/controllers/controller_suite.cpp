@@ -206,7 +206,8 @@ Rival parse_rival(const std::string& text) {
   }
   if (alone) throw std::invalid_argument(text + ": only agents are trained alone, found " + one.name);
   if (std::find(std::begin(kKnowing), std::end(kKnowing), one.name) != std::end(kKnowing)) {
-    if (one.shield) throw std::invalid_argument(text + ": " + one.name + " needs no shield");
+    if (one.shield && one.name != "oracle")
+      throw std::invalid_argument(text + ": " + one.name + " needs no shield");
     one.kind = Rival::Kind::knowing;
   }
   return one;

@@ -27,7 +27,8 @@ struct Rival {
   bool adapted = false;          // maml-policy: meta::adapt_policy() to the workload and budget of an episode
   bool shield = false;           // learners::Shield says which modes it may measure
 };
-// "NAME[-alone][+shield]", or "maml-policy-adapted[+shield]". A name that is none of an agent and not oracle, presets or best-measured is taken for one of a controller.
+// "NAME[-alone][+shield]", or "maml-policy-adapted[+shield]". A name that is none of an agent and not oracle, presets or best-measured is taken
+// for one of a controller. Of those three oracle alone can have a shield: that row says what a shield costs whoever acts in it.
 // Throws std::invalid_argument where these have a suffix that they cannot have.
 Rival parse_rival(const std::string& text);
 

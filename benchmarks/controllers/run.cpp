@@ -133,11 +133,9 @@ learners::Settings settings_for(const Run& run, const std::string& controller) {
   return {};
 }
 
-std::unique_ptr<learners::Controller> make_contestant(const Run& run, const Agents& agents, Job& job,
+std::unique_ptr<learners::Controller> make_unshielded(const Run& run, const Rival& one, const Job& job,
                                                       const tasks::World& world) {
-  const auto& one = run.contestants[job.contestant];
   const auto seed = seed_of(run, job.episode, "contestant");
-  if (one.kind == Rival::Kind::agent) return make_agent(run, agents, job, world);
   if (one.kind == Rival::Kind::knowing) return make_knowing(one.name, world, run.suite.module, seed);
   const learners::ControllerRequest request{.space = world.space(),
                                             .learner = run.learner,
@@ -147,7 +145,14 @@ std::unique_ptr<learners::Controller> make_contestant(const Run& run, const Agen
                                             .switch_share = run.suite.switch_share,
                                             .characteristics = world.characteristics(),
                                             .seed = seed};
-  auto controller = learners::make_controller(one.name, request, settings_for(run, one.name), run.registry);
+  return learners::make_controller(one.name, request, settings_for(run, one.name), run.registry);
+}
+
+std::unique_ptr<learners::Controller> make_contestant(const Run& run, const Agents& agents, Job& job,
+                                                      const tasks::World& world) {
+  const auto& one = run.contestants[job.contestant];
+  if (one.kind == Rival::Kind::agent) return make_agent(run, agents, job, world);
+  auto controller = make_unshielded(run, one, job, world);
   if (!one.shield) return controller;
   return std::make_unique<learners::ShieldedController>(world.space(), std::move(controller),
                                                         shield_for(run, world.space()));

@@ -284,7 +284,7 @@ TEST(ControllerSuites, BadKeysAreNamed) {
   contestant(kFind, "random-alone", "random-alone: only agents are trained alone");
   contestant(kFind, "ppo-adapted", "ppo-adapted: only maml-policy adapts");
   contestant(kRun, "maml-policy-adapted", "maml-policy-adapted is only for task = find");
-  contestant(kFind, "oracle+shield", "oracle+shield: oracle needs no shield");
+  contestant(kFind, "presets+shield", "presets+shield: presets needs no shield");
   contestant(kRun, "best-measured", "best-measured is only for task = find");
   contestant(kRun, "ppo-alone", "ppo-alone is only for task = find");
 }
