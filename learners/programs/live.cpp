@@ -59,6 +59,7 @@ constexpr std::size_t kTokenBytes = 16;       // of random bits
 constexpr std::size_t kRunBytes = 8;          // likewise
 constexpr auto kRequestTime = seconds(5);     // for a request to arrive
 constexpr auto kWriteTime = seconds(2);       // for a browser to take what is written
+constexpr auto kPageTime = seconds(60);       // the same for the page, over a slow link
 constexpr auto kSilence = seconds(15);  // after which a comment is sent, so that a dead connection is noticed
 constexpr auto kEndTime = seconds(2);   // for browsers to take what is left at the end
 constexpr auto kWithoutDescriptors = seconds(1);  // until accepting is tried again
@@ -260,6 +261,7 @@ class Server::Impl {
   }
 
   void push(std::string event) {
+    if (serves_no_more_) return;
     if (inbox_.add(std::move(event))) wake();
   }
 
@@ -289,6 +291,7 @@ class Server::Impl {
     } catch (const std::exception&) {
       // Without memory nobody watches any more. What is measured goes on.
     }
+    serves_no_more_ = true;
   }
 
   void wait_for_events() {
@@ -348,7 +351,7 @@ class Server::Impl {
   std::string token_, url_;      // token_: "" on the loopback
   std::string page_;
   Inbox inbox_;
-  std::atomic<bool> ending_ = false;
+  std::atomic<bool> ending_ = false, serves_no_more_ = false;
   int wake_fd_ = -1;
 
   net::io_context context_{1};
@@ -460,7 +463,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
 
   void write() {
     is_writing_ = true;
-    within(kWriteTime, [](Connection& self) { self.close(); });
+    within(is_watching() ? kWriteTime : kPageTime, [](Connection& self) { self.close(); });
     net::async_write(socket_, net::buffer(text_), [self = shared_from_this()](Error error, std::size_t) {
       self->is_writing_ = false;
       if (error || !self->is_watching()) return self->close();

@@ -50,8 +50,8 @@ export function eventsAddress(run, search) {
 export function watch({ run, kind, part, changed, search, Source }) {
   const growing = GROWING[kind](part), source = new Source(eventsAddress(run, search));
   const status = make('p', { id: 'live', class: 'quiet', role: 'status' }, 'Connecting.');
-  let count = 0, missed = 0, timer = null;
-  const say = (text) => { status.textContent = missed > 0 ? `${text} The first ${missed} rows came before this page was opened, and are not here.` : text; };
+  let count = 0, last = 0, missed = 0, timer = null;
+  const say = (text) => { status.textContent = missed > 0 ? `${text} ${missed} rows are not here: the program keeps the last 20 000 for pages that come late.` : text; };
   const later = () => {
     timer ??= setTimeout(() => {
       timer = null;
@@ -62,7 +62,8 @@ export function watch({ run, kind, part, changed, search, Source }) {
   source.onerror = () => say(source.readyState === Source.CLOSED
     ? 'The program does not answer: it has ended, or too many pages watch it. Open the page again to try once more.' : 'The connection is lost. Trying again.');
   source.onmessage = ({ data, lastEventId }) => {
-    if (count === 0) missed = Number(lastEventId) - 1;
+    missed += Number(lastEventId) - last - 1;
+    last = Number(lastEventId);
     ++count;
     growing.add(JSON.parse(data));
     say('Connected: what is measured appears here.');

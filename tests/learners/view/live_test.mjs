@@ -1,7 +1,7 @@
 // What a page that is watched while a program works makes of the events that arrive.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { GROWING, eventsAddress } from '../../../learners/view/js/live.js';
+import { GROWING, eventsAddress, watch } from '../../../learners/view/js/live.js';
 import { numbersOf, stateText } from '../../../learners/view/js/training.js';
 
 test('events are asked for where the page came from, with its token', () => {
@@ -40,4 +40,29 @@ test('training tells what it has, and draws no number that it has not', () => {
   assert.deepEqual(numbersOf(rows, 'regret'), [null, 4]);
   assert.equal(stateText(rows.slice(0, 1)), 'training: 25 %, 1.5 s; loss 2.5');
   assert.equal(stateText(rows), 'training: 50 %, 3 s');
+});
+
+test('rows that never arrived are counted, at the beginning and after a lost connection', () => {
+  const made = [];
+  globalThis.document = { createElement: () => {
+    const element = { setAttribute() {}, addEventListener() {}, append(text) { this.textContent = text; } };
+    made.push(element);
+    return element;
+  } };
+  class Source {
+    static CLOSED = 2;
+    addEventListener() {}
+  }
+  let source = null;
+  const Kept = class extends Source { constructor() { super(); source = this; } };
+  let changes = 0;
+  watch({ run: 'r', kind: 'training', part: {}, changed: () => ++changes, search: '', Source: Kept });
+  const status = made[0], row = JSON.stringify({ loss: 1 });
+  source.onmessage({ data: row, lastEventId: '1' });
+  source.onmessage({ data: row, lastEventId: '2' });
+  assert.equal(status.textContent.includes('not here'), false);
+  source.onerror();
+  assert.equal(status.textContent, 'The connection is lost. Trying again.');
+  source.onmessage({ data: row, lastEventId: '13' });
+  assert.match(status.textContent, / 10 rows are not here/);
 });
