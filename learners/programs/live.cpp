@@ -145,11 +145,11 @@ class Inbox {
 
   // Whether there was none before.
   bool add(std::string text) {
-    auto* const one = new One{std::move(text), last_.load(std::memory_order_relaxed)};
-    while (!last_.compare_exchange_weak(one->before, one, std::memory_order_release,
-                                        std::memory_order_relaxed)) {
-    }
-    return one->before == nullptr;
+    auto* before = last_.load(std::memory_order_relaxed);
+    auto* const one = new One{std::move(text), before};
+    while (!last_.compare_exchange_weak(before, one, std::memory_order_release, std::memory_order_relaxed))
+      one->before = before;
+    return before == nullptr;  // `one` may have been taken already
   }
 
   // All, in the order in which they were added.
