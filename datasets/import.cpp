@@ -14,12 +14,13 @@
 #include "datasets/import_file.hpp"
 #include "hw/counted.hpp"
 #include "hw/modules.hpp"
+#include "hw/numbers.hpp"
 #include "hw/text.hpp"
 
 namespace fewwatt::datasets {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using hw::kNan;
 
 const FileMapping* find_file_mapping(const Mapping& mapping, const std::filesystem::path& path) {
   for (const auto& file : mapping.files) {

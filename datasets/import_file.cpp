@@ -20,7 +20,7 @@ struct Plausible {
 
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using hw::kNan;
 
 // What the file's name says: the parts of the pattern, "file" and "folder".
 std::map<std::string, std::string> parts_of_name(const Input& input) {

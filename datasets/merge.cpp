@@ -16,7 +16,7 @@
 namespace fewwatt::datasets {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using hw::kNan;
 
 // One row of a profile.
 struct Row {

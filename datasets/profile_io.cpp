@@ -1,19 +1,19 @@
 #include "datasets/profile_io.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <tuple>
 #include <utility>
 
 #include "datasets/hdf5_file.hpp"
 #include "datasets/schema_io.hpp"
+#include "hw/numbers.hpp"
 #include "hw/version.hpp"
 
 namespace fewwatt::datasets {
 namespace {
 
 constexpr std::string_view kFormat = "fewwatt-profiles";
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using hw::kNan;
 
 constexpr std::pair<const char*, std::vector<double> Profile::*> kColumns[] = {
     {"time_std_ms", &Profile::time_std_ms},

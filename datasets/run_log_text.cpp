@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <span>
 #include <utility>
 
@@ -16,7 +15,7 @@ namespace fewwatt::datasets {
 
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using hw::kNan;
 constexpr std::string_view kFormat = "fewwatt-run-log";
 constexpr std::string_view kChecksum = "\tcrc=";
 constexpr std::size_t kChecksumDigits = 8;

@@ -8,6 +8,9 @@
 
 namespace fewwatt::hw {
 
+inline constexpr double kNan =
+    std::numeric_limits<double>::quiet_NaN();  // in place of a number that is not known
+
 // All numbers from outside, as text or as a double in a file, are read by these functions. A number out of bounds is refused; it is never
 // cut off, wrapped or rounded.
 

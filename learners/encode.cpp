@@ -45,6 +45,10 @@ Matrix encode(FeatureSet features, const hw::PowerModeSpace& space, std::span<co
   return all;
 }
 
+Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
+  return encode(FeatureSet::raw, space, modes).array().log().matrix();
+}
+
 Scaler Scaler::fit(const Matrix& rows) {
   if (rows.rows() == 0) throw std::invalid_argument("Scaler: needs at least one row");
   Scaler scaler;

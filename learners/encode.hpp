@@ -20,6 +20,8 @@ FeatureSet parse_feature_set(std::string_view name);  // throws std::invalid_arg
 
 // The features of modes, [n,f].
 Matrix encode(FeatureSet features, const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes);
+// The logs of the raw features, [n,roles].
+Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes);
 
 // Standardises columns: z = (x - mean) / stddev; a constant column gives 0.
 struct Scaler {

@@ -26,10 +26,6 @@ constexpr double kRough = 0.05, kRoughLength = 0.5;
 constexpr double kSmallestWeight = 1e-3;  // combinations of factors with less weight are dropped
 constexpr Index kChunk = 4096;            // modes predicted at once
 
-Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
-  return encode(FeatureSet::raw, space, modes).array().log().matrix();
-}
-
 // Kinds of a workload's own part, which no training workload explains: as smooth as those of the training workloads; rough in each knob
 // besides; or, from kFlat on, smooth and independent of one of the knobs.
 constexpr std::size_t kSmooth = 0, kRoughToo = 1, kFlat = 2;

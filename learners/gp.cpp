@@ -21,10 +21,6 @@ using tasks::kNumTargets;
 using tasks::kTargetNames;
 using Llt = Eigen::LLT<Eigen::MatrixXd>;
 
-Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
-  return encode(FeatureSet::raw, space, modes).array().log().matrix();
-}
-
 Matrix covariance(const GpOptions& options, const GpParameters& p, const Matrix& a, const Matrix& b) {
   return (std::exp(2 * p.log_signal) * matern(a, b, p.log_lengths).array() +
           options.constant * options.constant)

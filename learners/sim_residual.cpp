@@ -56,10 +56,6 @@ Matrix raw_psi(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> m
   return psi;
 }
 
-Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
-  return encode(FeatureSet::raw, space, modes).array().log().matrix();
-}
-
 }  // namespace
 
 Index sim_features(const hw::PowerModeSpace& space) {

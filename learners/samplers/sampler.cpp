@@ -29,10 +29,6 @@ Matrix similarity(const Matrix& a, const Matrix& b) {
   return (-0.5 * squared.array().max(0.0)).exp().matrix();
 }
 
-Matrix log_settings(const hw::PowerModeSpace& space, std::span<const hw::PowerMode> modes) {
-  return encode(FeatureSet::raw, space, modes).array().log().matrix();
-}
-
 // What a sampler chooses by: a score for each mode of the pool, which changes as modes are taken.
 class Criterion {
  public:

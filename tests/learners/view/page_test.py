@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""page_test.py BIN [--budgets N] [--screenshots FOLDER]: the pages of fewwatt view in a headless Chromium.
+"""page_test.py BIN [--budgets N] [--timed] [--screenshots FOLDER]: the pages of fewwatt view in a headless Chromium.
 
 Makes a model of all modes of a board, a search, a governed run and rows of bench with the programs in BIN, opens the page, moves limits
-and confidences, and compares what it names with `fewwatt optimize`. Also: nothing is fetched, no script fails, names stay text, it opens
-within 2 s, 30 frames a second while a limit moves, keys, a phone's width, the dark. FEWWATT_CHROMIUM names the browser; chromium if not set.
+and confidences, and compares what it names with `fewwatt optimize`. Also: nothing is fetched, no script fails, names stay text, keys, a
+phone's width, the dark. With --timed, for which nothing else may run: the page opens within 2 s, and draws 30 frames a second while a
+limit moves. FEWWATT_CHROMIUM names the browser; chromium if not set.
 """
 import argparse
 import base64
@@ -140,8 +141,8 @@ class Browser:
 
 
 class Test:
-    def __init__(self, bin_dir, folder, screenshots):
-        self.bin, self.folder, self.screenshots = Path(bin_dir), Path(folder), screenshots
+    def __init__(self, bin_dir, folder, screenshots, timed):
+        self.bin, self.folder, self.screenshots, self.timed = Path(bin_dir), Path(folder), screenshots, timed
         self.failures = 0
 
     def check(self, holds, what):
@@ -177,7 +178,7 @@ class Test:
         size = (self.folder / "model.html").stat().st_size
         self.check(size <= LARGEST, f"a page of 18 096 modes has {size} bytes")
         seconds = min(browser.open(self.folder / "model.html") for _ in range(2))
-        self.check(seconds <= OPENS_S, f"a page of 18 096 modes opened in {seconds:.2f} s")
+        self.check(seconds <= OPENS_S or not self.timed, f"a page of 18 096 modes opened in {seconds:.2f} s")
         print(f"opened in {seconds:.2f} s, {size} bytes")
 
     def compare(self, browser, objective):
@@ -256,7 +257,7 @@ class Test:
           };
           requestAnimationFrame(next);
         })""") for _ in range(3))
-        self.check(rate >= FRAMES_A_SECOND, f"{rate:.0f} frames a second while the limit moves")
+        self.check(rate >= FRAMES_A_SECOND or not self.timed, f"{rate:.0f} frames a second while the limit moves")
         print(f"{rate:.0f} frames a second")
 
     def looks(self, browser):
@@ -329,12 +330,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bin")
     parser.add_argument("--budgets", type=int, default=200)
+    parser.add_argument("--timed", action="store_true", help="judge seconds and frames too")
     parser.add_argument("--screenshots", help="folder for a picture of each part: wide, dark, on a phone")
     arguments = parser.parse_args()
     if arguments.screenshots:
         Path(arguments.screenshots).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        test = Test(Path(arguments.bin).absolute(), folder, arguments.screenshots)
+        test = Test(Path(arguments.bin).absolute(), folder, arguments.screenshots, arguments.timed)
         test.all(arguments.budgets)
     print("page_test: all right" if test.failures == 0 else f"page_test: {test.failures} failed")
     return 0 if test.failures == 0 else 1
