@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that every #include goes down the line of layers, and that the top level holds what it may.
+"""Checks that every #include goes down the line of layers, that the top level holds what it may, and that tests have their namespaces.
 
 Usage: check_layers.py [FOLDER]     prints FILE:LINE: what is wrong; exit code 1 when something is.
 """
@@ -77,6 +77,12 @@ def check_include(path, bracket, header):
             yield f"{what} ({header}) is not for this file"
 
 
+def check_test(path, text):
+    """Several tests are compiled as one source, so what two of them call by the same name must not meet."""
+    if path.parts[0] == "tests" and path.name.endswith("_test.cpp") and f"namespace {path.stem} {{" not in text:
+        yield f"{path}: what it defines belongs in a namespace {path.stem}"
+
+
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent)
     problems = []
@@ -84,10 +90,12 @@ def main():
         problems += check_place(path)
         if path.suffix not in (".hpp", ".cpp", ".h", ".cc"):
             continue
-        for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), 1):
+        text = (root / path).read_text(encoding="utf-8")
+        problems += check_test(path, text)
+        for number, line in enumerate(text.splitlines(), 1):
             include = INCLUDE.match(line)
             if include:
-                problems += [f"{path}:{number}: {text}" for text in check_include(path, *include.groups())]
+                problems += [f"{path}:{number}: {what}" for what in check_include(path, *include.groups())]
     print("\n".join(problems) if problems else "layers: in order")
     return 1 if problems else 0
 

@@ -21,7 +21,9 @@ put learners/model_io.cpp '#include <hdf5.h>'
 put learners/adapt_main.cpp '#include "hw/program.hpp"'
 put meta/torch.hpp '#include <torch/torch.h>'
 put meta/maml.cpp '#include "meta/torch.hpp"'
-put tests/learners/gp_test.cpp '#include "tests/run_program.hpp"'
+put tests/learners/gp_test.cpp '#include "tests/run_program.hpp"
+namespace gp_test {
+}'
 put python/src/arrays.cpp '#include "python/src/arrays.hpp"
 #include "benchmarks/suite.hpp"
 #include <pybind11/numpy.h>'
@@ -49,6 +51,8 @@ put python/src/bad.cpp '#include <torch/torch.h>'; fails 'python/src/bad.cpp:1: 
 put learners/bad.cpp '#include <pybind11/stl.h>'; fails 'learners/bad.cpp:1: pybind11'
 put tools/bad.sh 'x';                             fails 'tools/bad.sh: no folder tools/'
 put hw/utils/bad.hpp 'x';                         fails 'hw/utils/bad.hpp: no folder utils/'
+put tests/hw/bad_test.cpp 'namespace {
+}';                                               fails 'tests/hw/bad_test.cpp: what it defines belongs in a namespace bad_test'
 put notes.txt 'x';                                fails 'notes.txt: no file of the top level'
 passes 'after the breaches are gone'
 echo 'check_layers.py: finds what it should'

@@ -234,9 +234,10 @@ class Server::Impl {
     }
     url_ = "http://" + in_url(host) + ':' + std::to_string(at.port()) + '/';
     if (!token_.empty()) url_ += "?token=" + token_;
-    wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake_fd_ < 0) throw std::runtime_error(std::string("--live: no descriptor: ") + std::strerror(errno));
-    wake_.assign(wake_fd_);
+    hw::Descriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!wake) throw std::runtime_error(std::string("--live: no descriptor: ") + std::strerror(errno));
+    wake_.assign(wake.get());
+    wake_fd_ = wake.release();
   }
   ~Impl() { end(); }
 

@@ -60,10 +60,10 @@ int whole(double value, const std::string& name) {
   return static_cast<int>(value);
 }
 
-Kept made(const std::string& device, const std::string& workload,
-          const std::shared_ptr<hw::PowerModeSpace>& space, const py::object& modes,
-          const py::object& time_ms, const py::object& power_w, const py::object& time_std_ms,
-          const py::object& power_std_w, const py::object& repeats, const py::dict& attributes) {
+Kept made_profile(const std::string& device, const std::string& workload,
+                  const std::shared_ptr<hw::PowerModeSpace>& space, const py::object& modes,
+                  const py::object& time_ms, const py::object& power_w, const py::object& time_std_ms,
+                  const py::object& power_std_w, const py::object& repeats, const py::dict& attributes) {
   auto profile = std::make_shared<Profile>();
   profile->device = device;
   profile->workload = workload;
@@ -125,7 +125,7 @@ void bind_profiles(py::module_& m) {
       m, "Profile",
       "Time and power of one workload in the measured modes of one device. Arrays are read-only, ascend by "
       "mode, and show the memory of the profile: nothing is copied.")
-      .def_static("from_arrays", &made, py::arg("device"), py::arg("workload"), py::arg("space"),
+      .def_static("from_arrays", &made_profile, py::arg("device"), py::arg("workload"), py::arg("space"),
                   py::arg("modes"), py::arg("time_ms") = py::none(), py::arg("power_w") = py::none(),
                   py::arg("time_std_ms") = py::none(), py::arg("power_std_w") = py::none(),
                   py::arg("repeats") = py::none(), py::arg("attributes") = py::dict(),

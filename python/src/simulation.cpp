@@ -10,9 +10,9 @@ namespace {
 
 using hw::SimulatedDevice;
 
-std::unique_ptr<SimulatedDevice> made(const std::string& device, const std::string& workload,
-                                      const std::string& grid, double time_noise, double power_noise,
-                                      std::uint64_t seed) {
+std::unique_ptr<SimulatedDevice> made_device(const std::string& device, const std::string& workload,
+                                             const std::string& grid, double time_noise, double power_noise,
+                                             std::uint64_t seed) {
   return std::make_unique<SimulatedDevice>(
       hw::find_simulated_board(device), hw::find_simulated_workload(workload), hw::module_space(device, grid),
       hw::SimulatedNoise{.time = time_noise, .power = power_noise, .seed = seed});
@@ -40,7 +40,7 @@ std::vector<std::shared_ptr<datasets::Profile>> simulate(
 void bind_simulation(py::module_& m) {
   py::class_<SimulatedDevice>(m, "SimulatedDevice",
                               "A simulated board that runs a workload; it can be measured.")
-      .def(py::init(&made), py::arg("device"), py::arg("workload"), py::arg("grid") = "full",
+      .def(py::init(&made_device), py::arg("device"), py::arg("workload"), py::arg("grid") = "full",
            py::arg("time_noise") = 0.01, py::arg("power_noise") = 0.015, py::arg("seed") = 0,
            "device: of boards(); workload: of simulated_workloads(); noise: standard deviations of the logs.")
       .def_property_readonly(

@@ -12,7 +12,7 @@ namespace {
 using hw::PowerModeSpace;
 using Space = std::shared_ptr<PowerModeSpace>;
 
-Space made(PowerModeSpace space) {
+Space made_space(PowerModeSpace space) {
   return std::make_shared<PowerModeSpace>(std::move(space));
 }
 
@@ -46,7 +46,7 @@ void bind_spaces(py::module_& m) {
       "The power modes of a device. A mode is a row of whole numbers, one for each knob, in the "
       "order of `knobs`: cores, kHz, mW. Modes are numbered in ascending order.")
       .def_static(
-          "grid", [](const py::dict& knobs) { return made(PowerModeSpace::grid(knobs_of(knobs))); },
+          "grid", [](const py::dict& knobs) { return made_space(PowerModeSpace::grid(knobs_of(knobs))); },
           py::arg("knobs"),
           "Every combination of levels. knobs: levels by role, as {'cpu_cores': [2, 4], 'gpu_khz': [114750, "
           "318750]}; levels ascend. ValueError names a bad knob.")
@@ -54,14 +54,14 @@ void bind_spaces(py::module_& m) {
           "list",
           [](const py::dict& knobs, const py::object& modes) {
             const auto known = knobs_of(knobs);
-            return made(PowerModeSpace::list(known, modes_of(modes, known)));
+            return made_space(PowerModeSpace::list(known, modes_of(modes, known)));
           },
           py::arg("knobs"), py::arg("modes"),
           "These modes only: int [n,k]. ValueError where one is off the levels or there twice.")
       .def_static(
           "of_board",
           [](const std::string& board, const std::string& grid) {
-            return made(hw::module_space(board, grid));
+            return made_space(hw::module_space(board, grid));
           },
           py::arg("board"), py::arg("grid") = "full",
           "The modes of a known board, such as 'orin-agx-64'; of all of them, or of a published grid.")
@@ -118,8 +118,8 @@ void bind_spaces(py::module_& m) {
           },
           [](const py::tuple& state) {
             const auto knobs = knobs_of(state[0].cast<py::dict>());
-            if (state[1].cast<bool>()) return made(PowerModeSpace::grid(knobs));
-            return made(PowerModeSpace::list(knobs, modes_of(py::object(state[2]), knobs)));
+            if (state[1].cast<bool>()) return made_space(PowerModeSpace::grid(knobs));
+            return made_space(PowerModeSpace::list(knobs, modes_of(py::object(state[2]), knobs)));
           }));
   m.def(
       "boards",

@@ -34,7 +34,7 @@ std::shared_ptr<Samples> samples(const std::shared_ptr<hw::PowerModeSpace>& spac
   return made;
 }
 
-py::dict dict_of(const tasks::Characteristics& characteristics) {
+py::dict characteristics_dict(const tasks::Characteristics& characteristics) {
   py::dict all;
   for (const auto& [name, member] : tasks::kCharacteristics)
     if (characteristics.*member) all[name] = *(characteristics.*member);
@@ -96,7 +96,7 @@ void bind_tasks(py::module_& m) {
           },
           "float64 [n,2], or None where all are 1.")
       .def_property_readonly(
-          "characteristics", [](const Samples& s) { return dict_of(s.characteristics); },
+          "characteristics", [](const Samples& s) { return characteristics_dict(s.characteristics); },
           "What is known of the workload without measuring it.");
   m.def(
       "samples_of",

@@ -17,7 +17,7 @@
 #include "tests/paths.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace bench_test {
 
 using nlohmann::json;
 using tests::read_text;
@@ -389,5 +389,5 @@ TEST_F(Bench, WithoutADataRootSaysHowToGiveOne) {
   EXPECT_NE(result.err.find("FEWWATT_DATA"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace bench_test
 }  // namespace fewwatt::benchmarks

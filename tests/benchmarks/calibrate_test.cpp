@@ -11,7 +11,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace calibrate_test {
 
 ProgramResult calibrate(const std::string& data_root, const std::string& more = "") {
   const TempDir dir;
@@ -67,5 +67,5 @@ TEST(Calibration, MissingDataIsNamed) {
   EXPECT_EQ(result.out, "");
 }
 
-}  // namespace
+}  // namespace calibrate_test
 }  // namespace fewwatt::tests

@@ -18,7 +18,7 @@
 #include "tests/benchmarks/suite_text.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace controllers_test {
 
 using tests::replaced;
 using tests::TempDir;
@@ -393,5 +393,5 @@ TEST(Knowing, BestMeasuredLooksAtEveryModeOnce) {
   EXPECT_EQ(best.answer()->mode, hw::PowerMode{200});
 }
 
-}  // namespace
+}  // namespace controllers_test
 }  // namespace fewwatt::benchmarks

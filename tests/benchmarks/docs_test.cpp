@@ -8,7 +8,7 @@
 #include "tests/paths.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace docs_test {
 
 TEST(Docs, EveryMetricIsDefined) {
   std::ifstream file(tests::source_dir() + "/docs/metrics.md");
@@ -18,5 +18,5 @@ TEST(Docs, EveryMetricIsDefined) {
     EXPECT_NE(page.str().find("`" + std::string(metric.id) + "`"), std::string::npos) << metric.id;
 }
 
-}  // namespace
+}  // namespace docs_test
 }  // namespace fewwatt::benchmarks

@@ -11,7 +11,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace drift_test {
 
 const std::string kSuite = tests::source_dir() + "/benchmarks/suites/drift.ini";
 
@@ -93,5 +93,5 @@ TEST(BenchProgram, RunsASuiteOfKindDrift) {
   EXPECT_EQ(refused.code, 2);
 }
 
-}  // namespace
+}  // namespace drift_test
 }  // namespace fewwatt::benchmarks

@@ -25,7 +25,7 @@
 #include "tests/benchmarks/made_up.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace external_test {
 
 using datasets::DataError;
 using tests::TempDir;
@@ -396,5 +396,5 @@ TEST(ExternalProcess, OneThatCannotBeStartedIsNamed) {
     }
 }
 
-}  // namespace
+}  // namespace external_test
 }  // namespace fewwatt::benchmarks

@@ -8,7 +8,7 @@
 #include "tests/paths.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace lists_test {
 
 // The names of a list in benchmarks/lists. Each stands once.
 std::set<std::string> list(const std::string& name) {
@@ -35,5 +35,5 @@ TEST(Lists, EachSuiteIsInOneOfThem) {
     for (const auto& name : *left) ADD_FAILURE() << name << " is in a list, and no suite";
 }
 
-}  // namespace
+}  // namespace lists_test
 }  // namespace fewwatt::benchmarks

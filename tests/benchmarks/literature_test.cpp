@@ -13,7 +13,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace literature_test {
 
 using datasets::DataError;
 using tests::TempDir;
@@ -210,5 +210,5 @@ TEST(Literature, ProgramWritesWhatTheRowsSayAndRefusesWhatTheSuiteHasNot) {
   EXPECT_EQ(tests::run_program("bench", head + " --shots 3").code, 2);
 }
 
-}  // namespace
+}  // namespace literature_test
 }  // namespace fewwatt::benchmarks

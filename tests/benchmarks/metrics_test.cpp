@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace metrics_test {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -169,5 +169,5 @@ TEST(Decisions, NeedKnownValues) {
   EXPECT_THROW(score({}, ladder(), {}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace metrics_test
 }  // namespace fewwatt::benchmarks

@@ -13,7 +13,7 @@
 #include "tests/benchmarks/made_up.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace registry_test {
 
 using learners::Learner;
 using learners::Predictor;
@@ -235,5 +235,5 @@ TEST(OutsideRegistry, ASearchWhoseLearnerFailsIsNamed) {
   EXPECT_TRUE(values_of(result, "random").contains({"search_inside", 6, 0}));
 }
 
-}  // namespace
+}  // namespace registry_test
 }  // namespace fewwatt::benchmarks

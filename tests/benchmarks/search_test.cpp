@@ -8,7 +8,7 @@
 #include "learners/registry.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace search_test {
 
 // 60 modes: a slow one draws 2 W and takes 60 ms, the fastest 8 W and 10 ms.
 std::shared_ptr<const hw::PowerModeSpace> made_up_space() {
@@ -105,5 +105,5 @@ TEST(Search, DrawsDifferAndCanBeMadeAgain) {
   EXPECT_NE(regrets(0), regrets(1));
 }
 
-}  // namespace
+}  // namespace search_test
 }  // namespace fewwatt::benchmarks

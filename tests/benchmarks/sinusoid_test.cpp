@@ -16,7 +16,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace sinusoid_test {
 
 using datasets::DataError;
 using nlohmann::json;
@@ -221,5 +221,5 @@ TEST(Sinusoid, ProgramRefusesWhatTheSuiteHasNot) {
   EXPECT_HAS(seeds.err, "--seeds");
 }
 
-}  // namespace
+}  // namespace sinusoid_test
 }  // namespace fewwatt::benchmarks

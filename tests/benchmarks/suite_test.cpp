@@ -11,7 +11,7 @@
 #include "tests/paths.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace suite_test {
 
 using tests::TempDir;
 
@@ -135,5 +135,5 @@ TEST(Suite, OfTablesGivesTheRowsOfRunTables) {
             result.rows.size());
 }
 
-}  // namespace
+}  // namespace suite_test
 }  // namespace fewwatt::benchmarks

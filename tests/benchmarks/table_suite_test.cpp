@@ -11,7 +11,7 @@
 #include "tests/paths.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace table_suite_test {
 
 using datasets::DataError;
 using tests::TempDir;
@@ -382,5 +382,5 @@ TEST(Glob, MatchesWholeNames) {
   EXPECT_FALSE(glob_matches("?", ""));
 }
 
-}  // namespace
+}  // namespace table_suite_test
 }  // namespace fewwatt::benchmarks

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace table_test {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -116,5 +116,5 @@ TEST(Rows, UnknownMetricThrows) {
   EXPECT_THROW(find_metric("speed"), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace table_test
 }  // namespace fewwatt::benchmarks

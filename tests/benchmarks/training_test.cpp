@@ -13,7 +13,7 @@
 #include "tests/benchmarks/made_up.hpp"
 
 namespace fewwatt::benchmarks {
-namespace {
+namespace training_test {
 
 using tests::TempDir;
 
@@ -183,5 +183,5 @@ TEST(HeldOutWorkload, IsKnownToLearnersByItsMeasuredModesAlone) {
   }
 }
 
-}  // namespace
+}  // namespace training_test
 }  // namespace fewwatt::benchmarks

@@ -14,7 +14,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace atomic_file_test {
 
 using datasets::write_file;
 
@@ -276,5 +276,5 @@ TEST(AtomicFile, APipeGetsTheBytes) {
   EXPECT_EQ(entries(dir), 1u);
 }
 
-}  // namespace
+}  // namespace atomic_file_test
 }  // namespace fewwatt::tests

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace fewwatt::tests {
-namespace {
+namespace average_test {
 
 using datasets::Average;
 using datasets::average;
@@ -73,5 +73,5 @@ TEST(Average, WhatIsNotMeasuredDoesNotCount) {
   EXPECT_EQ(average({}).repeats, 0);
 }
 
-}  // namespace
+}  // namespace average_test
 }  // namespace fewwatt::tests

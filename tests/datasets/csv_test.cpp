@@ -7,7 +7,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace csv_test {
 
 using datasets::CsvTable;
 using datasets::DecimalSign;
@@ -245,5 +245,5 @@ TEST(Csv, Utf16IsReadInEitherByteOrderWithAndWithoutMark) {
   expect_refused(utf16(utf16(text, false), false), {"t.csv", "UTF-32"});
 }
 
-}  // namespace
+}  // namespace csv_test
 }  // namespace fewwatt::tests

@@ -11,7 +11,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::datasets {
-namespace {
+namespace generate_test {
 
 SimulationRequest orin(std::vector<std::string> workloads, std::string grid) {
   return {.devices = {"orin-agx-64"}, .workloads = std::move(workloads), .grid = std::move(grid)};
@@ -150,5 +150,5 @@ TEST(Generate, WorkloadBesideAnotherIsSlowerAndSharesItsPower) {
                std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace generate_test
 }  // namespace fewwatt::datasets

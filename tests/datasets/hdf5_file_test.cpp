@@ -10,7 +10,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace hdf5_file_test {
 
 using datasets::Hdf5Reader;
 using datasets::Hdf5Writer;
@@ -207,5 +207,5 @@ TEST(Hdf5File, DamagedValuesAreFound) {
                       {dir / "x.h5", "/x", "damaged"});
 }
 
-}  // namespace
+}  // namespace hdf5_file_test
 }  // namespace fewwatt::tests

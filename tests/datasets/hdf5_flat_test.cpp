@@ -5,7 +5,7 @@
 #include "tests/datasets/expect_data_error.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace hdf5_flat_test {
 
 using datasets::FlatDigest;
 using datasets::FlatTag;
@@ -144,5 +144,5 @@ TEST(Hdf5Flat, TheChecksumIsOfAllContentButItself) {
   EXPECT_NE(with_sum.checksum(), sum);
 }
 
-}  // namespace
+}  // namespace hdf5_flat_test
 }  // namespace fewwatt::tests

@@ -7,7 +7,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace import_test {
 
 using datasets::ImportReport;
 using datasets::ProfileStore;
@@ -570,5 +570,5 @@ TEST_F(Import, AttributesMustBeKnownAndOne) {
       {"t_a.csv", "'k'"});
 }
 
-}  // namespace
+}  // namespace import_test
 }  // namespace fewwatt::tests

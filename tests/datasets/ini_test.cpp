@@ -4,7 +4,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace ini_test {
 
 datasets::IniFile read(const std::string& text) {
   const TempDir dir;
@@ -69,5 +69,5 @@ TEST(Ini, BadLinesAreNamed) {
   expect_data_error([] { datasets::read_ini("/no/such.ini"); }, {"/no/such.ini", "No such file"});
 }
 
-}  // namespace
+}  // namespace ini_test
 }  // namespace fewwatt::tests

@@ -3,7 +3,7 @@
 #include "tests/datasets/example_profile.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace inspect_test {
 
 // Smooth times and powers over 4 x 6 modes.
 datasets::Profile smooth_profile() {
@@ -58,5 +58,5 @@ TEST(Inspect, TheMedianIsTheMiddle) {
   EXPECT_EQ(datasets::summarize(profile).time_ms->median, 3.5);
 }
 
-}  // namespace
+}  // namespace inspect_test
 }  // namespace fewwatt::tests

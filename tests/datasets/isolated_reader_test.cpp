@@ -27,7 +27,7 @@
 #endif
 
 namespace fewwatt::tests {
-namespace {
+namespace isolated_reader_test {
 
 using datasets::Hdf5Reader;
 using datasets::ReadOptions;
@@ -551,5 +551,5 @@ TEST(Reader, ASystemWithoutSeccompIsSaidOnceAndFilesAreRead) {
 }
 #endif
 
-}  // namespace
+}  // namespace isolated_reader_test
 }  // namespace fewwatt::tests

@@ -8,7 +8,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace mapping_test {
 
 using datasets::Mapping;
 using datasets::Metric;
@@ -294,5 +294,5 @@ TEST(Mapping, TheShippedOnesAreValid) {
   }
 }
 
-}  // namespace
+}  // namespace mapping_test
 }  // namespace fewwatt::tests

@@ -12,7 +12,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace measured_data_test {
 
 using datasets::ProfileStore;
 
@@ -130,5 +130,5 @@ TEST(MeasuredData, TegrastatsLogsGiveThePublishedMeans) {
   }
 }
 
-}  // namespace
+}  // namespace measured_data_test
 }  // namespace fewwatt::tests

@@ -10,7 +10,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace measured_workload_test {
 
 using datasets::open_measured_workload;
 
@@ -126,5 +126,5 @@ TEST(MeasuredWorkload, OptionsThatMakeNoSenseAreRefused) {
             "--device replay needs --profiles and --profiled-device");
 }
 
-}  // namespace
+}  // namespace measured_workload_test
 }  // namespace fewwatt::tests

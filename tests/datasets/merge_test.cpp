@@ -16,7 +16,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace merge_test {
 
 using datasets::check_fold;
 using datasets::fold;
@@ -284,5 +284,5 @@ TEST(RunMerge, WhatDiffersIsNamed) {
                     {"x: profile board-1.5/resnet18", "time_ms is NaN for some modes"});
 }
 
-}  // namespace
+}  // namespace merge_test
 }  // namespace fewwatt::tests

@@ -10,7 +10,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace profile_io_test {
 
 using datasets::Hdf5Writer;
 using datasets::ProfileStore;
@@ -213,5 +213,5 @@ TEST(ProfileIo, ANewerVersionOrAnotherFormatIsRefused) {
   expect_refused({.format = "fewwatt-model"}, "fewwatt-profiles", "fewwatt-model");
 }
 
-}  // namespace
+}  // namespace profile_io_test
 }  // namespace fewwatt::tests

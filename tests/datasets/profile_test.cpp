@@ -4,7 +4,7 @@
 #include "tests/datasets/expect_data_error.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace profile_test {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
@@ -122,5 +122,5 @@ TEST(ProfileStore, FindsByDeviceAndWorkload) {
   EXPECT_EQ(store.find("other", "a"), nullptr);
 }
 
-}  // namespace
+}  // namespace profile_test
 }  // namespace fewwatt::tests

@@ -7,7 +7,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace programs_test {
 
 const std::string kMapping =
     "[profile]\ndevice = d\nworkload = {file}\nkind = non-dnn\ntime_of = run\nspace = from-data\n"
@@ -126,5 +126,5 @@ TEST_F(Programs, InspectRefusesBrokenFiles) {
   expect_fails(run_program("inspect", "--check " + (dir_ / "cut.h5")), 1, "truncated");
 }
 
-}  // namespace
+}  // namespace programs_test
 }  // namespace fewwatt::tests

@@ -3,7 +3,7 @@
 #include "tests/datasets/example_profile.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace replay_device_test {
 
 TEST(ReplayDevice, MeasuresEveryModeOfItsSpaceAsRecorded) {
   auto profile = example_profile();
@@ -40,5 +40,5 @@ TEST(ReplayDevice, ABadProfileIsRefused) {
   EXPECT_THROW(datasets::ReplayDevice device(profile), datasets::DataError);
 }
 
-}  // namespace
+}  // namespace replay_device_test
 }  // namespace fewwatt::tests

@@ -20,7 +20,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace run_log_test {
 
 using datasets::DataError;
 using datasets::read_run_log;
@@ -527,5 +527,5 @@ TEST(RunLog, KillingTheProcessLosesNoRecordThatWasAppended) {
   EXPECT_GT(before, 0u);
 }
 
-}  // namespace
+}  // namespace run_log_test
 }  // namespace fewwatt::tests

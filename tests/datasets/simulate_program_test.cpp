@@ -7,7 +7,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace simulate_program_test {
 
 class SimulateProgram : public testing::Test {
  protected:
@@ -127,5 +127,5 @@ TEST_F(SimulateProgram, HelpNamesBoardsAndWorkloads) {
   EXPECT_NE(help.out.find("mobilenetv3-imagenet"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace simulate_program_test
 }  // namespace fewwatt::tests

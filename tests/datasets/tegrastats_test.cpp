@@ -6,7 +6,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace tegrastats_test {
 
 using datasets::parse_tegrastats_line;
 using Rails = std::map<std::string, double>;
@@ -233,5 +233,5 @@ TEST(Tegrastats, ABadLogIsNamedWithItsLine) {
   expect_data_error([] { datasets::read_tegrastats("/no/log"); }, {"/no/log", "No such file"});
 }
 
-}  // namespace
+}  // namespace tegrastats_test
 }  // namespace fewwatt::tests

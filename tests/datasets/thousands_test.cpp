@@ -5,7 +5,7 @@
 #include <cmath>
 
 namespace fewwatt::tests {
-namespace {
+namespace thousands_test {
 
 using datasets::thousands_off;
 using Off = std::vector<int>;
@@ -42,5 +42,5 @@ TEST(ThousandsOff, TheFirstMayBeKnown) {
   EXPECT_EQ(thousands_off(std::vector{1.0, 30.0, 0.2}, true), Off(3, 0));
 }
 
-}  // namespace
+}  // namespace thousands_test
 }  // namespace fewwatt::tests

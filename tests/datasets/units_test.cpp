@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace fewwatt::tests {
-namespace {
+namespace units_test {
 
 using datasets::find_unit;
 
@@ -57,5 +57,5 @@ TEST(Units, BracketsEndAName) {
   EXPECT_EQ(datasets::without_unit("f(x)"), "f(x)");
 }
 
-}  // namespace
+}  // namespace units_test
 }  // namespace fewwatt::tests

@@ -8,7 +8,7 @@
 #include "tests/paths.hpp"
 
 namespace fewwatt::fuzz {
-namespace {
+namespace fuzz_test {
 
 class Fuzz : public testing::TestWithParam<Target> {};
 
@@ -36,5 +36,5 @@ TEST_P(Fuzz, ReadsItsCorpus) {
 INSTANTIATE_TEST_SUITE_P(All, Fuzz, testing::ValuesIn(targets().begin(), targets().end()),
                          [](const auto& target) { return std::string(target.param.name); });
 
-}  // namespace
+}  // namespace fuzz_test
 }  // namespace fewwatt::fuzz

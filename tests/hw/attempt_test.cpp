@@ -5,7 +5,7 @@
 #include <set>
 
 namespace fewwatt::hw {
-namespace {
+namespace attempt_test {
 
 TEST(AttemptStatus, EachHasANameOfItsOwnThatIsReadBack) {
   std::set<std::string_view> names;
@@ -25,5 +25,5 @@ TEST(AttemptStatus, WhatEndedFromOutsideSaysNothingOfTheMode) {
   EXPECT_FALSE(is_of_the_mode(AttemptStatus::program_ended));
 }
 
-}  // namespace
+}  // namespace attempt_test
 }  // namespace fewwatt::hw

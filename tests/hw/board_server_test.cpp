@@ -17,7 +17,7 @@
 #include "tests/trusted_dir.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace board_server_test {
 
 const PowerMode kMode = {8, 1651200, 918000, 2133000};
 
@@ -320,5 +320,5 @@ TEST(Messages, ReadBackAsTheyWereWritten) {
   EXPECT_THROW(reader.number(), MessageError);
 }
 
-}  // namespace
+}  // namespace board_server_test
 }  // namespace fewwatt::hw

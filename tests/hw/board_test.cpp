@@ -19,7 +19,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace board_test {
 
 using tests::FakeBoard;
 using tests::FakeKernel;
@@ -349,5 +349,5 @@ TEST(Board, AnUnknownJetsonHasWhatItsKernelLists) {
   EXPECT_EQ(space_of(find_board(kernel)).knobs().size(), 4U);
 }
 
-}  // namespace
+}  // namespace board_test
 }  // namespace fewwatt::hw

@@ -22,7 +22,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace clocks_test {
 
 using tests::FakeBoard;
 using tests::FakeKernel;
@@ -441,5 +441,5 @@ TEST(ClockSession, WhatWasKeptIsUndoneToWhatWasBeforeTheFirst) {
   EXPECT_EQ(count, 0U);
 }
 
-}  // namespace
+}  // namespace clocks_test
 }  // namespace fewwatt::hw

@@ -11,7 +11,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace device_program_test {
 
 void expect_one_object(const std::string& text) {
   ASSERT_GT(text.size(), 3u);
@@ -476,5 +476,5 @@ TEST(DeviceProgram, AnExportedModeIsThePresentOneWithItsClocks) {
   EXPECT_NE(bad.err.find("nvpmodel.conf, line 1"), std::string::npos) << bad.err;
 }
 
-}  // namespace
+}  // namespace device_program_test
 }  // namespace fewwatt::tests

@@ -10,7 +10,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace dispatcher_test {
 
 ProgramResult dispatch(const std::string& arguments) {
   const TempDir dir;
@@ -99,5 +99,5 @@ TEST(Dispatcher, UnknownVerbIsWrongUsageAndListsTheVerbs) {
   EXPECT_NE(result.err.find("\n  device "), std::string::npos);
 }
 
-}  // namespace
+}  // namespace dispatcher_test
 }  // namespace fewwatt::tests

@@ -6,7 +6,7 @@
 #include <set>
 
 namespace fewwatt::hw {
-namespace {
+namespace modules_test {
 
 TEST(Modules, NamesAreDifferent) {
   std::set<std::string> names;
@@ -185,5 +185,5 @@ TEST(ApplyLimits, RefusesAPresetOfAnotherLength) {
   EXPECT_THROW(apply_limits(PowerModeSpace::grid(kTwoKnobs), kTwoKnobs, {1, 2, 3}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace modules_test
 }  // namespace fewwatt::hw

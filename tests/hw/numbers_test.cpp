@@ -5,7 +5,7 @@
 #include <cmath>
 
 namespace fewwatt::hw {
-namespace {
+namespace numbers_test {
 
 TEST(Numbers, AWholeNumberIsAllOfItsText) {
   EXPECT_EQ(whole_number("0"), 0);
@@ -73,5 +73,5 @@ TEST(Numbers, TheTextOfANumberIsShortAndReadsBack) {
   }
 }
 
-}  // namespace
+}  // namespace numbers_test
 }  // namespace fewwatt::hw

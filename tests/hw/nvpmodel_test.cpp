@@ -7,7 +7,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace nvpmodel_test {
 
 NvpmodelConf modes_5_and_2(const std::string& end = "") {
   return parse_nvpmodel("< POWER_MODEL ID=5 NAME=MAXN >\n< POWER_MODEL ID=2 NAME=30W >\n" + end, "x.conf");
@@ -169,5 +169,5 @@ TEST(Nvpmodel, NamesAreWordsOfLettersDigitsAndFewSigns) {
   }
 }
 
-}  // namespace
+}  // namespace nvpmodel_test
 }  // namespace fewwatt::hw

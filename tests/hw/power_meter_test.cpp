@@ -13,7 +13,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace power_meter_test {
 
 constexpr double kLong_s = 120;  // for what must not fail on a machine that is busy with other things
 
@@ -482,5 +482,5 @@ TEST(FindPowerSource, RailsFirstThenTegrastats) {
                       {"curr1_input", "/no/such/tegrastats"});
 }
 
-}  // namespace
+}  // namespace power_meter_test
 }  // namespace fewwatt::hw

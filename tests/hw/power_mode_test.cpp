@@ -8,7 +8,7 @@
 #include <numeric>
 
 namespace fewwatt::hw {
-namespace {
+namespace power_mode_test {
 
 std::vector<Knob> three_knobs() {
   return {{KnobRole::cpu_cores, {1, 2, 4}},
@@ -181,5 +181,5 @@ TEST(PowerModeSpace, CombinationsAreCountedIn64Bits) {
   EXPECT_EQ(combinations({{KnobRole::gpu_khz, {}}}), 0u);
 }
 
-}  // namespace
+}  // namespace power_mode_test
 }  // namespace fewwatt::hw

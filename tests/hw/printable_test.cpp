@@ -5,7 +5,7 @@
 #include "hw/counted.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace printable_test {
 
 using hw::is_utf8;
 using hw::printable;
@@ -53,5 +53,5 @@ TEST(Printable, Utf8IsAsTheStandardSays) {
     EXPECT_FALSE(is_utf8(bad)) << printable(bad);
 }
 
-}  // namespace
+}  // namespace printable_test
 }  // namespace fewwatt::tests

@@ -8,7 +8,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace rails_test {
 
 struct Channel {
   std::string label;
@@ -396,5 +396,5 @@ TEST(Rails, AveragingIsTheSensorsOwn) {
   EXPECT_NEAR(averaging_s(0, 512), kSensorAveraging_s, 1e-9) << "no interval";
 }
 
-}  // namespace
+}  // namespace rails_test
 }  // namespace fewwatt::hw

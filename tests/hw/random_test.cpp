@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 namespace fewwatt::hw {
-namespace {
+namespace random_test {
 
 TEST(Rng, EngineIsTheStandardOne) {
   Rng rng(5489);
@@ -124,5 +124,5 @@ TEST(Rng, ShuffleKeepsTheValues) {
   EXPECT_EQ(shuffled, values);
 }
 
-}  // namespace
+}  // namespace random_test
 }  // namespace fewwatt::hw

@@ -5,7 +5,7 @@
 #include <limits>
 
 namespace fewwatt::hw {
-namespace {
+namespace readable_test {
 
 TEST(Readable, NumbersHaveThreeDigitsAndNoExponent) {
   EXPECT_EQ(readable_number(77.123), "77.1");
@@ -79,5 +79,5 @@ TEST(Readable, AModeIsSaidInMegahertz) {
   EXPECT_EQ(readable_setting(KnobRole::batch_size, 16), "batch size 16");
 }
 
-}  // namespace
+}  // namespace readable_test
 }  // namespace fewwatt::hw

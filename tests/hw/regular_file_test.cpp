@@ -8,7 +8,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace regular_file_test {
 
 using tests::TempDir;
 using tests::write_text;
@@ -100,5 +100,5 @@ TEST(RegularFile, APipeOfOurOwnIsReadWhereItMayBe) {
   EXPECT_EQ(read_regular_file(path, 10, Pipes::own), "text");
 }
 
-}  // namespace
+}  // namespace regular_file_test
 }  // namespace fewwatt::hw

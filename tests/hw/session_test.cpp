@@ -7,7 +7,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace session_test {
 
 const std::string kMaxClock = "/sys/devices/system/cpu/cpufreq/policy4/scaling_max_freq";
 
@@ -178,5 +178,5 @@ TEST(Session, ControlCharactersOfAJournalAreNotShown) {
   EXPECT_LT(error.size(), 500U);
 }
 
-}  // namespace
+}  // namespace session_test
 }  // namespace fewwatt::hw

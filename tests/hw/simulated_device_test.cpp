@@ -7,7 +7,7 @@
 #include <set>
 
 namespace fewwatt::hw {
-namespace {
+namespace simulated_device_test {
 
 PowerModeSpace coarse_space() {
   return module_space("orin-agx-64", "coarse");
@@ -455,5 +455,5 @@ TEST(Populations, EveryMemberCanBeMeasuredInEveryMode) {
   }
 }
 
-}  // namespace
+}  // namespace simulated_device_test
 }  // namespace fewwatt::hw

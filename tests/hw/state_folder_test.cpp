@@ -10,7 +10,7 @@
 #include "tests/trusted_dir.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace state_folder_test {
 
 namespace fs = std::filesystem;
 using tests::TempDir;
@@ -147,5 +147,5 @@ TEST(TrustedFolder, IsRootsAllTheWayDown) {
     expect_says(error_of([&] { require_trusted_folder(open.path().string()); }), "may write to /tmp");
 }
 
-}  // namespace
+}  // namespace state_folder_test
 }  // namespace fewwatt::hw

@@ -9,7 +9,7 @@
 #include "hw/random.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace steady_test {
 
 constexpr int kDraws = 100;
 
@@ -167,5 +167,5 @@ TEST(SteadyOptions, ErrorNamesTheField) {
   EXPECT_THROW(SteadyTest(SteadyOptions{.window = 1}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace steady_test
 }  // namespace fewwatt::hw

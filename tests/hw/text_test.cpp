@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace fewwatt::hw {
-namespace {
+namespace text_test {
 
 TEST(Text, JoinsStringsAndNumbers) {
   EXPECT_EQ(join(std::vector<std::string>{}), "");
@@ -90,5 +90,5 @@ TEST(Text, AMessageSaysWhatWasMeant) {
   EXPECT_EQ(did_you_mean("rigde", numbered, &std::pair<int, std::string>::second), "; did you mean ridge?");
 }
 
-}  // namespace
+}  // namespace text_test
 }  // namespace fewwatt::hw

@@ -11,7 +11,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace user_test {
 
 // What `body` says in a process of its own.
 std::string said_by(const std::function<std::string()>& body) {
@@ -106,5 +106,5 @@ TEST_F(BecomeTest, TheUserOfSudoIsFoundByItsVariables) {
   EXPECT_THROW(find_user("nobody-of-that-name"), std::runtime_error);
 }
 
-}  // namespace
+}  // namespace user_test
 }  // namespace fewwatt::hw

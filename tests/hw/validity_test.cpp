@@ -10,7 +10,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace validity_test {
 
 const std::string kGpuMax = "/sys/class/devfreq/17000000.gpu/max_freq";
 const std::string kEmcRate = "/sys/kernel/debug/bpmp/debug/clk/emc/rate";
@@ -221,5 +221,5 @@ TEST(Validity, BareBoardHasNothingToObject) {
   EXPECT_TRUE(std::isinf(hottest_margin_c(state)));
 }
 
-}  // namespace
+}  // namespace validity_test
 }  // namespace fewwatt::hw

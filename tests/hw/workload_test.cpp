@@ -18,7 +18,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::hw {
-namespace {
+namespace workload_test {
 
 constexpr double kLongS = 30;  // so long a loaded machine may take for what takes milliseconds
 const std::string kToy = tests::source_dir() + "/scripts/toy_workload";
@@ -689,5 +689,5 @@ TEST_F(WorkloadProcessTest, ThePythonModuleDoesNothingElsewhere) {
   }
 }
 
-}  // namespace
+}  // namespace workload_test
 }  // namespace fewwatt::hw

@@ -22,7 +22,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
-namespace {
+namespace adapt_program_test {
 
 using tests::run_program;
 
@@ -624,5 +624,5 @@ TEST_F(AdaptProgram, FolderThatMayNotBeWrittenIsNamed) {
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
-}  // namespace
+}  // namespace adapt_program_test
 }  // namespace fewwatt

@@ -13,7 +13,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
-namespace {
+namespace adapt_update_program_test {
 
 using tests::run_program;
 
@@ -162,5 +162,5 @@ TEST_F(UpdateProgram, WrongUsageExits2) {
   EXPECT_EQ(run_program("adapt", "--update " + out_ + " --measurements " + csv_ + " --out " + out_).code, 2);
 }
 
-}  // namespace
+}  // namespace adapt_update_program_test
 }  // namespace fewwatt

@@ -18,7 +18,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace agent_program_test {
 
 using nlohmann::json;
 using tasks::ModeActionKind;
@@ -361,5 +361,5 @@ TEST(AgentProgram, GovernRefusesFilesThatAreNoAgentForIt) {
   EXPECT_EQ(onto.code, 2) << onto.err;
 }
 
-}  // namespace
+}  // namespace agent_program_test
 }  // namespace fewwatt::tests

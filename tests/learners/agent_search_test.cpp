@@ -10,7 +10,7 @@
 #include "tests/learners/made_policies.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace agent_search_test {
 
 constexpr double kBudgetW = 5.3;
 
@@ -102,5 +102,5 @@ TEST(AgentSearch, NeedsALearnerAndKnobsThatItWasTrainedWith) {
                std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace agent_search_test
 }  // namespace fewwatt::learners

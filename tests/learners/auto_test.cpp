@@ -8,7 +8,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace auto_test {
 
 using tests::simulated_space;
 using tests::simulated_workload;
@@ -176,5 +176,5 @@ TEST(LeftOut, IsGivenByLearnersWithUncertainty) {
   }
 }
 
-}  // namespace
+}  // namespace auto_test
 }  // namespace fewwatt::learners

@@ -10,7 +10,7 @@
 #include "tests/learners/example_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace bandit_test {
 
 hw::Measurement example(const hw::PowerMode& mode) {
   return {tests::example_time_ms(mode), tests::example_power_w(mode)};
@@ -174,5 +174,5 @@ TEST(BanditOptions, BadValuesAreNamed) {
   EXPECT_NE(error([](auto& o) { o.pool = 0; }).find("pool"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace bandit_test
 }  // namespace fewwatt::learners

@@ -7,7 +7,7 @@
 #include "hw/random.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace change_test {
 
 constexpr std::size_t kStreams = 2000, kLength = 200;
 
@@ -103,5 +103,5 @@ TEST(Level, ResidualsOfItsOwnModelAreStandardNormal) {
   EXPECT_NEAR(square / kDraws, 1, 0.05);
 }
 
-}  // namespace
+}  // namespace change_test
 }  // namespace fewwatt::learners

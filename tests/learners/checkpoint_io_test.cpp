@@ -11,7 +11,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace checkpoint_io_test {
 
 using datasets::DataError;
 
@@ -196,5 +196,5 @@ TEST(Checkpoint, MissingEntryIsNamedWithTheLearner) {
   EXPECT_TRUE(holds(message([&] { checkpoint.number("hidden"); }), "hidden"));
 }
 
-}  // namespace
+}  // namespace checkpoint_io_test
 }  // namespace fewwatt::learners

@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 namespace fewwatt::learners {
-namespace {
+namespace cholesky_test {
 
 TEST(Cholesky, OfAGoodMatrixIsExact) {
   const Eigen::MatrixXd a = (Eigen::MatrixXd(2, 2) << 4, 2, 2, 3).finished();
@@ -49,5 +49,5 @@ TEST(Cholesky, InverseOfAFactorSquaredIsThatOfTheMatrix) {
   }
 }
 
-}  // namespace
+}  // namespace cholesky_test
 }  // namespace fewwatt::learners

@@ -12,7 +12,7 @@
 #include "tests/learners/stated.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace choose_test {
 
 using tests::Stated;
 
@@ -353,5 +353,5 @@ TEST(Pareto, EqualsBruteForceOnRandomTables) {
   }
 }
 
-}  // namespace
+}  // namespace choose_test
 }  // namespace fewwatt::learners

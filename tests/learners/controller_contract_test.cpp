@@ -18,7 +18,7 @@
 #include "tests/learners/made_policies.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace controller_contract_test {
 
 using hw::KnobRole;
 using hw::PowerModeSpace;
@@ -378,5 +378,5 @@ TEST(RunController, TellsEachMeasurementAndRefusesModesThatThereAreNot) {
   EXPECT_EQ(visits, kPlanned);
 }
 
-}  // namespace
+}  // namespace controller_contract_test
 }  // namespace fewwatt::learners

@@ -16,7 +16,7 @@
 #include "tests/learners/example_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace controllers_test {
 
 using hw::KnobRole;
 using hw::Measurement;
@@ -422,5 +422,5 @@ TEST(ShieldedController, NeedsAControllerAndAShield) {
       std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace controllers_test
 }  // namespace fewwatt::learners

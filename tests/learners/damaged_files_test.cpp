@@ -7,7 +7,7 @@
 #include "tests/learners/made_checkpoints.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace damaged_files_test {
 
 // As bytes, in which NaN is equal to NaN.
 std::string bytes_of(const learners::Model& model) {
@@ -56,5 +56,5 @@ INSTANTIATE_TEST_SUITE_P(
              [](const auto& space) { return random_ensemble(space, learners::Combination::product); }}),
     [](const auto& made) { return made.param.first; });
 
-}  // namespace
+}  // namespace damaged_files_test
 }  // namespace fewwatt::tests

@@ -10,7 +10,7 @@
 #include "tests/learners/example_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace dyna_test {
 
 constexpr double kBudgetW = 5.3;
 
@@ -152,5 +152,5 @@ TEST(DynaController, MisuseIsRefused) {
   EXPECT_THROW(DynaController(large, learner()), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace dyna_test
 }  // namespace fewwatt::learners

@@ -5,7 +5,7 @@
 #include <cmath>
 
 namespace fewwatt::learners {
-namespace {
+namespace encode_test {
 
 using hw::KnobRole;
 
@@ -57,5 +57,5 @@ TEST(Roles, AMismatchNamesBothSides) {
   }
 }
 
-}  // namespace
+}  // namespace encode_test
 }  // namespace fewwatt::learners

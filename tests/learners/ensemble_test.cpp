@@ -8,7 +8,7 @@
 #include "tests/learners/simulated_support.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace ensemble_test {
 
 using tests::simulated_workload;
 
@@ -214,5 +214,5 @@ TEST(Ensemble, APriorWeighsAMember) {
   EXPECT_NEAR(weight(*combine(members, support, {}), 0), 0.8, 1e-12);
 }
 
-}  // namespace
+}  // namespace ensemble_test
 }  // namespace fewwatt::learners

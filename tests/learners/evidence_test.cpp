@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace evidence_test {
 
 using tests::simulated_space;
 
@@ -105,5 +105,5 @@ TEST(Evidence, ShortRootsChangeNothing) {
   EXPECT_LT((p.log_mean.col(0) - expected).cwiseAbs().maxCoeff(), 1e-4);
 }
 
-}  // namespace
+}  // namespace evidence_test
 }  // namespace fewwatt::learners

@@ -9,7 +9,7 @@
 #include "tests/learners/simulated_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace evolve_test {
 
 // Shares of instances that are found exactly, and the largest loss in the others.
 struct Found {
@@ -88,5 +88,5 @@ TEST(EvolveTurns, SameSeedSamePicksAndBadOptionsAreNamed) {
   EXPECT_THROW(evolve_turns(problem, {.restarts = 0}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace evolve_test
 }  // namespace fewwatt::learners

@@ -12,7 +12,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace factor_test {
 
 using Index = Eigen::Index;
 
@@ -321,5 +321,5 @@ TEST(Factor, ABadModelIsRefused) {
   refused([](auto& m) { m.targets[1]->log_noise = -1e3; });
 }
 
-}  // namespace
+}  // namespace factor_test
 }  // namespace fewwatt::learners

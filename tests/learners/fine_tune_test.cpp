@@ -5,7 +5,7 @@
 #include "tests/learners/made_checkpoints.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace fine_tune_test {
 
 FineTuneModel model() {
   return FineTuneModel::from_checkpoint(tests::random_fine_tune(*tests::example_space()));
@@ -87,5 +87,5 @@ TEST(FineTuneOptions, NamesTheFieldThatIsWrong) {
   EXPECT_NE((FineTuneOptions{Optimizer::adam, 1, 1, -1}).error().find("stop_rms"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace fine_tune_test
 }  // namespace fewwatt::learners

@@ -16,7 +16,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace govern_program_test {
 
 using nlohmann::json;
 
@@ -260,5 +260,5 @@ TEST(GovernProgram, RefusesBadInput) {
   EXPECT_EQ(read_text(dir / "g.csv"), "kept");
 }
 
-}  // namespace
+}  // namespace govern_program_test
 }  // namespace fewwatt::tests

@@ -13,7 +13,7 @@
 #include "tests/learners/example_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace govern_test {
 
 constexpr double kBudgetW = 5.3;  // the fastest mode inside draws 4.75 W: it is sure enough to fit
 
@@ -347,5 +347,5 @@ TEST(Governor, RefusesBadInput) {
   EXPECT_THROW(unsure.next(kBudgetW), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace govern_test
 }  // namespace fewwatt::learners

@@ -12,7 +12,7 @@
 #include "tests/learners/made_policies.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace governed_agent_test {
 
 using hw::PowerMode;
 
@@ -228,5 +228,5 @@ TEST(GovernedAgent, NeedsAnAgent) {
   EXPECT_THROW(GovernedAgent(governor, nullptr), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace governed_agent_test
 }  // namespace fewwatt::learners

@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace gp_test {
 
 TEST(Gp, GradientOfThePosteriorEqualsCentralDifferences) {
   hw::Rng rng(6);
@@ -248,5 +248,5 @@ TEST(Gp, ManyModesArePredictedAsFewAre) {
             1e-6);
 }
 
-}  // namespace
+}  // namespace gp_test
 }  // namespace fewwatt::learners

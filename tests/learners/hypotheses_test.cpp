@@ -11,7 +11,7 @@
 #include "tests/learners/simulated_support.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace hypotheses_test {
 
 using tasks::Characteristics;
 using tests::simulated_space;
@@ -121,5 +121,5 @@ TEST(Hypotheses, MeanFunctionsAreWhatTheySay) {
   EXPECT_EQ(means(0, Mean::physics, some, cloud), Vector(means.physics->predict(some).log_mean.col(0)));
 }
 
-}  // namespace
+}  // namespace hypotheses_test
 }  // namespace fewwatt::learners

@@ -12,7 +12,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace inspect_program_test {
 
 using nlohmann::json;
 
@@ -148,5 +148,5 @@ TEST_F(InspectCheckpoints, AnAgentShowsNothingThatActsOnATerminal) {
   EXPECT_NE(printed(model.to_checkpoint()).find("trained_by = \\x1b[2J\n"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace inspect_program_test
 }  // namespace fewwatt::tests

@@ -6,7 +6,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace json_program_test {
 
 using nlohmann::json;
 
@@ -47,5 +47,5 @@ TEST(ProgramJson, IsOneObjectForPathsThatAreNotUtf8) {
           "--mapping " + (dir / "m.ini") + " --out " + path("imported") + " '" + (dir / "a\xff.csv") + "'");
 }
 
-}  // namespace
+}  // namespace json_program_test
 }  // namespace fewwatt::tests

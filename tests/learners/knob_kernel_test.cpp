@@ -10,7 +10,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace knob_kernel_test {
 
 TEST(KnobKernel, IsWhatItsFormulaSays) {
   const Matrix a = (Matrix(4, 2) << 0.5, -1, 0.5, 2, -0.3, -1, 1.7, 0.1).finished(),
@@ -69,5 +69,5 @@ TEST(KnobKernel, SlopesEqualCentralDifferences) {
             tests::kGradient);
 }
 
-}  // namespace
+}  // namespace knob_kernel_test
 }  // namespace fewwatt::learners

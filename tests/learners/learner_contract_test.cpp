@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace learner_contract_test {
 
 // A learner of the registry, and whether it has a checkpoint.
 struct Contracted {
@@ -268,5 +268,5 @@ TEST(Transfer, RefusesACheckpointOfTheWrongShape) {
   EXPECT_THROW(make_learner(c), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace learner_contract_test
 }  // namespace fewwatt::learners

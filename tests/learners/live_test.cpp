@@ -15,11 +15,12 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "hw/descriptor.hpp"
 
 namespace fewwatt::live {
-namespace {
+namespace live_test {
 
 const std::string kPage = "<p>a page</p>";
 
@@ -37,14 +38,21 @@ int port_of(const Server& server) {
 // A connection that gives up after 20 s.
 class Client {
  public:
-  explicit Client(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Client(int port, int family = AF_INET) : socket_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const timeval limit{20, 0};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    const auto number = htons(static_cast<std::uint16_t>(port));
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = number;
+    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = number;
+    v6.sin6_addr = in6addr_loopback;
+    const auto* address =
+        family == AF_INET ? reinterpret_cast<const sockaddr*>(&v4) : reinterpret_cast<const sockaddr*>(&v6);
+    if (::connect(socket_.get(), address, family == AF_INET ? sizeof v4 : sizeof v6) != 0)
       throw std::runtime_error("cannot connect");
   }
   void send(const std::string& text) { ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL); }
@@ -144,6 +152,20 @@ TEST(LiveServer, APortInUseIsNamed) {
   EXPECT_THROW(Server({"203.0.113.9", 0}), std::runtime_error);  // of no machine
 }
 
+TEST(LiveServer, ListensOnTheLoopbackOfIpv6Too) {
+  try {
+    Server server({"::1", 0});
+    server.start(kPage);
+    EXPECT_TRUE(server.url().starts_with("http://[::1]:")) << server.url();
+    const auto port = std::atoi(server.url().c_str() + server.url().rfind(':') + 1);
+    Client client(port, AF_INET6);
+    client.send("GET / HTTP/1.1\r\nHost: [::1]:" + std::to_string(port) + "\r\n\r\n");
+    EXPECT_TRUE(client.until().ends_with(kPage));
+  } catch (const std::runtime_error& e) {  // a machine without IPv6
+    EXPECT_TRUE(std::string(e.what()).starts_with("--live: [::1]:0")) << e.what();
+  }
+}
+
 TEST(LiveServer, OnTheLoopbackOnlyItsNamesAreAnswered) {
   Server server({});
   server.start(kPage);
@@ -225,6 +247,18 @@ TEST(LiveServer, HasBoundsOnPagesAndEvents) {
   EXPECT_EQ(between(got, "id: ", "\n"), "6");
 }
 
+TEST(LiveServer, HasABoundOnConnectionsThatAskForNothing) {
+  Server server({});
+  server.start(kPage);
+  std::vector<Client> idle;
+  for (int i = 0; i < 24; ++i) idle.emplace_back(port_of(server));
+  EXPECT_EQ(answer(port_of(server), "/"), "");  // closed: there are too many
+  idle.clear();
+  std::string got;  // the serving thread may still be at work on those that have gone
+  for (int i = 0; i < 1000 && got.empty(); ++i) got = answer(port_of(server), "/");
+  EXPECT_TRUE(got.starts_with("HTTP/1.1 200")) << got;
+}
+
 TEST(LiveServer, NoProgramThatIsStartedInheritsASocket) {
   std::set<std::string> before;  // of who started the tests
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) before.insert(entry.path());
@@ -258,5 +292,5 @@ TEST(LiveServer, EndsWithoutAnybodyWatching) {
   EXPECT_THROW(Client(port_of(server)).until(), std::runtime_error);
 }
 
-}  // namespace
+}  // namespace live_test
 }  // namespace fewwatt::live

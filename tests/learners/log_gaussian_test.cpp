@@ -8,7 +8,7 @@
 #include "hw/random.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace log_gaussian_test {
 
 LogGaussian two_rows() {
   auto p = LogGaussian::unknown(2);
@@ -76,5 +76,5 @@ TEST(LogGaussian, WhatIsCertainIsBelowOrNot) {
   EXPECT_EQ(probability_below(4.99, 5, 0), 0);
 }
 
-}  // namespace
+}  // namespace log_gaussian_test
 }  // namespace fewwatt::learners

@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace mixtures_test {
 
 constexpr Eigen::Index kModes = 6;
 constexpr std::size_t kCount = 400;
@@ -172,5 +172,5 @@ TEST(Mixtures, ATargetMayBeLackingAndOneWorkloadIsNotMixed) {
   EXPECT_EQ(Mixtures({}, kCount, 1).size(), 0);
 }
 
-}  // namespace
+}  // namespace mixtures_test
 }  // namespace fewwatt::learners

@@ -7,7 +7,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace mlp_test {
 
 using Matrix = Mlp<double>::Matrix;
 
@@ -140,5 +140,5 @@ TEST(Adam, FindsTheMinimumOfAQuadratic) {
   EXPECT_LT((x - target).norm(), 1e-3);
 }
 
-}  // namespace
+}  // namespace mlp_test
 }  // namespace fewwatt::learners

@@ -12,7 +12,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace model_io_test {
 
 using datasets::DataError;
 using tests::example_model;
@@ -259,5 +259,5 @@ TEST(Model, EpochTimeIsKnownWhereTimeOfSaysSo) {
   EXPECT_EQ(model.epoch_s(10), 3);
 }
 
-}  // namespace
+}  // namespace model_io_test
 }  // namespace fewwatt::learners

@@ -8,7 +8,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
-namespace {
+namespace optimize_program_test {
 
 using tests::run_program;
 using Json = nlohmann::json;
@@ -563,5 +563,5 @@ TEST_F(OptimizeProgram, ModelThatCannotAnswerExits1) {
   EXPECT_TRUE(holds(optimize("").err, model_));
 }
 
-}  // namespace
+}  // namespace optimize_program_test
 }  // namespace fewwatt

@@ -13,7 +13,7 @@
 #include "learners/settings_part.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace options_test {
 
 enum class Shape { round, square };
 constexpr std::array<std::pair<std::string_view, Shape>, 2> kShapes = {
@@ -153,5 +153,5 @@ TEST(Options, OfSearchesAreThoseOfASearch) {
   EXPECT_EQ(used.size(), known.size());
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace fewwatt::learners

@@ -5,7 +5,7 @@
 #include "hw/random.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace physics_test {
 
 using hw::KnobRole;
 
@@ -88,5 +88,5 @@ TEST(Physics, TimeNeverRisesWithAClock) {
   }
 }
 
-}  // namespace
+}  // namespace physics_test
 }  // namespace fewwatt::learners

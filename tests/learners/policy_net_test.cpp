@@ -25,7 +25,7 @@ extern "C" void* malloc(std::size_t size) {
 #endif
 
 namespace fewwatt::learners {
-namespace {
+namespace policy_net_test {
 
 using tests::made_policy;
 
@@ -395,5 +395,5 @@ TEST(CheckPolicy, AnAgentTrainedForOtherKnobsOrAnotherEnvironmentIsRefused) {
   EXPECT_THROW(check_policy(made_policy({.observation = 7, .action = 3}), card), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace policy_net_test
 }  // namespace fewwatt::learners

@@ -13,7 +13,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
-namespace {
+namespace predict_program_test {
 
 using tests::run_program;
 
@@ -199,5 +199,5 @@ TEST(Programs, BoardProgramsNeedNeitherLibTorchNorBlas) {
   }
 }
 
-}  // namespace
+}  // namespace predict_program_test
 }  // namespace fewwatt

@@ -19,7 +19,7 @@
 #include "tests/trusted_dir.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace privilege_program_test {
 
 namespace fs = std::filesystem;
 
@@ -458,5 +458,5 @@ TEST_F(PrivilegeProgram, WithSudoItselfAllButTheClocksIsTheUsers) {
   expect_nothing_of_roots_changed();
 }
 
-}  // namespace
+}  // namespace privilege_program_test
 }  // namespace fewwatt::tests

@@ -18,7 +18,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::tests {
-namespace {
+namespace profile_program_test {
 
 using nlohmann::json;
 
@@ -720,5 +720,5 @@ TEST(ProfileProgram, WrongUsageExitsWithTwo) {
   }
 }
 
-}  // namespace
+}  // namespace profile_program_test
 }  // namespace fewwatt::tests

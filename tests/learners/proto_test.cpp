@@ -12,7 +12,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace proto_test {
 
 using tests::example_space;
 using tests::example_support;
@@ -300,5 +300,5 @@ TEST(Proto, RefusesACheckpointThatDoesNotFit) {
   refused([](auto& c) { c.texts.erase("time/workloads"); }, "time/workloads");
 }
 
-}  // namespace
+}  // namespace proto_test
 }  // namespace fewwatt::learners

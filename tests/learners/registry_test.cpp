@@ -9,7 +9,7 @@
 #include "tests/learners/simulated_support.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace registry_test {
 
 // Predicts the same number of every mode, with what is set as its log.
 struct ConstantOptions {
@@ -152,5 +152,5 @@ TEST(Registry, SamplersAndSearchesOfOthersAreMadeToo) {
   EXPECT_EQ(registry.searches.find("mine").without_goal({.planned = 7}), 7u);
 }
 
-}  // namespace
+}  // namespace registry_test
 }  // namespace fewwatt::learners

@@ -7,7 +7,7 @@
 #include "tests/learners/simulated_support.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace retrieve_test {
 
 using tests::simulated_space;
 
@@ -67,5 +67,5 @@ TEST(Retrieve, TheWorkloadThatWasMeasuredIsFound) {
   EXPECT_LT((off.array() - off.mean()).abs().maxCoeff(), 1e-5);  // but for the unit of time
 }
 
-}  // namespace
+}  // namespace retrieve_test
 }  // namespace fewwatt::learners

@@ -9,7 +9,7 @@
 #include "tests/learners/made_checkpoints.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace ridge_test {
 
 using tests::example_space;
 using tests::example_support;
@@ -190,5 +190,5 @@ TEST(Ridge, BadModelsAreRefused) {
   refused_lower([](auto& lower) { lower(3, 1) = 2 * kMostFactor; });
 }
 
-}  // namespace
+}  // namespace ridge_test
 }  // namespace fewwatt::learners

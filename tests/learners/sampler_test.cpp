@@ -10,7 +10,7 @@
 #include "tests/learners/simulated_support.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace sampler_test {
 
 hw::Measurement example_cost(const hw::PowerMode& mode) {
   hw::Measurement m;
@@ -296,5 +296,5 @@ TEST(MeasuringCost, SwitchingSomeKnobsTakesLonger) {
   }
 }
 
-}  // namespace
+}  // namespace sampler_test
 }  // namespace fewwatt::learners

@@ -8,7 +8,7 @@
 #include "tests/learners/schedule_instances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace schedule_test {
 
 using hw::KnobRole;
 using tests::brute_force;
@@ -189,5 +189,5 @@ TEST(Shares, AreNormalisedAndNegativeOnesAreNone) {
   EXPECT_THROW(normalised_shares(std::vector<double>{1e308, 1e308}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace schedule_test
 }  // namespace fewwatt::learners

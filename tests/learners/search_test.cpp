@@ -10,7 +10,7 @@
 #include "tests/learners/simulated_support.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace search_test {
 
 using Told = std::multimap<hw::PowerMode, hw::Measurement>;
 
@@ -454,5 +454,5 @@ TEST(Searches, BadRequestsAreRefused) {
   EXPECT_NE(refusal("random", {}, options, false).find("stop_gain"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace search_test
 }  // namespace fewwatt::learners

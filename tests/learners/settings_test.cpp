@@ -8,7 +8,7 @@
 #include "tests/learners/made_checkpoints.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace settings_test {
 
 using tests::example_space;
 using tests::example_support;
@@ -176,5 +176,5 @@ TEST(Settings, HyperParametersOfAModelAreChecked) {
   }
 }
 
-}  // namespace
+}  // namespace settings_test
 }  // namespace fewwatt::learners

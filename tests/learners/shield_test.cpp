@@ -10,7 +10,7 @@
 #include "tests/learners/example_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace shield_test {
 
 std::shared_ptr<const Learner> learner(std::string_view name) {
   return std::shared_ptr<const Learner>(make_learner(name));
@@ -152,5 +152,5 @@ TEST_F(ShieldOfExample, MisuseIsRefused) {
   EXPECT_THROW(made.allowed(modes, 5), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace shield_test
 }  // namespace fewwatt::learners

@@ -12,7 +12,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace sim_population_test {
 
 using hw::Knob;
 using hw::KnobRole;
@@ -141,5 +141,5 @@ TEST(SimPopulation, SpreadOfMeasuredWorkloadsLiesInsideItsOwn) {
   }
 }
 
-}  // namespace
+}  // namespace sim_population_test
 }  // namespace fewwatt::learners

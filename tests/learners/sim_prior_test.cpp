@@ -16,7 +16,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace sim_prior_test {
 
 using tests::simulated_space;
 using tests::simulated_workload;
@@ -530,5 +530,5 @@ TEST(SimPrior, EqualRowsAndFewRowsAreFine) {
   EXPECT_TRUE(SimPrior().adapt(m.support.subset(one))->predict(m.modes).median().allFinite());
 }
 
-}  // namespace
+}  // namespace sim_prior_test
 }  // namespace fewwatt::learners

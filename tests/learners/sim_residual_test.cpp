@@ -9,7 +9,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace sim_residual_test {
 
 using tests::simulated_space;
 using Index = Eigen::Index;
@@ -87,5 +87,5 @@ TEST(SimResidual, RowsThatSayNothingLeaveItWhereItIs) {
   EXPECT_LT(std::abs(found.log_prior), 0.1);
 }
 
-}  // namespace
+}  // namespace sim_residual_test
 }  // namespace fewwatt::learners

@@ -9,7 +9,7 @@
 #include "learners/registry.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace spread_test {
 
 std::shared_ptr<const hw::PowerModeSpace> wide_space() {
   std::vector<int> cpu, gpu;
@@ -89,5 +89,5 @@ TEST(Spread, GpAdaptsToTheRowsThatSpreadWidest) {
   EXPECT_EQ(gp->adapt(support)->left_out(tasks::kTimeMs).error.size(), static_cast<Eigen::Index>(kMostRows));
 }
 
-}  // namespace
+}  // namespace spread_test
 }  // namespace fewwatt::learners

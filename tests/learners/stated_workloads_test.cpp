@@ -7,7 +7,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace stated_workloads_test {
 
 using Index = Eigen::Index;
 
@@ -146,5 +146,5 @@ TEST(StatedWorkloads, BadOnesAreRefused) {
   refused([](auto& s) { s.curve_errors[0] = -1; });
 }
 
-}  // namespace
+}  // namespace stated_workloads_test
 }  // namespace fewwatt::learners

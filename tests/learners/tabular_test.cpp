@@ -11,7 +11,7 @@
 #include "tests/learners/example_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace tabular_test {
 
 using tasks::Matrix;
 using tasks::ModeActionKind;
@@ -271,5 +271,5 @@ TEST(TabularAgent, WhatDoesNotFitIsRefused) {
   EXPECT_THROW(learn_episode(other, uncounted, 0), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace tabular_test
 }  // namespace fewwatt::learners

@@ -9,7 +9,7 @@
 #include "tests/learners/simulated_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace together_test {
 
 using tests::model_of;
 using tests::simulated_model;
@@ -153,5 +153,5 @@ TEST(RunTogether, NamesWhatIsWrong) {
   EXPECT_NO_THROW(run_together(b, b, {0.5, 0.5}, PairKnowledge::measured));
 }
 
-}  // namespace
+}  // namespace together_test
 }  // namespace fewwatt::learners

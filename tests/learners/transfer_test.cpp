@@ -5,7 +5,7 @@
 #include "tests/learners/made_checkpoints.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace transfer_test {
 
 TEST(PublishedRecipe, BadNumbersAreNamed) {
   EXPECT_EQ(PublishedRecipe{}.error(), "");
@@ -30,5 +30,5 @@ TEST(PublishedRecipe, RowsPerModeMultiplyTheEpochs) {
   EXPECT_NE(predict({.epochs = 5, .rows_per_mode = 4}), predict({.epochs = 5}));
 }
 
-}  // namespace
+}  // namespace transfer_test
 }  // namespace fewwatt::learners

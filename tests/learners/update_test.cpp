@@ -8,7 +8,7 @@
 #include "tests/learners/example_model.hpp"
 
 namespace fewwatt::learners {
-namespace {
+namespace update_test {
 
 constexpr double kExact = 1e-9;
 
@@ -122,5 +122,5 @@ TEST(Update, RefusesHyperParametersOfAnotherSpace) {
   EXPECT_THROW(Gp().update(tests::example_support(4, 1), {{"time/gp", {0, 0, 0}}}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace update_test
 }  // namespace fewwatt::learners

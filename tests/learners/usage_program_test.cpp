@@ -12,7 +12,7 @@
 
 // What holds for the options of every program.
 namespace fewwatt::tests {
-namespace {
+namespace usage_program_test {
 
 const char* const kVerbs[] = {"device",  "import",   "inspect", "simulate", "adapt",
                               "predict", "optimize", "profile", "govern",   "view"};
@@ -191,5 +191,5 @@ TEST(ProgramUsage, AnOptionWithoutEffectIsRefusedWithTheReason) {
   }
 }
 
-}  // namespace
+}  // namespace usage_program_test
 }  // namespace fewwatt::tests

@@ -20,7 +20,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt {
-namespace {
+namespace view_program_test {
 
 using nlohmann::json;
 using tests::run_program;
@@ -330,5 +330,5 @@ TEST_F(ViewProgram, PresetsAreThoseOfTheBoardThatIsNamed) {
   EXPECT_EQ(presets.size(), hw::find_module("orin-agx-64").presets.size());
 }
 
-}  // namespace
+}  // namespace view_program_test
 }  // namespace fewwatt

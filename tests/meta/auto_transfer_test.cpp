@@ -13,7 +13,7 @@
 #include "meta/sim_prior_fit.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace auto_transfer_test {
 
 using tasks::Vector;
 using Space = std::shared_ptr<const hw::PowerModeSpace>;
@@ -110,5 +110,5 @@ TEST_P(AutoTransfer, IsAsGoodAsTheBetterOfWithAndWithoutTraining) {
 INSTANTIATE_TEST_SUITE_P(Kinds, AutoTransfer,
                          testing::Values(Kind::smooth, Kind::rough, Kind::constant_power, Kind::flat_clock));
 
-}  // namespace
+}  // namespace auto_transfer_test
 }  // namespace fewwatt::meta

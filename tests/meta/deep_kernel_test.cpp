@@ -12,7 +12,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace deep_kernel_test {
 
 using tests::family;
 using tests::family_profile;
@@ -182,5 +182,5 @@ TEST(DeepKernel, BadOptionsThrow) {
   EXPECT_THROW(ModeKernel("deep-kernel", {}, {}, 1), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace deep_kernel_test
 }  // namespace fewwatt::meta

@@ -6,7 +6,7 @@
 #include "tests/meta/made_up_family.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace factor_fit_test {
 
 using tasks::Vector;
 
@@ -92,5 +92,5 @@ TEST(FactorFit, EndsWhenToldToAndRefusesBadRequests) {
   EXPECT_THROW(fit_factor(training, {}, 1), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace factor_fit_test
 }  // namespace fewwatt::meta

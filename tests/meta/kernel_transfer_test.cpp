@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace kernel_transfer_test {
 
 KernelTransferOptions small(BaseKernel kernel, int embedding) {
   KernelTransferOptions options;
@@ -116,5 +116,5 @@ TEST(KernelTransfer, BadOptionsThrow) {
   refused([](auto& o) { o.clip_norm = 0; });
 }
 
-}  // namespace
+}  // namespace kernel_transfer_test
 }  // namespace fewwatt::meta

@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace maml_gradient_test {
 
 using learners::Activation;
 using learners::MlpShape;
@@ -341,5 +341,5 @@ TEST(MamlGradient, CrossEntropyRefusesTargetsThatAreNoProbabilities) {
   refused([](Episode& e) { e.support_y(2, 0) = std::nan(""); });
 }
 
-}  // namespace
+}  // namespace maml_gradient_test
 }  // namespace fewwatt::meta

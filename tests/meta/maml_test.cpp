@@ -10,7 +10,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace maml_test {
 
 using tests::family;
 using tests::family_profile;
@@ -260,5 +260,5 @@ TEST(FineTuneSearch, ErrorsAreThoseOfTheLearner) {
   }
 }
 
-}  // namespace
+}  // namespace maml_test
 }  // namespace fewwatt::meta

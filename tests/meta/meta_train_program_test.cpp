@@ -15,7 +15,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace meta_train_program_test {
 
 class MetaTrainProgram : public testing::Test {
  protected:
@@ -434,5 +434,5 @@ TEST_F(MetaTrainProgram, OutputThatCannotBeWrittenFailsBeforeTraining) {
   }
 }
 
-}  // namespace
+}  // namespace meta_train_program_test
 }  // namespace fewwatt::meta

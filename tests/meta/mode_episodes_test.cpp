@@ -7,7 +7,7 @@
 #include "tests/meta/made_up_family.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace mode_episodes_test {
 
 using tests::family;
 using tests::family_profile;
@@ -94,5 +94,5 @@ TEST(ModeEpisodes, DrawGivesWhatTheBatchHas) {
   EXPECT_NE(batch[0].query_y, episodes.draw(3, 0).query_y);
 }
 
-}  // namespace
+}  // namespace mode_episodes_test
 }  // namespace fewwatt::meta

@@ -17,7 +17,7 @@
 
 // Meta-learners on plain episodes that no power mode is in.
 namespace fewwatt::meta {
-namespace {
+namespace outer_learner_test {
 
 // Planes that meet at x = 0, y = 3 + x slope: two inputs, and so many targets.
 class Planes final : public tasks::EpisodeSource {
@@ -312,5 +312,5 @@ TEST(Columns, StateGoesOnBitForBitAndThatOfOthersIsRefused) {
   EXPECT_THROW(after.step(Planes(1).batch(0, 2)), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace outer_learner_test
 }  // namespace fewwatt::meta

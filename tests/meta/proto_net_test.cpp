@@ -17,7 +17,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace proto_net_test {
 
 using tests::family;
 using tests::family_profile;
@@ -449,5 +449,5 @@ TEST(ProtoNet, RefusesBadOptionsAndProfiles) {
   EXPECT_THROW(ModeProto("proto", mixed, small(), 1), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace proto_net_test
 }  // namespace fewwatt::meta

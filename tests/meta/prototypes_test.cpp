@@ -9,7 +9,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace prototypes_test {
 
 PrototypesOptions small() {
   PrototypesOptions options;
@@ -90,5 +90,5 @@ TEST(Prototypes, BadOptionsThrow) {
   refused([](auto& o) { o.clip_norm = std::nan(""); });
 }
 
-}  // namespace
+}  // namespace prototypes_test
 }  // namespace fewwatt::meta

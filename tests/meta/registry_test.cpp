@@ -16,7 +16,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace registry_test {
 
 using tests::family;
 
@@ -435,5 +435,5 @@ TEST(Pretrain, LearnsTheReference) {
   EXPECT_EQ(lines.size(), 2);
 }
 
-}  // namespace
+}  // namespace registry_test
 }  // namespace fewwatt::meta

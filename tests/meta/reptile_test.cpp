@@ -10,7 +10,7 @@
 #include "tests/meta/on_tasks.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace reptile_test {
 
 using tests::family;
 using tests::family_profile;
@@ -198,5 +198,5 @@ TEST(Reptile, RefusesBadOptionsProfilesAndStates) {
                std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace reptile_test
 }  // namespace fewwatt::meta

@@ -12,7 +12,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace ridge_meta_test {
 
 using tests::family;
 using tests::family_profile;
@@ -228,5 +228,5 @@ TEST(RidgeMeta, BadOptionsThrow) {
   EXPECT_THROW(ModeRidge("ridge", {}, {}, 1), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace ridge_meta_test
 }  // namespace fewwatt::meta

@@ -7,7 +7,7 @@
 #include "hw/random.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_advantages_test {
 
 constexpr double kDiscount = 0.9, kTrace = 0.8;
 
@@ -74,5 +74,5 @@ TEST(Normalised, LeavesOutWhatDoesNotWeigh) {
   EXPECT_NEAR(found[3], 2 / deviation, 1e-7);
 }
 
-}  // namespace
+}  // namespace rl_advantages_test
 }  // namespace fewwatt::meta

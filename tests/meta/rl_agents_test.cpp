@@ -19,7 +19,7 @@
 #include "tests/meta/small_environments.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_agents_test {
 
 const MakeEnvironment kChain = [](std::uint64_t) { return std::make_unique<tests::Chain>(true); };
 const MakeEnvironment kScoredChain = [](std::uint64_t) { return std::make_unique<tests::Chain>(false); };
@@ -291,5 +291,5 @@ TEST(Rl2, KeepsItsMemoryOverTheEpisodesOfATrial) {
   EXPECT_LT(first, second - 0.3);
 }
 
-}  // namespace
+}  // namespace rl_agents_test
 }  // namespace fewwatt::meta

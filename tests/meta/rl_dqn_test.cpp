@@ -13,7 +13,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_dqn_test {
 
 // Without hidden layers: Q = b + w s for one number s that is observed.
 const PolicyShape kLinear{.observation = 1, .actions = 3, .hidden = {}, .with_values = false};
@@ -167,5 +167,5 @@ TEST(Dqn, GradientsEqualCentralDifferences) {
   }
 }
 
-}  // namespace
+}  // namespace rl_dqn_test
 }  // namespace fewwatt::meta

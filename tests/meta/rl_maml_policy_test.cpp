@@ -9,7 +9,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_maml_policy_test {
 
 constexpr int kPulls = 5;
 const MakeEnvironment kArms = [](std::uint64_t seed) { return std::make_unique<tests::Arms>(seed, kPulls); };
@@ -105,5 +105,5 @@ TEST(MamlPolicy, RefusesBadOptions) {
   EXPECT_THROW(MamlPolicy(kArms, {.net = {.discount = -1}}, 1), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace rl_maml_policy_test
 }  // namespace fewwatt::meta

@@ -25,7 +25,7 @@
 #include "tests/run_program.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_mode_agents_test {
 
 using Profiles = std::vector<datasets::Profile>;
 using tests::family;
@@ -511,5 +511,5 @@ TEST(Registry, NoAgentHasTheNameOfAMetaLearner) {
   EXPECT_NE(unknown.find("maml-policy"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace rl_mode_agents_test
 }  // namespace fewwatt::meta

@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_policy_parity_test {
 
 Vector made_up(const PolicyShape& shape) {
   hw::Rng rng(8);
@@ -84,5 +84,5 @@ TEST(PolicyParity, ActionValuesEqualTheBoards) {
   }
 }
 
-}  // namespace
+}  // namespace rl_policy_parity_test
 }  // namespace fewwatt::meta

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_replay_test {
 
 // Step `index` of an episode is observed as [episode, index], and gives the reward 2^index + episode.
 struct Told {
@@ -137,5 +137,5 @@ TEST(Replay, HasNothingToDrawFromAtFirst) {
   EXPECT_THROW(Replay(5).sample(1, rng), std::logic_error);
 }
 
-}  // namespace
+}  // namespace rl_replay_test
 }  // namespace fewwatt::meta

@@ -11,7 +11,7 @@
 #include "tests/tolerances.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_surrogate_test {
 
 using learners::Activation;
 
@@ -172,5 +172,5 @@ TEST(PolicyBatch, PartsHaveAllStepsOfTheirTrials) {
   }
 }
 
-}  // namespace
+}  // namespace rl_surrogate_test
 }  // namespace fewwatt::meta

@@ -7,7 +7,7 @@
 #include <optional>
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_training_test {
 
 // Counts its updates, of two steps and one episode each. Diverges in update `diverges`.
 class Counter final : public AgentTrainer {
@@ -170,5 +170,5 @@ TEST(TrainAgent, RefusesBadOptions) {
     EXPECT_THROW(train_agent(counter, {}, options), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace rl_training_test
 }  // namespace fewwatt::meta

@@ -14,7 +14,7 @@
 #include "tests/meta/small_environments.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace rl_trial_test {
 
 const MakeEnvironment kArms = [](std::uint64_t seed) { return std::make_unique<tests::Arms>(seed, 3); };
 const MakeEnvironment kNearest = [](std::uint64_t seed) { return std::make_unique<tests::Nearest>(seed); };
@@ -221,5 +221,5 @@ TEST(SetAdvantages, InOneEnvironmentTheyAreAgainstEachOther) {
   }
 }
 
-}  // namespace
+}  // namespace rl_trial_test
 }  // namespace fewwatt::meta

@@ -6,7 +6,7 @@
 #include "tests/meta/made_up_family.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace sim_prior_fit_test {
 
 using tasks::Vector;
 
@@ -71,5 +71,5 @@ TEST(SimPriorFit, BadRequestsThrow) {
   EXPECT_THROW(fit_sim_prior(training, {.pull = -1}, 1), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace sim_prior_fit_test
 }  // namespace fewwatt::meta

@@ -10,7 +10,7 @@
 #include "tests/meta/on_tasks.hpp"
 
 namespace fewwatt::meta {
-namespace {
+namespace train_test {
 
 using tests::family;
 
@@ -244,5 +244,5 @@ TEST(Train, RefusesBadOptions) {
   }
 }
 
-}  // namespace
+}  // namespace train_test
 }  // namespace fewwatt::meta

@@ -6,7 +6,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace collect_test {
 
 // Remembers what it is told.
 class Listener final : public ModeSampler {
@@ -66,5 +66,5 @@ TEST(Collect, AModeTheDeviceLacksIsADeviceError) {
   EXPECT_THROW(collect(device, sampler, 1), hw::DeviceError);
 }
 
-}  // namespace
+}  // namespace collect_test
 }  // namespace fewwatt::tasks

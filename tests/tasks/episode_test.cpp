@@ -9,7 +9,7 @@
 #include "tasks/episode_source.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace episode_test {
 
 Episode example() {
   return {Matrix::Ones(3, 2), Matrix::Ones(3, 2), Matrix::Ones(4, 2), Matrix::Ones(4, 2), "tx2/sssp"};
@@ -94,5 +94,5 @@ TEST(EpisodeSource, ABatchIsWhatDrawGivesInAnyOrderAndFromAnyThread) {
   EXPECT_EQ(other[3].query_x, batch[3].query_x);
 }
 
-}  // namespace
+}  // namespace episode_test
 }  // namespace fewwatt::tasks

@@ -11,7 +11,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace mode_environment_test {
 
 using hw::KnobRole;
 using hw::PowerModeSpace;
@@ -331,5 +331,5 @@ TEST(ModeEnvironment, BadOptionsAreRefused) {
   EXPECT_THROW(ModeEnvironment(nullptr, {}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace mode_environment_test
 }  // namespace fewwatt::tasks

@@ -9,7 +9,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace mode_mdp_test {
 
 using hw::KnobRole;
 using hw::PowerMode;
@@ -285,5 +285,5 @@ TEST(ModeObserver, AModeThatTheSpaceLacksIsRefused) {
   EXPECT_THROW(observer.tell({1, 2, 3}, {10, 1}, 4), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace mode_mdp_test
 }  // namespace fewwatt::tasks

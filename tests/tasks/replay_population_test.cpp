@@ -10,7 +10,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace replay_population_test {
 
 using Profiles = std::vector<datasets::Profile>;
 
@@ -169,5 +169,5 @@ TEST(ReplayPopulation, RefusesWhatAnAgentCannotLearnFrom) {
   EXPECT_EQ(refusal({good}), "");
 }
 
-}  // namespace
+}  // namespace replay_population_test
 }  // namespace fewwatt::tasks

@@ -11,7 +11,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace sampler_test {
 
 using hw::PowerMode;
 using hw::PowerModeSpace;
@@ -192,5 +192,5 @@ TEST(Maximin, SpreadsWiderThanRandom) {
             3 * smallest_distance(space, first("random", space, 30, 1)));
 }
 
-}  // namespace
+}  // namespace sampler_test
 }  // namespace fewwatt::tasks

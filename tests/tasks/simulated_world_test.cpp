@@ -9,7 +9,7 @@
 #include "hw/modules.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace simulated_world_test {
 
 using hw::PowerMode;
 using hw::PowerModeSpace;
@@ -225,5 +225,5 @@ TEST(Changes, EachKindIsMade) {
   }
 }
 
-}  // namespace
+}  // namespace simulated_world_test
 }  // namespace fewwatt::tasks

@@ -7,7 +7,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace split_test {
 
 using Names = std::set<std::string>;
 
@@ -58,5 +58,5 @@ TEST(Split, NothingToTestIsAnError) {
                std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace split_test
 }  // namespace fewwatt::tasks

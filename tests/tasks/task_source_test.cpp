@@ -11,7 +11,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace task_source_test {
 
 using tests::kUnknown;
 using tests::made_up_profile;
@@ -373,5 +373,5 @@ TEST(Augmentation, SubGridWithTooFewModesIsNotUsed) {
   }
 }
 
-}  // namespace
+}  // namespace task_source_test
 }  // namespace fewwatt::tasks

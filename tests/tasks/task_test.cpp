@@ -8,7 +8,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace task_test {
 
 using tests::kUnknown;
 using tests::made_up_profile;
@@ -116,5 +116,5 @@ TEST(Samples, BadValuesAreRefusedNamingRowAndTarget) {
   }
 }
 
-}  // namespace
+}  // namespace task_test
 }  // namespace fewwatt::tasks

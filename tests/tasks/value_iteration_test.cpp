@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 namespace fewwatt::tasks {
-namespace {
+namespace value_iteration_test {
 
 using Outcome = FiniteMdp::Outcome;
 
@@ -86,5 +86,5 @@ TEST(ValueIteration, WhatIsNoProcessIsRefused) {
   EXPECT_THROW(optimal_action_values(two_states(), 0.9, 0), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace value_iteration_test
 }  // namespace fewwatt::tasks

@@ -7,7 +7,7 @@
 #include "tests/tasks/made_up_profiles.hpp"
 
 namespace fewwatt::tasks {
-namespace {
+namespace world_test {
 
 using tests::kUnknown;
 
@@ -154,5 +154,5 @@ TEST(DeviceWorld, RejectsWhatTheDeviceCannotMeasure) {
   EXPECT_THROW(DeviceWorld(device, 0), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace world_test
 }  // namespace fewwatt::tasks

@@ -60,7 +60,7 @@ export function watch({ run, kind, part, changed, search, Source }) {
   };
   source.onopen = () => say('Connected: what is measured appears here.');
   source.onerror = () => say(source.readyState === Source.CLOSED
-    ? 'The program does not answer: it has ended, or too many pages watch it. Open the page again to try once more.' : 'The connection is lost. Trying again.');
+    ? 'The program does not answer: it has ended, or too many pages watch it. Open the page again to try once more.' : 'The connection is lost, or the program has ended. Trying again.');
   source.onmessage = ({ data, lastEventId }) => {
     missed += Number(lastEventId) - last - 1;
     last = Number(lastEventId);
