@@ -62,7 +62,7 @@ test('rows that never arrived are counted, at the beginning and after a lost con
   source.onmessage({ data: row, lastEventId: '2' });
   assert.equal(status.textContent.includes('not here'), false);
   source.onerror();
-  assert.equal(status.textContent, 'The connection is lost. Trying again.');
+  assert.equal(status.textContent, 'The connection is lost, or the program has ended. Trying again.');
   source.onmessage({ data: row, lastEventId: '13' });
   assert.match(status.textContent, / 10 rows are not here/);
 });
